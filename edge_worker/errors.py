@@ -1,0 +1,83 @@
+"""Every expected error of the project, in one tree.
+
+::
+
+    EdgeWorkerError
+    ├── ConfigError          a setting is wrong: names file, line, key and what to do          → exit code 78
+    ├── ModelError           a model cannot be used
+    │   ├── CheckpointError      files missing, altered, or not of the shapes the configuration asks for
+    │   └── EngineError          the engine asked for is not installed or cannot run this model
+    ├── FrameRejected        this frame gets an error message instead of a result; the others go on
+    │   └── DecodeError          … because its bytes are not a picture we accept
+    └── ModelProcessError    the model process failed under a frame
+        ├── ModelProcessDied     it ended (crash, out of memory, kill)
+        └── ModelProcessStuck    it passed a deadline and was killed
+
+An exception outside this tree is a defect: it ends the process, and the service manager restarts it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class EdgeWorkerError(Exception):
+    """Base of all expected errors; ``str()`` is fit for an operator's eyes."""
+
+
+class ConfigError(EdgeWorkerError):
+    """A setting is wrong.
+
+    ``str()`` reads ``FILE:LINE: key: problem``, as editors and terminals link it.
+    """
+
+    def __init__(self, problem: str, *, key: str = "", file: Path | str | None = None, line: int | None = None) -> None:
+        """Describe *problem* (with what to do about it) at *key*, found in *file* on *line* (1-based) where known."""
+        self.problem, self.key, self.file, self.line = problem, key, file, line
+        place = "" if file is None else f"{file}:{line}" if line is not None else str(file)
+        super().__init__(": ".join(part for part in (place, key, problem) if part))
+
+
+class ModelError(EdgeWorkerError):
+    """A model cannot be used."""
+
+
+class CheckpointError(ModelError):
+    """A model directory is incomplete, altered, or does not hold the tensors its configuration asks for."""
+
+
+class EngineError(ModelError):
+    """The engine or precision asked for is not available here; the message says which are."""
+
+
+class FrameRejected(EdgeWorkerError):
+    """A frame that is answered with an error message.
+
+    ``reason`` is one of the stable words of :data:`edge_worker.frames.REJECTIONS`; ``detail`` is for people.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        """Reject for *reason*, explained by *detail*."""
+        self.reason, self.detail = reason, detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class DecodeError(FrameRejected):
+    """Bytes that are not a picture we accept: undecodable, unsupported, too_big or too_many_pixels."""
+
+
+class ModelProcessError(EdgeWorkerError):
+    """The model process failed under a frame; ``phase`` says at what it was working."""
+
+    def __init__(self, detail: str, *, phase: str) -> None:
+        """Describe the failure in *detail*, in the *phase* it happened."""
+        self.detail, self.phase = detail, phase
+        super().__init__(f"{detail} (phase: {phase})")
+
+
+class ModelProcessDied(ModelProcessError):
+    """The model process ended by itself: a crash in native code, out of memory, or a kill from outside."""
+
+
+class ModelProcessStuck(ModelProcessError):
+    """The model process passed the deadline of a phase and was killed."""
