@@ -1,0 +1,1 @@
+"""M2FP human parsing: model directories, engines, pre- and postprocessing."""

@@ -1,0 +1,89 @@
+"""ModelScope checkpoint directories: ``configuration.json`` and ``pytorch_model.pt``.
+
+The weights file is a pickle ``{"model": state_dict}``; ``weights_only=True`` keeps it from running code.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.configuration import ModelConfig, load_configuration
+from edge_worker.m2fp.network.m2fp import M2FP
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WEIGHTS_FILE = "pytorch_model.pt"
+
+# Differences listed in an error message; a wrong configuration makes hundreds.
+_LISTED = 12
+
+
+def load_network(directory: Path) -> tuple[M2FP, ModelConfig]:
+    """Load the network of a checkpoint *directory*, in evaluation mode.
+
+    Raises:
+        CheckpointError: a file is missing or unreadable, or tensors differ from what the configuration asks for.
+    """
+    config = load_configuration(directory)
+    file = directory / WEIGHTS_FILE
+    state = read_state(file)
+    with torch.device("meta"):
+        network = M2FP(config)
+    check_state(network, state, file)
+    network.load_state_dict(state, assign=True)
+    network.requires_grad_(requires_grad=False)
+    return network.float().eval(), config
+
+
+def read_state(file: Path) -> dict[str, Tensor]:
+    """Read the tensors of a weights *file* by name.
+
+    Raises:
+        CheckpointError: the file is missing, not a pickle of tensors, or has no ``model`` entry.
+    """
+    try:
+        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+    except OSError as error:
+        raise CheckpointError(
+            f"{file}: {error.strerror or error}; a checkpoint directory holds {WEIGHTS_FILE}"
+        ) from error
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
+        raise CheckpointError(f"{file}: not a file of PyTorch weights: {error}") from error
+    state = content.get("model") if isinstance(content, dict) else None
+    if not isinstance(state, dict):
+        raise CheckpointError(f'{file}: holds no {{"model": state_dict}}')
+    return state
+
+
+def check_state(network: M2FP, state: dict[str, Tensor], file: Path) -> None:
+    """Compare the names and shapes of *state*, read from *file*, with what *network* needs.
+
+    Raises:
+        CheckpointError: listing what is missing, what is not expected and what differs in shape.
+    """
+    wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    differences = [
+        *(f"missing: {name}" for name in wanted.keys() - found.keys()),
+        *(f"not expected: {name}" for name in found.keys() - wanted.keys()),
+        *(
+            f"{name}: shape {found[name]}, the configuration asks for {wanted[name]}"
+            for name in wanted.keys() & found.keys()
+            if wanted[name] != found[name]
+        ),
+    ]
+    if differences:
+        raise CheckpointError(_list_differences(sorted(differences), file))
+
+
+def _list_differences(differences: list[str], file: Path) -> str:
+    more = len(differences) - _LISTED
+    tail = [f"… and {more} more"] if more > 0 else []
+    return "\n  ".join([f"{file}: tensors differ from configuration.json:", *differences[:_LISTED], *tail])

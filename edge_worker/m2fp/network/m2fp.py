@@ -1,0 +1,47 @@
+"""The whole network: normalised images → class and mask logits of the queries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from torch import Tensor, nn
+
+from edge_worker.m2fp.network.backbone import Backbone, build_backbone
+from edge_worker.m2fp.network.pixel_decoder import PixelFeatures, build_pixel_decoder
+from edge_worker.m2fp.network.transformer_decoder import Prediction, TransformerDecoder
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import ModelConfig
+
+
+class SemSegHead(nn.Module):
+    """Pixel decoder and transformer decoder (a level of their own in the tensor names)."""
+
+    def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
+        """Sizes of *config*, on top of *backbone*."""
+        super().__init__()
+        pixel_decoder = build_pixel_decoder(config.encoder, backbone)
+        self.pixel_decoder = pixel_decoder
+        self.predictor = TransformerDecoder(config.decoder, pixel_decoder.map_channels, pixel_decoder.num_maps)
+
+
+class M2FP(nn.Module):
+    """Mask2Former for Parsing (arXiv 2301.00394), sized by its configuration."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Random weights; :func:`edge_worker.m2fp.checkpoint.load_network` fills them."""
+        super().__init__()
+        self.backbone = build_backbone(config.backbone)
+        self.sem_seg_head = SemSegHead(config, self.backbone)
+
+    def features(self, images: Tensor) -> PixelFeatures:
+        """Normalised RGB (B, 3, H, W), H and W multiples of 32 → what the transformer decoder is given."""
+        return self.sem_seg_head.pixel_decoder(self.backbone(images))
+
+    def forward(self, images: Tensor) -> Prediction:
+        """Normalised RGB (B, 3, H, W) → logits (B, Q, classes + 1) and (B, Q, H/4, W/4)."""
+        return cast("Prediction", self.sem_seg_head.predictor(self.features(images)))
+
+    def forward_deep(self, images: Tensor) -> list[Prediction]:
+        """As :meth:`forward`, before the first decoder layer and after each, for training with deep supervision."""
+        return self.sem_seg_head.predictor.forward_deep(self.features(images))

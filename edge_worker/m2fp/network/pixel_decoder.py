@@ -1,0 +1,238 @@
+"""Pixel decoders: feature maps of the backbone → mask features and the maps the transformer decoder attends to.
+
+``PIXEL_DECODERS`` finds the class of a configuration section.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS, MSDeformAttnConfig
+from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.m2fp.network.backbone import Backbone
+
+# Sampling points per head and level (Deformable DETR, section 4.1); not configurable in published files.
+_POINTS = 4
+
+# The transformer decoder attends to the three coarsest maps in turn (Mask2Former, section 3.2.2).
+_MAX_MAPS = 3
+
+
+class PixelFeatures(NamedTuple):
+    """Answer of a pixel decoder."""
+
+    mask_features: Tensor  # (B, mask_dim, H/common_stride, W/common_stride)
+    maps: list[Tensor]  # (B, map_channels, h, w) each, coarsest first
+
+
+class PixelDecoder(nn.Module):
+    """What the transformer decoder needs of a pixel decoder."""
+
+    map_channels: int
+    num_maps: int
+
+    def __call__(self, features: dict[str, Tensor]) -> PixelFeatures:
+        """Maps of the backbone by name → mask features and maps."""
+        return cast("PixelFeatures", super().__call__(features))
+
+
+class MSDeformAttn(nn.Module):
+    """Multi-scale deformable self-attention (Deformable DETR, section 4.1, equation 3)."""
+
+    def __init__(self, channels: int, heads: int, levels: int) -> None:
+        """*heads* divide *channels*; every token samples 4 points on each of *levels*."""
+        super().__init__()
+        self.heads, self.levels = heads, levels
+        self.sampling_offsets = nn.Linear(channels, heads * levels * _POINTS * 2)
+        self.attention_weights = nn.Linear(channels, heads * levels * _POINTS)
+        self.value_proj = nn.Linear(channels, channels)
+        self.output_proj = nn.Linear(channels, channels)
+        self._start()
+
+    def _start(self) -> None:
+        """Start from equal weights on points that fan out, a direction for each head (Deformable DETR, section A.4)."""
+        nn.init.zeros_(self.sampling_offsets.weight)
+        nn.init.zeros_(self.attention_weights.weight)
+        nn.init.zeros_(self.attention_weights.bias)
+        angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
+        direction = torch.stack([angle.cos(), angle.sin()], dim=-1)  # (heads, 2)
+        direction = direction / direction.abs().amax(dim=-1, keepdim=True)
+        steps = torch.arange(1, _POINTS + 1)[:, None]  # (points, 1)
+        fan = direction[:, None, None, :] * steps  # (heads, 1, points, 2)
+        with torch.no_grad():
+            self.sampling_offsets.bias.copy_(fan.expand(-1, self.levels, -1, -1).flatten())
+
+    def forward(self, query: Tensor, source: Tensor, references: Tensor, maps: list[Tensor]) -> Tensor:
+        """Attend from *query* to *source*, both (B, N, C); *maps* (B, C, h, w) only lend their sizes.
+
+        *references* (N, 2) are the cell centres (x, y) of the tokens in [0, 1]². Returns (B, N, C).
+        """
+        value = self.value_proj(source)  # (B, N, C)
+        offsets = torch.unflatten(self.sampling_offsets(query), -1, (self.heads, self.levels, _POINTS, 2))
+        weights = torch.unflatten(self.attention_weights(query), -1, (self.heads, -1))  # (B, N, heads, levels·points)
+        weights = torch.unflatten(weights.softmax(-1), -1, (self.levels, _POINTS))
+        sampled: Tensor | None = None
+        start = 0
+        for level, like in enumerate(maps):
+            size = like.shape[-2] * like.shape[-1]
+            plane = self._plane(value[:, start : start + size], like)
+            part = self._sample(plane, offsets[:, :, :, level], weights[:, :, :, level], references)
+            sampled = part if sampled is None else sampled + part
+            start = start + size
+        assert sampled is not None  # noqa: S101  at least one level, by configuration
+        merged = torch.unflatten(sampled, 0, (-1, self.heads)).flatten(1, 2)  # (B·heads, C/heads, N) → (B, C, N)
+        return cast("Tensor", self.output_proj(merged.transpose(1, 2)))
+
+    def _plane(self, tokens: Tensor, like: Tensor) -> Tensor:
+        """Tokens of one level (B, h·w, C) → (B·heads, C/heads, h, w)."""
+        height, width = like.shape[-2:]
+        heads = torch.unflatten(tokens.transpose(1, 2), 1, (self.heads, -1))  # (B, heads, C/heads, h·w)
+        return torch.unflatten(heads.flatten(0, 1), -1, (height, width))
+
+    def _sample(self, plane: Tensor, offsets: Tensor, weights: Tensor, references: Tensor) -> Tensor:
+        """Weighted sum over the points of one level, (B·heads, C/heads, N).
+
+        *offsets* (B, N, heads, points, 2) are in cells of the level, *weights* (B, N, heads, points).
+        """
+        height, width = plane.shape[-2:]
+        cells = torch.stack([_scalar(width, offsets), _scalar(height, offsets)])  # (2)
+        location = references[None, :, None, None, :] + offsets / cells
+        grid = (2 * location - 1).transpose(1, 2).flatten(0, 1)  # (B·heads, N, points, 2)
+        values = functional.grid_sample(plane, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        return (values * weights.transpose(1, 2).flatten(0, 1)[:, None]).sum(-1)
+
+
+class EncoderLayer(nn.Module):
+    """Deformable self-attention and a feed-forward network, each with residual and post-norm."""
+
+    def __init__(self, config: MSDeformAttnConfig) -> None:
+        """Sizes of *config*."""
+        super().__init__()
+        channels, hidden = config.conv_dim, config.transformer_dim_feedforward
+        self.self_attn = MSDeformAttn(channels, config.transformer_nheads, len(config.transformer_in_features))
+        self.norm1 = nn.LayerNorm(channels)
+        self.linear1 = nn.Linear(channels, hidden)
+        self.linear2 = nn.Linear(hidden, channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.dropout = nn.Dropout(config.transformer_dropout)
+
+    def forward(self, x: Tensor, positions: Tensor, references: Tensor, maps: list[Tensor]) -> Tensor:
+        """(B, N, C) → (B, N, C); *positions* (1, N, C)."""
+        attended = self.self_attn(x + positions, x, references, maps)
+        x = self.norm1(x + self.dropout(attended))
+        hidden = self.dropout(functional.relu(self.linear1(x)))
+        return cast("Tensor", self.norm2(x + self.dropout(self.linear2(hidden))))
+
+
+class Encoder(nn.Module):
+    """The stack of encoder layers (a level of its own in the tensor names)."""
+
+    def __init__(self, config: MSDeformAttnConfig) -> None:
+        """As many layers as *config* says."""
+        super().__init__()
+        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.transformer_enc_layers))
+
+    def forward(self, x: Tensor, positions: Tensor, references: Tensor, maps: list[Tensor]) -> Tensor:
+        """(B, N, C) → (B, N, C)."""
+        for layer in self.layers:
+            x = layer(x, positions, references, maps)
+        return x
+
+
+class DeformableTransformer(nn.Module):
+    """All levels as one sequence through the encoder, and back into maps."""
+
+    def __init__(self, config: MSDeformAttnConfig) -> None:
+        """One learnt ``level_embed`` per transformer level."""
+        super().__init__()
+        self.encoder = Encoder(config)
+        self.level_embed = nn.Parameter(torch.randn(len(config.transformer_in_features), config.conv_dim))
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps (B, C, h, w), coarsest first → maps of the same shapes."""
+        tokens = torch.cat([one.flatten(2).transpose(1, 2) for one in maps], dim=1)  # (B, N, C)
+        positions = torch.cat(
+            [sine_positions(one, one.shape[1]) + self.level_embed[level] for level, one in enumerate(maps)], dim=1
+        )
+        references = torch.cat([_cell_centres(one) for one in maps])  # (N, 2)
+        tokens = self.encoder(tokens, positions, references, maps)
+        return _split(tokens, maps)
+
+
+class MSDeformAttnPixelDecoder(PixelDecoder):
+    """Deformable encoder on the coarse maps, then an FPN down to ``common_stride``."""
+
+    def __init__(self, config: MSDeformAttnConfig, backbone: Backbone) -> None:
+        """Sizes of *config*, input channels and strides of *backbone*."""
+        super().__init__()
+        channels, levels = config.conv_dim, list(reversed(config.transformer_in_features))
+        finest = min(backbone.strides[name] for name in levels)
+        self.levels = levels
+        self.input_proj = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(backbone.channels[name], channels, 1), _group_norm(channels)) for name in levels
+        )
+        self.transformer = DeformableTransformer(config)
+        steps = max(0, int(math.log2(finest / config.common_stride)))
+        self.fpn = list(enumerate(config.in_features[:steps], start=1))[::-1]
+        for number, name in self.fpn:
+            self.add_module(f"adapter_{number}", ConvNorm(backbone.channels[name], channels, 1, _group_norm(channels)))
+            self.add_module(f"layer_{number}", ConvNorm(channels, channels, 3, _group_norm(channels), relu=True))
+        self.mask_features = nn.Conv2d(channels, config.mask_dim, 1)
+        self.map_channels = channels
+        self.num_maps = min(_MAX_MAPS, len(levels) + steps)
+
+    def forward(self, features: dict[str, Tensor]) -> PixelFeatures:
+        """Maps of the backbone by name → mask features and the maps of strides 32, 16, 8."""
+        projected = [project(features[name]) for project, name in zip(self.input_proj, self.levels, strict=True)]
+        maps = self.transformer(projected)
+        for number, name in self.fpn:
+            lateral = self.get_submodule(f"adapter_{number}")(features[name])
+            maps.append(self.get_submodule(f"layer_{number}")(lateral + resize(maps[-1], lateral)))
+        return PixelFeatures(self.mask_features(maps[-1]), maps[: self.num_maps])
+
+
+def _group_norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(GROUP_NORM_GROUPS, channels)
+
+
+def _cell_centres(x: Tensor) -> Tensor:
+    """Centres (x, y) of the cells of the map *x* (B, C, h, w) in [0, 1]², (h·w, 2)."""
+    height, width = x.shape[-2:]
+    rows = (torch.arange(height, dtype=torch.float32, device=x.device) + 0.5) / height
+    columns = (torch.arange(width, dtype=torch.float32, device=x.device) + 0.5) / width
+    across = columns[None, :].expand(height, -1)
+    down = rows[:, None].expand(-1, width)
+    return torch.stack([across, down], dim=-1).flatten(0, 1).to(x.dtype)
+
+
+def _split(tokens: Tensor, maps: list[Tensor]) -> list[Tensor]:
+    """(B, N, C) → one (B, C, h, w) per level, of the sizes of *maps*."""
+    parts, start = [], 0
+    for like in maps:
+        height, width = like.shape[-2:]
+        part = tokens[:, start : start + height * width]
+        parts.append(torch.unflatten(part.transpose(1, 2), -1, (height, width)))
+        start = start + height * width
+    return parts
+
+
+def _scalar(size: int | Tensor, like: Tensor) -> Tensor:
+    """*size* as a tensor; while tracing it is one already."""
+    return torch.as_tensor(size, dtype=like.dtype, device=like.device)
+
+
+PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {MSDeformAttnConfig: MSDeformAttnPixelDecoder}
+
+
+def build_pixel_decoder(config: MSDeformAttnConfig, backbone: Backbone) -> PixelDecoder:
+    """Build the pixel decoder whose configuration section this is, on top of *backbone*."""
+    return PIXEL_DECODERS[type(config)](config, backbone)

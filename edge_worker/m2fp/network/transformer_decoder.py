@@ -1,0 +1,207 @@
+"""Transformer decoder with masked attention: learnt queries → class and mask logits (Mask2Former, section 3.2)."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edge_worker.m2fp.network.layers import resize, sine_positions
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import DecoderConfig
+    from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
+
+# Layers of the mask embedding (Mask2Former, section 3.2.2).
+_MASK_EMBED_LAYERS = 3
+
+
+class Prediction(NamedTuple):
+    """What the network says of every query."""
+
+    class_logits: Tensor  # (B, Q, classes + 1), the last is "no object"
+    mask_logits: Tensor  # (B, Q, H/4, W/4), positive inside
+
+
+class Attention(nn.Module):
+    """Multi-head attention with the query, key and value projections packed in one matrix, in this order."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        """*heads* divide *channels*."""
+        super().__init__()
+        self.heads = heads
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels))
+        self.out_proj = nn.Linear(channels, channels)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+        """*query* (B, Q, C), *key* and *value* (B, K, C), additive *mask* (B, 1, Q, K) → (B, Q, C)."""
+        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        queries, keys, values = (  # (B, heads, n, C/heads) each
+            torch.unflatten(functional.linear(x, weight, bias), -1, (self.heads, -1)).transpose(
+                1, 2
+            )  # (B, heads, n, C/heads)
+            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
+        )
+        scale = 1 / math.sqrt(queries.shape[-1])
+        scores = (queries * scale) @ keys.transpose(-1, -2)  # (B, heads, Q, K)
+        if mask is not None:
+            scores = scores + mask
+        attended = scores.softmax(-1) @ values  # (B, heads, Q, C/heads)
+        return cast("Tensor", self.out_proj(attended.transpose(1, 2).flatten(2)))
+
+
+class SelfAttentionLayer(nn.Module):
+    """Self-attention of the queries, with residual and norm."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        """Sizes of *config*."""
+        super().__init__()
+        self.self_attn = Attention(config.hidden_dim, config.nheads)
+        self.norm = nn.LayerNorm(config.hidden_dim)
+        self.pre_norm = config.pre_norm
+
+    def forward(self, x: Tensor, query_positions: Tensor) -> Tensor:
+        """(B, Q, C) → (B, Q, C)."""
+        inner = self.norm(x) if self.pre_norm else x
+        key = inner + query_positions
+        x = x + self.self_attn(key, key, inner)
+        return x if self.pre_norm else self.norm(x)
+
+
+class CrossAttentionLayer(nn.Module):
+    """Masked attention of the queries to one map, with residual and norm."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        """Sizes of *config*."""
+        super().__init__()
+        self.multihead_attn = Attention(config.hidden_dim, config.nheads)
+        self.norm = nn.LayerNorm(config.hidden_dim)
+        self.pre_norm = config.pre_norm
+
+    def forward(self, x: Tensor, query_positions: Tensor, level: Level, mask: Tensor) -> Tensor:
+        """(B, Q, C) → (B, Q, C); additive *mask* (B, 1, Q, h·w)."""
+        inner = self.norm(x) if self.pre_norm else x
+        x = x + self.multihead_attn(inner + query_positions, level.tokens + level.positions, level.tokens, mask)
+        return x if self.pre_norm else self.norm(x)
+
+
+class FFNLayer(nn.Module):
+    """Feed-forward network of the queries, with residual and norm."""
+
+    def __init__(self, config: DecoderConfig) -> None:
+        """Sizes of *config*."""
+        super().__init__()
+        self.linear1 = nn.Linear(config.hidden_dim, config.dim_feedforward)
+        self.linear2 = nn.Linear(config.dim_feedforward, config.hidden_dim)
+        self.norm = nn.LayerNorm(config.hidden_dim)
+        self.pre_norm = config.pre_norm
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, Q, C) → (B, Q, C)."""
+        inner = self.norm(x) if self.pre_norm else x
+        x = x + self.linear2(functional.relu(self.linear1(inner)))
+        return x if self.pre_norm else self.norm(x)
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them."""
+
+    def __init__(self, in_channels: int, hidden: int, out_channels: int, layers: int) -> None:
+        """*layers* linear layers, *hidden* channels between them."""
+        super().__init__()
+        sizes = [in_channels, *[hidden] * (layers - 1), out_channels]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, in) → (…, out)."""
+        for layer in self.layers[:-1]:
+            x = functional.relu(layer(x))
+        return cast("Tensor", self.layers[-1](x))
+
+
+class Level(NamedTuple):
+    """One map as the decoder attends to it."""
+
+    tokens: Tensor  # (B, h·w, C), level embedding added
+    positions: Tensor  # (1, h·w, C)
+    mask_features: Tensor  # (B, mask_dim, h·w): those of the pixel decoder, resized to this map
+
+
+class TransformerDecoder(nn.Module):
+    """Queries attend in turn to the maps, each only inside the mask it predicted so far."""
+
+    def __init__(self, config: DecoderConfig, map_channels: int, num_maps: int) -> None:
+        """Sizes of *config*; *num_maps* maps of *map_channels* channels."""
+        super().__init__()
+        hidden, layers = config.hidden_dim, range(config.dec_layers)
+        project = map_channels != hidden or config.enforce_input_project
+        self.input_proj = nn.ModuleList(
+            nn.Conv2d(map_channels, hidden, 1) if project else nn.Identity() for _ in range(num_maps)
+        )
+        self.level_embed = nn.Embedding(num_maps, hidden)
+        self.query_feat = nn.Embedding(config.num_queries, hidden)
+        self.query_embed = nn.Embedding(config.num_queries, hidden)
+        self.transformer_cross_attention_layers = nn.ModuleList(CrossAttentionLayer(config) for _ in layers)
+        self.transformer_self_attention_layers = nn.ModuleList(SelfAttentionLayer(config) for _ in layers)
+        self.transformer_ffn_layers = nn.ModuleList(FFNLayer(config) for _ in layers)
+        self.decoder_norm = nn.LayerNorm(hidden)
+        self.class_embed = nn.Linear(hidden, config.num_classes + 1)
+        self.mask_embed = MLP(hidden, hidden, config.mask_dim, _MASK_EMBED_LAYERS)
+
+    def forward(self, features: PixelFeatures) -> Prediction:
+        """Predict after the last layer."""
+        return self._predict(self._states(features)[-1], features.mask_features)
+
+    def forward_deep(self, features: PixelFeatures) -> list[Prediction]:
+        """Predict before the first layer and after each, for deep supervision; the last is :meth:`forward`'s."""
+        return [self._predict(state, features.mask_features) for state in self._states(features)]
+
+    def _states(self, features: PixelFeatures) -> list[Tensor]:
+        """Normalised queries (B, Q, C) before the first layer and after each."""
+        levels = self._levels(features)
+        positions = self.query_embed.weight[None]  # (1, Q, C)
+        x = self.query_feat.weight[None].expand(features.mask_features.shape[0], -1, -1)  # (B, Q, C)
+        states = [self.decoder_norm(x)]
+        for index, (cross, own, ffn) in enumerate(
+            zip(
+                self.transformer_cross_attention_layers,
+                self.transformer_self_attention_layers,
+                self.transformer_ffn_layers,
+                strict=True,
+            )
+        ):
+            level = levels[index % len(levels)]
+            x = cross(x, positions, level, self._attention_mask(states[-1], level))
+            x = ffn(own(x, positions))
+            states.append(self.decoder_norm(x))
+        return states
+
+    def _levels(self, features: PixelFeatures) -> list[Level]:
+        levels = []
+        for index, (project, one) in enumerate(zip(self.input_proj, features.maps, strict=True)):
+            tokens = project(one).flatten(2).transpose(1, 2) + self.level_embed.weight[index]  # (B, h·w, C)
+            positions = sine_positions(one, tokens.shape[-1])
+            levels.append(Level(tokens, positions, resize(features.mask_features, one).flatten(2)))
+        return levels
+
+    def _attention_mask(self, state: Tensor, level: Level) -> Tensor:
+        """Additive mask (B, 1, Q, h·w): -inf where a query predicted "outside", unless it did so everywhere.
+
+        Resizing and the dot product are both linear, so the mask logits are taken from mask features resized once
+        per map instead of resizing every query's mask logits; their sign is sigmoid's comparison with a half.
+        """
+        outside = self.mask_embed(state) @ level.mask_features < 0  # (B, Q, h·w)
+        nowhere = outside.all(dim=-1, keepdim=True)
+        return torch.zeros_like(outside, dtype=state.dtype).masked_fill(outside & ~nowhere, -torch.inf)[:, None]
+
+    def _predict(self, state: Tensor, mask_features: Tensor) -> Prediction:
+        embedded = self.mask_embed(state)  # (B, Q, mask_dim)
+        masks = embedded @ mask_features.flatten(2)  # (B, Q, H/4·W/4)
+        return Prediction(self.class_embed(state), torch.unflatten(masks, -1, mask_features.shape[-2:]))
