@@ -1,0 +1,198 @@
+"""Health and metrics over HTTP, for orchestrators and Prometheus.
+
+=============  ========================================================================================
+``/healthz``   200 while every part of the process advances, else 503: restart it
+``/readyz``    200 while frames are answered, else 503: it may still be loading, or wait for its broker
+``/metrics``   Prometheus text
+=============  ========================================================================================
+
+Each request has its own daemon thread, a bounded number of them and a time limit on their sockets, so a client that is
+slow, silent or malicious costs the worker nothing but a thread for a while. There is no authentication: the address is
+loopback unless the configuration says otherwise.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import socketserver
+import threading
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_worker.config import HttpConfig
+
+MAX_CLIENTS: Final = 16  # at a time; more are turned away
+CLIENT_TIMEOUT_S: Final = 5.0  # for each read from and write to a client
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part of the worker: is it well, and if not, what is the matter."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The verdict on all parts."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every part is well."""
+        return all(check.ok for check in self.checks)
+
+    def to_json(self) -> bytes:
+        """Return the answer's body: the verdict, and each part with its trouble."""
+        parts = {check.name: {"ok": check.ok, "detail": check.detail} for check in self.checks}
+        return json.dumps({"ok": self.ok, "checks": parts}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+class HealthServer:
+    """Serves the three pages from callables; they are called in a client's thread and must not wait long."""
+
+    def __init__(
+        self,
+        config: HttpConfig,
+        *,
+        alive: Callable[[], Health],
+        ready: Callable[[], Health],
+        metrics: Callable[[str], tuple[bytes, str]],
+    ) -> None:
+        """Prepare to listen as *config* says; *metrics* maps an ``Accept`` header to (body, content type)."""
+        self._config = config
+        self._pages: dict[str, Callable[[str], _Answer]] = {
+            "/healthz": lambda _accept: _health_answer(alive()),
+            "/readyz": lambda _accept: _health_answer(ready()),
+            "/metrics": lambda accept: _metrics_answer(metrics(accept)),
+        }
+        self._server: _Server | None = None
+
+    @property
+    def port(self) -> int:
+        """The port in use (the system's choice if the configured one is 0); only after :meth:`start`."""
+        if self._server is None:
+            raise RuntimeError("the health server has not been started")
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Listen and answer in the background.
+
+        Raises:
+            ConfigError: the address cannot be listened on.
+        """
+        address = (self._config.host, self._config.port)
+        try:
+            self._server = _Server(address, self._pages)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {address[0]}:{address[1]} ({error.strerror or error});"
+                " choose another host or port, or null to switch the health page off",
+                key="ops.http",
+            ) from error
+        threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
+
+    def stop(self) -> None:
+        """Stop listening; clients being served are cut off when the process ends."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False  # a slow client must not delay the worker's stop
+
+    def __init__(self, address: tuple[str, int], pages: Mapping[str, Callable[[str], _Answer]]) -> None:
+        self.pages = pages
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._seats = threading.BoundedSemaphore(MAX_CLIENTS)
+        super().__init__(address, _Handler)
+
+    def server_bind(self) -> None:
+        # HTTPServer's own asks the name service who we are, which can take long and is of no use here.
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: object, client_address: object) -> None:
+        if self._seats.acquire(blocking=False):
+            super().process_request(request, client_address)  # type: ignore[arg-type]
+        else:
+            self.shutdown_request(request)  # type: ignore[arg-type]
+
+    def process_request_thread(self, request: object, client_address: object) -> None:
+        try:
+            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+        finally:
+            self._seats.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        del request
+        _log.debug("health client %s went away or timed out", client_address, exc_info=True)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = CLIENT_TIMEOUT_S
+    server_version, sys_version = "edge-worker", ""
+
+    def do_GET(self) -> None:
+        self._reply(self._answer(), with_body=True)
+
+    def do_HEAD(self) -> None:
+        self._reply(self._answer(), with_body=False)
+
+    def _answer(self) -> _Answer:
+        page = self.server.pages.get(self.path.partition("?")[0])
+        if page is None:
+            known = ", ".join(self.server.pages)
+            return _Answer(HTTPStatus.NOT_FOUND, "text/plain", f"not found; there are: {known}\n".encode())
+        try:
+            return page(self.headers.get("Accept", ""))
+        except Exception:  # noqa: BLE001 - asker and log are told; a page is no reason to end the worker
+            _log.exception("the page %s could not be made", self.path)
+            return _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"see the worker's log\n")
+
+    def _reply(self, answer: _Answer, *, with_body: bool) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if with_body:
+            self.wfile.write(answer.body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+        _log.debug(format, *args)
+
+
+def _health_answer(health: Health) -> _Answer:
+    status = HTTPStatus.OK if health.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return _Answer(status, "application/json", health.to_json())
+
+
+def _metrics_answer(page: tuple[bytes, str]) -> _Answer:
+    body, content_type = page
+    return _Answer(HTTPStatus.OK, content_type, body)

@@ -1,0 +1,93 @@
+"""The service manager's notification protocol: one datagram per message, sent by hand.
+
+Source: ``sd_notify(3)``. Its Python packages are unmaintained, and this is all there is to it.
+Without ``NOTIFY_SOCKET`` (not started by systemd, or ``Type=`` is not notify) every method does nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SEND_TIMEOUT_S = 1.0  # systemd reads at once; a manager that does not must not hold the worker up
+
+_log = logging.getLogger(__name__)
+
+
+class Notifier:
+    """Tells systemd how the service fares; never raises, because a failed notification is no reason to stop work."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        """Take the socket's address and the watchdog's period from *environ*; nothing is opened yet."""
+        self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
+        self._watchdog_s = _watchdog_period_s(environ)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether a service manager listens."""
+        return self._address is not None
+
+    def watchdog_interval(self) -> float | None:
+        """Seconds between two :meth:`watchdog` calls (half of ``WatchdogSec=``), or None when there is no watchdog."""
+        return None if self._watchdog_s is None else self._watchdog_s / 2
+
+    def ready(self, status: str) -> None:
+        """Start-up, or a reload begun by :meth:`reloading`, is complete."""
+        self._send("READY=1", f"STATUS={status}")
+
+    def status(self, text: str) -> None:
+        """Show *text* in ``systemctl status``."""
+        self._send(f"STATUS={text}")
+
+    def watchdog(self) -> None:
+        """All parts have advanced since the last call."""
+        self._send("WATCHDOG=1")
+
+    def reloading(self, status: str) -> None:
+        """The configuration is being read again; :meth:`ready` must follow."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", f"STATUS={status}")
+
+    def stopping(self, status: str) -> None:
+        """The service is shutting down."""
+        self._send("STOPPING=1", f"STATUS={status}")
+
+    def extend_timeout(self, seconds: float) -> None:
+        """Grant the running start, stop or reload *seconds* more, counted from now."""
+        self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+    def _send(self, *assignments: str) -> None:
+        if self._address is None:
+            return
+        message = "\n".join(_one_line(assignment) for assignment in assignments)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.settimeout(SEND_TIMEOUT_S)
+                channel.sendto(message.encode(), self._address)
+        except OSError as error:
+            _log.warning("the service manager could not be notified: %s", error)
+
+
+def _socket_address(value: str) -> str | None:
+    """Return the AF_UNIX address meant by *value*; a leading ``@`` stands for the abstract namespace."""
+    if value.startswith("@"):
+        return "\0" + value[1:]
+    return value if value.startswith("/") else None
+
+
+def _watchdog_period_s(environ: Mapping[str, str]) -> float | None:
+    """Return ``WATCHDOG_USEC`` in seconds, or None where it is absent, not a number, or meant for another process."""
+    microseconds, owner = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
+    if not microseconds.isdecimal() or int(microseconds) == 0:
+        return None
+    return int(microseconds) / 1_000_000 if owner in {"", str(os.getpid())} else None
+
+
+def _one_line(assignment: str) -> str:
+    """Keep a status text from smuggling in another assignment."""
+    return " ".join(assignment.splitlines())
