@@ -4,16 +4,15 @@ The file is ModelScope's (``framework``, ``task``, ``pipeline``, ``model``); onl
 Every size of the network comes from here. No torch: engines that run exported models read the same file.
 
 A light variant is another ``type`` in its section: a sibling class of :class:`ResNetConfig` or
-:class:`MSDeformAttnConfig` here, and its network in the registry of ``network/backbone.py`` or
-``network/pixel_decoder.py``.
+:class:`MSDeformAttnConfig` here, and its network in ``network/registry.py``.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from edge_worker.errors import CheckpointError
 
@@ -92,6 +91,47 @@ class MSDeformAttnConfig(_Section):
     common_stride: int = Field(4, ge=1)
 
 
+class ShuffleNetConfig(_Section):
+    """ShuffleNetV2 (``backbone`` of light models)."""
+
+    type: Literal["shufflenetv2"]
+    stem_channels: int = Field(24, ge=1)
+    channels: tuple[int, int, int]
+    units: tuple[int, int, int] = (4, 8, 4)
+    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...]
+
+
+class FpnConfig(_Section):
+    """Feature pyramid with a transformer on the coarsest map (``encoder`` of light models)."""
+
+    type: Literal["fpn"]
+    in_features: tuple[str, ...] = Field(min_length=1)
+    transformer_nheads: int = Field(ge=1)
+    transformer_dim_feedforward: int = Field(ge=1)
+    transformer_enc_layers: int = Field(ge=0)
+    conv_dim: int = Field(multiple_of=4, ge=4)
+    convs_per_level: int = Field(1, ge=1)
+    mask_dim: int = Field(ge=1)
+
+    @property
+    def transformer_in_features(self) -> tuple[str, ...]:
+        """The maps that the transformer is given are among the inputs."""
+        return self.in_features
+
+
+def _kind(default: str) -> Discriminator:
+    """Choose the class of a section by its ``type``, which published files leave out."""
+    return Discriminator(lambda section: section.get("type", default) if isinstance(section, dict) else section.type)
+
+
+BackboneConfig = Annotated[
+    Annotated[ResNetConfig, Tag("resnet")] | Annotated[ShuffleNetConfig, Tag("shufflenetv2")], _kind("resnet")
+]
+PixelDecoderConfig = Annotated[
+    Annotated[MSDeformAttnConfig, Tag("msdeformattn")] | Annotated[FpnConfig, Tag("fpn")], _kind("msdeformattn")
+]
+
+
 class DecoderConfig(_Section):
     """Transformer decoder with masked attention (``decoder``)."""
 
@@ -116,8 +156,8 @@ class ModelConfig(_Section):
     """The ``model`` object: the network, its classes and how its answer is read."""
 
     type: Literal["m2fp"] = "m2fp"
-    backbone: ResNetConfig
-    encoder: MSDeformAttnConfig
+    backbone: BackboneConfig
+    encoder: PixelDecoderConfig
     decoder: DecoderConfig
     classes: tuple[str, ...]
     num_parsing: int | None = None

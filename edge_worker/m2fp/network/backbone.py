@@ -1,20 +1,16 @@
-"""Backbones: image → feature maps by name.
-
-``BACKBONES`` finds the class of a configuration section.
-"""
+"""Backbones: image → feature maps by name. The base class, and the published ResNet."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_worker.m2fp.configuration import ResNetConfig
 from edge_worker.m2fp.network.layers import ConvNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from edge_worker.m2fp.configuration import ResNetConfig
 
 # Bottleneck blocks of res2, res3, res4, res5 by depth (He et al., arXiv 1512.03385, table 1).
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -136,11 +132,3 @@ def _stage(number: int, in_channels: int, out_channels: int, stride: int, config
         for index in range(count)
     ]
     return nn.Sequential(*blocks)
-
-
-BACKBONES: dict[type, Callable[[Any], Backbone]] = {ResNetConfig: ResNet}
-
-
-def build_backbone(config: ResNetConfig) -> Backbone:
-    """Build the backbone whose configuration section this is."""
-    return BACKBONES[type(config)](config)

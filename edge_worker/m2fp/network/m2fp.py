@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, cast
 
 from torch import Tensor, nn
 
-from edge_worker.m2fp.network.backbone import Backbone, build_backbone
-from edge_worker.m2fp.network.pixel_decoder import PixelFeatures, build_pixel_decoder
+from edge_worker.m2fp.network.registry import build_backbone, build_pixel_decoder
 from edge_worker.m2fp.network.transformer_decoder import Prediction, TransformerDecoder
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.network.backbone import Backbone
+    from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
 
 
 class SemSegHead(nn.Module):

@@ -1,30 +1,29 @@
 """Pixel decoders: feature maps of the backbone → mask features and the maps the transformer decoder attends to.
 
-``PIXEL_DECODERS`` finds the class of a configuration section.
+The base class, and the published one with deformable attention.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS, MSDeformAttnConfig
+from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS
 from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from edge_worker.m2fp.configuration import MSDeformAttnConfig
     from edge_worker.m2fp.network.backbone import Backbone
 
 # Sampling points per head and level (Deformable DETR, section 4.1); not configurable in published files.
 _POINTS = 4
 
 # The transformer decoder attends to the three coarsest maps in turn (Mask2Former, section 3.2.2).
-_MAX_MAPS = 3
+MAX_MAPS = 3
 
 
 class PixelFeatures(NamedTuple):
@@ -96,17 +95,17 @@ class MSDeformAttn(nn.Module):
         """Tokens of one level (B, h·w, C) → (B·heads, C/heads, h, w)."""
         height, width = like.shape[-2:]
         heads = torch.unflatten(tokens.transpose(1, 2), 1, (self.heads, -1))  # (B, heads, C/heads, h·w)
-        return torch.unflatten(heads.flatten(0, 1), -1, (height, width))
+        return heads.reshape(-1, heads.shape[2], height, width)
 
     def _sample(self, plane: Tensor, offsets: Tensor, weights: Tensor, references: Tensor) -> Tensor:
         """Weighted sum over the points of one level, (B·heads, C/heads, N).
 
         *offsets* (B, N, heads, points, 2) are in cells of the level, *weights* (B, N, heads, points).
         """
-        height, width = plane.shape[-2:]
-        cells = torch.stack([_scalar(width, offsets), _scalar(height, offsets)])  # (2)
-        location = references[None, :, None, None, :] + offsets / cells
-        grid = (2 * location - 1).transpose(1, 2).flatten(0, 1)  # (B·heads, N, points, 2)
+        cells = torch.onnx.operators.shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
+        # sampling location = reference + offset / (w, h); grid_sample counts from -1 to 1, so grid = 2·location - 1
+        grid = (2 * references - 1)[None, :, None, None, :] + offsets * (2 / cells)  # (B, N, heads, points, 2)
+        grid = grid.transpose(1, 2).flatten(0, 1)  # (B·heads, N, points, 2)
         values = functional.grid_sample(plane, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
         return (values * weights.transpose(1, 2).flatten(0, 1)[:, None]).sum(-1)
 
@@ -188,7 +187,7 @@ class MSDeformAttnPixelDecoder(PixelDecoder):
             self.add_module(f"layer_{number}", ConvNorm(channels, channels, 3, _group_norm(channels), relu=True))
         self.mask_features = nn.Conv2d(channels, config.mask_dim, 1)
         self.map_channels = channels
-        self.num_maps = min(_MAX_MAPS, len(levels) + steps)
+        self.num_maps = min(MAX_MAPS, len(levels) + steps)
 
     def forward(self, features: dict[str, Tensor]) -> PixelFeatures:
         """Maps of the backbone by name → mask features and the maps of strides 32, 16, 8."""
@@ -220,19 +219,6 @@ def _split(tokens: Tensor, maps: list[Tensor]) -> list[Tensor]:
     for like in maps:
         height, width = like.shape[-2:]
         part = tokens[:, start : start + height * width]
-        parts.append(torch.unflatten(part.transpose(1, 2), -1, (height, width)))
+        parts.append(part.transpose(1, 2).reshape(like.shape[0], -1, height, width))
         start = start + height * width
     return parts
-
-
-def _scalar(size: int | Tensor, like: Tensor) -> Tensor:
-    """*size* as a tensor; while tracing it is one already."""
-    return torch.as_tensor(size, dtype=like.dtype, device=like.device)
-
-
-PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {MSDeformAttnConfig: MSDeformAttnPixelDecoder}
-
-
-def build_pixel_decoder(config: MSDeformAttnConfig, backbone: Backbone) -> PixelDecoder:
-    """Build the pixel decoder whose configuration section this is, on top of *backbone*."""
-    return PIXEL_DECODERS[type(config)](config, backbone)

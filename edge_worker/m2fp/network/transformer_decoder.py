@@ -34,6 +34,7 @@ class Attention(nn.Module):
         """*heads* divide *channels*."""
         super().__init__()
         self.heads = heads
+        self.scale = 1 / math.sqrt(channels // heads)
         self.in_proj_weight = nn.Parameter(torch.empty(3 * channels, channels))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * channels))
         self.out_proj = nn.Linear(channels, channels)
@@ -49,8 +50,7 @@ class Attention(nn.Module):
             )  # (B, heads, n, C/heads)
             for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
         )
-        scale = 1 / math.sqrt(queries.shape[-1])
-        scores = (queries * scale) @ keys.transpose(-1, -2)  # (B, heads, Q, K)
+        scores = (queries * self.scale) @ keys.transpose(-1, -2)  # (B, heads, Q, K)
         if mask is not None:
             scores = scores + mask
         attended = scores.softmax(-1) @ values  # (B, heads, Q, C/heads)
@@ -204,4 +204,4 @@ class TransformerDecoder(nn.Module):
     def _predict(self, state: Tensor, mask_features: Tensor) -> Prediction:
         embedded = self.mask_embed(state)  # (B, Q, mask_dim)
         masks = embedded @ mask_features.flatten(2)  # (B, Q, H/4·W/4)
-        return Prediction(self.class_embed(state), torch.unflatten(masks, -1, mask_features.shape[-2:]))
+        return Prediction(self.class_embed(state), masks.reshape(*masks.shape[:2], *mask_features.shape[2:]))

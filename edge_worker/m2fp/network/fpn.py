@@ -1,0 +1,80 @@
+"""Pixel decoder without deformable attention: a transformer on the coarsest map, then a feature pyramid.
+
+MaskFormer's transformer-encoder pixel decoder (Cheng et al., arXiv 2107.06278, section 4.1), with BatchNorm, which
+folds into the convolutions when exported.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
+from edge_worker.m2fp.network.pixel_decoder import MAX_MAPS, PixelDecoder, PixelFeatures
+from edge_worker.m2fp.network.transformer_decoder import Attention
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import FpnConfig
+    from edge_worker.m2fp.network.backbone import Backbone
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention of the cells of one map, then a feed-forward network, residual and post-norm."""
+
+    def __init__(self, config: FpnConfig) -> None:
+        """Sizes of *config*."""
+        super().__init__()
+        self.self_attn = Attention(config.conv_dim, config.transformer_nheads)
+        self.norm1 = nn.LayerNorm(config.conv_dim)
+        self.linear1 = nn.Linear(config.conv_dim, config.transformer_dim_feedforward)
+        self.linear2 = nn.Linear(config.transformer_dim_feedforward, config.conv_dim)
+        self.norm2 = nn.LayerNorm(config.conv_dim)
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        """(B, N, C) → (B, N, C); *positions* (1, N, C) are added to queries and keys."""
+        located = x + positions
+        x = self.norm1(x + self.self_attn(located, located, x))
+        return cast("Tensor", self.norm2(x + self.linear2(functional.relu(self.linear1(x)))))
+
+
+class FpnPixelDecoder(PixelDecoder):
+    """Coarse to fine: each backbone map through a 1×1 convolution, plus the coarser result, through 3×3 ones."""
+
+    def __init__(self, config: FpnConfig, backbone: Backbone) -> None:
+        """Sizes of *config*, input channels and strides of *backbone*."""
+        super().__init__()
+        channels = config.conv_dim
+        self.levels = sorted(config.in_features, key=lambda name: -backbone.strides[name])
+        self.encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.transformer_enc_layers))
+        self.lateral = nn.ModuleList(
+            ConvNorm(backbone.channels[name], channels, 1, nn.BatchNorm2d(channels)) for name in self.levels
+        )
+        self.smooth = nn.ModuleList(
+            nn.Sequential(*[_smooth(channels) for _ in range(config.convs_per_level)]) for _ in self.levels
+        )
+        self.mask_features = nn.Conv2d(channels, config.mask_dim, 1)
+        self.map_channels = channels
+        self.num_maps = min(MAX_MAPS, len(self.levels))
+
+    def forward(self, features: dict[str, Tensor]) -> PixelFeatures:
+        """Maps of the backbone by name → mask features and the coarsest maps."""
+        maps: list[Tensor] = []
+        for name, lateral, smooth in zip(self.levels, self.lateral, self.smooth, strict=True):
+            x = lateral(features[name])
+            x = x + resize(maps[-1], x) if maps else self._attend(x)
+            maps.append(smooth(x))
+        return PixelFeatures(self.mask_features(maps[-1]), maps[: self.num_maps])
+
+    def _attend(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) → (B, C, h, w)."""
+        positions = sine_positions(x, x.shape[1])
+        tokens = x.flatten(2).transpose(1, 2)  # (B, h·w, C)
+        for layer in self.encoder:
+            tokens = layer(tokens, positions)
+        return tokens.transpose(1, 2).reshape(x.shape)
+
+
+def _smooth(channels: int) -> ConvNorm:
+    return ConvNorm(channels, channels, 3, nn.BatchNorm2d(channels), relu=True)

@@ -1,0 +1,38 @@
+"""Which class builds which section of the configuration: a variant is a line here and a file beside."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.m2fp.configuration import (
+    BackboneConfig,
+    FpnConfig,
+    MSDeformAttnConfig,
+    PixelDecoderConfig,
+    ResNetConfig,
+    ShuffleNetConfig,
+)
+from edge_worker.m2fp.network.backbone import Backbone, ResNet
+from edge_worker.m2fp.network.fpn import FpnPixelDecoder
+from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder
+from edge_worker.m2fp.network.shufflenet import ShuffleNet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BACKBONES: dict[type, Callable[[Any], Backbone]] = {ResNetConfig: ResNet, ShuffleNetConfig: ShuffleNet}
+
+PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {
+    MSDeformAttnConfig: MSDeformAttnPixelDecoder,
+    FpnConfig: FpnPixelDecoder,
+}
+
+
+def build_backbone(config: BackboneConfig) -> Backbone:
+    """Build the backbone whose configuration section this is."""
+    return BACKBONES[type(config)](config)
+
+
+def build_pixel_decoder(config: PixelDecoderConfig, backbone: Backbone) -> PixelDecoder:
+    """Build the pixel decoder whose configuration section this is, on top of *backbone*."""
+    return PIXEL_DECODERS[type(config)](config, backbone)
