@@ -1,0 +1,172 @@
+"""The health page under friendly and unfriendly clients."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
+
+import pytest
+
+from edge_worker.errors import ConfigError
+from edge_worker.ops import health
+from edge_worker.ops.health import Check, Health, HealthServer
+
+
+@dataclass(frozen=True)
+class Address:
+    """The fields of HttpConfig."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+def well() -> Health:
+    return Health((Check("main", ok=True), Check("model", ok=True, detail="idle")))
+
+
+def stuck() -> Health:
+    return Health((Check("main", ok=True), Check("network", ok=False, detail="thread is dead")))
+
+
+def page(_accept: str) -> tuple[bytes, str]:
+    return b"x 1\n", "text/plain; version=0.0.4"
+
+
+Serve = Callable[..., HealthServer]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start servers, and stop them at the end."""
+    with ExitStack() as stack:
+
+        def start(**pages: Callable[..., object]) -> HealthServer:
+            server = HealthServer(Address(), **{"alive": well, "ready": stuck, "metrics": page, **pages})  # type: ignore[arg-type]
+            server.start()
+            stack.callback(server.stop)
+            return server
+
+        yield start
+
+
+def ask(server: HealthServer, path: str, method: str = "GET") -> tuple[HTTPResponse, bytes]:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return response, response.read()
+    finally:
+        connection.close()
+
+
+def try_to_ask(server: HealthServer, path: str) -> tuple[HTTPResponse, bytes] | None:
+    """Return None where the server turned us away."""
+    with suppress(RemoteDisconnected, ConnectionResetError):
+        return ask(server, path)
+    return None
+
+
+def test_alive_and_ready_are_told_apart(serve: Serve) -> None:
+    """200 when every part is well, 503 with the part that is not."""
+    server = serve()
+    response, body = ask(server, "/healthz")
+    assert response.status == 200
+    assert json.loads(body) == {
+        "ok": True,
+        "checks": {"main": {"ok": True, "detail": ""}, "model": {"ok": True, "detail": "idle"}},
+    }
+    response, body = ask(server, "/readyz?verbose")
+    assert response.status == 503
+    assert json.loads(body)["checks"]["network"] == {"ok": False, "detail": "thread is dead"}
+
+
+def test_metrics_pass_through(serve: Serve) -> None:
+    """Body and content type are the metrics module's."""
+    response, body = ask(serve(), "/metrics")
+    assert (response.status, body, response.headers["Content-Type"]) == (200, b"x 1\n", "text/plain; version=0.0.4")
+
+
+def test_head_has_no_body(serve: Serve) -> None:
+    """HEAD tells the status and the length alone."""
+    response, body = ask(serve(), "/healthz", "HEAD")
+    assert (response.status, body) == (200, b"")
+    assert int(response.headers["Content-Length"]) > 0
+
+
+def test_an_unknown_page_names_the_known_ones(serve: Serve) -> None:
+    """A typing error is answered with what there is."""
+    response, body = ask(serve(), "/health")
+    assert response.status == 404
+    assert b"/healthz, /readyz, /metrics" in body
+
+
+def test_a_page_that_fails_is_told_and_harms_nothing(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """An exception behind a page gives 500 and a log line; the next request works, and no detail leaks out."""
+
+    def broken() -> Health:
+        raise ZeroDivisionError("hunter2")
+
+    server = serve(ready=broken)
+    response, body = ask(server, "/readyz")
+    assert response.status == 500
+    assert b"hunter2" not in body
+    assert "ZeroDivisionError" in caplog.text
+    assert ask(server, "/healthz")[0].status == 200
+
+
+def test_silent_clients_are_dropped_and_seats_come_back(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every seat taken by clients that say nothing, one more is turned away; after the time limit all is well."""
+    monkeypatch.setattr(health._Handler, "timeout", 0.5)
+    server = serve()
+    with ExitStack() as stack:
+        silent = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+            for _ in range(health.MAX_CLIENTS)
+        ]
+        late = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=5))
+        assert late.recv(1) == b""
+        assert all(client.recv(1) == b"" for client in silent)
+    deadline = time.monotonic() + 5  # a seat is free a moment after its client was cut off
+    while (answer := try_to_ask(server, "/healthz")) is None:
+        assert time.monotonic() < deadline
+    assert answer[0].status == 200
+
+
+def test_a_reader_that_never_reads_does_not_delay_the_stop(serve: Serve) -> None:
+    """Stopping waits for no client, however much it still has to take."""
+    asked = threading.Event()
+
+    def endless(_accept: str) -> tuple[bytes, str]:
+        asked.set()
+        return b"x" * 50_000_000, "text/plain"
+
+    server = serve(metrics=endless)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as client:
+        client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
+        assert asked.wait(5)
+        stopper = threading.Thread(target=server.stop)
+        stopper.start()
+        stopper.join(2)
+        assert not stopper.is_alive()
+
+
+def test_a_taken_port_is_a_configuration_error(serve: Serve) -> None:
+    """The message names the key, the address and the way out."""
+    port = serve().port
+    second = HealthServer(Address(port=port), alive=well, ready=well, metrics=page)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=rf"ops\.http: cannot listen on 127\.0\.0\.1:{port} .*null"):
+        second.start()
+
+
+def test_the_port_is_known_only_once_it_is_open() -> None:
+    """Asking too early is a defect of ours and says so; stopping what never started is not."""
+    server = HealthServer(Address(), alive=well, ready=well, metrics=page)  # type: ignore[arg-type]
+    server.stop()
+    with pytest.raises(RuntimeError, match="not been started"):
+        _ = server.port
