@@ -1,0 +1,47 @@
+"""The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
+
+from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
+from edge_worker.config.sections import (
+    CacheConfig,
+    CameraConfig,
+    ColormapConfig,
+    CommandsConfig,
+    Config,
+    ErrorConfig,
+    HttpConfig,
+    LabelsConfig,
+    LimitsConfig,
+    LogConfig,
+    MemoryConfig,
+    ModelConfig,
+    NodeConfig,
+    OpsConfig,
+    OutputConfig,
+    OverlayConfig,
+    ThreadsConfig,
+    WatchdogConfig,
+)
+
+__all__ = [
+    "CacheConfig",
+    "CameraConfig",
+    "ColormapConfig",
+    "CommandsConfig",
+    "Config",
+    "ErrorConfig",
+    "HttpConfig",
+    "LabelsConfig",
+    "LimitsConfig",
+    "LogConfig",
+    "MemoryConfig",
+    "ModelConfig",
+    "MqttConfig",
+    "NodeConfig",
+    "OpsConfig",
+    "OutputConfig",
+    "OverlayConfig",
+    "ReconnectConfig",
+    "ThreadsConfig",
+    "TlsConfig",
+    "WatchdogConfig",
+]

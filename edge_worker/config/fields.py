@@ -1,0 +1,78 @@
+"""The base of every section of the configuration, and the kinds of value that several sections share."""
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+
+MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
+_COLOUR = re.compile(r"#[0-9a-f]{6}")
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+class Section(BaseModel):
+    """A frozen part of the configuration; unknown keys and values of another type are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+
+def _from_the_files_folder(path: Path, info: ValidationInfo) -> Path:
+    folder: Path | None = (info.context or {}).get("folder")
+    return path if folder is None else folder / path
+
+
+def _colour(text: str) -> str:
+    if not _COLOUR.fullmatch(text.lower()):
+        raise ValueError('should be a colour such as "#ff8000" (in quotes, or YAML takes it for a comment)')
+    return text.lower()
+
+
+def _topic(template: str, allowed: frozenset[str], required: frozenset[str]) -> str:
+    problem = _topic_problem(template, allowed, required)
+    if problem:
+        raise ValueError(problem)
+    return template
+
+
+def _topic_problem(template: str, allowed: frozenset[str], required: frozenset[str]) -> str | None:
+    used = _PLACEHOLDER.findall(template)
+    rest = _PLACEHOLDER.sub("", template)
+    levels = template.split("/")
+    if not template or len(template.encode()) > MAX_TOPIC_BYTES:
+        return f"should be a topic of 1 to {MAX_TOPIC_BYTES} bytes"
+    if any(sign in rest for sign in "+#"):
+        return "may not hold the wildcards + and #: placeholders such as {camera} stand for one level"
+    if "{" in rest or "}" in rest or set(used) - allowed:
+        return f"may hold only the placeholders {_names(allowed)}"
+    if template.startswith("$") or not template.isprintable():
+        return "may not begin with $ (reserved by MQTT) nor hold control characters"
+    for name in sorted(required):
+        if levels.count(f"{{{name}}}") != 1 or used.count(name) != 1:
+            return f"should hold {{{name}}} once, as a level of its own"
+    return None
+
+
+def _names(placeholders: frozenset[str]) -> str:
+    return ", ".join(f"{{{name}}}" for name in sorted(placeholders))
+
+
+def topic_validator(*required: str) -> AfterValidator:
+    """Return a validator of topic templates: *required* placeholders once each, ``{node}`` besides, no wildcards."""
+    needed = frozenset(required)
+    return AfterValidator(lambda template: _topic(template, needed | {"node"}, needed))
+
+
+Seconds = Annotated[float, Field(gt=0)]
+Megabytes = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Qos = Annotated[int, Field(ge=0, le=1)]
+"""0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Colour = Annotated[str, AfterValidator(_colour)]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(_from_the_files_folder)]
+"""A file; a relative one is looked for beside the configuration file."""
+CameraTopic = Annotated[str, topic_validator("camera")]
+"""A topic template with one level ``{camera}``, and ``{node}`` where wanted."""
+NodeTopic = Annotated[str, topic_validator()]
+CommandTopic = Annotated[str, topic_validator("command")]

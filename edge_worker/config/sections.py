@@ -1,0 +1,248 @@
+"""The configuration as frozen sections, one per part of the worker; ``docs/configuration.md`` explains every key."""
+
+import platform
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, JsonValue, field_serializer, model_validator
+
+from edge_worker.config.fields import (
+    CameraTopic,
+    Colour,
+    CommandTopic,
+    Fraction,
+    Megabytes,
+    NodeTopic,
+    Port,
+    Qos,
+    Seconds,
+    Section,
+)
+from edge_worker.config.mqtt import MqttConfig
+
+Delivery = Literal["latest", "every"]
+ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
+LIVE_MAX_AGE_S = 5.0  # a live picture older than this misleads more than it tells
+
+
+def host_name() -> str:
+    """Return this machine's name as one level of a topic: letters, digits, ``.``, ``_``, ``-``; at most 64."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node())[:64].strip("-") or "node"
+
+
+def _auto_or_count(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("should be auto or a whole number from 1")
+
+
+class NodeConfig(Section):
+    """Who this worker is, and the topics about itself. ``id: null`` takes the host's name."""
+
+    id: Annotated[
+        str,
+        BeforeValidator(lambda value: host_name() if value is None else value),
+        Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+    ] = Field(default_factory=host_name)
+    status_topic: NodeTopic = "edge-worker/{node}/status"
+    model_topic: NodeTopic = "edge-worker/{node}/model"
+    stats_topic: NodeTopic = "edge-worker/{node}/stats"
+    request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
+    response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
+
+
+class ResultConfig(Section):
+    """What all kinds of result have in common."""
+
+    enabled: bool = True
+    topic: CameraTopic
+    qos: Qos = 1
+    retain: bool = False
+
+
+class ColormapConfig(ResultConfig):
+    """The label map as a picture."""
+
+    topic: CameraTopic = "parsing/{camera}/colormap"
+    format: Literal["palette-png", "rgb-png", "jpeg"] = "palette-png"
+
+
+class LabelsConfig(ResultConfig):
+    """The metadata, as JSON."""
+
+    topic: CameraTopic = "parsing/{camera}/labels"
+    masks: Literal["none", "rle"] = "none"
+    instances: Literal["none", "raw"] = "none"
+
+
+class OverlayConfig(ResultConfig):
+    """The frame with the colours blended in, for people."""
+
+    enabled: bool = False
+    topic: CameraTopic = "parsing/{camera}/overlay"
+    alpha: Fraction = 0.5
+    quality: Annotated[int, Field(ge=1, le=100)] = 80
+
+
+class ErrorConfig(Section):
+    """The message that answers a frame which could not be parsed."""
+
+    topic: CameraTopic = "parsing/{camera}/error"
+    qos: Qos = 1
+
+
+class OutputConfig(Section):
+    """What is published for a frame."""
+
+    colormap: ColormapConfig = ColormapConfig()
+    labels: LabelsConfig = LabelsConfig()
+    overlay: OverlayConfig = OverlayConfig()
+    error: ErrorConfig = ErrorConfig()
+    result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
+
+
+class CameraConfig(Section):
+    """One input subscription; ``outputs`` holds only what differs from the section ``output``."""
+
+    topic: CameraTopic = "cameras/{camera}/frame"
+    delivery: Delivery = "latest"
+    qos: Qos = 0
+    """1 where ``delivery`` is ``every`` and no QoS is given."""
+    prefetch: Annotated[int, Field(ge=1, le=65535)] = 1
+    share_group: Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")] | None = None
+    max_age_s: Seconds | None = LIVE_MAX_AGE_S
+    """``null`` where ``delivery`` is ``every``."""
+    min_interval_s: Annotated[float, Field(ge=0)] = 0.0
+    outputs: OutputConfig = OutputConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_what_every_needs(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was written; the fields judge it
+        if not isinstance(values, dict) or values.get("delivery") != "every":
+            return values
+        return {"qos": 1, "max_age_s": None, **values}
+
+    @field_serializer("outputs")
+    def _overrides_only(self, outputs: OutputConfig) -> dict[str, Any]:
+        return outputs.model_dump(mode="json", exclude_unset=True)
+
+
+class LimitsConfig(Section):
+    """What a frame may be; all are checked before it is decoded."""
+
+    max_payload_mb: Megabytes = 16.0
+    max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
+    formats: Annotated[tuple[ImageFormat, ...], Field(min_length=1)] = ("jpeg", "png", "webp", "bmp")
+
+
+class ModelConfig(Section):
+    """Which network computes, and how."""
+
+    path: Annotated[str, Field(min_length=1)] = "builtin:m2fp-lite"
+    """``builtin:NAME``, or a directory."""
+    engine: Literal["auto", "openvino", "onnxruntime", "torch", "modelscope"] = "auto"
+    precision: Literal["auto", "f32", "bf16", "f16", "int8"] = "auto"
+    short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
+    score_threshold: Fraction | None = None
+
+
+class ThreadsConfig(Section):
+    """How much of the processor the model may use; capped by the cgroup's quota and the CPU affinity."""
+
+    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    inference: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_count)] = "auto"
+    opencv: Annotated[int, Field(ge=1, le=1024)] = 1
+    cpus: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    nice: Annotated[int, Field(ge=-20, le=19)] = 0
+
+
+class CacheConfig(Section):
+    """Results of payloads seen before, kept in memory; 0 turns it off."""
+
+    max_mb: Annotated[float, Field(ge=0)] = 16.0
+
+
+class WatchdogConfig(Section):
+    """When a model process is stuck: after max(``frame_min_s``, ``frame_factor`` times the slowest recent frame)."""
+
+    frame_factor: Annotated[float, Field(ge=1)] = 10.0
+    frame_min_s: Seconds = 30.0
+    load_s: Seconds = 300.0
+    crash_limit: Annotated[int, Field(ge=1)] = 5
+    crash_window_s: Seconds = 300.0
+
+
+class MemoryConfig(Section):
+    """A model process that grew past ``limit_mb`` is replaced between two frames; ``null``: never."""
+
+    limit_mb: Megabytes | None = 4096.0
+
+
+class HttpConfig(Section):
+    """Where ``/healthz``, ``/readyz`` and ``/metrics`` are served."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 9109
+
+
+class LogConfig(Section):
+    """What is logged, and in which form; ``auto`` is for people on a terminal and JSON elsewhere."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+
+
+class OpsConfig(Section):
+    """What operators see."""
+
+    stats_interval_s: Seconds = 30.0
+    http: HttpConfig | None = None
+    log: LogConfig = LogConfig()
+
+
+class CommandsConfig(Section):
+    """Whether commands are taken, and where else than to our own topic answers may go."""
+
+    enabled: bool = True
+    response_prefix: NodeTopic | None = None
+
+
+class Config(Section):
+    """The whole configuration. It holds no secret, only where secrets are found."""
+
+    node: NodeConfig = Field(default_factory=NodeConfig)
+    mqtt: MqttConfig
+    cameras: Annotated[tuple[CameraConfig, ...], Field(min_length=1)] = (CameraConfig(),)
+    limits: LimitsConfig = LimitsConfig()
+    model: ModelConfig = ModelConfig()
+    threads: ThreadsConfig = ThreadsConfig()
+    output: OutputConfig = OutputConfig()
+    palette: dict[str, Colour] = Field(default_factory=dict)
+    cache: CacheConfig = CacheConfig()
+    watchdog: WatchdogConfig = WatchdogConfig()
+    memory: MemoryConfig = MemoryConfig()
+    ops: OpsConfig = OpsConfig()
+    commands: CommandsConfig = CommandsConfig()
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client id of the first connection; further ones add a suffix."""
+        return self.mqtt.client_id.replace("{node}", self.node.id)
+
+    def outputs_for(self, camera: CameraConfig) -> OutputConfig:
+        """Return what is published for *camera*: the section ``output``, with the camera's own settings on top."""
+        return OutputConfig.model_validate(
+            _merged(self.output.model_dump(), camera.outputs.model_dump(exclude_unset=True))
+        )
+
+    def masked(self) -> dict[str, JsonValue]:
+        """Return the configuration in JSON's types, fit to be printed and published.
+
+        Nothing needs masking: a password cannot be written into a :class:`Config` in the first place.
+        """
+        return self.model_dump(mode="json")
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    deeper = {key: _merged(base[key], value) for key, value in over.items() if isinstance(value, dict)}
+    return {**base, **over, **deeper}
