@@ -1,0 +1,225 @@
+"""What passes between a link and the rest of the worker: values only, no behaviour.
+
+A link reports by putting these on its queue; ``link`` is always the name the link was given.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Union
+
+from edge_worker.frames import Delivery
+
+Protocol = Literal["5", "3.1.1"]
+
+_publications = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """A topic filter to subscribe to at every connect."""
+
+    filter: str
+    qos: Literal[0, 1]
+    share_group: str | None = None
+
+    @property
+    def wire(self) -> str:
+        """The filter as the broker gets it, with the share group before it."""
+        return f"$share/{self.share_group}/{self.filter}" if self.share_group else self.filter
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker publishes (retained, QoS 1) when the link dies without a goodbye. At most 65 535 bytes."""
+
+    topic: str
+    payload: bytes
+    content_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to publish.
+
+    ``publication`` is its number in this process, known before it is sent so that a ledger can be told first.
+    ``must_arrive``: kept through disconnects, restarts and refusals until the broker has it (QoS 1 only); others are
+    dropped, oldest first, when the broker stays away. Content type, properties, expiry, response topic and correlation
+    data reach the consumer under MQTT 5 only.
+    """
+
+    topic: str
+    payload: bytes
+    qos: Literal[0, 1] = 1
+    retain: bool = False
+    content_type: str = ""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    expiry_s: int | None = None
+    response_topic: str = ""
+    correlation: bytes | None = None
+    must_arrive: bool = False
+    publication: int = field(default_factory=lambda: next(_publications))
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message that arrived. ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retained: bool
+    redelivered: bool
+    properties: Mapping[str, str]
+    content_type: str
+    response_topic: str
+    correlation: bytes | None
+    arrived: float
+    delivery: Delivery | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker let us in. ``session_lost``: it should have known our session, and frames it held are gone."""
+
+    link: str
+    protocol: Protocol
+    session_present: bool
+    session_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Every subscription of the link is granted."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionRefused:
+    """The broker refused *filter*; it is asked for again later."""
+
+    link: str
+    filter: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """No connection, or none that speaks MQTT: network, TLS, silence. Tried again for ever."""
+
+    link: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker answered and said no. ``permanent``: until somebody changes login, rights or name."""
+
+    link: str
+    reason: str
+    permanent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FellBack:
+    """The link goes on with MQTT 3.1.1, because of *reason*."""
+
+    link: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """An open connection ended; the link is on its way back."""
+
+    link: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TakenOver:
+    """Another client uses our client id: the broker said so (``certain``), or the kicks in a row look like it."""
+
+    link: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Shed:
+    """The broker sends more unacknowledged frames than agreed; those over the budget are left for redelivery."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message arrived."""
+
+    link: str
+    message: Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*."""
+
+    link: str
+    publication: int
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationRefused:
+    """The broker refused a publication that must arrive; it is tried again later."""
+
+    link: str
+    publication: int
+    topic: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """A defect ended the link's thread; the process should end too."""
+
+    link: str
+    detail: str
+
+
+LinkEvent = Union[
+    Connected,
+    Subscribed,
+    SubscriptionRefused,
+    Unreachable,
+    Refused,
+    FellBack,
+    Disconnected,
+    TakenOver,
+    Shed,
+    Arrived,
+    Published,
+    PublicationRefused,
+    Fatal,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A link as it stands: for status, metrics and the health page. ``trouble`` is empty while all is well."""
+
+    connected: bool
+    subscribed: bool
+    protocol: Protocol | None
+    epoch: int
+    trouble: str
+    sessions_lost: int
+    takeovers: int
+    shed: int
+    queued: int
+    publications_lost: int
+    max_packet: int | None
+    keepalive_s: int
