@@ -117,7 +117,7 @@ def test_secrets_are_masked_wherever_they_turn_up(form: str) -> None:
     stream = configured(form=form)
     secret = str(logs.hide(SECRET))
     log = structlog.get_logger()
-    log.info("login with " + secret, reply={"why": [f"wrong {secret}", secret.encode()]}, error=OSError(secret))
+    log.info("login", why="as " + secret, reply={"why": [f"wrong {secret}", secret.encode()]}, error=OSError(secret))
     log.info("config", mqtt={"password": "abcd"}, key_password="efgh")  # noqa: S106 - not a real one
     try:
         raise OSError(secret)  # noqa: TRY301 - there must be one to log
