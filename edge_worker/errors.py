@@ -9,6 +9,7 @@
     │   └── EngineError          the engine asked for is not installed or cannot run this model
     ├── FrameRejected        this frame gets an error message instead of a result; the others go on
     │   └── DecodeError          … because its bytes are not a picture we accept
+    ├── CommandError         a command gets an error response
     └── ModelProcessError    the model process failed under a frame
         ├── ModelProcessDied     it ended (crash, out of memory, kill)
         └── ModelProcessStuck    it passed a deadline and was killed
@@ -81,3 +82,12 @@ class ModelProcessDied(ModelProcessError):
 
 class ModelProcessStuck(ModelProcessError):
     """The model process passed the deadline of a phase and was killed."""
+
+
+class CommandError(EdgeWorkerError):
+    """A command that cannot be carried out as asked; ``transaction`` is the request's, where it had a usable one."""
+
+    def __init__(self, problem: str, *, transaction: str | int | None = None) -> None:
+        """Describe the *problem*, with what to do about it."""
+        self.transaction = transaction
+        super().__init__(problem)

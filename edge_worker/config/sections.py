@@ -81,7 +81,7 @@ class OverlayConfig(ResultConfig):
     enabled: bool = False
     topic: CameraTopic = "parsing/{camera}/overlay"
     alpha: Fraction = 0.5
-    quality: Annotated[int, Field(ge=1, le=100)] = 80
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
 
 
 class ErrorConfig(Section):

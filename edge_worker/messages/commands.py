@@ -1,0 +1,156 @@
+"""Commands: what may be asked of a running worker, and its answer."""
+
+import difflib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic_core import ErrorDetails, from_json
+
+from edge_worker.errors import CommandError
+from edge_worker.messages.base import Detail, Message, Score, Text, Time
+
+RESPONSE_SCHEMA: Literal["edge-worker.response/1"] = "edge-worker.response/1"
+MAX_REQUEST_BYTES = 16_384  # a request is a handful of short fields
+MAX_CAMERA_LENGTH = 65_535  # bytes of a topic
+
+Transaction = Annotated[Text, Field(max_length=256)] | int
+"""Any text or number by which the asker knows its answer again."""
+CameraName = Annotated[Text, Field(min_length=1, max_length=MAX_CAMERA_LENGTH)]
+
+
+class CommandRequest(Message):
+    """What all requests may carry; an empty payload means no arguments."""
+
+    model_config = ConfigDict(strict=True)
+
+    transaction: Transaction | None = None
+
+
+class PingRequest(CommandRequest):
+    """Answer, if you are there."""
+
+
+class StatsRequest(CommandRequest):
+    """Answer with the stats message as of now."""
+
+
+class ConfigRequest(CommandRequest):
+    """Answer with the configuration in force; it holds no secret."""
+
+
+class PauseRequest(CommandRequest):
+    """Drop the frames of a camera, or of all, until resumed."""
+
+    camera: CameraName | None = None
+
+
+class ResumeRequest(CommandRequest):
+    """Take the frames of a camera, or of all, again."""
+
+    camera: CameraName | None = None
+
+
+class SetRequest(CommandRequest):
+    """Change settings until the next restart or reload, for one camera or for all."""
+
+    camera: CameraName | None = None
+    min_interval_s: Annotated[float, Field(ge=0)] | None = None
+    score_threshold: Score | None = None
+    overlay: bool | None = None
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> "SetRequest":
+        if self.min_interval_s is None and self.score_threshold is None and self.overlay is None:
+            raise ValueError("nothing to set: give min_interval_s, score_threshold or overlay")
+        return self
+
+
+class SnapshotRequest(CommandRequest):
+    """Publish the overlay of the camera's next frame, once."""
+
+    camera: CameraName
+
+
+class RestartRequest(CommandRequest):
+    """Restart the model processes; frames in work are done again."""
+
+
+COMMANDS: Mapping[str, type[CommandRequest]] = MappingProxyType(
+    {
+        "ping": PingRequest,
+        "stats": StatsRequest,
+        "config": ConfigRequest,
+        "pause": PauseRequest,
+        "resume": ResumeRequest,
+        "set": SetRequest,
+        "snapshot": SnapshotRequest,
+        "restart": RestartRequest,
+    }
+)
+"""The commands by name, each with the model of its arguments."""
+
+
+class CommandResponse(Message):
+    """The answer to a request."""
+
+    schema_: Literal["edge-worker.response/1"] = Field(RESPONSE_SCHEMA, alias="schema")
+    node: str
+    command: Text
+    status: Literal["ok", "error"]
+    transaction: Transaction | None = None
+    error: Detail | None = None
+    data: dict[str, JsonValue] | None = None
+    published_at: Time
+
+
+def parse_request(command: str, payload: bytes) -> CommandRequest:
+    """Read the arguments of *command* from the JSON object *payload*; nothing at all means no arguments.
+
+    Raises:
+        CommandError: no such command, no JSON object, or wrong arguments; it says what would be right, and carries the
+            request's transaction where that could be read.
+    """
+    model = COMMANDS.get(command)
+    arguments = _json_object(payload)
+    transaction = _transaction(arguments)
+    if model is None:
+        raise CommandError(f"no such command: {_nearest(command, COMMANDS)}", transaction=transaction)
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        problems = "; ".join(_in_words(model, problem) for problem in error.errors(include_url=False))
+        raise CommandError(problems, transaction=transaction) from error
+
+
+def _json_object(payload: bytes) -> dict[str, object]:
+    if len(payload) > MAX_REQUEST_BYTES:
+        raise CommandError(f"the request has {len(payload)} bytes; at most {MAX_REQUEST_BYTES} are taken")
+    try:
+        arguments = from_json(payload.strip() or b"{}", allow_inf_nan=False)
+    except ValueError as error:
+        raise CommandError(f"the request is not JSON: {error}") from error
+    if not isinstance(arguments, dict):
+        raise CommandError('the request should be a JSON object, such as {"transaction": "1"}')
+    return arguments
+
+
+def _transaction(arguments: Mapping[str, object]) -> str | int | None:
+    try:
+        return CommandRequest.model_validate({"transaction": arguments.get("transaction")}).transaction
+    except ValidationError:
+        return None
+
+
+def _in_words(model: type[CommandRequest], problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    if problem["type"] == "extra_forbidden":
+        return f"{name[:64]}: no such argument: {_nearest(name, model.model_fields)}"
+    text = "is required" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
+    return ": ".join(filter(None, (name, text.removeprefix("Input "))))
+
+
+def _nearest(name: str, known: Mapping[str, object]) -> str:
+    guess = difflib.get_close_matches(name[:64], known, n=1)
+    return f"did you mean {guess[0]}?" if guess else f"there are {', '.join(sorted(known))}"

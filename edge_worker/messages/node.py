@@ -1,0 +1,148 @@
+"""The messages a worker publishes about itself: status, model card, stats."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue
+
+from edge_worker.messages.base import Count, Detail, Message, Quantity, Time
+from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
+
+STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
+MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"
+STATS_SCHEMA: Literal["edge-worker.stats/1"] = "edge-worker.stats/1"
+
+Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
+
+
+class StatusMessage(Message):
+    """The worker's state; retained, and as the will with state ``offline`` and reason ``lost``."""
+
+    schema_: Literal["edge-worker.status/1"] = Field(STATUS_SCHEMA, alias="schema")
+    node: str
+    version: str
+    session: str
+    """Names this run of the worker: a will that carries an older one says nothing about the present."""
+    state: Literal["starting", "loading", "online", "degraded", "stopping", "offline"]
+    since: Time
+    reason: Word | None = None
+    detail: Detail | None = None
+    pid: Annotated[int, Field(ge=1)] | None = None
+
+
+class ModelClass(Message):
+    """A class of the model and its colour in the maps; ``id`` is the pixel value."""
+
+    id: Count
+    name: str
+    color: Colour
+
+
+class Threads(Message):
+    """What the configuration asked for, and what the machine's limits left of it."""
+
+    requested: dict[str, JsonValue]
+    effective: dict[str, JsonValue]
+
+
+class ModelCard(Message):
+    """How to read the maps; retained."""
+
+    schema_: Literal["edge-worker.model/1"] = Field(MODEL_SCHEMA, alias="schema")
+    node: str
+    published_at: Time
+    model: ModelName
+    choice: str
+    """Why this engine and precision run."""
+    warning: str | None = None
+    classes: tuple[ModelClass, ...]
+    threads: Threads
+    labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
+
+
+class Account(Message):
+    """Where the frames went: received = processed + all rejected + all dropped + waiting + in_work."""
+
+    received: Count = 0
+    processed: Count = 0
+    rejected: dict[str, Count] = Field(default_factory=dict)
+    dropped: dict[str, Count] = Field(default_factory=dict)
+    waiting: Count = 0
+    in_work: Count = 0
+    duplicates: Count = 0
+    """Redelivered frames that needed no second answer; not part of ``received``."""
+
+
+class Spread(Message):
+    """Of the frames since the last stats message: how many, the median and the 95th percentile, milliseconds."""
+
+    count: Count
+    p50: Quantity
+    p95: Quantity
+
+
+class ModelProcess(Message):
+    """A model process now; reads :class:`edge_worker.pool.ProcessInfo` from its attributes."""
+
+    pid: Annotated[int, Field(ge=1)] | None = None
+    ready: bool
+    phase: str
+    detail: str = ""
+    """Why it is not ready."""
+    rss_mb: Quantity
+    frames: Count
+    crashes: Count
+    recycles: Count
+    """Planned restarts, because of memory."""
+    frame_limit_s: Quantity
+    """A frame that takes longer is given up, and the process is restarted."""
+
+
+class Connection(Message):
+    """A connection to the broker now; reads :class:`edge_worker.mqtt.events.LinkStatus` from its attributes."""
+
+    name: str
+    connected: bool
+    subscribed: bool
+    protocol: Literal["5", "3.1.1"] | None = None
+    epoch: Count
+    """How many connections there were, this one included."""
+    trouble: str = ""
+    sessions_lost: Count
+    takeovers: Count
+    """How often another client with our client id threw us out."""
+    shed: Count
+    """Frames the broker sent beyond the agreed number, left for redelivery."""
+    queued: Count
+    publications_lost: Count
+    max_packet: Count | None = None
+    """The largest packet the broker takes, bytes, where it said so."""
+    keepalive_s: Count
+
+
+class Cache(Message):
+    """The cache of results since the start."""
+
+    hits: Count
+    misses: Count
+    size_mb: Quantity
+
+
+class StatsMessage(Message):
+    """Counts since the start, rates and latencies since the last such message."""
+
+    schema_: Literal["edge-worker.stats/1"] = Field(STATS_SCHEMA, alias="schema")
+    node: str
+    session: str
+    published_at: Time
+    uptime_s: Quantity
+    interval_s: Quantity
+    total: Account
+    cameras: dict[str, Account]
+    frames_per_s: Quantity
+    timings_ms: dict[Word, Spread]
+    age_ms: Spread | None = None
+    processes: tuple[ModelProcess, ...]
+    connections: tuple[Connection, ...]
+    cache: Cache
+    rss_mb: Quantity
+    """Of the worker process; those of the model processes are in ``processes``."""

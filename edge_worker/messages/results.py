@@ -1,0 +1,154 @@
+"""The messages that answer a frame: labels, or an error."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, SenderTime, Text, Time
+
+LABELS_SCHEMA: Literal["edge-worker.labels/1"] = "edge-worker.labels/1"
+ERROR_SCHEMA: Literal["edge-worker.error/1"] = "edge-worker.error/1"
+
+Side = Annotated[int, Field(ge=1)]
+Box = tuple[Count, Count, Side, Side]
+"""``[x, y, width, height]`` in pixels of the displayed picture; x and y of the top left corner."""
+Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
+Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class ImageSize(Message):
+    """Size of the picture in displayed orientation (EXIF applied), pixels."""
+
+    width: Side
+    height: Side
+
+
+class ModelName(Message):
+    """Which model computed, and how."""
+
+    name: str
+    sha256: Digest
+    engine: str
+    precision: str
+
+
+class Timings(Message):
+    """Milliseconds spent on the frame, by stage; a cached result has only ``queued`` and ``total``."""
+
+    queued: Quantity = 0.0
+    decode: Quantity = 0.0
+    preprocess: Quantity = 0.0
+    inference: Quantity = 0.0
+    postprocess: Quantity = 0.0
+    render: Quantity = 0.0
+    encode: Quantity = 0.0
+    total: Quantity = 0.0
+
+
+class RunLengths(Message):
+    """A mask as COCO's compressed run lengths; pycocotools' ``mask.decode`` takes it as it stands."""
+
+    size: tuple[Side, Side]
+    """Height, width."""
+    counts: str
+
+
+class Label(Message):
+    """A class present in the picture, the background excepted."""
+
+    id: Count
+    name: str
+    color: Colour
+    pixels: Annotated[int, Field(ge=1)]
+    fraction: Score
+    """Its share of the picture's pixels."""
+    score: Score
+    box: Box
+
+
+class Part(Message):
+    """The pixels of one class inside a person."""
+
+    id: Count
+    name: str
+    score: Score
+    box: Box
+    pixels: Annotated[int, Field(ge=1)]
+    rle: RunLengths | None = None
+
+
+class Person(Message):
+    """A person; no pixel belongs to two of them. The id counts within this frame, best score first."""
+
+    id: Count
+    score: Score
+    box: Box
+    pixels: Annotated[int, Field(ge=1)]
+    parts: tuple[Part, ...]
+    rle: RunLengths | None = None
+
+
+class Unassigned(Message):
+    """Label-map pixels of a class outside every person."""
+
+    id: Count
+    name: str
+    pixels: Annotated[int, Field(ge=1)]
+
+
+class Instance(Message):
+    """A candidate as the published pipeline returns it, untouched; candidates may overlap."""
+
+    kind: Literal["part", "person"]
+    id: Count
+    name: str
+    score: Score
+    box: Box
+    pixels: Annotated[int, Field(ge=1)]
+    rle: RunLengths | None = None
+
+
+class LabelsBody(Message):
+    """The part of the labels message that depends on the picture alone: what the model process returns."""
+
+    image: ImageSize
+    labels: tuple[Label, ...]
+    """Largest first."""
+    persons: tuple[Person, ...]
+    unassigned: tuple[Unassigned, ...]
+    instances: tuple[Instance, ...] | None = None
+
+
+class FrameFacts(Message):
+    """Where a frame came from; common to all answers."""
+
+    schema_: str = Field(alias="schema")
+    node: str
+    camera: Text
+    frame_id: Text
+    captured_at: SenderTime = None
+    """The sender's time, where it gave a readable one."""
+    received_at: Time
+    published_at: Time
+    redelivered: bool = False
+    """Delivered by the broker a second time: an answer with this ``frame_id`` may have been published already."""
+
+
+class LabelsMessage(LabelsBody, FrameFacts):
+    """What was found in a frame. Published after the pictures: the commit record of the frame."""
+
+    schema_: Literal["edge-worker.labels/1"] = Field(LABELS_SCHEMA, alias="schema")
+    model: ModelName
+    timings_ms: Timings
+    age_ms: float
+    """From capture (or from reception, where the sender gave no time) to publication; negative if clocks differ."""
+    cached: bool = False
+    """The same bytes had been parsed before: the result was taken from memory."""
+
+
+class ErrorMessage(FrameFacts):
+    """Why a frame got no labels."""
+
+    schema_: Literal["edge-worker.error/1"] = Field(ERROR_SCHEMA, alias="schema")
+    reason: Literal["too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"]
+    detail: Detail

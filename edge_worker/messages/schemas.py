@@ -1,0 +1,65 @@
+"""The JSON Schemas of all messages, made from the models."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from edge_worker.messages.base import Message
+from edge_worker.messages.commands import COMMANDS, CommandResponse
+from edge_worker.messages.node import ModelCard, StatsMessage, StatusMessage
+from edge_worker.messages.results import ErrorMessage, LabelsMessage
+
+_MESSAGES: dict[str, type[Message]] = {
+    "labels": LabelsMessage,
+    "error": ErrorMessage,
+    "status": StatusMessage,
+    "model": ModelCard,
+    "stats": StatsMessage,
+    "response": CommandResponse,
+    **{f"request-{name}": model for name, model in COMMANDS.items()},
+}
+
+
+_Field = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
+
+
+class _AsWritten(GenerateJsonSchema):
+    """What :meth:`Message.to_json` writes: fields without a value are left out, never null."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def field_is_required(self, field: _Field, total: bool) -> bool:  # noqa: ARG002, FBT001 - the base's signature
+        return not _is_nullable(field["schema"])
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - the base's signature
+        return False
+
+
+def _is_nullable(schema: Any) -> bool:  # noqa: ANN401 - core schemas are nested dictionaries of many types
+    while schema["type"] != "nullable" and isinstance(schema.get("schema"), dict):
+        schema = schema["schema"]
+    return bool(schema["type"] == "nullable")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema (draft 2020-12) of every message, by the name of its file."""
+    return {name: _schema(model) for name, model in _MESSAGES.items()}
+
+
+def write(folder: Path) -> None:
+    """Write every schema to ``NAME.schema.json`` in *folder*."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas().items():
+        (folder / f"{name}.schema.json").write_text(json.dumps(schema, indent=2) + "\n", encoding="utf-8")
+
+
+def _schema(model: type[Message]) -> dict[str, Any]:
+    schema = model.model_json_schema(mode="serialization", schema_generator=_AsWritten)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
