@@ -1,0 +1,1 @@
+"""The commands beside `run`: camera, watch, demo, parse, check and model, and what they need."""

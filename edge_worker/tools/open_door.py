@@ -1,0 +1,21 @@
+"""Who may use the demo's broker: anybody who reaches it, and it listens on loopback only.
+
+amqtt's own anonymous plugin forgets the sessions of those it lets in; this one does not.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from amqtt.plugins.base import BaseAuthPlugin
+
+if TYPE_CHECKING:
+    from amqtt.session import Session
+
+
+class OpenDoor(BaseAuthPlugin):  # type: ignore[misc]  # amqtt is used without its types
+    """Let everybody in."""
+
+    async def authenticate(self, *, session: Session) -> bool:  # noqa: ARG002 - amqtt's signature
+        """Accept any client."""
+        return True

@@ -1,0 +1,67 @@
+"""Picture files: found in folders, and named so that results never overwrite each other."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# Endings taken for pictures in a folder. A file that is named by itself is tried whatever its ending is.
+CONTENT_TYPES = {
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".png": "image/png",
+    ".webp": "image/webp",
+    ".bmp": "image/bmp",
+    ".gif": "image/gif",
+    ".tif": "image/tiff",
+    ".tiff": "image/tiff",
+}
+
+
+def find_pictures(path: Path) -> list[Path]:
+    """List the pictures under folder *path* in order of their names, hidden ones left out; a file stands for itself."""
+    if not path.is_dir():
+        return [path]
+    found = (file for file in path.rglob("*") if file.suffix.lower() in CONTENT_TYPES and file.is_file())
+    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
+
+
+def find_all(paths: Sequence[Path]) -> list[Path]:
+    """List the pictures under all *paths*, each file once."""
+    seen = {file.resolve(): file for path in reversed(paths) for file in reversed(find_pictures(path))}
+    return list(reversed(seen.values()))
+
+
+def distinct_names(files: Sequence[Path]) -> dict[Path, str]:
+    """Name the results of each of *files*: its stem, or as much of its path as tells it from the others.
+
+    ``x.jpg`` → ``x``; ``x.jpg`` beside ``x.png`` → ``x.jpg`` and ``x.png``; ``a/x.jpg`` and ``b/x.jpg`` → ``a-x.jpg``
+    and ``b-x.jpg``. The names do not depend on the order of *files*.
+    """
+    names: dict[Path, str] = {}
+    waiting = list(files)
+    depth = 0
+    while waiting:
+        candidates = {file: _name(file, depth) for file in waiting}
+        taken = Counter([*candidates.values(), *names.values()])
+        names |= {file: name for file, name in candidates.items() if taken[name] == 1}
+        waiting = [file for file in waiting if file not in names]
+        depth += 1
+    return names
+
+
+def _name(file: Path, depth: int) -> str:
+    """Name *file*: by its stem at *depth* 0, then by ever more of its path, at last by a hash of all of it."""
+    parts = file.resolve().parts[1:]
+    if depth == 0:
+        return file.stem
+    if depth <= len(parts):
+        return "-".join(parts[-depth:])
+    return f"{file.stem}-{sha256(os.fsencode(file.resolve())).hexdigest()[:16]}"
