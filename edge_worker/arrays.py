@@ -1,0 +1,15 @@
+"""Names for the arrays that cross borders; shape and meaning are part of the name."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Picture = npt.NDArray[np.uint8]
+"""RGB uint8 H×W×3, in displayed orientation."""
+
+LabelMap = npt.NDArray[np.uint8]
+"""Class index of each pixel, uint8 H×W; 0 is background."""
+
+Mask = npt.NDArray[np.bool_]
+"""True where a thing is, bool H×W (of the frame, or of a box where the name says crop)."""

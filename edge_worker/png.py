@@ -1,0 +1,132 @@
+"""PNG chunks: walk them, write them, and keep text in them (PNG specification, 3rd edition, sections 5 and 11).
+
+Standard library only: the worker process, which has no numpy, puts a frame's identity into finished maps with it.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# Walking is linear in the number of chunks, and a hostile file may be nothing but empty ones. Encoders write pieces of
+# 8 KiB or more, so this many stand for 80 MiB of honest PNG.
+MAX_CHUNKS = 10_000
+
+# Length and kind before a chunk's data, checksum after it.
+_HEAD = struct.Struct(">I4s")
+_CRC = struct.Struct(">I")
+_IHDR_END = len(SIGNATURE) + _HEAD.size + 13 + _CRC.size
+# Keywords are 1 to 79 bytes long.
+_MAX_KEYWORD = 79
+
+
+class Chunk(NamedTuple):
+    """One chunk: its four-letter ``kind``, its ``data``, and where it stands in the file (``start`` to ``end``)."""
+
+    kind: bytes
+    data: memoryview
+    start: int
+    end: int
+
+
+def chunks(png: bytes) -> Iterator[Chunk]:
+    """Walk the chunks of a PNG file up to and including IEND.
+
+    Raises:
+        ValueError: the file ends early, a checksum is wrong, or there are more than ``MAX_CHUNKS`` chunks. The chunks
+            before the fault have been yielded by then.
+    """
+    view, position = memoryview(png), len(SIGNATURE)
+    if not png.startswith(SIGNATURE):
+        raise ValueError("no PNG signature")
+    for _ in range(MAX_CHUNKS):
+        found = _chunk_at(view, position)
+        yield found
+        if found.kind == b"IEND":
+            return
+        position = found.end
+    raise ValueError(f"more than {MAX_CHUNKS} PNG chunks")
+
+
+def _chunk_at(view: memoryview, start: int) -> Chunk:
+    data_start = start + _HEAD.size
+    if data_start > len(view):
+        raise ValueError("PNG ends before its IEND chunk")
+    length, kind = _HEAD.unpack_from(view, start)
+    data_end = data_start + length
+    if data_end + _CRC.size > len(view):
+        raise ValueError("PNG ends inside a chunk")
+    if zlib.crc32(view[start + 4 : data_end]) != _CRC.unpack_from(view, data_end)[0]:
+        raise ValueError(f"PNG chunk {kind.decode('latin-1')!r} has a wrong checksum")
+    return Chunk(kind, view[data_start:data_end], start, data_end + _CRC.size)
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Write one chunk: length, *kind*, *data*, checksum."""
+    return b"".join((_HEAD.pack(len(data), kind), data, _CRC.pack(zlib.crc32(data, zlib.crc32(kind)))))
+
+
+def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
+    """Put *texts* into a PNG file, right after its header, replacing texts of the same keywords.
+
+    A value is written as tEXt where Latin-1 can hold it and as iTXt (UTF-8) elsewhere, so any string comes back from
+    :func:`read_text` unchanged.
+
+    Raises:
+        ValueError: *png* is not a whole PNG file, or a keyword is not 1 to 79 printable Latin-1 characters without
+            spaces at its ends, or a value holds a NUL.
+    """
+    kept, done = [], _IHDR_END
+    for found in chunks(png):
+        if _keyword(found) in texts:
+            kept.append(png[done : found.start])
+            done = found.end
+    written = [_text_chunk(keyword, value) for keyword, value in texts.items()]
+    return b"".join((png[:_IHDR_END], *written, *kept, png[done:]))
+
+
+def read_text(png: bytes) -> dict[str, str]:
+    """Return the texts of a PNG file by keyword; compressed ones (which we never write) are left out.
+
+    Raises:
+        ValueError: *png* is not a whole PNG file.
+    """
+    return {
+        keyword: value for found in chunks(png) if (keyword := _keyword(found)) and (value := _value(found)) is not None
+    }
+
+
+def _text_chunk(keyword: str, value: str) -> bytes:
+    if not (0 < len(keyword) <= _MAX_KEYWORD and keyword.isprintable() and keyword == keyword.strip()):
+        raise ValueError(f"{keyword!r} cannot be a PNG keyword: 1 to {_MAX_KEYWORD} printable characters are needed")
+    if "\0" in value:
+        raise ValueError(f"the PNG text {keyword!r} holds a NUL")
+    name = keyword.encode("latin-1") + b"\0"
+    try:
+        return chunk(b"tEXt", name + value.encode("latin-1"))
+    except UnicodeEncodeError:
+        # Flags: not compressed; language and translated keyword empty.
+        return chunk(b"iTXt", name + b"\0\0" + b"\0\0" + value.encode())
+
+
+def _keyword(found: Chunk) -> str:
+    """Return the keyword of a text chunk, "" for chunks of other kinds."""
+    if found.kind not in (b"tEXt", b"zTXt", b"iTXt"):
+        return ""
+    return bytes(found.data[: _MAX_KEYWORD + 1]).partition(b"\0")[0].decode("latin-1")
+
+
+def _value(found: Chunk) -> str | None:
+    """Return the value of a text chunk, None for a compressed or malformed one."""
+    rest = bytes(found.data).partition(b"\0")[2]
+    if found.kind == b"tEXt":
+        return rest.decode("latin-1")
+    if found.kind == b"iTXt" and rest.startswith(b"\0"):
+        return rest[2:].split(b"\0", 2)[-1].decode("utf-8", errors="replace")
+    return None

@@ -1,0 +1,44 @@
+"""COCO run lengths of masks, as pycocotools writes them, made from a box and the mask inside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypedDict
+
+import numpy as np
+from pycocotools import mask as coco
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from edge_worker.m2fp.types import Region
+
+
+class Rle(TypedDict):
+    """Run lengths of a mask: ``size`` [height, width] of the frame, ``counts`` COCO's compressed string."""
+
+    size: list[int]
+    counts: str
+
+
+def rle(region: Region) -> Rle:
+    """Encode a region of a frame from its crop: nothing as large as the frame is made."""
+    height, width = region.frame.height, region.frame.width
+    counts = np.diff(_run_edges(region), prepend=0, append=height * width)
+    if counts.size > 1 and counts[-1] == 0:  # the mask reaches the last pixel: pycocotools ends with its run
+        counts = counts[:-1]
+    packed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
+    return Rle(size=[height, width], counts=packed["counts"].decode("ascii"))
+
+
+def _run_edges(region: Region) -> npt.NDArray[np.int64]:
+    """Return where the mask begins and ends, in turn, in the frame read column by column.
+
+    A run that goes on from the foot of one column to the head of the next has no edge there.
+    """
+    box, (h, w) = region.box, region.crop.shape
+    columns = np.zeros((w, h + 2), np.int8)  # a pixel of nothing at both ends of each column
+    columns[:, 1:-1] = region.crop.T
+    column, row = np.nonzero(np.diff(columns, axis=1))
+    edges = (column + box.x) * region.frame.height + row + box.y
+    joints = np.flatnonzero(np.diff(edges) == 0)
+    return np.delete(edges, np.concatenate((joints, joints + 1)))
