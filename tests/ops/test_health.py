@@ -8,22 +8,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
 
 import pytest
 
+from edge_worker.config import HttpConfig
 from edge_worker.errors import ConfigError
 from edge_worker.ops import health
 from edge_worker.ops.health import Check, Health, HealthServer
 
-
-@dataclass(frozen=True)
-class Address:
-    """The fields of HttpConfig."""
-
-    host: str = "127.0.0.1"
-    port: int = 0
+ANY_PORT = HttpConfig.model_construct(host="127.0.0.1", port=0)  # the operator must name one; a test must not
 
 
 def well() -> Health:
@@ -47,7 +41,7 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(**pages: Callable[..., object]) -> HealthServer:
-            server = HealthServer(Address(), **{"alive": well, "ready": stuck, "metrics": page, **pages})  # type: ignore[arg-type]
+            server = HealthServer(ANY_PORT, **{"alive": well, "ready": stuck, "metrics": page, **pages})  # type: ignore[arg-type]
             server.start()
             stack.callback(server.stop)
             return server
@@ -159,14 +153,14 @@ def test_a_reader_that_never_reads_does_not_delay_the_stop(serve: Serve) -> None
 def test_a_taken_port_is_a_configuration_error(serve: Serve) -> None:
     """The message names the key, the address and the way out."""
     port = serve().port
-    second = HealthServer(Address(port=port), alive=well, ready=well, metrics=page)  # type: ignore[arg-type]
+    second = HealthServer(HttpConfig(port=port), alive=well, ready=well, metrics=page)
     with pytest.raises(ConfigError, match=rf"ops\.http: cannot listen on 127\.0\.0\.1:{port} .*null"):
         second.start()
 
 
 def test_the_port_is_known_only_once_it_is_open() -> None:
     """Asking too early is a defect of ours and says so; stopping what never started is not."""
-    server = HealthServer(Address(), alive=well, ready=well, metrics=page)  # type: ignore[arg-type]
+    server = HealthServer(ANY_PORT, alive=well, ready=well, metrics=page)
     server.stop()
     with pytest.raises(RuntimeError, match="not been started"):
         _ = server.port

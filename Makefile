@@ -1,0 +1,47 @@
+# Everything a developer or CI types. Each target sets up what it needs, in .venv.
+#
+#     make demo ARGS="--seconds 60"     make test ARGS="-k codec"     PYTHON=/path/to/python3 make demo
+
+VENV ?= .venv
+RUN := $(VENV)/bin/python
+export PYTHON
+
+.PHONY: help demo test lint format reference lock clean
+
+help:
+	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
+	@echo 'make test       every check and test'
+	@echo 'make lint       the checks that run no code: style, types, architecture'
+	@echo 'make format     let ruff put the code into shape'
+	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
+	@echo 'make lock       pin the newest versions for the container image (deploy/requirements.txt)'
+	@echo 'make clean      delete the environment and everything generated'
+
+demo: $(VENV)/.with-demo
+	$(RUN) -m edge_worker demo $(ARGS)
+
+test: lint
+	$(RUN) -m pytest $(ARGS)
+
+lint: $(VENV)/.with-dev
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/.with-dev
+	$(RUN) -m ruff check --fix --quiet || true
+	$(RUN) -m ruff format
+
+# One stamp an extra, so that a second run starts at once and a change of the dependencies installs again.
+$(VENV)/.with-demo: pyproject.toml scripts/venv.sh
+	scripts/venv.sh $(VENV) demo
+	touch $@
+
+$(VENV)/.with-dev: pyproject.toml scripts/venv.sh
+	scripts/venv.sh $(VENV) dev
+	touch $(VENV)/.with-demo $@
+
+clean:
+	rm -rf $(VENV) .venv-reference build dist demo_out ./*.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
