@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 960, 540
 PEOPLE = 3
-# A figure's walk takes it one and a half canvas widths; lengths of a step are in parts of its height.
-TRACK, STEP = 1.5, 0.42
+# A figure walks TRACK canvas widths in PERIOD_S and begins again; a step is STEP of its height.
+TRACK, PERIOD_S, STEP = 1.4, 9.0, 0.42
 HORIZON = 0.6
 
 SKINS: tuple[Colour, ...] = ((236, 196, 170), (222, 176, 146), (198, 146, 112), (150, 104, 76), (110, 76, 58))
@@ -34,25 +34,20 @@ KINDS: tuple[Bottom, ...] = ("pants", "skirt", "pants", "dress")
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """One person's way through the scene: *height* in canvas heights, *start* in tracks, *pace* in heights a second."""
+    """One person's way through the scene: *height* in canvas heights, *start* in tracks."""
 
     outfit: Outfit
     height: float
     start: float
-    pace: float
     facing: int
 
     def at(self, seconds: float) -> Figure:
         """Give the figure as it is *seconds* after the scene began."""
-        height = self.height * HEIGHT
-        walked = self.pace * height * seconds
-        place = (self.start + walked / (TRACK * WIDTH)) % 1.0
+        height, walked = self.height * HEIGHT, seconds / PERIOD_S
+        place = (self.start + walked) % 1.0
         along = place if self.facing > 0 else 1.0 - place
-        feet = (
-            TRACK * WIDTH * along - (TRACK - 1.0) / 2 * WIDTH,
-            HEIGHT * (HORIZON + 0.47 * (self.height - 0.1) * 0.98),
-        )
-        return Figure(self.outfit, feet, height, walked / (STEP * height) * pi, self.facing)
+        feet = (WIDTH * (TRACK * along - (TRACK - 1.0) / 2), HEIGHT * (HORIZON + 0.46 * (self.height - 0.1)))
+        return Figure(self.outfit, feet, height, walked * TRACK * WIDTH / (STEP * height) * pi, self.facing)
 
 
 class Scene:
@@ -94,7 +89,7 @@ def _walker(rng: np.random.Generator, index: int) -> Walker:
         glasses=third,
         long_hair=kind != "pants",
     )
-    return Walker(outfit, 0.66 + 0.1 * index, 0.25 + index / PEOPLE, 0.3 + 0.06 * index, 1 if index % 2 == 0 else -1)
+    return Walker(outfit, 0.66 + 0.1 * index, 0.25 + index / PEOPLE, 1 if index % 2 == 0 else -1)
 
 
 def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
