@@ -1,36 +1,24 @@
 """Which frame is next: slots, queues, turns and exact accounting. Pure: no locks, no clock, no I/O.
 
 The caller holds one lock around every call and passes the monotonic time in.
+
+The due lane that was served longest ago is served next.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edge_worker.accounts import OTHER, Account, Count, Tally
+from edge_worker.lanes import Drop, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from edge_worker.frames import Frame
-
-
-class Policy(Protocol):
-    """What the intake reads of a camera's section of the configuration (``CameraConfig`` is one)."""
-
-    @property
-    def delivery(self) -> Literal["latest", "every"]: ...  # noqa: D102
-    @property
-    def max_age_s(self) -> float | None: ...  # noqa: D102
-    @property
-    def min_interval_s(self) -> float: ...  # noqa: D102
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """A frame that will not be answered, and why (one of :data:`edge_worker.frames.DROPS`)."""
-
-    frame: Frame
-    reason: str
+    from edge_worker.lanes import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,33 +33,12 @@ class Offer:
 class Turn:
     """The next frame to work on, the frames found too old on the way, and when to ask again.
 
-    ``wait_s`` is None when nothing is due: only a new frame, a resume or a release changes that.
+    ``wait_s`` is None when nothing is due: only a new frame, a resume, a release or a new interval changes that.
     """
 
     frame: Frame | None
     dropped: tuple[Drop, ...] = ()
     wait_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """``received == processed + Σ rejected + Σ dropped + waiting + in_work``, always; duplicates stand apart."""
-
-    received: int = 0
-    processed: int = 0
-    rejected: Mapping[str, int] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    waiting: int = 0
-    in_work: int = 0
-    duplicates: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The counts of all frames, in total and camera by camera (the ones folded away under ``(other)``)."""
-
-    total: Count
-    cameras: Mapping[str, Count]
 
 
 class Intake:
@@ -80,48 +47,204 @@ class Intake:
     def __init__(
         self, policies: Sequence[Policy], *, max_cameras: int = 1024, max_waiting_bytes: int = 256 << 20
     ) -> None:
-        """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts."""
+        """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
+
+        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes* of payload, the frame of
+        a ``latest`` camera that has waited longest is superseded: topics are the senders' to invent, memory is ours.
+        """
+        self._policies = policies
+        self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
+        self._lanes: OrderedDict[tuple[int, str], Lane] = OrderedDict()  # served longest ago first
+        self._other = Tally()
+        self._waiting_bytes = 0
+        self._paused: set[str | None] = set()  # None: all
+        self._intervals: dict[str | None, float] = {}  # None: all that have no own
+
+    # -- frames in ----------------------------------------------------------------------------------------------
 
     def offer(self, frame: Frame, now: float) -> Offer:
         """Take an arriving frame in, or drop it."""
-        raise NotImplementedError
+        lane = self._lane(frame)
+        if lane is None:
+            self._other.received += 1
+            self._other.drop("superseded")
+            return Offer(accepted=False, dropped=(Drop(frame, "superseded"),))
+        lane.tally.received += 1
+        reason = self._reason_not_to_wait(lane, frame)
+        if reason:
+            return Offer(accepted=False, dropped=(lane.drop(frame, reason),))
+        dropped: tuple[Drop, ...] = ()
+        if lane.latest:
+            dropped = self._forget_bytes(
+                lane.drop_waiting("superseded" if self._due_in(lane, now) <= 0 else "throttled")
+            )
+        lane.waiting.append(frame)
+        self._waiting_bytes += len(frame.payload)
+        return Offer(accepted=True, dropped=(*dropped, *self._make_room(frame)))
 
     def reject(self, frame: Frame, reason: str) -> None:
         """Count an arriving frame that is rejected before it ever waits (too big, malformed envelope)."""
-        raise NotImplementedError
+        tally = self._tally(frame)
+        tally.received += 1
+        tally.reject(reason)
 
     def duplicate(self, frame: Frame) -> None:
         """Count an arriving frame that was known already; it is no part of ``received``."""
-        raise NotImplementedError
+        self._tally(frame).duplicates += 1
+
+    def _reason_not_to_wait(self, lane: Lane, frame: Frame) -> str:
+        if not lane.latest:
+            return ""  # every frame counts; brokers may set the retain flag on queued ones
+        if frame.retained:
+            return "retained"
+        return "paused" if self._is_paused(lane) else ""
+
+    def _forget_bytes(self, dropped: tuple[Drop, ...]) -> tuple[Drop, ...]:
+        """Take the payloads of frames that waited off the account of waiting bytes."""
+        self._waiting_bytes -= sum(len(drop.frame.payload) for drop in dropped)
+        return dropped
+
+    def _make_room(self, newest: Frame) -> tuple[Drop, ...]:
+        dropped: list[Drop] = []
+        while self._waiting_bytes > self._max_waiting_bytes:
+            others = [
+                lane for lane in self._lanes.values() if lane.latest and lane.waiting and lane.waiting[0] is not newest
+            ]
+            if not others:
+                break
+            oldest = min(others, key=lambda lane: lane.waiting[0].arrived)
+            dropped += self._forget_bytes(oldest.drop_waiting("superseded"))
+        return tuple(dropped)
+
+    # -- frames out ---------------------------------------------------------------------------------------------
 
     def next(self, now: float) -> Turn:
-        """Give the next frame to work on: the due camera that was served longest ago."""
-        raise NotImplementedError
+        """Give the next frame to work on: of the due lane that was served longest ago."""
+        dropped: list[Drop] = []
+        waits: list[float] = []
+        for key, lane in self._lanes.items():
+            if not lane.waiting or self._is_paused(lane):
+                continue
+            if (wait := self._due_in(lane, now)) > 0:
+                waits.append(wait)
+                continue
+            dropped += self._forget_bytes(lane.drop_old(now))
+            if lane.waiting:
+                return Turn(self._hand_out(key, lane, now), tuple(dropped))
+        return Turn(None, tuple(dropped), min(waits, default=None))
 
     def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
         """Settle a frame handed out by :meth:`next`; *reason* is one of REJECTIONS when it was rejected."""
-        raise NotImplementedError
+        lane = self._lane_in_work(frame)
+        lane.in_work -= 1
+        if outcome == "processed":
+            lane.tally.processed += 1
+        else:
+            lane.tally.reject(reason)
 
     def release(self, frame: Frame) -> tuple[Drop, ...]:
-        """Put a frame handed out back to the front; a newer one of a ``latest`` camera supersedes it (then: dropped)."""
-        raise NotImplementedError
-
-    def pause(self, camera: str | None = None) -> tuple[Drop, ...]:
-        """Hand out no more frames of *camera* (None: of all); waiting ``latest`` frames are dropped, ``every`` wait."""
-        raise NotImplementedError
-
-    def resume(self, camera: str | None = None) -> None:
-        """End a pause of *camera* (None: every pause)."""
-        raise NotImplementedError
-
-    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
-        """Throttle *camera* (None: all) to a frame each *seconds*; None goes back to the configuration's."""
-        raise NotImplementedError
+        """Put a frame handed out back to the front; what came to a ``latest`` camera meanwhile supersedes it."""
+        lane = self._lane_in_work(frame)
+        lane.in_work -= 1
+        if lane.latest and (lane.waiting or self._is_paused(lane)):
+            return (lane.drop(frame, "superseded" if lane.waiting else "paused"),)
+        lane.waiting.appendleft(frame)
+        lane.served_at = None
+        self._lanes.move_to_end((frame.source, frame.camera), last=False)
+        self._waiting_bytes += len(frame.payload)
+        return ()
 
     def drain(self, reason: str) -> tuple[Drop, ...]:
         """Drop every waiting frame."""
-        raise NotImplementedError
+        return self._forget_bytes(tuple(drop for lane in self._lanes.values() for drop in lane.drop_waiting(reason)))
+
+    def _hand_out(self, key: tuple[int, str], lane: Lane, now: float) -> Frame:
+        frame = lane.waiting.popleft()
+        self._waiting_bytes -= len(frame.payload)
+        lane.in_work += 1
+        lane.served_at = now
+        self._lanes.move_to_end(key)
+        return frame
+
+    # -- pauses and throttles -------------------------------------------------------------------------------------
+
+    def pause(self, camera: str | None = None) -> tuple[Drop, ...]:
+        """Hand out no more frames of *camera* (None: of all); waiting ``latest`` frames are dropped, ``every`` wait."""
+        self._paused.add(camera)
+        paused = (lane for lane in self._lanes.values() if lane.latest and self._is_paused(lane))
+        return self._forget_bytes(tuple(drop for lane in paused for drop in lane.drop_waiting("paused")))
+
+    def resume(self, camera: str | None = None) -> None:
+        """End the pause of *camera*; None ends every pause."""
+        if camera is None:
+            self._paused.clear()
+        self._paused.discard(camera)
+
+    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
+        """Throttle *camera* (None: all that have no own) to a frame each *seconds*; None: as configured."""
+        if seconds is None:
+            self._intervals.pop(camera, None)
+        else:
+            self._intervals[camera] = seconds
+
+    def _is_paused(self, lane: Lane) -> bool:
+        return None in self._paused or lane.camera in self._paused
+
+    def _due_in(self, lane: Lane, now: float) -> float:
+        """Seconds until the lane may be served again; zero or less when it may now."""
+        if lane.served_at is None:
+            return 0.0
+        general = self._intervals.get(None, lane.policy.min_interval_s)
+        return lane.served_at + self._intervals.get(lane.camera, general) - now
+
+    # -- accounts -------------------------------------------------------------------------------------------------
 
     def account(self) -> Account:
         """Give the present counts."""
-        raise NotImplementedError
+        by_camera: dict[str, list[Lane]] = {}
+        for lane in self._lanes.values():
+            by_camera.setdefault(lane.camera, []).append(lane)
+        cameras = {camera: _count(lanes) for camera, lanes in sorted(by_camera.items())}
+        if self._other != Tally():
+            cameras[OTHER] = _count(by_camera.get(OTHER, ()), self._other)
+        return Account(_count(self._lanes.values(), self._other), cameras)
+
+    def _tally(self, frame: Frame) -> Tally:
+        lane = self._lane(frame)
+        return self._other if lane is None else lane.tally
+
+    def _lane(self, frame: Frame) -> Lane | None:
+        """The frame's lane, made if need be; None when all lanes are busy and the frame may be dropped."""
+        key = (frame.source, frame.camera)
+        lane = self._lanes.get(key)
+        if lane is None:
+            lane = Lane(frame.camera, self._policies[frame.source])
+            if not self._fold_one() and lane.latest:
+                return None
+            self._lanes[key] = lane
+        return lane
+
+    def _lane_in_work(self, frame: Frame) -> Lane:
+        lane = self._lanes[(frame.source, frame.camera)]
+        if not lane.in_work:
+            raise ValueError(f"no frame of camera {frame.camera!r} is in work")
+        return lane
+
+    def _fold_one(self) -> bool:
+        """Make room for one lane more; False when every one is busy."""
+        if len(self._lanes) < self._max_cameras:
+            return True
+        key = next((key for key, lane in self._lanes.items() if lane.idle), None)
+        if key is None:
+            return False
+        self._other.add(self._lanes.pop(key).tally)
+        return True
+
+
+def _count(lanes: Iterable[Lane], *more: Tally) -> Count:
+    lanes = tuple(lanes)
+    total = Tally()
+    for tally in (*(lane.tally for lane in lanes), *more):
+        total.add(tally)
+    waiting, in_work = sum(len(lane.waiting) for lane in lanes), sum(lane.in_work for lane in lanes)
+    return total.count(waiting=waiting, in_work=in_work)

@@ -1,7 +1,12 @@
-"""When a frame may be acknowledged: after all its results were. Pure; the caller holds the lock it holds for the intake."""
+"""When a frame may be acknowledged: after all its results were. Pure.
+
+The caller holds the lock that it holds for the intake.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -15,34 +20,104 @@ class Verdict(Enum):
     """What is known of an arriving frame."""
 
     NEW = "new"
+    """Not seen before: it goes on to the intake."""
     IN_WORK = "in_work"
     """A duplicate of one not answered yet: nothing to do, both will be acknowledged together."""
     DONE = "done"
     """A duplicate of one answered already: acknowledge ``frame.delivery`` at once."""
 
 
+@dataclass(slots=True)
+class _Entry:
+    frame: Frame  # without its payload
+    deliveries: list[Delivery] = field(default_factory=list)
+    publications: set[int] = field(default_factory=set)
+
+    def owe(self, delivery: Delivery | None) -> None:
+        """Add what must be acknowledged; what came by an older connection of that link never can be again."""
+        if delivery is None:
+            return
+        current = (delivery.link, delivery.epoch)
+        self.deliveries = [d for d in self.deliveries if (d.link, d.epoch) == current or d.link != delivery.link]
+        self.deliveries.append(delivery)
+
+
 class AckLedger:
-    """Knows the frames not acknowledged yet and the publications each still waits for."""
+    """Knows the frames not answered yet and the publications each still waits for.
+
+    Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
+    the content is the same: a still camera may repeat itself, so equal content alone proves nothing.
+    """
 
     def __init__(self, *, remembered: int = 4096) -> None:
         """Remember the identities of the last *remembered* answered frames."""
+        self._remembered = remembered
+        self._open: dict[tuple[str, str, float], _Entry] = {}
+        self._newest: dict[tuple[str, str], tuple[str, str, float]] = {}
+        self._by_publication: dict[int, tuple[str, str, float]] = {}
+        self._done: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def opened(self, frame: Frame) -> Verdict:
         """Enter an arriving frame. Only a NEW one goes on to the intake."""
-        raise NotImplementedError
+        identity = (frame.camera, frame.frame_id)
+        if frame.sender_id or frame.redelivered:
+            if identity in self._newest:
+                self._open[self._newest[identity]].owe(frame.delivery)
+                return Verdict.IN_WORK
+            if identity in self._done:
+                self._done.move_to_end(identity)
+                return Verdict.DONE
+        entry = self._open[_key(frame)] = _Entry(replace(frame, payload=b""))
+        entry.owe(frame.delivery)
+        self._newest[identity] = _key(frame)
+        return Verdict.NEW
 
     def answered(self, frame: Frame, publications: Collection[int]) -> tuple[Delivery, ...]:
         """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
 
-        An empty collection settles the frame at once (it was dropped). Called again, it replaces what was said before.
-        Returns what may be acknowledged now.
+        Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
+        or nothing is to be published). Returns what may be acknowledged now.
         """
-        raise NotImplementedError
+        key = _key(frame)
+        entry = self._open[key]
+        self._forget_publications(entry)
+        entry.publications = set(publications)
+        self._by_publication.update(dict.fromkeys(publications, key))
+        return self._settle_if_complete(key, entry)
 
     def published(self, publication: int) -> tuple[Delivery, ...]:
         """Note that the broker has *publication*; returns what may be acknowledged now."""
-        raise NotImplementedError
+        key = self._by_publication.pop(publication, None)
+        if key is None:
+            return ()  # a status message, or of an answer replaced since
+        entry = self._open[key]
+        entry.publications.discard(publication)
+        return self._settle_if_complete(key, entry)
 
     def failed(self, publication: int) -> Frame | None:
         """Note that *publication* was given up; returns its frame (without payload), which now needs another answer."""
-        raise NotImplementedError
+        key = self._by_publication.get(publication)
+        return None if key is None else self._open[key].frame
+
+    def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
+        if entry.publications:
+            return ()
+        self._close(key)
+        self._done[key[:2]] = None
+        if len(self._done) > self._remembered:
+            self._done.popitem(last=False)
+        return tuple(entry.deliveries)
+
+    def _close(self, key: tuple[str, str, float]) -> None:
+        del self._open[key]
+        if self._newest.get(key[:2]) == key:
+            del self._newest[key[:2]]
+
+    def _forget_publications(self, entry: _Entry) -> None:
+        for publication in entry.publications:
+            self._by_publication.pop(publication, None)
+
+
+def _key(frame: Frame) -> tuple[str, str, float]:
+    """One arrival: equal pictures of one camera differ in the time they came."""
+    return (frame.camera, frame.frame_id, frame.arrived)

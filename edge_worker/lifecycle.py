@@ -33,7 +33,7 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 """The states that may follow each state."""
 
 
-class IllegalMove(RuntimeError):
+class IllegalMoveError(RuntimeError):
     """A defect in the caller: the state machine has no such edge."""
 
 
@@ -62,7 +62,7 @@ class Lifecycle:
         A new reason in the same state is a change, and is reported as one.
 
         Raises:
-            IllegalMove: when *state* may not follow the present one.
+            IllegalMoveError: when *state* may not follow the present one.
 
         """
         with self._lock:
@@ -70,7 +70,7 @@ class Lifecycle:
             if (old, self._reason) == (state, reason):
                 return False
             if state is not old and state not in MOVES[old]:
-                raise IllegalMove(f"{old.value} → {state.value} ({reason or 'no reason given'})")
+                raise IllegalMoveError(f"{old.value} → {state.value} ({reason or 'no reason given'})")
             self._state, self._reason = state, reason
         self._on_change(old, state, reason)
         return True
