@@ -1,0 +1,233 @@
+"""The example configuration and access list for mosquitto, on a real mosquitto."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge_worker.config import CameraConfig, NodeConfig, OutputConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from paho.mqtt.client import ConnectFlags, MQTTMessage
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto"
+NEEDED = ("mosquitto", "mosquitto_passwd", "openssl")
+ACCOUNTS = ("edge-worker", "front-door", "consumer", "operator")
+PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a second
+WAIT_S = 10.0
+
+pytestmark = pytest.mark.mosquitto
+_output, _node = OutputConfig(), NodeConfig(id="box")
+FRAME = CameraConfig().topic.replace("{camera}", "front-door")
+RESULTS = [
+    kind.topic.replace("{camera}", "front-door")
+    for kind in (_output.colormap, _output.labels, _output.overlay, _output.error)
+]
+STATUS, MODEL, STATS, RESPONSE, REQUEST = (
+    template.replace("{node}", "box").replace("{command}", "ping")
+    for template in (
+        _node.status_topic,
+        _node.model_topic,
+        _node.stats_topic,
+        _node.response_topic,
+        _node.request_topic,
+    )
+)
+OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, RESPONSE]
+
+
+@dataclass(frozen=True)
+class Broker:
+    """A running broker: its plain port, its TLS port, and the authority of its certificate."""
+
+    port: int
+    tls_port: int
+    ca_file: Path
+
+
+def free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run(*command: str | Path) -> None:
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+
+def certificates(folder: Path) -> None:
+    """Make an authority and a server certificate for localhost, named as in the example."""
+    folder.mkdir()
+    ca, ca_key, key, csr, crt = (
+        folder / name for name in ("ca.crt", "ca.key", "server.key", "server.csr", "server.crt")
+    )
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    run("openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=test authority")
+    run("openssl", "req", *new_key, "-keyout", key, "-out", csr, "-subj", "/CN=localhost")
+    names = folder / "names"
+    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    run("openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
+        "-out", crt, "-extfile", names)  # fmt: skip
+
+
+def install(folder: Path) -> Broker:
+    """Lay the example out below *folder* instead of /etc/mosquitto, on free ports."""
+    broker = Broker(free_port(), free_port(), folder / "certs" / "ca.crt")
+    text = (EXAMPLE / "edge-worker.conf").read_text()
+    for standard, ours in [
+        ("/etc/mosquitto", str(folder)),
+        ("listener 1883 ", f"listener {broker.port} "),
+        ("listener 8883", f"listener {broker.tls_port}"),
+    ]:
+        assert standard in text
+        text = text.replace(standard, ours)
+    (folder / "edge-worker.conf").write_text(text + "\nuser root\n")
+    shutil.copy(EXAMPLE / "edge-worker.acl", folder)
+    (folder / "edge-worker.passwd").touch()
+    for account in ACCOUNTS:
+        run("mosquitto_passwd", "-b", folder / "edge-worker.passwd", account, PASSWORD)
+    certificates(folder / "certs")
+    return broker
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A mosquitto that runs the example."""
+    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
+    if missing and "CI" in os.environ:
+        pytest.fail(f"not installed: {missing}; .ci/run installs them")
+    if missing:
+        pytest.skip(f"not installed: {missing}")
+    folder = tmp_path_factory.mktemp("mosquitto")
+    broker = install(folder)
+    log = (folder / "log").open("wb")
+    with log, subprocess.Popen(["mosquitto", "-c", folder / "edge-worker.conf"], stdout=log, stderr=log) as process:
+        try:
+            wait_for_port(broker.port, folder / "log")
+            yield broker
+        finally:
+            process.terminate()
+
+
+def wait_for_port(port: int, log: Path) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not listens(port):
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.05)
+
+
+def listens(port: int) -> bool:
+    with closing(socket.socket()) as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Account:
+    """A connected MQTT 5 client that tells what the broker answered."""
+
+    def __init__(self, name: str, broker: Broker, password: str = PASSWORD, *, tls: bool = False) -> None:
+        """Connect as *name*; the broker's answer is in :attr:`greeting`."""
+        self.answers: SimpleQueue[int] = SimpleQueue()
+        self.arrived: SimpleQueue[str] = SimpleQueue()
+        self.client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        self.client.username_pw_set(name, password)
+        self.client.on_connect = self._on_connect
+        self.client.on_publish = self._on_publish
+        self.client.on_message = self._on_message
+        if tls:
+            self.client.tls_set_context(ssl.create_default_context(cafile=str(broker.ca_file)))
+        self.client.connect("localhost" if tls else "127.0.0.1", broker.tls_port if tls else broker.port)
+        self.client.loop_start()
+        self.greeting = self.answers.get(timeout=WAIT_S)
+
+    def _on_connect(
+        self, _client: Client, _data: object, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self.answers.put(reason.value)
+
+    def _on_publish(
+        self, _client: Client, _data: object, _mid: int, reason: ReasonCode, _properties: Properties
+    ) -> None:
+        self.answers.put(reason.value)
+
+    def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self.arrived.put(message.topic)
+
+    def may_publish(self, topic: str) -> bool:
+        """Publish to *topic*, and return whether the broker took it."""
+        self.client.publish(topic, b"x", qos=1)
+        return self.answers.get(timeout=WAIT_S) < 0x80
+
+
+@contextmanager
+def connected(name: str, broker: Broker, *, tls: bool = False) -> Iterator[Account]:
+    account = Account(name, broker, tls=tls)
+    try:
+        yield account
+    finally:
+        account.client.disconnect()
+        account.client.loop_stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [("edge-worker", OF_THE_WORKER), ("front-door", [FRAME]), ("consumer", []), ("operator", [REQUEST])],
+)
+def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed: list[str]) -> None:
+    """Of all topics of the contract, and of another camera's, an account can write exactly those it needs."""
+    others = ["cameras/back-door/frame", "elsewhere"]
+    with connected(name, broker) as account:
+        assert [topic for topic in (FRAME, *OF_THE_WORKER, REQUEST, *others) if account.may_publish(topic)] == allowed
+
+
+@pytest.mark.parametrize(
+    ("name", "unreadable"),
+    [
+        ("edge-worker", {*RESULTS, MODEL, STATS, RESPONSE}),
+        ("front-door", {FRAME, *OF_THE_WORKER, REQUEST}),
+        ("consumer", {FRAME, RESPONSE, REQUEST}),
+        ("operator", {FRAME}),
+    ],
+)
+def test_each_account_reads_only_its_own(broker: Broker, name: str, unreadable: set[str]) -> None:
+    """Subscribed to everything, an account gets exactly the topics that it is meant to see."""
+    everything = [FRAME, REQUEST, *OF_THE_WORKER]
+    with (
+        connected(name, broker) as reader,
+        connected("front-door", broker) as camera,
+        connected("operator", broker) as operator,
+        connected("edge-worker", broker) as worker,
+    ):
+        reader.client.subscribe("#", qos=0)
+        assert reader.may_publish("elsewhere") is False  # answered after the subscription: from here on, it holds
+        assert camera.may_publish(FRAME)
+        assert operator.may_publish(REQUEST)
+        assert all(worker.may_publish(topic) for topic in OF_THE_WORKER)
+        assert reader.may_publish("elsewhere") is False  # answered after all that the broker sent before
+        assert {reader.arrived.get_nowait() for _ in range(reader.arrived.qsize())} == set(everything) - unreadable
+
+
+def test_the_encrypted_listener_works_and_strangers_are_refused(broker: Broker) -> None:
+    """TLS with the private authority is accepted with the right password, and the plain port refuses a wrong one."""
+    with connected("front-door", broker, tls=True) as camera:
+        assert camera.greeting == 0
+        assert camera.may_publish(FRAME)
+    stranger = Account("front-door", broker, password="guess")  # noqa: S106 - a wrong one, on purpose
+    stranger.client.loop_stop()
+    assert stranger.greeting >= 0x80
