@@ -1,6 +1,10 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
+from edge_worker.config.cautions import warnings
+from edge_worker.config.credentials import read_key_password, read_password
+from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
+from edge_worker.config.reload import LIVE, Reload, diff
 from edge_worker.config.sections import (
     CacheConfig,
     CameraConfig,
@@ -23,6 +27,7 @@ from edge_worker.config.sections import (
 )
 
 __all__ = [
+    "LIVE",
     "CacheConfig",
     "CameraConfig",
     "ColormapConfig",
@@ -41,7 +46,14 @@ __all__ = [
     "OutputConfig",
     "OverlayConfig",
     "ReconnectConfig",
+    "Reload",
     "ThreadsConfig",
     "TlsConfig",
     "WatchdogConfig",
+    "diff",
+    "find_config",
+    "load",
+    "read_key_password",
+    "read_password",
+    "warnings",
 ]

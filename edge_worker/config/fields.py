@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
 
 MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
+Item = TypeVar("Item")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -17,7 +18,8 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
 
 
-def _from_the_files_folder(path: Path, info: ValidationInfo) -> Path:
+def beside_the_file(path: Path, info: ValidationInfo) -> Path:
+    """Return *path*, a relative one seen from the folder of the configuration file that is being loaded."""
     folder: Path | None = (info.context or {}).get("folder")
     return path if folder is None else folder / path
 
@@ -57,12 +59,19 @@ def _names(placeholders: frozenset[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in sorted(placeholders))
 
 
+def _not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    if not items:
+        raise ValueError("should have at least one entry")
+    return items
+
+
 def topic_validator(*required: str) -> AfterValidator:
     """Return a validator of topic templates: *required* placeholders once each, ``{node}`` besides, no wildcards."""
     needed = frozenset(required)
     return AfterValidator(lambda template: _topic(template, needed | {"node"}, needed))
 
 
+OneOrMore = Annotated[tuple[Item, ...], AfterValidator(_not_empty)]
 Seconds = Annotated[float, Field(gt=0)]
 Megabytes = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -70,7 +79,7 @@ Qos = Annotated[int, Field(ge=0, le=1)]
 """0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Colour = Annotated[str, AfterValidator(_colour)]
-FilePath = Annotated[Path, Field(strict=False), AfterValidator(_from_the_files_folder)]
+FilePath = Annotated[Path, Field(strict=False), AfterValidator(beside_the_file)]
 """A file; a relative one is looked for beside the configuration file."""
 CameraTopic = Annotated[str, topic_validator("camera")]
 """A topic template with one level ``{camera}``, and ``{node}`` where wanted."""

@@ -2,9 +2,18 @@
 
 import platform
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, JsonValue, field_serializer, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    JsonValue,
+    ValidationInfo,
+    field_serializer,
+    model_validator,
+)
 
 from edge_worker.config.fields import (
     CameraTopic,
@@ -13,10 +22,12 @@ from edge_worker.config.fields import (
     Fraction,
     Megabytes,
     NodeTopic,
+    OneOrMore,
     Port,
     Qos,
     Seconds,
     Section,
+    beside_the_file,
 )
 from edge_worker.config.mqtt import MqttConfig
 
@@ -34,6 +45,10 @@ def _auto_or_count(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
         return value
     raise ValueError("should be auto or a whole number from 1")
+
+
+def _model_path(path: str, info: ValidationInfo) -> str:
+    return path if path.startswith("builtin:") else str(beside_the_file(Path(path), info))
 
 
 class NodeConfig(Section):
@@ -132,14 +147,14 @@ class LimitsConfig(Section):
 
     max_payload_mb: Megabytes = 16.0
     max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
-    formats: Annotated[tuple[ImageFormat, ...], Field(min_length=1)] = ("jpeg", "png", "webp", "bmp")
+    formats: OneOrMore[ImageFormat] = ("jpeg", "png", "webp", "bmp")
 
 
 class ModelConfig(Section):
     """Which network computes, and how."""
 
-    path: Annotated[str, Field(min_length=1)] = "builtin:m2fp-lite"
-    """``builtin:NAME``, or a directory."""
+    path: Annotated[str, Field(min_length=1), AfterValidator(_model_path)] = "builtin:m2fp-lite"
+    """``builtin:NAME``, or a directory; a relative one is looked for beside the configuration file."""
     engine: Literal["auto", "openvino", "onnxruntime", "torch", "modelscope"] = "auto"
     precision: Literal["auto", "f32", "bf16", "f16", "int8"] = "auto"
     short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
@@ -152,7 +167,7 @@ class ThreadsConfig(Section):
     processes: Annotated[int, Field(ge=1, le=64)] = 1
     inference: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_count)] = "auto"
     opencv: Annotated[int, Field(ge=1, le=1024)] = 1
-    cpus: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] | None = None
+    cpus: OneOrMore[Annotated[int, Field(ge=0)]] | None = None
     nice: Annotated[int, Field(ge=-20, le=19)] = 0
 
 
@@ -212,7 +227,7 @@ class Config(Section):
 
     node: NodeConfig = Field(default_factory=NodeConfig)
     mqtt: MqttConfig
-    cameras: Annotated[tuple[CameraConfig, ...], Field(min_length=1)] = (CameraConfig(),)
+    cameras: OneOrMore[CameraConfig] = (CameraConfig(),)
     limits: LimitsConfig = LimitsConfig()
     model: ModelConfig = ModelConfig()
     threads: ThreadsConfig = ThreadsConfig()

@@ -1,0 +1,131 @@
+"""What single keys cannot tell: keys that contradict each other, files and processors that are not there."""
+
+from __future__ import annotations
+
+import os
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_worker.config.credentials import read_key_password, read_password
+from edge_worker.config.mqtt import is_host
+from edge_worker.config.tree import Location, Problem
+from edge_worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from edge_worker.config.mqtt import MqttConfig, TlsConfig
+    from edge_worker.config.sections import CameraConfig, Config
+
+MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
+
+
+def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield what is wrong with *config* as a whole. Looks at files, reads passwords, touches no network."""
+    yield from _host(config.mqtt)
+    yield from _client_id(config)
+    yield from _login(config.mqtt, environ)
+    if config.mqtt.tls is not None:
+        yield from _tls(config.mqtt.tls)
+    if config.mqtt.reconnect.min_s > config.mqtt.reconnect.max_s:
+        yield Problem(("mqtt", "reconnect", "min_s"), "should not be more than max_s")
+    for index, camera in enumerate(config.cameras):
+        yield from (Problem(("cameras", index, *place), text) for place, text in _camera(config, camera))
+    yield from _model(config)
+    yield from _cpus(config)
+    if config.ops.http is not None and not is_host(config.ops.http.host):
+        yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
+
+
+def _host(mqtt: MqttConfig) -> Iterator[Problem]:
+    place = ("mqtt", "host")
+    if mqtt.transport != "unix":
+        if not is_host(mqtt.host):
+            yield Problem(place, "should be a host name or an address alone, without mqtt://, user, port or path")
+    elif not mqtt.host.startswith("/") or len(mqtt.host.encode()) > MAX_SOCKET_PATH:
+        yield Problem(place, f"should be the socket's absolute path, of at most {MAX_SOCKET_PATH} bytes")
+    elif mqtt.tls is not None:
+        yield Problem(("mqtt", "tls"), "does not work over a unix socket: delete one of the two")
+
+
+def _client_id(config: Config) -> Iterator[Problem]:
+    if {"{", "}"} & set(config.client_id):
+        yield Problem(("mqtt", "client_id"), "may hold only the placeholder {node}")
+
+
+def _login(mqtt: MqttConfig, environ: Mapping[str, str]) -> Iterator[Problem]:
+    try:
+        password = read_password(mqtt, environ)
+    except ConfigError as error:
+        yield Problem(tuple(error.key.split(".")), error.problem)
+        return
+    if password is None:
+        return
+    if mqtt.username is None:
+        yield Problem(("mqtt", "username"), "is required where a password is given")
+    if mqtt.tls is None and not mqtt.is_local and not mqtt.allow_plaintext:
+        yield Problem(
+            ("mqtt", "tls"),
+            f"is required: the password would cross the network to {mqtt.host} unencrypted "
+            "(tls: {} trusts the system's authorities; allow_plaintext: true accepts the risk)",
+        )
+
+
+def _tls(tls: TlsConfig) -> Iterator[Problem]:
+    place = ("mqtt", "tls")
+    for name in ("ca_file", "cert_file", "key_file"):
+        file: Path | None = getattr(tls, name)
+        if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+            yield Problem((*place, name), f"no readable file: {file}")
+    if (tls.cert_file is None) != (tls.key_file is None):
+        missing = "key_file" if tls.key_file is None else "cert_file"
+        yield Problem((*place, missing), "is required: cert_file and key_file go together")
+    if tls.key_password_file is not None and tls.key_file is None:
+        yield Problem((*place, "key_password_file"), "is of no use without key_file")
+    try:
+        read_key_password(tls)
+    except ConfigError as error:
+        yield Problem(tuple(error.key.split(".")), error.problem)
+
+
+def _camera(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str]]:
+    yield from _every(config, camera) if camera.delivery == "every" else _latest(camera)
+    outputs = config.outputs_for(camera)
+    topics = {name: getattr(outputs, name).topic for name in ("colormap", "labels", "overlay", "error")}
+    for (name, topic), (other, same) in combinations(topics.items(), 2):
+        if topic == same:
+            yield ("outputs", other, "topic"), f"is the topic of {name}, too: each result needs its own"
+
+
+def _every(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str]]:
+    if camera.qos != 1:
+        yield ("qos",), "should be 1 with delivery: every, or the broker keeps no frame for us"
+    if camera.min_interval_s > 0:
+        yield ("min_interval_s",), "would drop frames, which contradicts delivery: every"
+    if camera.max_age_s is not None:
+        yield ("max_age_s",), "would drop frames, which contradicts delivery: every"
+    outputs = config.outputs_for(camera)
+    for name in ("colormap", "labels", "overlay", "error"):
+        if getattr(outputs, name).qos != 1:
+            yield ("outputs", name, "qos"), "should be 1 with delivery: every, or results can be lost"
+
+
+def _latest(camera: CameraConfig) -> Iterator[tuple[Location, str]]:
+    if camera.prefetch != 1:
+        yield ("prefetch",), "works only with delivery: every; with latest, each camera has one waiting frame"
+
+
+def _model(config: Config) -> Iterator[Problem]:
+    path = config.model.path
+    if not path.startswith("builtin:") and not Path(path).is_dir():
+        yield Problem(("model", "path"), f"no such directory: {path} (for a model that comes along: builtin:NAME)")
+
+
+def _cpus(config: Config) -> Iterator[Problem]:
+    count = os.cpu_count() or 1
+    wrong = [str(cpu) for cpu in config.threads.cpus or () if cpu >= count]
+    if wrong:
+        yield Problem(("threads", "cpus"), f"this machine has no CPU {', '.join(wrong)}: they are 0 to {count - 1}")
+    if config.threads.cpus and len(set(config.threads.cpus)) < len(config.threads.cpus):
+        yield Problem(("threads", "cpus"), "names a CPU twice")

@@ -1,0 +1,76 @@
+"""Passwords: read from files, systemd credentials or the environment when they are needed, and kept nowhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.config.mqtt import MqttConfig, TlsConfig
+
+PASSWORD_VARIABLE = "EDGE_WORKER_MQTT_PASSWORD"  # noqa: S105 - a name, not a password
+CREDENTIAL = "mqtt-password"
+MAX_PASSWORD_BYTES = 65_535  # of a password in MQTT
+_OTHERS_MAY_READ = 0o077
+
+
+def read_password(mqtt: MqttConfig, environ: Mapping[str, str]) -> str | None:
+    """Return the broker's password, or ``None`` where there is none.
+
+    The first of these that exists: ``mqtt.password_file``, the systemd credential ``mqtt-password``, the variable
+    ``EDGE_WORKER_MQTT_PASSWORD``. Read anew at each call, so that a changed file serves the next connection.
+
+    Raises:
+        ConfigError: a file is named or found, but cannot be read, is empty or is not UTF-8.
+    """
+    file = mqtt.password_file or _credential(environ)
+    if file is not None:
+        return read_secret(file, "mqtt.password_file")
+    return environ.get(PASSWORD_VARIABLE) or None
+
+
+def read_key_password(tls: TlsConfig) -> str | None:
+    """Return the password of the client's key, or ``None`` where the key has none.
+
+    Raises:
+        ConfigError: as :func:`read_password`.
+    """
+    if tls.key_password_file is None:
+        return None
+    return read_secret(tls.key_password_file, "mqtt.tls.key_password_file")
+
+
+def read_secret(file: Path, key: str) -> str:
+    """Return the text of *file*, named by *key*, without the end of the line. No error quotes what is in it."""
+    try:
+        with file.open("rb") as stream:
+            secret = stream.read(MAX_PASSWORD_BYTES + 1).decode()
+    except OSError as error:
+        raise ConfigError(f"the file cannot be read: {error.strerror}", key=key) from error
+    except UnicodeDecodeError:
+        raise ConfigError("the file does not hold text in UTF-8", key=key) from None
+    secret = secret.removesuffix("\n").removesuffix("\r")
+    if not secret or len(secret) > MAX_PASSWORD_BYTES:
+        raise ConfigError("the file is empty, or too long for a password", key=key)
+    return secret
+
+
+def exposed_secrets(mqtt: MqttConfig) -> list[str]:
+    """Return the keys that name a secret file which others than its owner may read."""
+    named = {"mqtt.password_file": mqtt.password_file}
+    if mqtt.tls is not None:
+        named |= {
+            "mqtt.tls.key_file": mqtt.tls.key_file,
+            "mqtt.tls.key_password_file": mqtt.tls.key_password_file,
+        }
+    return [key for key, file in named.items() if file is not None and file.stat().st_mode & _OTHERS_MAY_READ]
+
+
+def _credential(environ: Mapping[str, str]) -> Path | None:
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    file = Path(folder, CREDENTIAL) if folder else None
+    return file if file is not None and file.exists() else None

@@ -1,0 +1,44 @@
+"""``EDGE_WORKER__MQTT__HOST=…``: single settings from the environment, which win over the file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_worker.config.source import parse_value
+from edge_worker.config.tree import Origin, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.config.tree import Tree
+
+PREFIX = "EDGE_WORKER__"
+
+
+def override(tree: Tree, environ: Mapping[str, str]) -> None:
+    """Put every variable of *environ* that begins with :data:`PREFIX` into *tree*; ``__`` steps into a section.
+
+    Values are YAML, so that a list or a section can be given in its flow form. Whole sections come first: a variable
+    for one key of a section wins over one for the section.
+
+    Raises:
+        ConfigError: a value is not YAML. Other problems are put into the tree.
+    """
+    names = [name for name in environ if name.startswith(PREFIX)]
+    for name in sorted(names, key=lambda name: (name.count("__"), name)):
+        _override_one(tree, name, environ[name])
+
+
+def variable(location: tuple[str | int, ...]) -> str:
+    """Return the name of the variable that sets the key at *location*."""
+    return PREFIX + "__".join(str(step).upper() for step in location)
+
+
+def _override_one(tree: Tree, name: str, value: str) -> None:
+    location = tuple(name.removeprefix(PREFIX).lower().split("__"))
+    origin = Origin(name)
+    if location[0] == "palette" and len(location) > 1:  # names of classes have capitals, which variables lose
+        tree.origins[location] = origin
+        tree.problems.append(Problem(location, f"""set the palette as a whole: {PREFIX}PALETTE='{{Hat: "#ff8000"}}'"""))
+        return
+    tree.put(location, parse_value(value, name), origin)

@@ -1,0 +1,59 @@
+"""From a file and the environment to a checked configuration."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from edge_worker.config.checks import check
+from edge_worker.config.environment import override
+from edge_worker.config.explain import explain
+from edge_worker.config.sections import Config
+from edge_worker.config.source import read
+from edge_worker.config.traffic import check_topics
+from edge_worker.config.tree import Origin, Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FILE_VARIABLE = "EDGE_WORKER_CONFIG"
+USUAL_FILES = (Path("/etc/edge-worker/edge_worker.yaml"), Path("config/edge_worker.yaml"))
+
+
+def find_config(argument: Path | str | None, environ: Mapping[str, str]) -> Path | None:
+    """Return the configuration file: *argument* (of ``-c``), ``$EDGE_WORKER_CONFIG``, or the first usual one there is.
+
+    ``None`` where there is none at all: the environment alone may be enough.
+    """
+    named = argument or environ.get(FILE_VARIABLE)
+    if named:
+        return Path(named)
+    return next((file for file in USUAL_FILES if file.is_file()), None)
+
+
+def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """Read *path* and the overrides in *environ*, and check everything that can be checked without the network.
+
+    Raises:
+        ConfigError: something is wrong. Where several things are, its text has a line for each.
+    """
+    tree = Tree(origins={(): Origin("no configuration file")}) if path is None else read(path)
+    override(tree, environ)
+    config = _validated(tree, path)
+    tree.raise_for(chain(check(config, environ), check_topics(config)))
+    return config
+
+
+def _validated(tree: Tree, path: Path | None) -> Config:
+    context = {} if path is None else {"folder": path.absolute().parent}
+    try:
+        config = Config.model_validate({"mqtt": {}, **tree.values}, context=context)
+    except ValidationError as error:
+        told = {problem.location for problem in tree.problems}
+        tree.raise_for([*tree.problems, *(problem for problem in explain(error) if problem.location not in told)])
+        raise
+    tree.raise_for(tree.problems)
+    return config

@@ -1,0 +1,100 @@
+"""What a reload can change while the worker runs."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.config.sections import Config
+from edge_worker.config.tree import Location, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIVE = frozenset(
+    {
+        "cameras[].max_age_s",
+        "cameras[].min_interval_s",
+        "model.score_threshold",
+        "ops.log.level",
+        "ops.stats_interval_s",
+        "output.colormap.enabled",
+        "output.colormap.format",
+        "output.colormap.retain",
+        "output.labels.enabled",
+        "output.labels.instances",
+        "output.labels.masks",
+        "output.labels.retain",
+        "output.overlay.alpha",
+        "output.overlay.enabled",
+        "output.overlay.quality",
+        "output.overlay.retain",
+        "output.result_expiry_s",
+    }
+)
+"""Keys that take effect with the next frame, those of ``output`` also below ``cameras[].outputs``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What came of a reload.
+
+    Attributes:
+        config: what is in force from now on: the old configuration with the changes that apply live.
+        live: keys that changed and apply live.
+        restart: keys that changed in the file, but wait for a restart.
+    """
+
+    config: Config
+    live: tuple[str, ...]
+    restart: tuple[str, ...]
+
+
+def diff(old: Config, new: Config) -> Reload:
+    """Compare *old*, which is in force, with *new*, which was loaded.
+
+    A camera with a change that waits for a restart keeps all its old settings until then: half of them might contradict
+    the other half.
+    """
+    changed = list(_changes(old.masked(), new.masked(), ()))
+    waiting = {place[:2] for place in changed if not is_live(place) and place[0] == "cameras"}
+    live = [place for place in changed if is_live(place) and place[:2] not in waiting]
+    restart = [place for place in changed if place not in live]
+    return Reload(_with(old, new, live), tuple(map(dotted, live)), tuple(map(dotted, restart)))
+
+
+def is_live(location: Location) -> bool:
+    """Tell whether the key at *location* takes effect without a restart."""
+    key = re.sub(r"\[\d+\]", "[]", dotted(location))
+    return re.sub(r"^cameras\[\]\.outputs\.", "output.", key) in LIVE
+
+
+def _changes(old: Any, new: Any, location: Location) -> Iterator[Location]:  # noqa: ANN401 - JSON values
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys([*old, *new]):
+            yield from _changes(old.get(key, ...), new.get(key, ...), (*location, key))
+    elif location == ("cameras",) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _changes(one, other, (*location, index))
+    elif old != new:
+        yield location
+
+
+def _with(old: Config, new: Config, locations: list[Location]) -> Config:
+    """Return *old* with the values of *new* at *locations*."""
+    values, wanted = old.masked(), new.masked()
+    for location in locations:
+        _copy(wanted, values, location)
+    return Config.model_validate_json(json.dumps(values))
+
+
+def _copy(source: Any, target: Any, location: Location) -> None:  # noqa: ANN401 - JSON values
+    *way, key = location
+    for step in way:
+        source, target = source[step], target[step]
+    if key in source:
+        target[key] = source[key]
+    else:
+        del target[key]
