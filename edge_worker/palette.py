@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 BLACK = "#000000"
 
-# CIHP's classes and the whole person. Found by a search from hand-picked hues for distance in OKLab: 0.16 between any
+# CIHP's classes and the whole person. Found by a search from hand-picked hues for distance in OKLab: 0.15 between any
 # two as usually seen; as seen with protanopia or deuteranopia 0.12 between classes that touch on a body (face and hair,
-# coat and trousers) and 0.05 between any others. tests/test_palette.py holds them to it.
+# coat and trousers) and 0.04 between any others. tests/test_palette.py holds them to it.
 _CIHP = {
     "background": BLACK,
-    "hat": "#fed774",
-    "hair": "#843ab0",
-    "glove": "#bcff0d",
-    "sunglasses": "#0dd1e4",
-    "upperclothes": "#de2427",
-    "dress": "#ff51d4",
-    "coat": "#ff910d",
-    "socks": "#a0901b",
-    "pants": "#2a65df",
-    "torsoskin": "#ffadbd",
-    "scarf": "#8c0e4e",
-    "skirt": "#b060ff",
-    "face": "#feffe0",
-    "leftarm": "#0e9688",
-    "rightarm": "#88ffd2",
-    "leftleg": "#14730d",
-    "rightleg": "#78d161",
-    "leftshoe": "#53351a",
-    "rightshoe": "#bc789f",
-    "human": "#a7a8ff",
-    "person": "#a7a8ff",
+    "hat": "#ffca08",
+    "hair": "#843ab8",
+    "glove": "#bfff08",
+    "sunglasses": "#29c7da",
+    "upperclothes": "#ea302f",
+    "dress": "#fb44d4",
+    "coat": "#ff8808",
+    "socks": "#93b110",
+    "pants": "#2b68e2",
+    "torsoskin": "#fc9db5",
+    "scarf": "#a21160",
+    "skirt": "#af64ff",
+    "face": "#ffdec9",
+    "leftarm": "#0e8d93",
+    "rightarm": "#7afff4",
+    "leftleg": "#2f8f08",
+    "rightleg": "#1de88b",
+    "leftshoe": "#724e37",
+    "rightshoe": "#a99189",
+    "human": "#aaa7ff",
+    "person": "#aaa7ff",
 }
 
 _HEX_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
