@@ -1,0 +1,144 @@
+"""The model process: frames in, encoded results out, over one channel; started by the worker, one frame at a time.
+
+It touches bytes that strangers sent and runs native code on them. So it may crash or hang: the worker notices and
+starts another. It decides nothing about its own life: it ends when the channel closes or the worker dies, and ignores
+the signals that are meant for the worker.
+
+Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
+process sends ``phase`` at every change of phase; ``ready`` or ``failed`` after loading; ``result`` or ``rejected`` for
+each frame.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edge_worker.errors import EdgeWorkerError, FrameRejected
+from edge_worker.ipc import Channel
+from edge_worker.ops.threads import ThreadPlan
+from edge_worker.results import ModelSettings, OutputRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.results import EncodedResult, ModelCardFacts
+
+_MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the picture
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+class FrameHandler(Protocol):
+    """What works on the frames of a model process."""
+
+    def card(self) -> ModelCardFacts:
+        """What was loaded."""
+
+    def warm_up(self, note: Callable[[str], None]) -> float:
+        """Do once what is slow the first time; return the seconds that a frame takes afterwards."""
+
+    def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
+        """Parse one frame, calling *note* with each phase as it begins.
+
+        Raises:
+            FrameRejected: the frame cannot be answered.
+        """
+
+
+def main() -> int:
+    """Run as a model process; the last argument is the number of the channel's file descriptor."""
+    _stand_apart()
+    channel = Channel(socket.socket(fileno=int(sys.argv[-1])), max_blob_bytes=_MAX_PAYLOAD_BYTES)
+    return serve(channel, _open_pipeline)
+
+
+def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
+    """Load what the first message asks for, then answer frames until the other end closes; return the exit status."""
+
+    def note(phase: str) -> None:
+        channel.send({"type": "phase", "phase": phase})
+
+    try:
+        settings = _receive_settings(channel)
+        handler = _load(channel, lambda: open_handler(settings), note)
+        while handler is not None:
+            header, (payload,) = channel.receive()
+            _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+    except EOFError:
+        return 0
+    return 1
+
+
+def _stand_apart() -> None:
+    """Leave signals to the worker; show where native code was when it crashed."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    faulthandler.enable()
+
+
+def _receive_settings(channel: Channel) -> ModelSettings:
+    """Take the first message, and bind this process to the life and the limits it speaks of."""
+    header, _ = channel.receive()
+    _die_with(header["parent"])
+    settings = ModelSettings(**header["settings"])
+    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    return settings
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when the worker dies, even in the middle of native code."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel knew
+        raise EOFError("the worker is gone")
+
+
+def _load(
+    channel: Channel, open_handler: Callable[[], FrameHandler], note: Callable[[str], None]
+) -> FrameHandler | None:
+    """Open and warm up the handler and say so; None if it cannot be opened, which is said too."""
+    try:
+        handler = open_handler()
+        note("warm_up")
+        warm_up_s = handler.warm_up(note)
+    except EdgeWorkerError as error:
+        channel.send({"type": "failed", "detail": str(error)})
+        return None
+    channel.send({"type": "ready", "card": asdict(handler.card()), "warm_up_s": warm_up_s})
+    return handler
+
+
+def _answer(
+    channel: Channel, handler: FrameHandler, payload: bytes, request: OutputRequest, note: Callable[[str], None]
+) -> None:
+    """Answer one frame, whatever happens to it."""
+    try:
+        header, pictures = handler.run(payload, request, note).to_wire()
+    except FrameRejected as rejected:
+        channel.send(_rejection(rejected.reason, rejected.detail))
+    except Exception as error:  # noqa: BLE001 - a frame that upsets the model must not keep others waiting
+        channel.send(_rejection("model_error", f"{type(error).__name__}: {error}", traceback.format_exc()))
+    else:
+        channel.send({"type": "result", **header}, *pictures)
+
+
+def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
+    return {"type": "rejected", "reason": reason, "detail": detail, "trace": trace}
+
+
+def _open_pipeline(settings: ModelSettings) -> FrameHandler:
+    """Load the real thing."""
+    # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.
+    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+
+    return Pipeline.open(settings)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""How much processor this process may really use: its affinity, and the CPU quota of its control group."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True, slots=True)
+class CpuAllowance:
+    """What the machine allows.
+
+    Attributes:
+        cpus: numbers of the processors the affinity mask allows, ascending.
+        quota: processors' worth of time the control group allows; None: no limit.
+    """
+
+    cpus: tuple[int, ...]
+    quota: float | None
+
+    @classmethod
+    def read(cls, root: Path = Path("/")) -> CpuAllowance:
+        """Read this process's allowance; *root* is where ``proc`` and ``sys`` are found."""
+        return cls(cpus=tuple(sorted(os.sched_getaffinity(0))), quota=cgroup_quota(root))
+
+    @property
+    def usable(self) -> int:
+        """How many threads can run at once: a quota of 2.5 pays for two, and one is always needed."""
+        quota = inf if self.quota is None else self.quota
+        return max(1, int(min(len(self.cpus), quota)))
+
+
+def cgroup_quota(root: Path) -> float | None:
+    """The smallest CPU quota on the way from this process's control group up, version 2 or 1; None: no limit."""
+    quotas = [quota for directory in _cpu_groups(root) if (quota := _quota(directory)) is not None]
+    return min(quotas, default=None)
+
+
+def _cpu_groups(root: Path) -> Iterator[Path]:
+    """Directories that may limit this process's CPU time, in whichever hierarchies are mounted."""
+    for line in _text(root / "proc/self/cgroup").splitlines():
+        _, controllers, path = line.split(":", 2)
+        for mount in _mounts(root / "sys/fs/cgroup", controllers):
+            group = mount / path.lstrip("/")
+            # Inside a container the path may be the host's: then only the mount point itself is there.
+            yield from (step for step in (group, *group.parents) if step.is_relative_to(mount))
+
+
+def _mounts(cgroup: Path, controllers: str) -> tuple[Path, ...]:
+    """Where the hierarchy of *controllers* (a field of ``/proc/self/cgroup``; empty: version 2) is mounted."""
+    if not controllers:
+        return (cgroup, cgroup / "unified")
+    return (cgroup / controllers, cgroup / "cpu") if "cpu" in controllers.split(",") else ()
+
+
+def _quota(directory: Path) -> float | None:
+    """The quota set in one control group, as processors' worth of time."""
+    limit, _, period = _text(directory / "cpu.max").strip().partition(" ")
+    if not limit:
+        limit = _text(directory / "cpu.cfs_quota_us").strip()
+        period = _text(directory / "cpu.cfs_period_us").strip()
+    return int(limit) / int(period) if limit.isdigit() and period.isdigit() else None
+
+
+def _text(path: Path) -> str:
+    """The file's text; empty where there is no such file (the other cgroup version, another system)."""
+    try:
+        return path.read_text(encoding="ascii")
+    except OSError:
+        return ""

@@ -1,0 +1,113 @@
+"""Thread limits of a model process: planned by the worker, set in the child before numeric libraries load, reported.
+
+Numeric libraries size their thread pools when they are loaded, from the processors they see. In a container with a
+quota they see the whole machine, start a thread for each processor and are throttled; so the limits are fixed before.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.config import ThreadsConfig
+    from edge_worker.ops.cpus import CpuAllowance
+
+# Read once, while the library loads: OpenMP (torch, ONNX Runtime), MKL, OpenBLAS (numpy), numexpr.
+_POOL_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadPlan:
+    """Threads of one model process.
+
+    Attributes:
+        inference: threads of the engine and of the BLAS and OpenMP pools.
+        opencv: threads of OpenCV.
+        cpus: processors it is tied to; None: those of the worker.
+        nice: added to the worker's niceness.
+    """
+
+    inference: int
+    opencv: int
+    cpus: tuple[int, ...] | None
+    nice: int
+
+    @classmethod
+    def from_config(cls, threads: ThreadsConfig, allowance: CpuAllowance) -> ThreadPlan:
+        """Plan for each of ``threads.processes``; never more threads than *allowance* lets run at once.
+
+        Raises:
+            ConfigError: ``threads.cpus`` names a processor this process may not use.
+        """
+        cpus = None if threads.cpus is None else tuple(sorted(threads.cpus))
+        usable = allowance.usable if cpus is None else min(allowance.usable, _count_allowed(cpus, allowance.cpus))
+        share = max(1, usable // threads.processes)
+        wanted = share if threads.inference == "auto" else threads.inference
+        return cls(inference=min(wanted, usable), opencv=min(threads.opencv, usable), cpus=cpus, nice=threads.nice)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> ThreadPlan:
+        """The plan that :meth:`to_wire` wrote."""
+        cpus = wire["cpus"]
+        return cls(**{**wire, "cpus": None if cpus is None else tuple(cpus)})
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def environment(self) -> dict[str, str]:
+        """Variables for the child's environment.
+
+        Waiting OpenMP threads sleep rather than spin: under a quota spinning is paid for, and other processes need the
+        processors.
+        """
+        return {**dict.fromkeys(_POOL_VARIABLES, str(self.inference)), "OMP_WAIT_POLICY": "PASSIVE"}
+
+    def apply_to_process(self) -> None:
+        """Set affinity and niceness of this process; call it before numeric libraries load.
+
+        A refusal (a processor gone offline, a negative niceness without the right to it) is no reason not to work:
+        :func:`effective` reports what took effect.
+        """
+        if self.cpus is not None:
+            with suppress(OSError):
+                os.sched_setaffinity(0, self.cpus)
+        if self.nice:
+            with suppress(OSError):
+                os.nice(self.nice)
+
+    def apply_to_opencv(self) -> None:
+        """Set OpenCV's threads, which no environment variable reaches."""
+        import_module("cv2").setNumThreads(self.opencv)
+
+
+def effective(inference: int | None) -> dict[str, Any]:
+    """What took effect in this process, as libraries and kernel say.
+
+    Args:
+        inference: what the engine says of its own threads; None if it cannot tell.
+    """
+    return {
+        "inference": inference,
+        "opencv": import_module("cv2").getNumThreads(),
+        "cpus": sorted(os.sched_getaffinity(0)),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+    }
+
+
+def _count_allowed(cpus: tuple[int, ...], allowed: tuple[int, ...]) -> int:
+    """How many *cpus* there are, all of which must be *allowed*."""
+    forbidden = sorted(set(cpus) - set(allowed))
+    if forbidden:
+        raise ConfigError(
+            f"processors {forbidden} cannot be used here; choose from {list(allowed)}", key="threads.cpus"
+        )
+    return len(set(cpus))

@@ -1,0 +1,185 @@
+"""The pool: ``threads.processes`` slots, one quarantine, and what the rest of the worker may know of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import FrameRejected
+from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.threads import ThreadPlan
+from edge_worker.pool.process import Launch, child_environment
+from edge_worker.pool.quarantine import Quarantine
+from edge_worker.pool.slot import Slot, SlotLimits
+from edge_worker.results import ModelSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from edge_worker.config import Config
+    from edge_worker.lifecycle import Deadline
+    from edge_worker.pool.slot import ProcessInfo
+    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+
+MODEL_PROCESS = (sys.executable, "-m", "edge_worker.model_process")
+_MB = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """The pool at one moment.
+
+    Attributes:
+        ready: every process can take frames.
+        loading: not ready, and no process has failed or been replaced yet: the first loading is going on.
+        detail: why it is not ready, for the status; empty when it is.
+    """
+
+    ready: bool
+    loading: bool
+    detail: str
+    processes: tuple[ProcessInfo, ...]
+
+
+class ModelPool:
+    """``threads.processes`` model processes, one per slot, each with its own thread that keeps it up.
+
+    One caller per slot: the worker has a dispatcher thread for each. A dispatcher first waits for its slot
+    (:meth:`wait_ready`), then takes a frame, then calls :meth:`run`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        state_directory: Path | None,
+        cache_directory: Path | None,
+        on_change: Callable[[], None] = lambda: None,
+        environ: Mapping[str, str] = os.environ,
+        command: tuple[str, ...] = MODEL_PROCESS,
+    ) -> None:
+        """Prepare; nothing is started.
+
+        Args:
+            config: its sections model, threads, watchdog, memory, limits and palette are used.
+            state_directory: keeps ``quarantine.json``; None: the quarantine is kept in memory only.
+            cache_directory: keeps compiled networks; None: they are compiled at every start.
+            on_change: called without locks held, from the pool's threads, when :meth:`state` or :meth:`card` changed;
+                it must be quick and must not raise.
+            environ: of the worker; the little that a model process needs is taken from it.
+            command: what is started as a model process.
+
+        Raises:
+            ConfigError: ``threads.cpus`` names a processor that cannot be used here.
+        """
+        plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
+        launch = Launch(
+            command, child_environment(environ, plan.environment()), _settings(config, plan, cache_directory)
+        )
+        limits = SlotLimits(config.watchdog, inf if config.memory.limit_mb is None else config.memory.limit_mb)
+        self._quarantine = Quarantine(state_directory)
+        self._card: ModelCardFacts | None = None
+        self._slots = tuple(
+            Slot(
+                f"model-{number}", launch, limits, self._quarantine, on_loaded=self._learn_card, on_change=on_change
+            )
+            for number in range(config.threads.processes)
+        )
+
+    @property
+    def slots(self) -> int:
+        """How many processes; slots are numbered from 0."""
+        return len(self._slots)
+
+    @property
+    def quarantined(self) -> int:
+        """How many payloads are refused because the process ended twice in a row under them."""
+        return len(self._quarantine)
+
+    def start(self) -> None:
+        """Start every process; returns at once."""
+        for slot in self._slots:
+            slot.start()
+
+    def stop(self, deadline: Deadline) -> None:
+        """Let frames in work finish while *deadline* lasts, then end every process and thread."""
+        for slot in self._slots:
+            slot.ask_stop()
+        for slot in self._slots:
+            slot.join(deadline)
+
+    def restart(self) -> None:
+        """Replace every process after the frame it is at work on; returns at once. Counted as planned."""
+        for slot in self._slots:
+            slot.restart()
+
+    def wait_ready(self, slot: int, timeout: float) -> bool:
+        """Wait at most *timeout* seconds until *slot* can take a frame; False if it cannot."""
+        return self._slots[slot].wait_ready(timeout)
+
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+        """Parse one frame in *slot*; blocks until it is answered or the process was found dead or stuck.
+
+        Args:
+            slot: 0 … slots - 1, not at work for another caller.
+            payload: the message as it came.
+            payload_sha: SHA-256 of the payload, 64 hex digits.
+            request: what is wanted.
+
+        Raises:
+            FrameRejected: the frame cannot be answered: not a picture we accept, a failure of the model under it, or
+                ``poisoned``: the process ended twice in a row under this payload.
+            ModelProcessError: the process was not ready, or ended under this frame. The frame may be tried again as
+                often as this is raised: the quarantine puts an end to it.
+        """
+        verdict = self._quarantine.verdict(payload_sha)
+        if verdict is not None:
+            raise FrameRejected("poisoned", verdict)
+        return self._slots[slot].run(payload, payload_sha, request)
+
+    def state(self) -> PoolState:
+        """What the processes are doing."""
+        processes = tuple(slot.info() for slot in self._slots)
+        ready = all(process.ready for process in processes)
+        details = (f"model process {number}: {info.detail}" for number, info in enumerate(processes) if not info.ready)
+        return PoolState(
+            ready=ready,
+            loading=not ready and not any(process.restarts for process in processes),
+            detail="; ".join(details),
+            processes=processes,
+        )
+
+    def card(self) -> ModelCardFacts | None:
+        """The facts of the model last loaded; None before the first process was ready."""
+        return self._card
+
+    def alive_at(self) -> float:
+        """``time.monotonic()`` at which the pool's least active thread was last seen advancing.
+
+        Never more than some seconds ago while the pool does its work, a restart of a process included; long ago means
+        that a thread of the pool is stuck or has ended.
+        """
+        return min(slot.seen_at for slot in self._slots)
+
+    def _learn_card(self, card: ModelCardFacts) -> None:
+        self._card = card
+
+
+def _settings(config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
+    """What the configuration says, as the model process is told."""
+    return ModelSettings(
+        model=config.model.model_dump(mode="json"),
+        palette=dict(config.palette),
+        limits={
+            "max_payload_bytes": int(config.limits.max_payload_mb * _MB),
+            "max_pixels": config.limits.max_pixels,
+            "formats": list(config.limits.formats),
+        },
+        threads=plan.to_wire(),
+        requested_threads=config.threads.model_dump(mode="json"),
+        cache_directory=None if cache_directory is None else str(cache_directory),
+    )

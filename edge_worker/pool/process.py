@@ -1,0 +1,267 @@
+"""One model process, seen from the worker: started, given frames under deadlines, ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+
+from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessStuck
+from edge_worker.frames import REJECTIONS
+from edge_worker.ipc import Channel, ProtocolError
+from edge_worker.pool.patience import PhaseClock
+from edge_worker.results import EncodedResult, ModelCardFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from typing_extensions import Self
+
+    from edge_worker.ipc import Message
+    from edge_worker.pool.patience import Patience
+    from edge_worker.results import ModelSettings, OutputRequest
+
+_T = TypeVar("_T")
+_log = structlog.get_logger(__name__)
+
+# All the child gets of the worker's environment; never more, for it may hold secrets.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
+_INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
+_MAX_RESULT_BYTES = 512_000_000  # of one frame's encoded pictures: far above any real one
+_SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
+_GRACE_S = 2.0  # from closing the channel to SIGKILL
+_REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
+_MB = 1_000_000
+_STDERR = 2  # standard output belongs to the worker's logs or to a command's result
+
+
+def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a model process: the few variables it needs of *environ*, and the limits *threads*."""
+    inherited = {name: value for name, value in environ.items() if _is_inherited(name)}
+    return {**inherited, **threads}
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a model process is started, and what it is told.
+
+    Attributes:
+        command: program and arguments; the number of its end of the channel is added as the last one.
+        environment: of the child, whole.
+        settings: its first message.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    settings: ModelSettings
+
+
+class ModelProcess:
+    """A child process with a channel to it. Used by one thread; only :meth:`kill` may be called from others."""
+
+    def __init__(self, launch: Launch, patience: Patience, beat: Callable[[], None]) -> None:
+        """Start it.
+
+        Args:
+            launch: what is started, and what it is told.
+            patience: limits, kept from one process of a slot to the next.
+            beat: called at least once a second while this waits.
+
+        Raises:
+            ModelProcessDied: it cannot be started.
+        """
+        self._settings = launch.settings
+        self._patience = patience
+        self._beat = beat
+        self.phase = "start"
+        self.was_stopped = False  # by a signal from outside, when it was found stuck: no fault of the frame
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                self._process = _spawn(launch, theirs)
+            except OSError as error:
+                ours.close()
+                raise ModelProcessDied(f"cannot be started: {error}", phase=self.phase) from error
+        self._channel = Channel(ours, max_blob_bytes=_MAX_RESULT_BYTES)
+
+    def __enter__(self) -> Self:
+        """End the process at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process: kindly if it is idle, else at once."""
+        self._channel.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        self.kill()
+        self._reap()
+
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
+    @property
+    def rss_mb(self) -> float:
+        """Resident memory, MB; 0 when it has ended."""
+        with suppress(OSError):
+            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
+            return pages * os.sysconf("SC_PAGE_SIZE") / _MB
+        return 0.0
+
+    def kill(self) -> None:
+        """End it at once; harmless when it has ended."""
+        self._process.kill()
+
+    def load(self) -> ModelCardFacts:
+        """Tell it what to load and wait until it is warm.
+
+        Raises:
+            ModelError: the model cannot be used.
+            ModelProcessDied, ModelProcessStuck: it ended or passed ``load_s``.
+        """
+        clock = PhaseClock(self._patience, "load")
+        header, _ = self._ask(clock, {"type": "settings", "parent": os.getpid(), "settings": asdict(self._settings)})
+        self.phase = "idle"
+        with self._understanding(clock):
+            if header["type"] == "failed":
+                raise ModelError(header["detail"])
+            self._patience.learn(float(header["warm_up_s"]))
+            return ModelCardFacts.from_wire(header["card"])
+
+    def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
+        """Have one frame parsed.
+
+        Raises:
+            FrameRejected: it cannot be answered; the process is fit for the next one.
+            ModelProcessDied, ModelProcessStuck: the process ended or passed the frame's limit.
+        """
+        clock = PhaseClock(self._patience, "decode")
+        header, blobs = self._ask(clock, {"type": "frame", "request": asdict(request)}, payload)
+        self._patience.learn(clock.worked_s)
+        self.phase = "idle"
+        with self._understanding(clock):
+            if header["type"] == "rejected":
+                raise _rejection(header)
+            return EncodedResult.from_wire(header, blobs)
+
+    def check(self) -> None:
+        """See that the idle process is still there.
+
+        Raises:
+            ModelProcessDied: it is not.
+        """
+        if self._process.poll() is not None:
+            raise self._death("idle")
+
+    def _ask(self, clock: PhaseClock, header: dict[str, Any], *blobs: bytes) -> Message:
+        """Send a message and wait for the answer, following the phases the process announces meanwhile."""
+        self.phase = clock.phase
+        self._channel.post(header, *blobs)
+        self._patiently(clock, self._channel.flush)
+        while True:
+            header, answer = self._patiently(clock, self._channel.receive)
+            if header.get("type") != "phase":
+                return header, answer
+            with self._understanding(clock):
+                clock.enter(str(header["phase"]))
+            self.phase = clock.phase
+
+    def _patiently(self, clock: PhaseClock, attempt: Callable[[float], _T]) -> _T:
+        """Repeat an *attempt* (given a timeout) until it succeeds or the *clock* has run out."""
+        while clock.left_s > 0:
+            began = monotonic()
+            try:
+                with self._understanding(clock):
+                    return attempt(min(_SLICE_S, clock.left_s))
+            except TimeoutError:
+                self._beat()
+            finally:
+                clock.spend(min(monotonic() - began, 2 * _SLICE_S))
+        raise self._stuck(clock)
+
+    @contextmanager
+    def _understanding(self, clock: PhaseClock) -> Iterator[None]:
+        """Turn the end of the process, and answers that make no sense, into its death."""
+        try:
+            yield
+        except EOFError as error:
+            raise self._death(clock.phase) from error
+        except (ProtocolError, LookupError, TypeError, ValueError) as error:
+            self.kill()
+            raise ModelProcessDied(
+                f"killed for an answer that makes no sense: {error!r:.200}", phase=clock.phase
+            ) from error
+
+    def _death(self, phase: str) -> ModelProcessDied:
+        """Describe how the process ended, of which it has shown the first sign."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_GRACE_S)
+        self.kill()
+        self._reap()
+        return ModelProcessDied(_how_it_ended(self._process.returncode), phase=phase)
+
+    def _stuck(self, clock: PhaseClock) -> ModelProcessStuck:
+        """Kill the process, which passed the limit of its phase."""
+        self.was_stopped = self._is_stopped()
+        limit = self._patience.limit_s(clock.phase)
+        self.kill()
+        reason = "stopped by a signal from outside" if self.was_stopped else "no answer"
+        return ModelProcessStuck(f"{reason} for {limit:.1f} s, killed", phase=clock.phase)
+
+    def _is_stopped(self) -> bool:
+        with suppress(OSError):
+            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
+            return stat.rpartition(")")[2].split()[0] in "Tt"
+        return False
+
+    def _reap(self) -> None:
+        try:
+            self._process.wait(_REAP_S)
+        except subprocess.TimeoutExpired:
+            _log.error("model process does not end, left behind", pid=self.pid)
+
+
+def _spawn(launch: Launch, theirs: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the child in a session of its own: a terminal's Ctrl-C is for the worker, which decides what ends when."""
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [*launch.command, str(theirs.fileno())],
+        env=dict(launch.environment),
+        stdin=subprocess.DEVNULL,
+        stdout=_STDERR,
+        pass_fds=[theirs.fileno()],
+        start_new_session=True,
+    )
+
+
+def _how_it_ended(returncode: int | None) -> str:
+    """Say in words what a return code means (negative: the signal that ended the process)."""
+    if returncode is None:
+        return "did not end when killed"
+    if returncode >= 0:
+        return f"ended with status {returncode}"
+    name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
+    hint = " (out of memory, or killed from outside)" if -returncode == signal.SIGKILL else ""
+    return f"ended by {name}{hint}"
+
+
+def _rejection(header: dict[str, Any]) -> FrameRejected:
+    """The error the process reports of a frame."""
+    reason, detail = str(header["reason"]), str(header["detail"])
+    if reason not in REJECTIONS:
+        raise ValueError(f"unknown reason {reason!r:.50}")
+    if header.get("trace"):
+        _log.error("the model failed under a frame", trace=str(header["trace"]))
+    return FrameRejected(reason, detail)

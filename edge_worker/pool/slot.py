@@ -1,0 +1,302 @@
+"""One place for a model process, and the thread that keeps a process in it."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from queue import Empty, SimpleQueue
+from threading import Condition, Event, Thread
+from time import monotonic
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
+from edge_worker.pool.patience import Patience, RestartPauses
+from edge_worker.pool.process import ModelProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.config import WatchdogConfig
+    from edge_worker.lifecycle import Deadline
+    from edge_worker.pool.process import Launch
+    from edge_worker.pool.quarantine import Quarantine
+    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+
+_log = structlog.get_logger(__name__)
+
+_TICK_S = 0.5  # between two looks at an idle process
+
+
+class SlotState(str, Enum):
+    """What a slot is doing; a process at work is ``READY``."""
+
+    NEW = "new"
+    LOADING = "loading"
+    READY = "ready"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """One model process as seen from the worker.
+
+    Attributes:
+        pid: None while there is none.
+        state: what the slot is doing.
+        phase: what the process is doing: start, load, compile, warm_up, idle, decode … encode; or the slot's state
+            where there is no process.
+        detail: why it is not ready; empty when it is.
+        rss_mb: resident memory, MB.
+        frames: answered in this slot since the worker started.
+        crashes, recycles: unplanned and planned ends of a process since the worker started.
+        frame_limit_s: the limit in force; a frame longer in work is given up and the process killed.
+    """
+
+    pid: int | None
+    state: SlotState
+    phase: str
+    detail: str
+    rss_mb: float
+    frames: int
+    crashes: int
+    recycles: int
+    frame_limit_s: float
+
+    @property
+    def ready(self) -> bool:
+        """It can take a frame, or is at work on one."""
+        return self.state is SlotState.READY
+
+    @property
+    def restarts(self) -> int:
+        """All restarts, planned or not."""
+        return self.crashes + self.recycles
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    payload: bytes
+    payload_sha: str
+    request: OutputRequest
+    answer: Future[EncodedResult] = field(default_factory=Future)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotLimits:
+    """When a process is given up or replaced: the watchdog's limits, and resident memory in MB."""
+
+    watchdog: WatchdogConfig
+    memory_mb: float
+
+
+class _Order(Enum):
+    """What the slot's thread may be told besides a job."""
+
+    RESTART = "restarted by command"
+    STOP = "the worker is stopping"
+
+
+class Slot:
+    """Keeps one model process up: starts it, gives it frames, looks after it between frames, starts it again."""
+
+    def __init__(
+        self,
+        name: str,
+        launch: Launch,
+        limits: SlotLimits,
+        quarantine: Quarantine,
+        *,
+        on_loaded: Callable[[ModelCardFacts], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        """Prepare; :meth:`start` starts the thread, from which *on_loaded* and *on_change* are called without locks."""
+        self._launch = launch
+        self._limits = limits
+        self._quarantine = quarantine
+        self._on_loaded = on_loaded
+        self._on_change = on_change
+        self._patience = Patience(limits.watchdog)
+        self._pauses = RestartPauses(limits.watchdog)
+        self._log = _log.bind(slot=name)
+        self._orders: SimpleQueue[_Job | _Order] = SimpleQueue()
+        self._stopping = Event()
+        self._changed = Condition()  # guards _state and _detail
+        self._state = SlotState.NEW
+        self._detail = "not started"
+        self._process: ModelProcess | None = None
+        self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
+        self._thread = Thread(target=self._keep, name=name, daemon=True)
+        self.seen_at = monotonic()
+
+    def start(self) -> None:
+        """Start the process and its keeper; returns at once."""
+        self._thread.start()
+
+    def ask_stop(self) -> None:
+        """Take no more frames, end the process after the one in work; returns at once."""
+        self._stopping.set()
+        self._orders.put(_Order.STOP)
+        if self._state is not SlotState.READY:
+            self._kill()
+
+    def join(self, deadline: Deadline) -> None:
+        """Wait until the thread has ended; when *deadline* has expired, kill the process under its frame."""
+        self._thread.join(deadline.remaining())
+        self._kill()
+        self._thread.join()
+
+    def restart(self) -> None:
+        """Start a new process after the frame in work, or cut a pause short; returns at once."""
+        self._orders.put(_Order.RESTART)
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait at most *timeout* seconds until a frame can be taken; False if it cannot."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._state is SlotState.READY, timeout)
+
+    def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+        """Have a frame parsed; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
+        job = _Job(payload, payload_sha, request)
+        with self._changed:
+            if self._state is not SlotState.READY or self._stopping.is_set():
+                raise ModelProcessDied(f"not ready: {self._detail}", phase=self._state.value)
+            self._orders.put(job)
+        return job.answer.result()
+
+    def info(self) -> ProcessInfo:
+        """What is going on."""
+        process = self._process
+        with self._changed:
+            state, detail = self._state, self._detail
+        return ProcessInfo(
+            pid=None if process is None else process.pid,
+            state=state,
+            phase=state.value if process is None else process.phase,
+            detail=detail,
+            rss_mb=0.0 if process is None else process.rss_mb,
+            frames=self._frames,
+            crashes=self._crashes,
+            recycles=self._recycles,
+            frame_limit_s=self._patience.frame_limit_s,
+        )
+
+    def _keep(self) -> None:
+        """The slot's thread: one process after the other."""
+        reason = "loading the model"
+        try:
+            while not self._stopping.is_set():
+                reason = self._live(reason)
+        finally:
+            self._enter(SlotState.STOPPED, "stopped")
+
+    def _live(self, reason: str) -> str:
+        """Start a process, serve with it and end it; say why it ended."""
+        self._enter(SlotState.LOADING, reason)
+        try:
+            with ModelProcess(self._launch, self._patience, self._beat) as process:
+                reason = self._serve_until_replaced(process)
+        except (ModelError, ModelProcessError) as error:
+            return self._failed(error)
+        finally:
+            self._process = None
+        self._recycles += 1
+        return reason
+
+    def _serve_until_replaced(self, process: ModelProcess) -> str:
+        """Serve, and take no more frames from the moment the process is given up; say why it is."""
+        try:
+            reason = self._serve(process)
+        except (ModelError, ModelProcessError) as error:
+            self._enter(SlotState.LOADING, str(error))
+            raise
+        self._enter(SlotState.LOADING, reason)
+        return reason
+
+    def _serve(self, process: ModelProcess) -> str:
+        """Load the model and give the process frames until it is to be replaced; say why."""
+        self._process = process
+        if self._stopping.is_set():  # asked before there was a process to kill
+            return _Order.STOP.value
+        self._on_loaded(process.load())
+        self._enter(SlotState.READY, "")
+        while True:
+            order = self._next_order(_TICK_S)
+            if isinstance(order, _Order):
+                return order.value
+            if order is None:
+                process.check()
+            else:
+                self._work(process, order)
+            if (rss_mb := process.rss_mb) > self._limits.memory_mb:
+                return f"replaced by plan: {rss_mb:.0f} MB of memory, over memory.limit_mb {self._limits.memory_mb:.0f}"
+
+    def _work(self, process: ModelProcess, job: _Job) -> None:
+        try:
+            result = process.run(job.payload, job.request)
+        except FrameRejected as rejection:
+            self._quarantine.survived(job.payload_sha)
+            job.answer.set_exception(rejection)
+        except Exception as error:
+            if isinstance(error, ModelProcessError) and not (process.was_stopped or self._stopping.is_set()):
+                self._quarantine.died(job.payload_sha, str(error))
+            job.answer.set_exception(error)
+            raise
+        else:
+            self._frames += 1
+            self._quarantine.survived(job.payload_sha)
+            job.answer.set_result(result)
+
+    def _failed(self, error: ModelError | ModelProcessError) -> str:
+        """Count a failure and pause before the next attempt; say why there is one."""
+        if self._stopping.is_set():
+            return _Order.STOP.value
+        self._crashes += 1
+        pause = self._pauses.failed(monotonic())
+        self._log.error("model process failed", error=str(error), restart_in_s=pause)
+        if pause > 0:
+            self._enter(SlotState.PAUSED, f"{error}; next start in {pause:.0f} s")
+            self._pause(pause)
+        return f"loading again after: {error}"
+
+    def _pause(self, seconds: float) -> None:
+        """Wait; an order cuts it short."""
+        until = monotonic() + seconds
+        while (left := until - monotonic()) > 0 and not self._stopping.is_set():
+            if self._next_order(min(_TICK_S, left)) is not None:
+                return
+
+    def _next_order(self, timeout: float) -> _Job | _Order | None:
+        self._beat()
+        try:
+            return self._orders.get(timeout=timeout)
+        except Empty:
+            return None
+
+    def _enter(self, state: SlotState, detail: str) -> None:
+        """Change the state; jobs and orders that an earlier state let in are void in one that is not ready."""
+        with self._changed:
+            self._state, self._detail = state, detail
+            self._changed.notify_all()
+        if state is not SlotState.READY:
+            self._refuse_waiting(detail)
+        self._log.info("model process", state=state.value, detail=detail)
+        self._on_change()
+
+    def _refuse_waiting(self, detail: str) -> None:
+        with suppress(Empty):
+            while True:
+                order = self._orders.get_nowait()
+                if isinstance(order, _Job):
+                    order.answer.set_exception(ModelProcessDied(f"not ready: {detail}", phase="idle"))
+
+    def _kill(self) -> None:
+        if (process := self._process) is not None:
+            process.kill()
+
+    def _beat(self) -> None:
+        self.seen_at = monotonic()

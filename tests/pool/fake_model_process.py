@@ -1,0 +1,87 @@
+"""A model process without a model: what happens to a frame is written in its payload, as ``WORD ARGUMENT``.
+
+It serves with the same code as the real one; only what handles the frames differs.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from edge_worker import model_process
+from edge_worker.errors import CheckpointError, DecodeError
+from edge_worker.results import EncodedResult, ModelCardFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.results import ModelSettings, OutputRequest
+
+
+class Handler:
+    """Does to itself what the payload says."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._ballast: list[bytes] = []
+        self._act(settings.model["path"].removeprefix("fake:"))
+
+    def card(self) -> ModelCardFacts:
+        effective = {"pid": os.getpid(), "environment": dict(os.environ), "signals": _ignored_signals()}
+        return ModelCardFacts(
+            name="fake",
+            sha256="0" * 64,
+            engine="none",
+            precision="f32",
+            reason="a test",
+            classes=("Background", "Hat"),
+            colors=("#000000", "#ffffff"),
+            threads={"requested": self._settings.requested_threads, "effective": effective},
+        )
+
+    def warm_up(self, note: Callable[[str], None]) -> float:
+        note("compile")
+        return 0.01
+
+    def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
+        word = payload.decode()
+        if word.startswith("compile"):
+            note("compile")
+            self._act(word.replace("compile", "sleep"))
+        note("inference")
+        self._act(word)
+        picture = payload if request.colormap else None
+        return EncodedResult(2, 1, picture, None, {"pid": os.getpid()}, {"inference": 1.0})
+
+    def _act(self, text: str) -> None:
+        word, _, argument = text.partition(" ")
+        if word == "sleep":
+            time.sleep(float(argument))
+        elif word == "raise":
+            os.kill(os.getpid(), getattr(signal, argument))
+            time.sleep(60)  # a stopped process goes on here
+        elif word == "exit":
+            os._exit(int(argument))
+        elif word == "grow":
+            self._ballast.append(bytes(bytearray(b"x") * int(float(argument) * 1_000_000)))
+        elif word == "picture":
+            raise DecodeError("undecodable", "this is not a picture")
+        elif word == "bug":
+            raise ZeroDivisionError("a defect")
+        elif word == "unusable":
+            raise CheckpointError("pytorch_model.pt is missing")
+        elif word == "babble":
+            os.write(int(sys.argv[-1]), b"\xff" * 100)
+            time.sleep(60)
+
+
+def _ignored_signals() -> list[str]:
+    return [number.name for number in signal.Signals if signal.getsignal(number) is signal.SIG_IGN]
+
+
+if __name__ == "__main__":
+    model_process._open_pipeline = Handler
+    sys.exit(model_process.main())

@@ -1,0 +1,448 @@
+"""The pool with real child processes that misbehave on command (see fake_model_process.py)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from edge_worker.config import Config, MemoryConfig, ModelConfig, MqttConfig, ThreadsConfig, WatchdogConfig
+from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
+from edge_worker.lifecycle import Deadline
+from edge_worker.pool import ModelPool
+from edge_worker.pool.slot import SlotState
+from edge_worker.results import EncodedResult, OutputRequest
+
+FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
+ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+SOON_S = 15.0  # a process starts in a tenth of this on a busy machine
+
+T = TypeVar("T")
+PoolFactory = Callable[..., ModelPool]
+
+
+WATCHDOG = WatchdogConfig(frame_min_s=0.6, frame_factor=1, load_s=5, crash_limit=5, crash_window_s=60)
+ONE_THREAD = ThreadsConfig(inference=1)
+MEMORY = MemoryConfig()
+REQUEST = OutputRequest()
+
+
+def config(
+    model: str = "fake:",
+    watchdog: WatchdogConfig = WATCHDOG,
+    threads: ThreadsConfig = ONE_THREAD,
+    memory: MemoryConfig = MEMORY,
+) -> Config:
+    return Config(
+        mqtt=MqttConfig(host="localhost"),
+        model=ModelConfig(path=model),
+        watchdog=watchdog,
+        threads=threads,
+        memory=memory,
+    )
+
+
+@pytest.fixture
+def make_pool(tmp_path: Path) -> Iterator[PoolFactory]:
+    """Makes started pools, ready unless told not to wait, and stops them after the test."""
+    pools = []
+
+    def make(settings: Config | None = None, *, wait: bool = True, environ: Mapping[str, str] = ENVIRON) -> ModelPool:
+        pool = ModelPool(
+            settings or config(),
+            state_directory=tmp_path / "state",
+            cache_directory=None,
+            environ=environ,
+            command=FAKE,
+        )
+        pools.append(pool)
+        pool.start()
+        assert not wait or pool.wait_ready(0, SOON_S)
+        return pool
+
+    yield make
+    for pool in pools:
+        pool.stop(Deadline(0))
+
+
+def run(pool: ModelPool, payload: bytes, slot: int = 0, request: OutputRequest = REQUEST) -> EncodedResult:
+    return pool.run(slot, payload, hashlib.sha256(payload).hexdigest(), request)
+
+
+def run_when_ready(pool: ModelPool, payload: bytes) -> EncodedResult:
+    assert pool.wait_ready(0, SOON_S)
+    return run(pool, payload)
+
+
+def until(condition: Callable[[], T], within_s: float = SOON_S) -> T:
+    """Waits for *condition* to become true and returns its value."""
+    end = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+    return value
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def pid_of(pool: ModelPool) -> int:
+    pid = pool.state().processes[0].pid
+    assert pid is not None
+    return pid
+
+
+def test_a_frame_comes_back_as_it_was_encoded(make_pool: PoolFactory) -> None:
+    """Pictures, body and timings of the result are those the model process made."""
+    pool = make_pool()
+    large = b"sleep 0." + b"0" * 3_000_000
+    assert run(pool, b"hello") == EncodedResult(2, 1, b"hello", None, {"pid": pid_of(pool)}, {"inference": 1.0})
+    assert run(pool, b"hello", request=OutputRequest(colormap=None)).colormap is None
+    assert run(pool, large).colormap == large
+
+
+def test_state_tells_what_goes_on(make_pool: PoolFactory) -> None:
+    """Loading first, then ready with the process's number, memory and limit; each answered frame is counted."""
+    pool = make_pool(config("fake:sleep 0.3"), wait=False)
+    until(lambda: pool.state().processes[0].pid)
+    assert pool.state().loading
+    assert "loading" in pool.state().detail
+    assert pool.card() is None
+    assert pool.wait_ready(0, SOON_S)
+    run(pool, b"hello")
+    state = pool.state()
+    assert (state.ready, state.loading, state.detail) == (True, False, "")
+    (process,) = state.processes
+    assert process.frames == 1
+    assert process.rss_mb > 1
+    assert process.frame_limit_s == 0.6
+    assert process.phase == "idle"
+
+
+def test_the_card_comes_from_the_process(make_pool: PoolFactory) -> None:
+    """The facts of the model card are those of the model that was loaded."""
+    card = make_pool().card()
+    assert card is not None
+    assert (card.name, card.classes, card.colors) == ("fake", ("Background", "Hat"), ("#000000", "#ffffff"))
+    assert card.threads["requested"]["inference"] == 1
+
+
+def test_the_child_gets_no_secrets_and_its_thread_limits(make_pool: PoolFactory) -> None:
+    """Of the worker's environment only what is needed is passed on; thread limits are set before it starts."""
+    environ = {**ENVIRON, "EDGE_WORKER__MQTT__PASSWORD": "s3cret", "CREDENTIALS_DIRECTORY": "/run/x"}
+    card = make_pool(environ=environ).card()
+    assert card is not None
+    environment = card.threads["effective"]["environment"]
+    assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
+    assert "s3cret" not in environment.values()
+    assert "CREDENTIALS_DIRECTORY" not in environment
+
+
+def test_a_processor_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+    """It is found before anything starts, and names the key."""
+    with pytest.raises(ConfigError, match=r"threads\.cpus"):
+        ModelPool(config(threads=ThreadsConfig(cpus=(4095,))), state_directory=tmp_path, cache_directory=None)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason", "detail"),
+    [(b"picture", "undecodable", "not a picture"), (b"bug", "model_error", "ZeroDivisionError: a defect")],
+)
+def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: bytes, reason: str, detail: str) -> None:
+    """A picture that cannot be read, and a defect in the pipeline, are reported with a reason; the process goes on."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    with pytest.raises(FrameRejected, match=detail) as rejected:
+        run(pool, payload)
+    assert rejected.value.reason == reason
+    assert run(pool, b"next").body["pid"] == pid
+
+
+@pytest.mark.parametrize(
+    ("payload", "words"),
+    [
+        (b"raise SIGSEGV", "ended by SIGSEGV"),
+        (b"raise SIGABRT", "ended by SIGABRT"),
+        (b"raise SIGKILL", r"ended by SIGKILL \(out of memory, or killed from outside\)"),
+        (b"exit 3", "ended with status 3"),
+        (b"exit 0", "ended with status 0"),
+        (b"babble", "makes no sense"),
+    ],
+)
+def test_a_dead_process_is_named_and_replaced(make_pool: PoolFactory, payload: bytes, words: str) -> None:
+    """However it ends, the error says how and in which phase, and another process takes the next frame."""
+    pool = make_pool()
+    with pytest.raises(ModelProcessDied, match=words) as died:
+        run(pool, payload)
+    assert died.value.phase == "inference"
+    assert run_when_ready(pool, b"next").colormap == b"next"
+    assert pool.state().processes[0].crashes == 1
+
+
+@pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no answer for 0.6 s"), (b"raise SIGSTOP", "stopped")])
+def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload: bytes, words: str) -> None:
+    """A hang and a stopped process are noticed at the frame's limit, not later, and nothing of them is left."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    began = time.monotonic()
+    with pytest.raises(ModelProcessStuck, match=words):
+        run(pool, payload)
+    assert 0.5 < time.monotonic() - began < 3
+    assert run_when_ready(pool, b"next").colormap == b"next"
+    assert is_gone(pid)
+
+
+def test_a_stopped_process_that_cannot_even_take_the_payload_is_stuck(make_pool: PoolFactory) -> None:
+    """The limit holds while the payload is being handed over, too."""
+    pool = make_pool()
+    os.kill(pid_of(pool), signal.SIGSTOP)
+    with pytest.raises(ModelProcessStuck, match="stopped"):
+        run(pool, b"sleep 0." + b"0" * 5_000_000)
+
+
+def test_compiling_has_the_limit_of_loading(make_pool: PoolFactory) -> None:
+    """A frame that waits for the compiler may take longer, and does not raise the limit of the next ones."""
+    pool = make_pool()
+    assert run(pool, b"compile 1.5").colormap
+    assert pool.state().processes[0].frame_limit_s == 0.6
+    assert pool.state().processes[0].crashes == 0
+
+
+def test_the_limit_follows_the_slowest_recent_frame(make_pool: PoolFactory) -> None:
+    """It is frame_factor times what a frame took, once that is more than frame_min_s."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=0.6, frame_factor=4, load_s=5)))
+    run(pool, b"sleep 0.4")
+    assert 1.6 <= pool.state().processes[0].frame_limit_s < 2.4
+
+
+def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
+    """Nobody has to send a frame to find out."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: pool.state().processes[0].pid not in {pid, None})
+    assert run_when_ready(pool, b"next").colormap == b"next"
+
+
+def test_a_payload_that_ended_the_process_twice_is_refused_even_after_a_restart_of_the_worker(
+    make_pool: PoolFactory,
+) -> None:
+    """The third try is refused at once as poisoned, by this worker and by the next one."""
+    pool = make_pool()
+    for _ in range(2):
+        with pytest.raises(ModelProcessDied):
+            run_when_ready(pool, b"raise SIGSEGV")
+    for _ in range(2):
+        with pytest.raises(FrameRejected, match="SIGSEGV") as refused:
+            run(pool, b"raise SIGSEGV")
+        assert refused.value.reason == "poisoned"
+        pool = make_pool()
+    assert pool.state().processes[0].crashes == 0
+    assert pool.quarantined == 1
+
+
+def test_one_death_is_remembered_across_a_restart_of_the_worker(make_pool: PoolFactory) -> None:
+    """A frame that ends the process once before and once after it is poisoned."""
+    for _ in range(2):
+        with pytest.raises(ModelProcessDied):
+            run(make_pool(), b"exit 1")
+    with pytest.raises(FrameRejected, match="poisoned"):
+        run(make_pool(), b"exit 1")
+
+
+def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory) -> None:
+    """Killed from outside once, then parsed: the next kill counts from one again. A stopped process never counts."""
+    pool = make_pool()
+    for _ in range(3):
+        with ThreadPoolExecutor() as threads:
+            answer = threads.submit(run, pool, b"sleep 0.3")
+            until(lambda: pool.state().processes[0].phase == "inference")
+            os.kill(pid_of(pool), signal.SIGKILL)
+            assert isinstance(answer.exception(), ModelProcessDied)
+        assert run_when_ready(pool, b"sleep 0.3").colormap
+    for _ in range(3):
+        with pytest.raises(ModelProcessStuck):
+            run_when_ready(pool, b"raise SIGSTOP")
+    assert pool.quarantined == 0
+
+
+def test_a_grown_process_is_replaced_between_frames(make_pool: PoolFactory) -> None:
+    """The frame is answered; the restart is counted as planned; nothing is lost."""
+    pool = make_pool(config(memory=MemoryConfig(limit_mb=100)))
+    before = run(pool, b"grow 1").body["pid"]
+    assert run(pool, b"grow 150").body["pid"] == before
+    until(lambda: pool.state().processes[0].recycles)
+    assert run_when_ready(pool, b"next").body["pid"] != before
+    assert pool.state().processes[0].crashes == 0
+
+
+def test_restart_replaces_the_process_after_its_frame(make_pool: PoolFactory) -> None:
+    """The frame in work is answered by the old process."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"sleep 0.3")
+        until(lambda: pool.state().processes[0].phase == "inference")
+        pool.restart()
+        assert answer.result().body["pid"] == pid
+    until(lambda: pool.state().processes[0].recycles)
+    assert run_when_ready(pool, b"next").body["pid"] != pid
+
+
+def test_a_model_that_cannot_be_used_is_tried_again_with_pauses(make_pool: PoolFactory) -> None:
+    """The state says why and when; the pause ends at once on restart(); run() raises rather than waits."""
+    once = WatchdogConfig(frame_min_s=0.6, load_s=5, crash_limit=1, crash_window_s=60)
+    pool = make_pool(config("fake:unusable", watchdog=once), wait=False)
+    until(lambda: pool.state().processes[0].state is SlotState.PAUSED)
+    assert "pytorch_model.pt is missing; next start in 1 s" in pool.state().detail
+    assert not pool.state().loading
+    with pytest.raises(ModelProcessDied, match=r"not ready: pytorch_model\.pt is missing"):
+        run(pool, b"hello")
+    until(lambda: "next start in 2 s" in pool.state().detail)
+    pool.restart()
+    until(lambda: "next start in 4 s" in pool.state().detail, within_s=1.9)
+
+
+@pytest.mark.parametrize("model", ["fake:sleep 60", "fake:raise SIGSEGV", "fake:babble"])
+def test_a_failure_while_loading_is_a_failure(make_pool: PoolFactory, model: str) -> None:
+    """A hang, a crash and nonsense while loading are noticed, and loading is tried again."""
+    watchdog = WatchdogConfig(frame_min_s=0.6, load_s=0.6, crash_limit=1)
+    pool = make_pool(config(model, watchdog=watchdog), wait=False)
+    until(lambda: pool.state().processes[0].crashes >= 1)
+    assert "phase: load" in pool.state().detail
+    assert not pool.wait_ready(0, 0)
+
+
+def test_a_program_that_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
+    """The state says so; the pool keeps trying."""
+    pool = ModelPool(config(), state_directory=None, cache_directory=None, command=(str(tmp_path / "no"),))
+    pool.start()
+    until(lambda: pool.state().processes[0].crashes >= 1)
+    assert "cannot be started" in pool.state().detail
+    pool.stop(Deadline(0))
+
+
+def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
+    """Each slot has its own process; the death of one does not touch the frame of the other."""
+    pool = make_pool(config(threads=ThreadsConfig(processes=2)))
+    assert pool.slots == 2
+    assert pool.wait_ready(1, SOON_S)
+    with ThreadPoolExecutor() as threads:
+        other = threads.submit(run, pool, b"sleep 0.4", 1)
+        with pytest.raises(ModelProcessDied):
+            run(pool, b"exit 1")
+        assert not pool.state().ready
+        assert other.result().colormap == b"sleep 0.4"
+
+
+def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
+    """It is answered, later ones are refused, and no process is left."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"sleep 0.3")
+        until(lambda: pool.state().processes[0].phase == "inference")
+        pool.stop(Deadline(SOON_S))
+        assert answer.result().colormap == b"sleep 0.3"
+    assert is_gone(pid)
+    with pytest.raises(ModelProcessError, match="not ready: stopped"):
+        run(pool, b"late")
+
+
+def test_stop_does_not_outlast_its_deadline(make_pool: PoolFactory) -> None:
+    """A frame that takes too long is given up with the error that lets it be tried again, and is not blamed."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=30)))
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"sleep 20")
+        until(lambda: pool.state().processes[0].phase == "inference")
+        began = time.monotonic()
+        pool.stop(Deadline(0.3))
+        assert time.monotonic() - began < 3
+        assert isinstance(answer.exception(), ModelProcessError)
+    with pytest.raises(ModelProcessStuck):
+        run(make_pool(), b"sleep 20")
+    assert make_pool().quarantined == 0
+
+
+def test_stop_while_loading_does_not_wait(make_pool: PoolFactory) -> None:
+    """There is nothing to finish."""
+    pool = make_pool(config("fake:sleep 60", watchdog=WatchdogConfig(load_s=60)), wait=False)
+    until(lambda: pool.state().processes[0].pid)
+    pid = pid_of(pool)
+    pool.stop(Deadline(SOON_S))
+    assert is_gone(pid)
+    assert pool.state().processes[0].state is SlotState.STOPPED
+
+
+def test_the_threads_show_signs_of_life(make_pool: PoolFactory) -> None:
+    """While idle, at work and loading, the pool was last seen a moment ago."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=10)))
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"sleep 1.5")
+        while not answer.done():
+            assert time.monotonic() - pool.alive_at() < 1.2
+            time.sleep(0.05)
+
+
+def test_changes_are_announced(tmp_path: Path) -> None:
+    """Every change of state calls on_change, when the state can already be seen."""
+    seen: list[SlotState] = []
+    pool = ModelPool(
+        config(),
+        state_directory=tmp_path,
+        cache_directory=None,
+        environ=ENVIRON,
+        command=FAKE,
+        on_change=lambda: seen.append(pool.state().processes[0].state),
+    )
+    pool.start()
+    assert pool.wait_ready(0, SOON_S)
+    pool.stop(Deadline(SOON_S))
+    assert seen == [SlotState.LOADING, SlotState.READY, SlotState.LOADING, SlotState.STOPPED]
+
+
+def test_signals_for_the_worker_do_not_end_the_process(make_pool: PoolFactory) -> None:
+    """SIGINT, SIGTERM and SIGHUP are the worker's business."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        os.kill(pid, number)
+    assert run(pool, b"next").body["pid"] == pid
+
+
+WORKER = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from test_pool import ENVIRON, FAKE, config, run
+from edge_worker.pool import ModelPool
+pool = ModelPool(config(), state_directory=None, cache_directory=None, environ=ENVIRON, command=FAKE)
+pool.start()
+assert pool.wait_ready(0, 20)
+sys.stdout.write(f"pid {pool.state().processes[0].pid}\\n")
+sys.stdout.flush()
+threading.Thread(target=run, args=(pool, b"compile 50")).start()
+"""
+
+
+def test_no_process_outlives_a_killed_worker() -> None:
+    """SIGKILL of the worker ends the model process too, even in the middle of a frame."""
+    here = str(Path(__file__).parent)
+    command = [sys.executable, "-c", WORKER, here]
+    with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        pid = int(next(line.split()[1] for line in worker.stdout if line.startswith("pid")))  # between lines of log
+        worker.kill()
+    until(lambda: is_gone(pid), within_s=5)
