@@ -42,6 +42,12 @@ $(VENV)/.with-dev: pyproject.toml scripts/venv.sh
 	scripts/venv.sh $(VENV) dev
 	touch $(VENV)/.with-demo $@
 
+# For the container image: the runtime's dependencies for Python 3.12, every file's hash beside it.
+lock: $(VENV)/.with-dev
+	$(RUN) -m pip install --quiet uv
+	$(RUN) -m uv pip compile pyproject.toml --upgrade --generate-hashes --python-version 3.12 --python-platform linux \
+		--no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
+
 clean:
 	rm -rf $(VENV) .venv-reference build dist demo_out ./*.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
