@@ -91,10 +91,8 @@ def _tls(tls: TlsConfig) -> Iterator[Problem]:
 
 def _camera(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str]]:
     yield from _every(config, camera) if camera.delivery == "every" else _latest(camera)
-    outputs = config.outputs_for(camera)
-    topics = {name: getattr(outputs, name).topic for name in ("colormap", "labels", "overlay", "error")}
-    for (name, topic), (other, same) in combinations(topics.items(), 2):
-        if topic == same:
+    for (name, one), (other, two) in combinations(config.outputs_for(camera).all_results().items(), 2):
+        if one.topic == two.topic:
             yield ("outputs", other, "topic"), f"is the topic of {name}, too: each result needs its own"
 
 
@@ -105,9 +103,8 @@ def _every(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str
         yield ("min_interval_s",), "would drop frames, which contradicts delivery: every"
     if camera.max_age_s is not None:
         yield ("max_age_s",), "would drop frames, which contradicts delivery: every"
-    outputs = config.outputs_for(camera)
-    for name in ("colormap", "labels", "overlay", "error"):
-        if getattr(outputs, name).qos != 1:
+    for name, result in config.outputs_for(camera).all_results().items():
+        if result.qos != 1:
             yield ("outputs", name, "qos"), "should be 1 with delivery: every, or results can be lost"
 
 

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
 Item = TypeVar("Item")
@@ -46,7 +46,7 @@ def _topic_problem(template: str, allowed: frozenset[str], required: frozenset[s
     if any(sign in rest for sign in "+#"):
         return "may not hold the wildcards + and #: placeholders such as {camera} stand for one level"
     if "{" in rest or "}" in rest or set(used) - allowed:
-        return f"may hold only the placeholders {_names(allowed)}"
+        return f"may hold {_names(allowed)} and no other braces" if allowed else "may hold no placeholders"
     if template.startswith("$") or not template.isprintable():
         return "may not begin with $ (reserved by MQTT) nor hold control characters"
     for name in sorted(required):
@@ -65,23 +65,30 @@ def _not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
     return items
 
 
-def topic_validator(*required: str) -> AfterValidator:
-    """Return a validator of topic templates: *required* placeholders once each, ``{node}`` besides, no wildcards."""
+def _topic_template(*required: str, optional: tuple[str, ...] = ("node",)) -> AfterValidator:
+    """Return a validator of topics: *required* placeholders once each, *optional* ones besides, no wildcards."""
     needed = frozenset(required)
-    return AfterValidator(lambda template: _topic(template, needed | {"node"}, needed))
+    return AfterValidator(lambda template: _topic(template, needed.union(optional), needed))
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("should be a number")  # noqa: TRY004 - pydantic collects ValueErrors
+    return value
 
 
 OneOrMore = Annotated[tuple[Item, ...], AfterValidator(_not_empty)]
 Seconds = Annotated[float, Field(gt=0)]
 Megabytes = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Qos = Annotated[int, Field(ge=0, le=1)]
+Qos = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 """0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Colour = Annotated[str, AfterValidator(_colour)]
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(beside_the_file)]
 """A file; a relative one is looked for beside the configuration file."""
-CameraTopic = Annotated[str, topic_validator("camera")]
+CameraTopic = Annotated[str, _topic_template("camera")]
 """A topic template with one level ``{camera}``, and ``{node}`` where wanted."""
-NodeTopic = Annotated[str, topic_validator()]
-CommandTopic = Annotated[str, topic_validator("command")]
+NodeTopic = Annotated[str, _topic_template()]
+CommandTopic = Annotated[str, _topic_template("command")]
+PlainTopic = Annotated[str, _topic_template(optional=())]

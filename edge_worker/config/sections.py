@@ -23,6 +23,7 @@ from edge_worker.config.fields import (
     Megabytes,
     NodeTopic,
     OneOrMore,
+    PlainTopic,
     Port,
     Qos,
     Seconds,
@@ -114,6 +115,10 @@ class OutputConfig(Section):
     overlay: OverlayConfig = OverlayConfig()
     error: ErrorConfig = ErrorConfig()
     result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
+
+    def all_results(self) -> dict[str, ResultConfig | ErrorConfig]:
+        """Return the sections of all kinds of result by their names, enabled or not."""
+        return {"colormap": self.colormap, "labels": self.labels, "overlay": self.overlay, "error": self.error}
 
 
 class CameraConfig(Section):
@@ -219,7 +224,7 @@ class CommandsConfig(Section):
     """Whether commands are taken, and where else than to our own topic answers may go."""
 
     enabled: bool = True
-    response_prefix: NodeTopic | None = None
+    response_prefix: PlainTopic | None = None
 
 
 class Config(Section):

@@ -1,6 +1,6 @@
 """Every JSON message on the wire as a frozen, typed model; their JSON Schemas are published from here."""
 
-from edge_worker.messages.base import Message, parse_rfc3339, rfc3339
+from edge_worker.messages.base import Message, rfc3339
 from edge_worker.messages.commands import (
     COMMANDS,
     CommandRequest,
@@ -83,7 +83,6 @@ __all__ = [
     "Timings",
     "Unassigned",
     "parse_request",
-    "parse_rfc3339",
     "rfc3339",
     "schemas",
 ]

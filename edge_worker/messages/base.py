@@ -1,14 +1,12 @@
-"""What all messages share: strictness, canonical JSON, times, and text that came from outside."""
+"""What all messages share: strictness, canonical JSON, times, and numbers that mean something."""
 
-import re
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 MAX_DETAIL = 500  # characters: decoders and brokers can be wordy
-_OUR_TIME = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
+_RFC3339_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 
 
 def rfc3339(epoch_s: float) -> str:
@@ -17,30 +15,9 @@ def rfc3339(epoch_s: float) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def parse_rfc3339(text: str) -> float | None:
-    """Return the seconds since 1970 that *text* means, or ``None`` where it is no RFC 3339 time with a time zone."""
-    written = _RFC3339.fullmatch(text)
-    if written is None:
-        return None
-    day, time, fraction, zone = written.groups()
-    offset = "+00:00" if zone in "Zz" else zone
-    try:
-        return datetime.fromisoformat(f"{day}T{time}{offset}").timestamp() + float(f"0.{fraction or 0}")
-    except (ValueError, OverflowError):
-        return None
-
-
-def _canonical_time(value: object) -> object:
-    """Write a sender's time as ours; leave out one that cannot be read: its frame is worth an answer all the same."""
-    if not isinstance(value, str):
-        return value
-    epoch_s = parse_rfc3339(value)
-    return None if epoch_s is None else rfc3339(epoch_s)
-
-
-def _encodable(value: object) -> object:
-    """Replace lone surrogates: JSON can carry them in, but UTF-8 cannot carry them out."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def _printable(value: object) -> object:
+    """Cut an explanation to size, and replace the lone surrogates that UTF-8 cannot carry."""
+    return value[:MAX_DETAIL].encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 def _without_additional_properties(schema: dict[str, Any]) -> None:
@@ -48,16 +25,9 @@ def _without_additional_properties(schema: dict[str, Any]) -> None:
     schema.pop("additionalProperties", None)
 
 
-def _shortened(value: object) -> object:
-    return value[:MAX_DETAIL] if isinstance(value, str) else value
-
-
-Text = Annotated[str, BeforeValidator(_encodable)]
-"""Text from outside."""
-Detail = Annotated[Text, BeforeValidator(_shortened)]
+Detail = Annotated[str, BeforeValidator(_printable)]
 """An explanation for people, cut to :data:`MAX_DETAIL` characters."""
-Time = Annotated[str, Field(pattern=_OUR_TIME, json_schema_extra={"format": "date-time"})]
-SenderTime = Annotated[Time | None, BeforeValidator(_canonical_time)]
+Time = Annotated[str, Field(pattern=_RFC3339_UTC, json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
 Quantity = Annotated[float, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]

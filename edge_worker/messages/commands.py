@@ -9,15 +9,14 @@ from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_valida
 from pydantic_core import ErrorDetails, from_json
 
 from edge_worker.errors import CommandError
-from edge_worker.messages.base import Detail, Message, Score, Text, Time
+from edge_worker.messages.base import Detail, Message, Score, Time
 
 RESPONSE_SCHEMA: Literal["edge-worker.response/1"] = "edge-worker.response/1"
 MAX_REQUEST_BYTES = 16_384  # a request is a handful of short fields
-MAX_CAMERA_LENGTH = 65_535  # bytes of a topic
 
-Transaction = Annotated[Text, Field(max_length=256)] | int
+Transaction = Annotated[str, Field(max_length=256)] | int
 """Any text or number by which the asker knows its answer again."""
-CameraName = Annotated[Text, Field(min_length=1, max_length=MAX_CAMERA_LENGTH)]
+CameraName = Annotated[str, Field(min_length=1)]
 
 
 class CommandRequest(Message):
@@ -97,7 +96,7 @@ class CommandResponse(Message):
 
     schema_: Literal["edge-worker.response/1"] = Field(RESPONSE_SCHEMA, alias="schema")
     node: str
-    command: Text
+    command: str
     status: Literal["ok", "error"]
     transaction: Transaction | None = None
     error: Detail | None = None

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, SenderTime, Text, Time
+from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 
 LABELS_SCHEMA: Literal["edge-worker.labels/1"] = "edge-worker.labels/1"
 ERROR_SCHEMA: Literal["edge-worker.error/1"] = "edge-worker.error/1"
@@ -124,9 +124,9 @@ class FrameFacts(Message):
 
     schema_: str = Field(alias="schema")
     node: str
-    camera: Text
-    frame_id: Text
-    captured_at: SenderTime = None
+    camera: str
+    frame_id: str
+    captured_at: Time | None = None
     """The sender's time, where it gave a readable one."""
     received_at: Time
     published_at: Time
