@@ -14,12 +14,11 @@ from torch import Tensor
 
 from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
+from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.network.m2fp import M2FP
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-WEIGHTS_FILE = "pytorch_model.pt"
 
 # Differences listed in an error message; a wrong configuration makes hundreds.
 _LISTED = 12

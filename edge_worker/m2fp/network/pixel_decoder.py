@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.onnx.operators import shape_as_tensor
 
 from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS
 from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
@@ -102,7 +103,7 @@ class MSDeformAttn(nn.Module):
 
         *offsets* (B, N, heads, points, 2) are in cells of the level, *weights* (B, N, heads, points).
         """
-        cells = torch.onnx.operators.shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
+        cells = shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
         # sampling location = reference + offset / (w, h); grid_sample counts from -1 to 1, so grid = 2·location - 1
         grid = (2 * references - 1)[None, :, None, None, :] + offsets * (2 / cells)  # (B, N, heads, points, 2)
         grid = grid.transpose(1, 2).flatten(0, 1)  # (B·heads, N, points, 2)

@@ -1,0 +1,177 @@
+"""Model directories: a ModelScope checkpoint or an exported model, told apart by their files.
+
+::
+
+    checkpoint                 exported model
+    ├── configuration.json     ├── configuration.json
+    └── pytorch_model.pt       ├── manifest.json      SHA-256 of the others, verified at load
+                               └── model.onnx
+
+No torch: exported models run without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
+
+WEIGHTS_FILE = "pytorch_model.pt"
+ONNX_FILE = "model.onnx"
+MANIFEST_FILE = "manifest.json"
+
+# Prefix of models that come with the package: builtin:NAME is edge_worker/models/NAME.
+BUILTIN = "builtin:"
+
+_BUILTIN_DIRECTORY = Path(__file__).resolve().parent.parent / "models"
+
+# Bytes read at a time when hashing.
+_CHUNK = 1 << 20
+
+
+class Manifest(BaseModel):
+    """``manifest.json`` of an exported model.
+
+    Attributes:
+        name: what the model calls itself.
+        files: SHA-256, hex, of every other file by its name.
+        opset: of the ONNX graph.
+        source_sha256: of the weights it was exported from.
+        warning: a sentence for users, where the model needs one.
+        precisions: the reduced precisions whose agreement with f32 was measured for this model and found good, each
+            with the figures; ``auto`` chooses no other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    files: dict[str, str]
+    opset: int
+    source_sha256: str
+    warning: str = ""
+    precisions: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """A model on disk, checked.
+
+    Attributes:
+        path: of the directory.
+        config: its ``configuration.json``.
+        manifest: of an exported model; None in a checkpoint.
+    """
+
+    path: Path
+    config: ModelConfig
+    manifest: Manifest | None
+
+    @property
+    def name(self) -> str:
+        """What to call the model."""
+        return self.manifest.name if self.manifest else self.path.resolve().name
+
+    @property
+    def warning(self) -> str:
+        """A sentence for users, or nothing."""
+        return self.manifest.warning if self.manifest else ""
+
+    @cached_property
+    def sha256(self) -> str:
+        """Of the file that holds the weights."""
+        return self.manifest.files[ONNX_FILE] if self.manifest else sha256_of(self.path / WEIGHTS_FILE)
+
+
+def open_directory(path: str | Path) -> ModelDirectory:
+    """Open a model: a directory, or ``builtin:NAME``. The files of an exported model are verified.
+
+    Raises:
+        CheckpointError: naming the file that is missing, altered or malformed.
+    """
+    directory = resolve(path)
+    if (directory / MANIFEST_FILE).is_file():
+        manifest = read_manifest(directory)
+        verify(directory, manifest)
+        return ModelDirectory(directory, load_configuration(directory), manifest)
+    if (directory / WEIGHTS_FILE).is_file():
+        return ModelDirectory(directory, load_configuration(directory), None)
+    raise CheckpointError(
+        f"{directory}: no model here: a checkpoint holds {WEIGHTS_FILE}, an exported model holds {MANIFEST_FILE}"
+    )
+
+
+def resolve(path: str | Path) -> Path:
+    """The directory that *path* names.
+
+    Raises:
+        CheckpointError: there is none, or no such model comes with the package.
+    """
+    text = str(path)
+    directory = _BUILTIN_DIRECTORY / text[len(BUILTIN) :] if text.startswith(BUILTIN) else Path(path)
+    if not directory.is_dir():
+        known = ", ".join(f"{BUILTIN}{name}" for name in builtin_names()) or "none"
+        raise CheckpointError(f"{text}: no such model directory; models that come with the package: {known}")
+    return directory
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Names of the models that come with the package."""
+    return tuple(sorted(entry.parent.name for entry in _BUILTIN_DIRECTORY.glob(f"*/{MANIFEST_FILE}")))
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Read ``manifest.json``.
+
+    Raises:
+        CheckpointError: it is unreadable, malformed, or lists files outside the directory or not the graph itself.
+    """
+    file = directory / MANIFEST_FILE
+    try:
+        manifest = Manifest.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise CheckpointError(f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    if not {ONNX_FILE, CONFIGURATION_FILE} <= manifest.files.keys():
+        raise CheckpointError(f"{file}: files: {ONNX_FILE} and {CONFIGURATION_FILE} must be listed")
+    if any(Path(name).name != name for name in manifest.files):
+        raise CheckpointError(f"{file}: files: only names of files beside it may be listed")
+    return manifest
+
+
+def verify(directory: Path, manifest: Manifest) -> None:
+    """Compare the files of an exported model with the SHA-256 that its manifest pins.
+
+    Raises:
+        CheckpointError: naming the first file that is missing or differs.
+    """
+    for name, wanted in manifest.files.items():
+        found = sha256_of(directory / name)
+        if found != wanted:
+            raise CheckpointError(
+                f"{directory / name}: SHA-256 is {found}, {MANIFEST_FILE} says {wanted}; "
+                "the file was altered or cut off: copy or export the model again"
+            )
+
+
+def sha256_of(file: Path) -> str:
+    """SHA-256 of a file, hex.
+
+    Raises:
+        CheckpointError: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}") from error
+    return digest.hexdigest()

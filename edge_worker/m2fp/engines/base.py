@@ -1,0 +1,77 @@
+"""What every engine is, and what it is made of."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_worker.m2fp.types import FloatArray, Logits
+
+# Compiled networks kept per engine. Cameras of more sizes than this compile (or load a compiled one) again and again.
+COMPILED_SHAPES = 4
+
+Shape = tuple[int, int]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How an engine is to run.
+
+    Attributes:
+        precision: one that the engine offers on this processor.
+        threads: of one inference; None leaves it to the engine.
+        cache_directory: where compiled networks are kept between runs; None keeps none.
+    """
+
+    precision: str
+    threads: int | None
+    cache_directory: Path | None
+
+
+class Engine(Protocol):
+    """Runs one network."""
+
+    def infer(self, tensor: FloatArray) -> Logits:
+        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        ...
+
+    def close(self) -> None:
+        """Give back what the engine holds; it is not used afterwards."""
+        ...
+
+
+class ShapeCache(Generic[T]):
+    """One compiled network per input shape, the least recently used dropped first."""
+
+    def __init__(self, compile_shape: Callable[[Shape], T], limit: int = COMPILED_SHAPES) -> None:
+        """Make what is missing by *compile_shape* (height, width)."""
+        self._compile = compile_shape
+        self._limit = limit
+        self._compiled: OrderedDict[Shape, T] = OrderedDict()
+
+    def get(self, tensor: FloatArray) -> T:
+        """The network compiled for the shape of *tensor* (1×3×H×W)."""
+        shape = (tensor.shape[2], tensor.shape[3])
+        if shape in self._compiled:
+            self._compiled.move_to_end(shape)
+            return self._compiled[shape]
+        while len(self._compiled) >= self._limit:  # before compiling: never hold one more than the limit
+            self._compiled.popitem(last=False)
+        self._compiled[shape] = self._compile(shape)
+        return self._compiled[shape]
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._compiled.clear()
+
+
+def is_installed(*modules: str) -> bool:
+    """Whether all *modules* can be imported; does not import them."""
+    return all(importlib.util.find_spec(module) is not None for module in modules)

@@ -1,0 +1,144 @@
+"""Which engine and which precision run a model here, and why."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import EngineError
+from edge_worker.m2fp.configuration import CONFIGURATION_FILE
+from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
+from edge_worker.m2fp.engines.base import EngineOptions, is_installed
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.engines.base import Engine
+
+AUTO = "auto"
+
+# Changed whenever the exported graph of an unchanged checkpoint changes, so that older exports in a cache are not used.
+_EXPORT_REVISION = "1"
+
+
+@dataclass(frozen=True)
+class _Runtime:
+    """What an engine needs: Python modules, and an exported model or a checkpoint."""
+
+    modules: tuple[str, ...]
+    runs_exported: bool
+
+
+# Fastest first: `auto` takes the first that can run the model. The reference engine is never taken unasked.
+_RUNTIMES = {
+    "openvino": _Runtime(("openvino",), runs_exported=True),
+    "onnxruntime": _Runtime(("onnxruntime",), runs_exported=True),
+    "torch": _Runtime(("torch",), runs_exported=False),
+    "modelscope": _Runtime(("modelscope", "mmcv", "torch"), runs_exported=False),
+}
+_REFERENCE = "modelscope"
+
+ENGINES = tuple(_RUNTIMES)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine at work, and how it came to be.
+
+    Attributes:
+        engine: loaded.
+        name: of the engine.
+        precision: what it computes in.
+        reason: for people: why this engine and this precision.
+    """
+
+    engine: Engine
+    name: str
+    precision: str
+    reason: str
+
+
+def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> Choice:
+    """Choose where *engine* or the precision is ``auto``, export a checkpoint where need be, and load.
+
+    Raises:
+        EngineError: the engine or precision asked for cannot run here; the message says which can.
+        CheckpointError: the model cannot be loaded.
+    """
+    name, why_engine = _choose_engine(model, engine)
+    module = importlib.import_module(f"edge_worker.m2fp.engines.{name}")
+    precision, why_precision = _choose_precision(model, options.precision, name, module.precisions())
+    if _RUNTIMES[name].runs_exported and model.manifest is None:
+        model = exported(model, options.cache_directory)
+    loaded = module.create(model, replace(options, precision=precision))
+    return Choice(loaded, name, precision, f"{why_engine}; {why_precision}")
+
+
+def _choose_engine(model: ModelDirectory, wanted: str) -> tuple[str, str]:
+    obstacles = {name: _obstacle(model, name) for name in ENGINES}
+    able = [name for name, obstacle in obstacles.items() if not obstacle]
+    if wanted == AUTO:
+        able = [name for name in able if name != _REFERENCE]
+        if not able:
+            raise EngineError("no engine can run this model: " + _list(obstacles))
+        return able[0], f"{able[0]} is the fastest engine that runs this model here"
+    if wanted not in obstacles:
+        raise EngineError(f"engine {wanted!r} is unknown; known are {', '.join(ENGINES)}")
+    if obstacles[wanted]:
+        raise EngineError(f"engine {wanted} {obstacles[wanted]}; usable here: {', '.join(able) or 'none'}")
+    return wanted, f"{wanted} was asked for"
+
+
+def _obstacle(model: ModelDirectory, name: str) -> str:
+    """Why the engine *name* cannot run *model* here, or nothing."""
+    runtime = _RUNTIMES[name]
+    missing = [module for module in runtime.modules if not is_installed(module)]
+    if missing:
+        return f"is not installed (Python finds no {', '.join(missing)})"
+    if model.manifest is not None and not runtime.runs_exported:
+        return f"runs checkpoints, and {model.path} is an exported model"
+    if model.manifest is None and runtime.runs_exported and not is_installed("torch", "onnx"):
+        return (
+            f"runs exported models, and {model.path} is a checkpoint: where torch is installed, "
+            f"run `edge-worker model export {model.path} --out DIRECTORY`"
+        )
+    return ""
+
+
+def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> tuple[str, str]:
+    """The precision to run in: a reduced one unasked only where it was measured to be good for this model."""
+    if wanted in offered:
+        return wanted, f"{wanted} was asked for"
+    if wanted != AUTO:
+        raise EngineError(
+            f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
+        )
+    measured = model.manifest.precisions if model.manifest else {}
+    for precision in offered[1:]:
+        if precision in measured:
+            return precision, f"{precision} is fast on this processor and agrees with f32 ({measured[precision]})"
+    if len(offered) == 1:
+        return "f32", f"f32 is all that {engine} offers on this processor"
+    return "f32", f"f32: {', '.join(offered[1:])} would run here, but the agreement was not measured for this model"
+
+
+def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:
+    """Export a checkpoint into *cache_directory* (or a temporary directory), or find it there."""
+    key = hashlib.sha256()
+    for part in (model.sha256, sha256_of(model.path / CONFIGURATION_FILE), _EXPORT_REVISION):
+        key.update(part.encode())
+    home = Path(tempfile.mkdtemp(prefix="edge-worker-")) if cache_directory is None else cache_directory / "exported"
+    place = home / key.hexdigest()[:32]
+    if not place.is_dir():
+        export = importlib.import_module("edge_worker.m2fp.export").export  # brings torch
+        home.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=home, prefix=".part-"))
+        export(model.path, fresh, name=model.name)
+        fresh.replace(place)
+    return open_directory(place)
+
+
+def _list(obstacles: dict[str, str]) -> str:
+    return "; ".join(f"{name} {obstacle}" for name, obstacle in obstacles.items() if obstacle)

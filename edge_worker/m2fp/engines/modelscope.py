@@ -1,0 +1,51 @@
+"""The published pipeline's own network, as the reference the others are measured against.
+
+Needs the environment of ``make reference``: Python 3.10 with modelscope, mmcv-full and torch of the versions that
+still run together.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from modelscope.pipelines import pipeline
+from modelscope.utils.constant import Tasks
+
+from edge_worker.errors import EngineError
+from edge_worker.m2fp.types import Logits
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.directory import ModelDirectory
+    from edge_worker.m2fp.engines.base import EngineOptions
+    from edge_worker.m2fp.types import FloatArray
+
+
+class ModelScopeEngine:
+    """Backbone and head of ModelScope's own model; its pre- and postprocessing are not used."""
+
+    def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
+        """Load the checkpoint *model* with ModelScope."""
+        if options.threads is not None:
+            torch.set_num_threads(options.threads)
+        try:
+            self._network: Any = pipeline(Tasks.image_segmentation, model=str(model.path), device="cpu").model.eval()
+        except Exception as error:
+            raise EngineError(f"{model.path}: ModelScope cannot load it: {error}") from error
+
+    def infer(self, tensor: FloatArray) -> Logits:
+        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        with torch.no_grad():
+            outputs = self._network.sem_seg_head(self._network.backbone(torch.from_numpy(tensor)))
+        return Logits(outputs["pred_logits"][0].numpy(), outputs["pred_masks"][0].numpy())
+
+    def close(self) -> None:
+        """Nothing but memory is held."""
+
+
+def precisions() -> tuple[str, ...]:
+    """The precisions that are worth running on this processor."""
+    return ("f32",)
+
+
+create = ModelScopeEngine

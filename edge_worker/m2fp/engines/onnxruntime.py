@@ -1,0 +1,58 @@
+"""ONNX Runtime: runs exported models in float32."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnxruntime
+
+from edge_worker.errors import EngineError
+from edge_worker.m2fp.directory import ONNX_FILE
+from edge_worker.m2fp.engines.base import ShapeCache
+from edge_worker.m2fp.types import Logits
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.directory import ModelDirectory
+    from edge_worker.m2fp.engines.base import EngineOptions, Shape
+    from edge_worker.m2fp.types import FloatArray
+
+# Only errors; warnings of graph optimisation are of no use to an operator.
+_LOG_ERRORS = 3
+
+
+class OnnxRuntimeEngine:
+    """A session for each shape: with the sizes known, all that depends on them alone is folded into constants."""
+
+    def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
+        """Take the exported *model*; sessions are made when a shape first comes."""
+        self._file = str(model.path / ONNX_FILE)
+        self._threads = options.threads
+        self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session)
+
+    def infer(self, tensor: FloatArray) -> Logits:
+        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        class_logits, mask_logits = self._sessions.get(tensor).run(None, {"image": tensor})
+        return Logits(class_logits[0], mask_logits[0])
+
+    def close(self) -> None:
+        """Drop the sessions."""
+        self._sessions.clear()
+
+    def _session(self, shape: Shape) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _LOG_ERRORS
+        options.intra_op_num_threads = self._threads or 0
+        options.add_free_dimension_override_by_name("height", shape[0])
+        options.add_free_dimension_override_by_name("width", shape[1])
+        try:
+            return onnxruntime.InferenceSession(self._file, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise EngineError(f"{self._file}: ONNX Runtime cannot run it: {error}") from error
+
+
+def precisions() -> tuple[str, ...]:
+    """The precisions that are worth running on this processor."""
+    return ("f32",)
+
+
+create = OnnxRuntimeEngine

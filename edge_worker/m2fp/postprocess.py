@@ -1,0 +1,31 @@
+"""Logits of the queries → label map, parts and persons. One for all engines.
+
+Two readings of a model's answer, as published: multi-human models (``parsing_on``) give instances and a label map made
+of them; single-human models (``semantic_on``) give a label map alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_worker.m2fp.multi_human import parse_instances
+from edge_worker.m2fp.single_human import parse_semantics
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.preprocess import Geometry
+    from edge_worker.m2fp.types import FloatArray, Logits, Parsing
+
+
+def postprocess(logits: Logits, geometry: Geometry, config: ModelConfig) -> Parsing:
+    """Read the answer of a network, given how the frame lay in its input."""
+    read = parse_instances if config.parsing_on else parse_semantics
+    return read(logits.mask_logits, class_probabilities(logits.class_logits), geometry, config)
+
+
+def class_probabilities(class_logits: FloatArray) -> FloatArray:
+    """Softmax of (Q, classes + 1), "no object" dropped: (Q, classes)."""
+    shifted = np.exp(class_logits - class_logits.max(axis=1, keepdims=True))
+    return np.asarray((shifted / shifted.sum(axis=1, keepdims=True))[:, :-1], np.float32)

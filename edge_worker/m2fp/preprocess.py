@@ -1,0 +1,132 @@
+"""A frame → the network's input, and what is needed to map its answer back. One for all engines.
+
+The resize is Pillow's BILINEAR on uint8 (antialiased when it shrinks), as in the published pipeline: it decides whether
+label maps agree pixel by pixel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from edge_worker.m2fp.types import Box, ByteArray, FloatArray, Size
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import ModelConfig
+
+# Mean and standard deviation of ImageNet, RGB, 0–255.
+_MEAN = (123.675, 116.28, 103.53)
+_STD = (58.395, 57.12, 57.375)
+
+# Every stage of the network halves the input; the coarsest has this stride.
+SIZE_DIVISOR = 32
+
+# Grey of the canvas around the frame in single-human models.
+_CANVAS_GREY = 128
+
+# Multi-human models as published: the shorter side is this unless the longer would pass the other.
+SHORT_SIDE = 640
+LONG_SIDE = 1333
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the frame lies in the network's input.
+
+    Attributes:
+        frame: size of the frame.
+        padded: size of the input, multiples of 32.
+        window: the part of the input that shows the frame.
+    """
+
+    frame: Size
+    padded: Size
+    window: Box
+
+
+@dataclass(frozen=True, eq=False)
+class NetInput:
+    """A frame as the network takes it.
+
+    Attributes:
+        picture: RGB uint8 h×w×3, resized (and set on its canvas), before normalisation and padding.
+        tensor: float32 1×3×H×W, normalised, zeros below and right of the picture.
+        geometry: where the frame lies in it.
+    """
+
+    picture: ByteArray
+    tensor: FloatArray
+    geometry: Geometry
+
+
+def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = None) -> NetInput:
+    """Turn a frame, RGB uint8 H×W×3, into the input of the network that *config* describes.
+
+    *short_side* replaces the published 640 of multi-human models (and shortens the longest side in proportion);
+    single-human models have a canvas of their own and ignore it.
+    """
+    frame = Size(image.shape[1], image.shape[0])
+    if config.canvas is None:
+        size = multi_human_size(frame, short_side or SHORT_SIDE)
+        picture, window = _resize(image, size), Box(0, 0, *size)
+    else:
+        picture, window = _on_canvas(image, Size(*config.canvas))
+    padded = padded_size(Size(picture.shape[1], picture.shape[0]))
+    return NetInput(picture, normalise(picture, padded), Geometry(frame, padded, window))
+
+
+def multi_human_size(frame: Size, short_side: int = SHORT_SIDE) -> Size:
+    """Size of a *frame* in the network: its shorter side is *short_side* unless the longer would pass its limit."""
+    long_side = short_side * LONG_SIDE / SHORT_SIDE
+    scale = min(short_side / min(frame), long_side / max(frame))
+    return Size(*(max(1, int(side * scale + 0.5)) for side in frame))
+
+
+def padded_size(size: Size) -> Size:
+    """*size* rounded up to multiples of 32."""
+    return Size(*(-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in size))
+
+
+def normalise(picture: ByteArray, padded: Size) -> FloatArray:
+    """(x - mean) / std of RGB uint8 h×w×3 → float32 1×3×H×W of the size *padded*, zeros outside the picture."""
+    height, width = picture.shape[:2]
+    tensor = np.zeros((1, 3, padded.height, padded.width), np.float32)
+    for channel, table in enumerate(_normalisation_tables()):
+        tensor[0, channel, :height, :width] = cv2.LUT(picture[:, :, channel], table)
+    return tensor
+
+
+@lru_cache(maxsize=1)
+def _normalisation_tables() -> tuple[FloatArray, ...]:
+    """For each channel the normalised value of each of the 256 that a byte can have."""
+    values = np.arange(256, dtype=np.float32)
+    return tuple((values - np.float32(mean)) / np.float32(std) for mean, std in zip(_MEAN, _STD, strict=True))
+
+
+def _resize(image: ByteArray, size: Size) -> ByteArray:
+    if image.shape[:2] == (size.height, size.width):
+        return image
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
+
+
+def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
+    """Shrink *image* to fit the *canvas* where it does not, never enlarge it, and centre it on grey."""
+    size = _fit(Size(image.shape[1], image.shape[0]), canvas)
+    window = Box((canvas.width - size.width) // 2, (canvas.height - size.height) // 2, *size)
+    picture = np.full((canvas.height, canvas.width, 3), _CANVAS_GREY, np.uint8)
+    picture[window.slices] = _resize(image, size)
+    return picture, window
+
+
+def _fit(frame: Size, canvas: Size) -> Size:
+    """Size of *frame* inside *canvas*: the side that limits becomes the canvas's, the other is truncated."""
+    if frame.width <= canvas.width and frame.height <= canvas.height:
+        return frame
+    if frame.width * canvas.height >= frame.height * canvas.width:
+        return Size(canvas.width, max(1, frame.height * canvas.width // frame.width))
+    return Size(max(1, frame.width * canvas.height // frame.height), canvas.height)

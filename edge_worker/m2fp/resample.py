@@ -1,0 +1,117 @@
+"""Enlarging mask logits to the frame as one linear operator per axis.
+
+The published pipeline resizes mask logits bilinearly to the padded input, crops the padding, and resizes bilinearly to
+the frame (both align_corners False). Both steps are linear and separable, so that together they are one matrix per
+axis, banded, with at most four taps a row: ``enlarged = rows @ logits @ columns.T``. A part of the frame needs only a
+part of each matrix.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_worker.m2fp.preprocess import Geometry
+from edge_worker.m2fp.types import Box, FloatArray, Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Geometries whose operators are kept; one per size of frame in use.
+_GEOMETRIES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Axis:
+    """The operator along one axis.
+
+    Attributes:
+        matrix: float32 (out, low): weight of each logit for each pixel.
+        first, last: the first and the last logit that each pixel depends on; both rise.
+    """
+
+    matrix: FloatArray
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+    @classmethod
+    def from_matrix(cls, matrix: FloatArray) -> Axis:
+        """Find the band of *matrix*."""
+        taps = matrix > 0
+        return cls(matrix, taps.argmax(axis=1), matrix.shape[1] - 1 - taps[:, ::-1].argmax(axis=1))
+
+    def reach(self, low: int, high: int) -> slice:
+        """The pixels that depend on any of the logits *low* … *high* (inclusive)."""
+        return slice(int(np.searchsorted(self.last, low, "left")), int(np.searchsorted(self.first, high, "right")))
+
+    def support(self, pixels: slice) -> slice:
+        """The logits that *pixels* (not empty) depend on."""
+        return slice(int(self.first[pixels.start]), int(self.last[pixels.stop - 1]) + 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Enlargement:
+    """Mask logits (h, w) → the frame."""
+
+    rows: Axis
+    columns: Axis
+
+    def positive_box(self, logits: FloatArray) -> Box | None:
+        """Where logits (h, w) can be positive once enlarged: a weighted mean is positive only near a positive value."""
+        positive = logits > 0
+        rows, columns = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
+        if not rows.size:
+            return None
+        down = self.rows.reach(int(rows[0]), int(rows[-1]))
+        across = self.columns.reach(int(columns[0]), int(columns[-1]))
+        if down.stop <= down.start or across.stop <= across.start:
+            return None
+        return Box(across.start, down.start, across.stop - across.start, down.stop - down.start)
+
+    def enlarge(self, logits: FloatArray, box: Box) -> FloatArray:
+        """The part *box* of the enlarged logits (h, w), float32 box.height × box.width."""
+        down, across = box.slices
+        low_rows, low_columns = self.rows.support(down), self.columns.support(across)
+        rows, columns = self.rows.matrix[down, low_rows], self.columns.matrix[across, low_columns]
+        logits = logits[low_rows, low_columns]
+        high, wide = len(rows) * columns.shape[1], len(columns) * rows.shape[1]
+        enlarged = (rows @ logits) @ columns.T if high < wide else rows @ (logits @ columns.T)
+        return np.asarray(enlarged, np.float32)
+
+
+def enlargement(low: Size, geometry: Geometry) -> Enlargement:
+    """The operator from mask logits of the size *low* to the frame of *geometry*."""
+    return _enlargement(low, geometry)
+
+
+def padded_window(low: Size, geometry: Geometry) -> Enlargement:
+    """The operator from mask logits of the size *low* to the window of the padded input that shows the frame."""
+    window = geometry.window
+    return _enlargement(low, Geometry(Size(window.width, window.height), geometry.padded, window))
+
+
+@lru_cache(maxsize=_GEOMETRIES)
+def _enlargement(low: Size, geometry: Geometry) -> Enlargement:
+    frame, padded, window = geometry.frame, geometry.padded, geometry.window
+    return Enlargement(
+        Axis.from_matrix(_axis(low.height, padded.height, window.y, window.height, frame.height)),
+        Axis.from_matrix(_axis(low.width, padded.width, window.x, window.width, frame.width)),
+    )
+
+
+def _axis(low: int, padded: int, start: int, length: int, frame: int) -> FloatArray:
+    """Resize *low* to *padded*, crop *length* from *start*, resize to *frame*: float32 (frame, low)."""
+    enlarged = _mix(np.eye(low), padded)[start : start + length]
+    return _mix(enlarged, frame).astype(np.float32)
+
+
+def _mix(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """Resize the *rows* (n, m) bilinearly (align_corners False) to (*count*, m)."""
+    position = np.maximum((np.arange(count) + 0.5) * (len(rows) / count) - 0.5, 0.0)
+    before = position.astype(np.intp)
+    after = np.minimum(before + 1, len(rows) - 1)
+    weight = (position - before)[:, None]
+    return np.asarray(rows[before] * (1 - weight) + rows[after] * weight)

@@ -1,0 +1,127 @@
+"""What a parsed frame is made of. Plain values: no engine, no model, no file.
+
+Boxes and sizes are in pixels of the frame, origin at its top left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+BoolArray = NDArray[np.bool_]
+FloatArray = NDArray[np.float32]
+ByteArray = NDArray[np.uint8]
+
+
+class Size(NamedTuple):
+    """Width and height, pixels."""
+
+    width: int
+    height: int
+
+
+class Box(NamedTuple):
+    """Rectangle: left, top, width, height, pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the rectangle, to index an H×W array."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """A mask of the frame, kept only inside its box.
+
+    Attributes:
+        box: the smallest rectangle around the mask; of no width and height where the mask is empty.
+        crop: bool, box.height × box.width.
+        frame: size of the frame.
+    """
+
+    box: Box
+    crop: BoolArray
+    frame: Size
+
+    @classmethod
+    def from_mask(cls, mask: BoolArray, frame: Size, *, x: int = 0, y: int = 0) -> Region:
+        """Crop *mask*, whose top left pixel lies at (*x*, *y*) of the *frame*, to its smallest box."""
+        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+        if not rows.size:
+            return cls(Box(0, 0, 0, 0), np.zeros((0, 0), np.bool_), frame)
+        top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
+        return cls(Box(x + left, y + top, right - left, bottom - top), mask[top:bottom, left:right].copy(), frame)
+
+    @property
+    def mask(self) -> BoolArray:
+        """The mask at the size of the frame, bool H×W; made anew at each access."""
+        full = np.zeros((self.frame.height, self.frame.width), np.bool_)
+        full[self.box.slices] = self.crop
+        return full
+
+    @cached_property
+    def pixels(self) -> int:
+        """Number of pixels of the mask."""
+        return int(np.count_nonzero(self.crop))
+
+
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """One candidate of the model: a part of a body, or a whole person.
+
+    Attributes:
+        label: name of the class; ``class_id`` is its index.
+        score: 0 to 1.
+        region: its mask and box.
+    """
+
+    label: str
+    class_id: int
+    score: float
+    region: Region
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around the mask."""
+        return self.region.box
+
+    @property
+    def mask(self) -> BoolArray:
+        """The mask at the size of the frame, bool H×W; made anew at each access."""
+        return self.region.mask
+
+
+@dataclass(frozen=True, eq=False)
+class Parsing:
+    """What the model says of one frame.
+
+    Attributes:
+        label_map: uint8 H×W, class index of every pixel, 0 is background.
+        parts: the model's candidates for parts, untouched: they may overlap and repeat each other. In single-human
+            models one per class that is present.
+        persons: the model's candidates for whole persons, untouched; none in single-human models.
+        image_size: of the frame, pixels.
+        classes: names in index order.
+    """
+
+    label_map: ByteArray
+    parts: tuple[Instance, ...]
+    persons: tuple[Instance, ...]
+    image_size: Size
+    classes: tuple[str, ...]
+
+
+class Logits(NamedTuple):
+    """What a network says of one input."""
+
+    class_logits: FloatArray  # (Q, classes + 1), the last is "no object"
+    mask_logits: FloatArray  # (Q, h, w), positive inside; h and w are the padded input's over the mask stride
