@@ -42,7 +42,3 @@ class M2FP(nn.Module):
     def forward(self, images: Tensor) -> Prediction:
         """Normalised RGB (B, 3, H, W) → logits (B, Q, classes + 1) and (B, Q, H/4, W/4)."""
         return cast("Prediction", self.sem_seg_head.predictor(self.features(images)))
-
-    def forward_deep(self, images: Tensor) -> list[Prediction]:
-        """As :meth:`forward`, before the first decoder layer and after each, for training with deep supervision."""
-        return self.sem_seg_head.predictor.forward_deep(self.features(images))

@@ -157,13 +157,9 @@ class TransformerDecoder(nn.Module):
 
     def forward(self, features: PixelFeatures) -> Prediction:
         """Predict after the last layer."""
-        return self._predict(self._states(features)[-1], features.mask_features)
+        return self.predict(self.states(features)[-1], features.mask_features)
 
-    def forward_deep(self, features: PixelFeatures) -> list[Prediction]:
-        """Predict before the first layer and after each, for deep supervision; the last is :meth:`forward`'s."""
-        return [self._predict(state, features.mask_features) for state in self._states(features)]
-
-    def _states(self, features: PixelFeatures) -> list[Tensor]:
+    def states(self, features: PixelFeatures) -> list[Tensor]:
         """Normalised queries (B, Q, C) before the first layer and after each."""
         levels = self._levels(features)
         positions = self.query_embed.weight[None]  # (1, Q, C)
@@ -201,7 +197,8 @@ class TransformerDecoder(nn.Module):
         nowhere = outside.all(dim=-1, keepdim=True)
         return torch.zeros_like(outside, dtype=state.dtype).masked_fill(outside & ~nowhere, -torch.inf)[:, None]
 
-    def _predict(self, state: Tensor, mask_features: Tensor) -> Prediction:
+    def predict(self, state: Tensor, mask_features: Tensor) -> Prediction:
+        """What normalised queries (B, Q, C) say; training asks this of the early layers too (deep supervision)."""
         embedded = self.mask_embed(state)  # (B, Q, mask_dim)
         masks = embedded @ mask_features.flatten(2)  # (B, Q, H/4·W/4)
         return Prediction(self.class_embed(state), masks.reshape(*masks.shape[:2], *mask_features.shape[2:]))
