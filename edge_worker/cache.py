@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,15 @@ if TYPE_CHECKING:
 _MB = 1_000_000
 
 
+@dataclass(frozen=True, slots=True)
+class CacheStats:
+    """The cache since the start of the worker."""
+
+    hits: int
+    misses: int
+    size_bytes: int
+
+
 class ResultCache:
     """The results used most recently, bounded by their bytes; safe to share between threads.
 
@@ -23,7 +33,7 @@ class ResultCache:
     def __init__(self, max_mb: float) -> None:
         """Hold at most *max_mb* megabytes; 0 keeps nothing."""
         self._max_bytes = int(max_mb * _MB)
-        self._bytes = 0
+        self._bytes = self._hits = self._misses = 0
         self._entries: OrderedDict[Hashable, tuple[int, EncodedResult]] = OrderedDict()
         self._lock = Lock()
 
@@ -31,7 +41,9 @@ class ResultCache:
         """The result stored under *key*, or None."""
         with self._lock:
             if key not in self._entries:
+                self._misses += 1
                 return None
+            self._hits += 1
             self._entries.move_to_end(key)
             return self._entries[key][1]
 
@@ -46,6 +58,11 @@ class ResultCache:
             self._bytes += size
             while self._bytes > self._max_bytes:
                 self._discard(next(iter(self._entries)))
+
+    def stats(self) -> CacheStats:
+        """How the cache has served so far."""
+        with self._lock:
+            return CacheStats(self._hits, self._misses, self._bytes)
 
     def clear(self) -> None:
         """Forget everything (the model has changed)."""

@@ -60,6 +60,12 @@ class Intake:
         self._paused: set[str | None] = set()  # None: all
         self._intervals: dict[str | None, float] = {}  # None: all that have no own
 
+    def set_policies(self, policies: Sequence[Policy]) -> None:
+        """Go on with other *policies* for the same camera sections, same delivery modes."""
+        self._policies = policies
+        for (source, _), lane in self._lanes.items():
+            lane.policy = policies[source]
+
     # -- frames in ----------------------------------------------------------------------------------------------
 
     def offer(self, frame: Frame, now: float) -> Offer:

@@ -57,6 +57,11 @@ class AckLedger:
         self._by_publication: dict[int, tuple[str, str, float]] = {}
         self._done: OrderedDict[tuple[str, str], None] = OrderedDict()
 
+    @property
+    def awaited(self) -> int:
+        """How many publications that answer frames the broker has not confirmed yet."""
+        return len(self._by_publication)
+
     def opened(self, frame: Frame) -> Verdict:
         """Enter an arriving frame. Only a NEW one goes on to the intake."""
         identity = (frame.camera, frame.frame_id)

@@ -154,6 +154,11 @@ class LimitsConfig(Section):
     max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
     formats: OneOrMore[ImageFormat] = ("jpeg", "png", "webp", "bmp")
 
+    @property
+    def max_payload_bytes(self) -> int:
+        """``max_payload_mb`` in bytes."""
+        return int(self.max_payload_mb * 1_000_000)
+
 
 class ModelConfig(Section):
     """Which network computes, and how."""

@@ -18,6 +18,8 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from edge_worker.cache import CacheStats
+
 STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "render", "encode", "total")
 # From a cached answer (1 ms) to a full-size model on a small box (30 s), three steps a decade.
 STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -79,21 +81,12 @@ class LinkFacts(Protocol):
         """Whether the broker has accepted it."""
 
     @property
-    def reconnects(self) -> int:
-        """Connections after the first one."""
+    def epoch(self) -> int:
+        """Connections made so far."""
 
     @property
     def sessions_lost(self) -> int:
         """Times the broker had forgotten a session it was asked to keep."""
-
-
-@dataclass(frozen=True, slots=True)
-class CacheCounts:
-    """The result cache since the start of the worker."""
-
-    hits: int
-    misses: int
-    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,7 @@ class Snapshot:
     processes: Mapping[str, ModelProcessFacts]
     links: Mapping[str, LinkFacts]
     duplicates: int = 0
-    cache: CacheCounts | None = None
+    cache: CacheStats | None = None
     build: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -207,16 +200,16 @@ def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Met
 def _links(links: Mapping[str, LinkFacts]) -> Iterator[Metric]:
     labels = ["link"]
     connected = GaugeMetricFamily("edge_worker_link_connected", "1 while the broker accepts the link", labels=labels)
-    reconnects = CounterMetricFamily("edge_worker_link_reconnects", "Connections after the first", labels=labels)
+    connections = CounterMetricFamily("edge_worker_link_connections", "Connections made so far", labels=labels)
     lost = CounterMetricFamily("edge_worker_link_sessions_lost", "Sessions the broker had forgotten", labels=labels)
     for name, link in links.items():
         connected.add_metric([name], float(link.connected))
-        reconnects.add_metric([name], link.reconnects)
+        connections.add_metric([name], link.epoch)
         lost.add_metric([name], link.sessions_lost)
-    yield from (connected, reconnects, lost)
+    yield from (connected, connections, lost)
 
 
-def _cache(cache: CacheCounts) -> Iterator[Metric]:
+def _cache(cache: CacheStats) -> Iterator[Metric]:
     yield _counter("edge_worker_cache_hits", "Frames answered from the result cache", cache.hits)
     yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", cache.misses)
     yield _gauge("edge_worker_cache_bytes", "Size of the results held", cache.size_bytes)

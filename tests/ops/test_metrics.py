@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from edge_worker.cache import CacheStats
 from edge_worker.ops import metrics
-from edge_worker.ops.metrics import CacheCounts, Metrics, Snapshot
+from edge_worker.ops.metrics import Metrics, Snapshot
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Link:
     """One connection."""
 
     connected: bool = True
-    reconnects: int = 3
+    epoch: int = 3
     sessions_lost: int = 1
 
 
@@ -49,7 +50,7 @@ SNAPSHOT = Snapshot(
     processes={"0": Process()},
     links={"live": Link()},
     duplicates=5,
-    cache=CacheCounts(hits=7, misses=8, size_bytes=1024),
+    cache=CacheStats(hits=7, misses=8, size_bytes=1024),
     build={"version": "1.2.3", "engine": "openvino"},
 )
 
@@ -79,7 +80,7 @@ def test_every_fact_of_the_snapshot_is_a_sample() -> None:
         ("edge_worker_model_frames_total", process): 9,
         ("edge_worker_model_restarts_total", process): 2,
         ("edge_worker_link_connected", link): 1,
-        ("edge_worker_link_reconnects_total", link): 3,
+        ("edge_worker_link_connections_total", link): 3,
         ("edge_worker_link_sessions_lost_total", link): 1,
         ("edge_worker_duplicate_frames_total", ()): 5,
         ("edge_worker_cache_hits_total", ()): 7,

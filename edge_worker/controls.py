@@ -1,0 +1,80 @@
+"""What an operator changed by command while the worker runs; forgotten at its restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_worker.results import OutputRequest
+
+MAX_CAMERAS = 1024  # commands come from outside, and must not fill the memory with names
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings of a camera that take the place of the configuration's; None: as configured."""
+
+    score_threshold: float | None = None
+    overlay: bool | None = None
+
+    def over(self, other: Overrides) -> Overrides:
+        """These settings, and *other*'s where these say nothing."""
+        return Overrides(
+            other.score_threshold if self.score_threshold is None else self.score_threshold,
+            other.overlay if self.overlay is None else self.overlay,
+        )
+
+
+class Controls:
+    """Overrides for all cameras and for each, and the snapshots asked for. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._lock = Lock()
+        self._general = Overrides()
+        self._cameras: dict[str, Overrides] = {}
+        self._snapshots: set[str] = set()
+
+    def set(self, camera: str | None, overrides: Overrides) -> bool:
+        """Change what *overrides* says for *camera* (None: for all); False when there are too many cameras already."""
+        with self._lock:
+            if camera is None:
+                self._general = overrides.over(self._general)
+                self._cameras = {name: _without(own, overrides) for name, own in self._cameras.items()}
+                return True
+            if camera not in self._cameras and len(self._cameras) >= MAX_CAMERAS:
+                return False
+            self._cameras[camera] = overrides.over(self._cameras.get(camera, Overrides()))
+            return True
+
+    def snapshot(self, camera: str) -> bool:
+        """Ask for the overlay of *camera*'s next frame; False when too many such wishes are open."""
+        with self._lock:
+            if camera not in self._snapshots and len(self._snapshots) >= MAX_CAMERAS:
+                return False
+            self._snapshots.add(camera)
+            return True
+
+    def apply(self, camera: str, request: OutputRequest) -> OutputRequest:
+        """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it."""
+        with self._lock:
+            overrides = self._cameras.get(camera, Overrides()).over(self._general)
+            wanted = camera in self._snapshots
+        overlay = request.overlay if overrides.overlay is None else overrides.overlay
+        threshold = request.score_threshold if overrides.score_threshold is None else overrides.score_threshold
+        return replace(request, overlay=overlay or wanted, score_threshold=threshold)
+
+    def taken(self, camera: str) -> None:
+        """Note that *camera*'s overlay was published: a snapshot asked for is fulfilled."""
+        with self._lock:
+            self._snapshots.discard(camera)
+
+
+def _without(own: Overrides, said: Overrides) -> Overrides:
+    """Clear of *own* what *said* sets for all: the newest command wins."""
+    return Overrides(
+        None if said.score_threshold is not None else own.score_threshold,
+        None if said.overlay is not None else own.overlay,
+    )

@@ -1,0 +1,149 @@
+"""The desk between the broker and the model: frames waiting, in work and unacknowledged, behind one lock.
+
+The intake decides whose turn it is and the ledger what may be acknowledged; both are pure. The desk adds what they
+leave out: the lock, the clock, and the waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import Condition
+from typing import TYPE_CHECKING, Literal
+
+from edge_worker.intake import Intake
+from edge_worker.ledger import AckLedger, Verdict
+from edge_worker.lifecycle import Deadline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from edge_worker.accounts import Account
+    from edge_worker.frames import Delivery, Frame
+    from edge_worker.lanes import Drop, Policy
+
+_SHUTTING_DOWN = "shutting_down"
+
+
+class Desk:
+    """Where the router lays frames down and the dispatchers pick them up. Safe to call from any thread."""
+
+    def __init__(self, policies: Sequence[Policy], acknowledge: Callable[[Delivery], object]) -> None:
+        """Hold one policy per camera section; *acknowledge* is called without the lock, and must not raise."""
+        self._intake = Intake(policies)
+        self._ledger = AckLedger()
+        self._acknowledge = acknowledge
+        self._changed = Condition()
+        self._closed = False
+
+    def arrive(self, frame: Frame) -> None:
+        """Lay down a frame that just arrived, unless it is known already."""
+        with self._changed:
+            verdict = self._ledger.opened(frame)
+            due: tuple[Delivery, ...] = ()
+            if verdict is Verdict.NEW:
+                due = self._settle(self._intake.offer(frame, time.monotonic()).dropped)
+                self._changed.notify()
+            else:
+                self._intake.duplicate(frame)
+                if verdict is Verdict.DONE and frame.delivery is not None:
+                    due = (frame.delivery,)
+        self._acknowledge_all(due)
+
+    def take(self, timeout_s: float) -> Frame | None:
+        """Pick up the next frame, waiting up to *timeout_s* seconds; None if there is none or the desk is closed."""
+        deadline = Deadline(timeout_s)
+        due: tuple[Delivery, ...] = ()
+        frame = None
+        with self._changed:
+            while frame is None and not self._closed:
+                turn = self._intake.next(time.monotonic())
+                frame, due = turn.frame, due + self._settle(turn.dropped)
+                if frame is not None or due or deadline.expired:
+                    break
+                left = deadline.remaining()
+                self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
+        self._acknowledge_all(due)
+        return frame
+
+    def answered(self, frame: Frame, publications: Collection[int]) -> None:
+        """Say which *publications* answer *frame*, before they are published; again to replace what was said."""
+        with self._changed:
+            due = self._ledger.answered(frame, publications)
+        self._acknowledge_all(due)
+
+    def published(self, publication: int) -> None:
+        """Note that the broker has *publication*, and acknowledge the frames this completes."""
+        with self._changed:
+            due = self._ledger.published(publication)
+            self._changed.notify_all()
+        self._acknowledge_all(due)
+
+    def failed(self, publication: int) -> Frame | None:
+        """Note that *publication* was given up; returns the frame (without payload) that needs another answer."""
+        with self._changed:
+            return self._ledger.failed(publication)
+
+    def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
+        """Count a frame picked up as answered."""
+        with self._changed:
+            self._intake.finish(frame, outcome, reason)
+            self._changed.notify()
+
+    def release(self, frame: Frame) -> None:
+        """Lay a frame back, first in line: the model process ended under it."""
+        with self._changed:
+            due = self._settle(self._intake.release(frame))
+            self._changed.notify()
+        self._acknowledge_all(due)
+
+    def pause(self, camera: str | None) -> None:
+        """Hand out no more frames of *camera* (None: of any)."""
+        with self._changed:
+            due = self._settle(self._intake.pause(camera))
+        self._acknowledge_all(due)
+
+    def resume(self, camera: str | None) -> None:
+        """End a pause of *camera* (None: every pause)."""
+        with self._changed:
+            self._intake.resume(camera)
+            self._changed.notify_all()
+
+    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
+        """Hand out a frame of *camera* (None: of each) every *seconds* at most; None: as configured."""
+        with self._changed:
+            self._intake.set_min_interval(camera, seconds)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Hand out no more frames. What waits is dropped; the broker keeps what it was not told is done."""
+        with self._changed:
+            self._closed = True
+            self._intake.drain(_SHUTTING_DOWN)
+            self._changed.notify_all()
+
+    def settle(self, deadline: Deadline) -> bool:
+        """Wait until the broker has all answers published, and with them the acknowledgements; False if it has not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._ledger.awaited, deadline.remaining())
+
+    def set_policies(self, policies: Sequence[Policy]) -> None:
+        """Go on with other policies for the same camera sections."""
+        with self._changed:
+            self._intake.set_policies(policies)
+            self._changed.notify_all()
+
+    def account(self) -> Account:
+        """Give the present counts."""
+        with self._changed:
+            return self._intake.account()
+
+    def _settle(self, drops: Iterable[Drop]) -> tuple[Delivery, ...]:
+        """Settle dropped frames with the ledger; returns what may be acknowledged. The lock is held."""
+        due: list[Delivery] = []
+        for drop in drops:
+            due.extend(self._ledger.answered(drop.frame, ()))
+        return tuple(due)
+
+    def _acknowledge_all(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._acknowledge(delivery)

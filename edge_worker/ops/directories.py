@@ -1,0 +1,30 @@
+"""Where a worker keeps what outlives it: its quarantine (state) and compiled networks (cache)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_NAME = "edge-worker"
+
+
+def state_directory(environ: Mapping[str, str]) -> Path | None:
+    """``$STATE_DIRECTORY`` of systemd, else the user's (XDG); None where nobody has one."""
+    return _directory(environ, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+
+
+def cache_directory(environ: Mapping[str, str]) -> Path | None:
+    """``$CACHE_DIRECTORY`` of systemd, else the user's (XDG); None where nobody has one."""
+    return _directory(environ, "CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
+
+
+def _directory(environ: Mapping[str, str], systemd: str, xdg: str, below_home: str) -> Path | None:
+    if given := environ.get(systemd):
+        return Path(given.split(":")[0])  # systemd lists all directories of a unit
+    if base := environ.get(xdg):
+        return Path(base) / _NAME
+    home = environ.get("HOME")
+    return Path(home) / below_home / _NAME if home else None

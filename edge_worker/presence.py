@@ -1,0 +1,138 @@
+"""The worker's retained messages about itself: its state, and the model it runs; and how the state is judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from edge_worker.lifecycle import Lifecycle, State
+from edge_worker.mqtt.events import Outgoing, Subscription, Will
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_worker.messages import Message
+    from edge_worker.mqtt.events import Incoming, LinkStatus
+    from edge_worker.pool import PoolState
+    from edge_worker.reporter import Reporter
+    from edge_worker.results import ModelCardFacts
+
+_JSON = "application/json"
+
+_log = structlog.get_logger(__name__)
+
+
+class Judgement(NamedTuple):
+    """A state, the stable word for why, and an explanation."""
+
+    state: State
+    reason: str = ""
+    detail: str = ""
+
+
+def judge(present: State, pool: PoolState, links: Mapping[str, LinkStatus]) -> Judgement:
+    """Judge by its parts which state a running worker is in.
+
+    Until it was online for the first time it is loading rather than degraded, unless something has failed.
+    """
+    trouble = "; ".join(f"{name}: {link.trouble}" for name, link in links.items() if link.trouble)
+    if not pool.ready:
+        reason, failed = ("model_loading", False) if pool.loading else ("model_restarting", True)
+        detail = pool.detail
+    elif not all(link.connected for link in links.values()):
+        reason, detail, failed = "disconnected", trouble, bool(trouble)
+    elif not all(link.subscribed for link in links.values()):
+        reason, detail, failed = "subscribing", trouble, bool(trouble)
+    else:
+        return Judgement(State.ONLINE)
+    first = present in {State.STARTING, State.LOADING}
+    return Judgement(State.LOADING if first and not failed else State.DEGRADED, reason, detail)
+
+
+class Presence:
+    """Keeps the retained status and model card on the broker true. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        reporter: Reporter,
+        *,
+        status_topic: str,
+        model_topic: str,
+        publish: Callable[[Outgoing], None],
+        on_change: Callable[[Judgement], None],
+    ) -> None:
+        """*on_change* is told every change of state, after it was published."""
+        self._reporter = reporter
+        self._status_topic, self._model_topic = status_topic, model_topic
+        self._publish, self._on_change = publish, on_change
+        self._lock = Lock()
+        self._since = time.time()
+        self._detail = ""
+        self._card: ModelCardFacts | None = None
+        self._lifecycle = Lifecycle(self._changed)
+
+    @property
+    def state(self) -> State:
+        """The present state."""
+        return self._lifecycle.state
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Our own status, to notice when an old will or somebody else contradicts it."""
+        return (Subscription(self._status_topic, 1),)
+
+    def will(self) -> Will:
+        """What the broker is to say when this worker is lost."""
+        lost = self._reporter.status(State.OFFLINE, self._since, "lost")
+        return Will(self._status_topic, lost.to_json())
+
+    def move(self, judgement: Judgement) -> None:
+        """Enter a state, and say so if that is news."""
+        with self._lock:
+            self._detail = judgement.detail
+            if judgement.state is not self._lifecycle.state:
+                self._since = time.time()
+        self._lifecycle.move(judgement.state, judgement.reason)
+
+    def show(self, card: ModelCardFacts) -> bool:
+        """Publish *card* unless it is shown already; returns whether it was news."""
+        with self._lock:
+            news, self._card = card != self._card, card
+        if news:
+            self._publish_card()
+        return news
+
+    def repeat(self) -> None:
+        """Publish all again: the broker may have forgotten, or told others that we are lost."""
+        self._publish_status()
+        self._publish_card()
+
+    def contradicts(self, message: Incoming) -> bool | None:
+        """Whether *message* says that this worker, which is alive, is offline; None where it is no status of ours."""
+        if message.topic != self._status_topic:
+            return None
+        try:
+            said = json.loads(message.payload)
+        except ValueError:
+            said = None
+        says_offline = isinstance(said, dict) and said.get("state") == State.OFFLINE.value
+        return says_offline and self.state is not State.OFFLINE
+
+    def _changed(self, old: State, new: State, reason: str) -> None:
+        _log.info("state", old=old.value, new=new.value, reason=reason, detail=self._detail)
+        self._publish_status()
+        self._on_change(Judgement(new, reason, self._detail))
+
+    def _publish_status(self) -> None:
+        status = self._reporter.status(self._lifecycle.state, self._since, self._lifecycle.reason, self._detail)
+        self._retain(self._status_topic, status)
+
+    def _publish_card(self) -> None:
+        if self._card is not None:
+            self._retain(self._model_topic, self._reporter.card(self._card))
+
+    def _retain(self, topic: str, message: Message) -> None:
+        self._publish(Outgoing(topic, message.to_json(), retain=True, content_type=_JSON))

@@ -1,0 +1,151 @@
+"""The router: takes what the links report to the part it concerns. One thread, so events keep their order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.envelope import checked_frame_id, is_envelope, open_envelope, utc_timestamp
+from edge_worker.errors import DecodeError
+from edge_worker.frames import Frame, content_id
+from edge_worker.mqtt import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from queue import SimpleQueue
+
+    from edge_worker.desk import Desk
+    from edge_worker.mqtt.events import Incoming, LinkEvent
+    from edge_worker.mqtt.topics import Template
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Frames whose topic matches ``template``, arriving by the link so named, belong to camera section ``source``."""
+
+    link: str
+    template: Template
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Desks:
+    """Where events go.
+
+    ``node`` takes a message on a topic of our own (command, status) and says whether it was one; ``news`` takes every
+    event about a link's condition; ``reanswer`` takes a frame whose results were given up, and why; ``fatal`` takes a
+    defect.
+    """
+
+    frames: Desk
+    node: Callable[[Incoming], bool]
+    news: Callable[[LinkEvent], None]
+    reanswer: Callable[[Frame, str], None]
+    fatal: Callable[[str, BaseException], None]
+
+
+class Router:
+    """Reads the queue that all links report to."""
+
+    def __init__(self, queue: SimpleQueue[LinkEvent], routes: Sequence[Route], desks: Desks, max_payload: int) -> None:
+        """*max_payload* bytes bound what is looked at to find a frame's identity."""
+        self._queue: SimpleQueue[LinkEvent | None] = queue  # type: ignore[assignment]  # None: our own sign to stop
+        self._routes = routes
+        self._desks = desks
+        self._max_payload = max_payload
+        self._thread = Thread(target=self._run, name="router", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Handle what was reported so far, then end."""
+        self._queue.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while (event := self._queue.get()) is not None:
+                self._handle(event)
+        except Exception as error:  # noqa: BLE001 - reported, and ends the worker
+            self._desks.fatal("router failed", error)
+
+    def _handle(self, event: LinkEvent) -> None:
+        if isinstance(event, events.Arrived):
+            self._arrived(event)
+        elif isinstance(event, events.Published):
+            self._published(event)
+        else:
+            self._desks.news(event)
+
+    def _published(self, event: events.Published) -> None:
+        if event.ok:
+            self._desks.frames.published(event.publication)
+            return
+        frame = self._desks.frames.failed(event.publication)
+        _log.warning("publication given up", link=event.link, reason=event.reason, answers=frame and frame.frame_id)
+        if frame is None:
+            return
+        if frame.delivery is None:
+            self._desks.frames.answered(frame, ())  # the camera has newer ones
+        else:
+            self._desks.reanswer(frame, event.reason)
+
+    def _arrived(self, event: events.Arrived) -> None:
+        message = event.message
+        if self._desks.node(message):
+            return
+        for route in self._routes:
+            camera = route.template.match(message.topic) if route.link == event.link else None
+            if camera is not None:
+                self._desks.frames.arrive(self._frame(message, camera, route.source))
+                return
+        _log.warning("message on a topic of nobody", link=event.link, topic=message.topic)
+
+    def _frame(self, message: Incoming, camera: str, source: int) -> Frame:
+        frame_id, captured_at = self._identity(message)
+        received_at = time.time() - (time.monotonic() - message.arrived)
+        return Frame(
+            camera=camera,
+            topic=message.topic,
+            payload=message.payload,
+            frame_id=frame_id or content_id(camera, message.payload),
+            sender_id=frame_id is not None,
+            captured_at=captured_at,
+            received_at=received_at,
+            arrived=message.arrived,
+            retained=message.retained,
+            redelivered=message.redelivered,
+            source=source,
+            delivery=message.delivery,
+        )
+
+    def _identity(self, message: Incoming) -> tuple[str | None, str | None]:
+        """Frame id and time of capture as the sender gave them, in properties or envelope; None where it did not.
+
+        What is wrong with an envelope is said when its turn comes, by the pipeline.
+        """
+        frame_id = _tolerant(checked_frame_id, message.properties.get("frame-id"))
+        captured_at = _tolerant(utc_timestamp, message.properties.get("captured-at"))
+        if is_envelope(message.payload):
+            try:
+                envelope = open_envelope(message.payload, self._max_payload)
+            except DecodeError:
+                return frame_id, captured_at
+            return frame_id or envelope.frame_id, captured_at or envelope.captured_at
+        return frame_id, captured_at
+
+
+def _tolerant(read: Callable[[object], str], value: str | None) -> str | None:
+    """Read a sender's property; None where there is none or it is not usable: the frame is worth an answer."""
+    try:
+        return None if value is None else read(value)
+    except DecodeError:
+        return None

@@ -1,0 +1,119 @@
+"""The links of one worker: which camera section arrives by which, and by which a message leaves.
+
+Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
+link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.topics import Template
+from edge_worker.router import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from queue import SimpleQueue
+
+    from edge_worker.config import CameraConfig, Config
+    from edge_worker.frames import Delivery, Frame
+    from edge_worker.lifecycle import Deadline
+    from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Will
+
+CONTROL = "control"
+"""Name of the first link: status, commands, and the cameras in ``latest`` mode."""
+
+_HEADER_BYTES = 4096  # more than topic and properties of an answer take; the limit is on the whole packet
+
+
+class Switchboard:
+    """All links of a worker. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        own: Iterable[Subscription],
+        will: Will,
+        password: Callable[[], str | None],
+        events: SimpleQueue[LinkEvent],
+    ) -> None:
+        """Build the links of *config*; the first subscribes to its *own* topics too. Nothing is opened yet."""
+        self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
+        by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
+        for camera in config.cameras:
+            by_link.setdefault(_link_name(camera), []).append(camera)
+        self._max_result = int(config.mqtt.max_result_mb * 1_000_000)
+        self._links: dict[str, Link] = {}
+        for name, cameras in by_link.items():
+            first = name == CONTROL
+            self._links[name] = Link(
+                config.mqtt,
+                name=name,
+                client_id=config.client_id if first else f"{config.client_id}-{name}",
+                persistent=not first,
+                subscriptions=[*(own if first else ()), *(_subscription(config, camera) for camera in cameras)],
+                events=events,
+                password=password,
+                will=will if first else None,
+                receive_maximum=None if first else cameras[0].prefetch,
+            )
+
+    def start(self) -> None:
+        """Begin connecting, for ever.
+
+        Raises:
+            ConfigError: certificates cannot be read.
+        """
+        for link in self._links.values():
+            link.start()
+
+    def stop(self, deadline: Deadline) -> None:
+        """Send what is queued and say goodbye on every link, the first one last: it carries the status."""
+        for link in reversed(self._links.values()):
+            link.stop(deadline)
+
+    def publish(self, message: Outgoing) -> None:
+        """Publish a message about the worker itself."""
+        self._links[CONTROL].publish(message)
+
+    def answer(self, frame: Frame, message: Outgoing) -> None:
+        """Publish a message that answers *frame*, by the link the frame came by."""
+        self._link(frame.delivery).publish(message)
+
+    def room(self, frame: Frame) -> int:
+        """How many bytes of payload an answer to *frame* may have."""
+        max_packet = self._link(frame.delivery).status().max_packet
+        return self._max_result if max_packet is None else min(self._max_result, max_packet - _HEADER_BYTES)
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Acknowledge a frame; where its connection is gone, the broker will send it again."""
+        self._link(delivery).acknowledge(delivery)
+
+    def statuses(self) -> Mapping[str, LinkStatus]:
+        """How each link stands, by name."""
+        return {name: link.status() for name, link in self._links.items()}
+
+    def sick(self) -> str:
+        """Name the links whose thread is dead or stuck; empty while all are well."""
+        return ", ".join(name for name, link in self._links.items() if not link.healthy())
+
+    def _link(self, delivery: Delivery | None) -> Link:
+        return self._links[CONTROL if delivery is None else delivery.link]
+
+
+def _link_name(camera: CameraConfig) -> str:
+    if camera.delivery == "latest":
+        return CONTROL
+    return "every" if camera.prefetch == 1 else f"every-{camera.prefetch}"
+
+
+def _route(config: Config, index: int) -> Route:
+    camera = config.cameras[index]
+    return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index)
+
+
+def _subscription(config: Config, camera: CameraConfig) -> Subscription:
+    return Subscription(Template(camera.topic, node=config.node.id).filter, camera.qos, camera.share_group)

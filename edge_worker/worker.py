@@ -1,0 +1,195 @@
+"""The dispatchers: next frame → model process → publish → acknowledge. They turn errors into answers.
+
+One thread per model process. An expected error answers its frame and no more; an unknown one ends the worker, because
+a dispatcher that died silently would look like a camera that sends nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.answers import Now, Parsed, timings_ms
+from edge_worker.errors import FrameRejected, ModelProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edge_worker.answers import Composer
+    from edge_worker.cache import ResultCache
+    from edge_worker.controls import Controls
+    from edge_worker.desk import Desk
+    from edge_worker.frames import Frame
+    from edge_worker.lifecycle import Deadline
+    from edge_worker.messages import ModelName
+    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.pool import ModelPool
+    from edge_worker.results import OutputRequest
+
+_GLANCE_S = 0.5  # how long a dispatcher waits before it looks whether it should stop
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the configuration wants of the frames of one camera section."""
+
+    composer: Composer
+    request: OutputRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a dispatcher's work goes.
+
+    ``publish`` hands a message that answers a frame to the link the frame came by, and ``room`` says how many bytes of
+    payload the broker takes there; ``observe`` takes the stage times and the age of a processed frame, both in
+    milliseconds; ``fatal`` takes a defect that ended a dispatcher.
+    """
+
+    publish: Callable[[Frame, Outgoing], object]
+    room: Callable[[Frame], int]
+    observe: Callable[[dict[str, float], float], None]
+    fatal: Callable[[str, BaseException], None]
+
+
+class Worker:
+    """Dispatchers for all model processes of a pool."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        pool: ModelPool,
+        cache: ResultCache,
+        controls: Controls,
+        model: Callable[[], ModelName],
+        max_payload_bytes: int,
+        outlets: Outlets,
+    ) -> None:
+        """Prepare; ``desired`` must be set before :meth:`start`."""
+        self._desk, self._pool, self._cache, self._controls = desk, pool, cache, controls
+        self._model = model
+        self._max_payload_bytes = max_payload_bytes
+        self._outlets = outlets
+        self._stopping = Event()
+        self._threads: list[Thread] = []
+        self.desired: Sequence[Desired] = ()
+        """By camera section; replaced as a whole when the configuration is loaded again."""
+
+    def start(self) -> None:
+        """Start a dispatcher for each slot of the pool."""
+        self._threads = [
+            Thread(target=self._run, args=(slot,), name=f"dispatcher-{slot}", daemon=True)
+            for slot in range(self._pool.slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, deadline: Deadline) -> bool:
+        """Let the frames in work be answered, as long as *deadline* lasts; False if some were not."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(deadline.remaining())
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, slot: int) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._serve(slot)
+        except Exception as error:  # noqa: BLE001 - reported, and ends the worker
+            self._outlets.fatal(f"dispatcher {slot} failed", error)
+
+    def _serve(self, slot: int) -> None:
+        if not self._pool.wait_ready(slot, _GLANCE_S):
+            return
+        frame = self._desk.take(_GLANCE_S)
+        if frame is None:
+            return
+        try:
+            self._answer(frame, self._parse(slot, frame))
+        except FrameRejected as rejection:
+            self._reject(frame, rejection)
+        except ModelProcessError as error:
+            _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(error))
+            self._desk.release(frame)
+
+    def _parse(self, slot: int, frame: Frame) -> Parsed:
+        taken = time.monotonic()
+        size = len(frame.payload)
+        if size > self._max_payload_bytes:
+            raise FrameRejected("too_big", f"{size} bytes; at most {self._max_payload_bytes} are accepted")
+        request = self._controls.apply(frame.camera, self.desired[frame.source].request)
+        digest = hashlib.sha256(frame.payload).hexdigest()
+        result = self._cache.get((digest, request))
+        if result is not None:
+            return Parsed(result, self._model(), taken, cached=True)
+        result = self._pool.run(slot, frame.payload, digest, request)
+        self._cache.put((digest, request), result)
+        return Parsed(result, self._model(), taken, cached=False)
+
+    def _answer(self, frame: Frame, parsed: Parsed) -> None:
+        now = _now()
+        messages = self.desired[frame.source].composer.results(frame, parsed, now)
+        self._publish(frame, _fitting(messages, self._outlets.room(frame)))
+        self._desk.finish(frame, "processed")
+        if parsed.result.overlay is not None:
+            self._controls.taken(frame.camera)
+        timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
+        self._outlets.observe(timings, age_ms)
+        _log.info(
+            "frame",
+            camera=frame.camera,
+            frame_id=frame.frame_id,
+            persons=len(parsed.result.body.get("persons", ())),
+            cached=parsed.cached,
+            redelivered=frame.redelivered,
+            age_ms=round(age_ms),
+            **timings,
+        )
+
+    def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
+        message = self.desired[frame.source].composer.error(frame, rejection, _now())
+        self._publish(frame, [message])
+        self._desk.finish(frame, "rejected", rejection.reason)
+        _log.info(
+            "frame rejected",
+            camera=frame.camera,
+            frame_id=frame.frame_id,
+            reason=rejection.reason,
+            detail=rejection.detail,
+            bytes=len(frame.payload),
+        )
+
+    def reanswer(self, frame: Frame, problem: str) -> None:
+        """Answer *frame* with an error, its results having been given up because of *problem*."""
+        rejection = FrameRejected("too_big", f"the results could not be delivered: {problem}")
+        self._publish(frame, [self.desired[frame.source].composer.error(frame, rejection, _now())])
+
+    def _publish(self, frame: Frame, messages: Sequence[Outgoing]) -> None:
+        self._desk.answered(frame, [message.publication for message in messages])
+        for message in messages:
+            self._outlets.publish(frame, message)
+
+
+def _fitting(messages: Mapping[str, Outgoing], room: int) -> list[Outgoing]:
+    """Leave out an overlay that the broker would not take; it is for people.
+
+    Raises:
+        FrameRejected: ``too_big``; without its map or its labels an answer is none.
+    """
+    large = {kind: len(message.payload) for kind, message in messages.items() if len(message.payload) > room}
+    if large.keys() - {"overlay"}:
+        sizes = ", ".join(f"{kind} {size}" for kind, size in large.items())
+        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {room}")
+    return [message for kind, message in messages.items() if kind not in large]
+
+
+def _now() -> Now:
+    return Now(time.time(), time.monotonic())
