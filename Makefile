@@ -42,6 +42,14 @@ $(VENV)/.with-dev: pyproject.toml scripts/venv.sh
 	scripts/venv.sh $(VENV) dev
 	touch $(VENV)/.with-demo $@
 
+# The published pipeline, and the engines' contract test against it. Needs Python 3.10 and a C++ compiler.
+reference: .venv-reference/.complete
+	.venv-reference/bin/python -m pytest -W ignore -m reference $(ARGS)
+
+.venv-reference/.complete: scripts/reference.sh
+	scripts/reference.sh .venv-reference
+	touch $@
+
 # For the container image: the runtime's dependencies for Python 3.12, every file's hash beside it.
 lock: $(VENV)/.with-dev
 	$(RUN) -m pip install --quiet uv

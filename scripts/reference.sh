@@ -1,0 +1,30 @@
+#!/bin/sh
+# Make a virtual environment in which ModelScope's published M2FP pipeline runs: the reference for the engines' contract
+# test and for the benchmark. docs/reference.md explains the versions.
+#
+#     scripts/reference.sh DIRECTORY      PYTHON=/path/to/python3.10 where it is not on the PATH
+#
+# Needs Python 3.10 with its headers and a C++ compiler. Downloads 3.4 GB with PyPI's torch, which brings CUDA along; set
+# PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu for the 0.2 GB build without it.
+set -eu
+venv=$1
+here=$(dirname "$0")
+python=${PYTHON:-python3.10}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 10))' 2>/dev/null; then
+    echo "$python is not Python 3.10, the last one these versions run on; name one: make reference PYTHON=/path/to/python3.10" >&2
+    exit 1
+fi
+"$python" -m venv "$venv"
+
+install() { "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
+
+install 'pip<25' 'setuptools<70' wheel
+install torch==1.13.1 torchvision==0.14.1 'numpy<2'
+# With its operators: mmcv.ops does not import without them. Compiles for some five minutes.
+MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-2} install --no-build-isolation mmcv-full==1.7.1
+install opencv-python-headless==4.8.0.76 modelscope==1.9.5 timm==0.9.16 addict \
+    datasets==2.13.0 'pyarrow<15' 'fsspec<2023.10' 'numpy<2'
+# This project without its own pins (it asks for a newer OpenCV), and what its parser and tests need beside the above.
+install --no-deps --editable "$here/.."
+install 'numpy<2' pillow pycocotools pydantic pyyaml structlog typing-extensions hypothesis pytest pytest-timeout
