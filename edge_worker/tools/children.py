@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
     from typing_extensions import Self
 
@@ -35,18 +38,20 @@ class Children:
         while self._running:
             self.stop(self._running[-1])
 
-    def start(self, module: str, arguments: list[str], *, log: Path) -> subprocess.Popen[bytes]:
-        """Run ``python -m MODULE ARGUMENTS`` with its standard error in *log*; its standard output is a pipe.
+    def start(self, module: str, arguments: list[str], *, log: Path, answers: bool = False) -> subprocess.Popen[bytes]:
+        """Run ``python -m MODULE ARGUMENTS``; what it writes goes to *log*, or if it *answers* its output to a pipe.
 
         It has a session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
+        Settings of the user's own worker (``EDGE_WORKER__…``) are kept from it.
         """
         tether = [sys.executable, "-m", "edge_worker.tools.tether", str(os.getpid())]
         with log.open("wb") as stderr:
             process = subprocess.Popen(  # noqa: S603 - our own modules
                 [*tether, sys.executable, "-m", module, *arguments],
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=subprocess.PIPE if answers else stderr,
                 stderr=stderr,
+                env={name: value for name, value in os.environ.items() if not name.startswith("EDGE_WORKER__")},
                 start_new_session=True,
             )
         self._running.append(process)
@@ -63,3 +68,18 @@ class Children:
         if process.stdout:
             process.stdout.close()
         self._running.remove(process)
+
+
+@contextmanager
+def signals_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end what runs inside as Ctrl-C does: with KeyboardInterrupt, so that contexts are left."""
+
+    def interrupt(_signum: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)

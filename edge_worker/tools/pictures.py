@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from hashlib import sha256
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def find_pictures(path: Path) -> list[Path]:
 
 def find_all(paths: Sequence[Path]) -> list[Path]:
     """List the pictures under all *paths*, each file once."""
-    seen = {file.resolve(): file for path in reversed(paths) for file in reversed(find_pictures(path))}
-    return list(reversed(seen.values()))
+    found: dict[Path, Path] = {}
+    for file in chain.from_iterable(find_pictures(path) for path in paths):
+        found.setdefault(file.resolve(), file)
+    return list(found.values())
 
 
 def distinct_names(files: Sequence[Path]) -> dict[Path, str]:

@@ -1,0 +1,269 @@
+"""The command ``edge-worker``: what it takes, and which module does it. No logic; heavy imports happen inside commands.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edge_worker import __version__
+from edge_worker.errors import ConfigError, EdgeWorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_worker.config import Config
+
+OK, FAILURE, USAGE, CONFIGURATION = 0, 1, 2, 78
+
+Arguments: TypeAlias = argparse.Namespace
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+SOURCES = "a picture, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people drawn walking by"
+MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in *argv* and return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ConfigError as error:
+        return _fail(error, CONFIGURATION)
+    except EdgeWorkerError as error:
+        return _fail(error, FAILURE)
+    except KeyboardInterrupt:
+        return _fail("interrupted", FAILURE)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does; Python must not complain about that while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+
+
+def _fail(problem: object, code: int) -> int:
+    sys.stderr.write(f"{problem}\n")
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    whole = argparse.ArgumentParser(
+        prog="edge-worker", description="Human parsing over MQTT: frames in, coloured part maps and labels out."
+    )
+    whole.add_argument("--version", action="version", version=f"edge-worker {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_add_run, _add_check, _add_demo, _add_camera, _add_watch, _add_parse, _add_model):
+        add(commands)
+    return whole
+
+
+def _command(
+    commands: Commands, name: str, run: Callable[[Arguments], int], description: str
+) -> argparse.ArgumentParser:
+    """Add a command that is carried out by *run*."""
+    command = commands.add_parser(name, help=description, description=description)
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_run(commands: Commands) -> None:
+    _takes_config(_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
+
+
+def _run(arguments: Arguments) -> int:
+    from edge_worker import app
+
+    config, file = _load(arguments)
+    return app.run(config, source=file)
+
+
+def _add_check(commands: Commands) -> None:
+    command = _command(commands, "check", _check, "check a configuration; 78 and file, line and key where it is wrong")
+    _takes_config(command)
+    command.add_argument(
+        "--connect", action="store_true", help="try the broker (TLS, login, rights, size) and the model too"
+    )
+
+
+def _check(arguments: Arguments) -> int:
+    from edge_worker.tools import check
+
+    config, file = _load(arguments)
+    return check.run(config, file, connect=arguments.connect)
+
+
+def _add_demo(commands: Commands) -> None:
+    command = _command(commands, "demo", _demo, "broker, camera, worker and recorder at once, with nothing to set up")
+    command.add_argument("--source", default="scene", help=SOURCES)
+    command.add_argument("--seconds", type=_positive, default=20.0, help="how long to record (default 20)")
+    command.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for the files (default demo_out)")
+    command.add_argument("--fps", type=_positive, help="frames a second (default: the source's own rate)")
+    command.add_argument("--model", help=f"{MODELS} (default: the best that comes with the package)")
+
+
+def _demo(arguments: Arguments) -> int:
+    from edge_worker.tools import demo
+
+    options = demo.DemoOptions(
+        source=arguments.source, seconds=arguments.seconds, out=arguments.out, fps=arguments.fps, model=arguments.model
+    )
+    return demo.run(options)
+
+
+def _add_camera(commands: Commands) -> None:
+    command = _command(commands, "camera", _camera, "publish pictures, a video, a stream or a webcam as a camera would")
+    command.add_argument("source", metavar="SOURCE", help=SOURCES)
+    command.add_argument("--camera", default="camera", help="the camera's name, a level of its topic (default camera)")
+    command.add_argument("--fps", type=_positive, help="frames a second (default: the source's own rate)")
+    command.add_argument("--loop", action="store_true", help="begin again at the end of files")
+    command.add_argument(
+        "--qos", type=int, choices=(0, 1), default=0, help="1: the broker must have each frame (default 0)"
+    )
+    _takes_config(command)
+    _takes_broker(command)
+
+
+def _camera(arguments: Arguments) -> int:
+    from edge_worker.tools import camera
+
+    options = camera.CameraOptions(
+        source=arguments.source, camera=arguments.camera, fps=arguments.fps, loop=arguments.loop, qos=arguments.qos
+    )
+    return camera.run(_load(arguments)[0], options)
+
+
+def _add_watch(commands: Commands) -> None:
+    command = _command(commands, "watch", _watch, "subscribe to the results; a live line per frame, files if asked")
+    command.add_argument("--save", type=Path, metavar="DIR", help="write maps, overlays and labels to this folder")
+    _takes_config(command)
+    _takes_broker(command)
+
+
+def _watch(arguments: Arguments) -> int:
+    from edge_worker.tools import watch
+
+    return watch.run(_load(arguments)[0], arguments.save)
+
+
+def _add_parse(commands: Commands) -> None:
+    command = _command(commands, "parse", _parse, "the same pipeline on files and folders, without a broker")
+    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="pictures, or folders of them")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    _setting(
+        command,
+        "--overlay",
+        "output.overlay.enabled",
+        action="store_const",
+        const="true",
+        help="also write STEM.overlay.jpg",
+    )
+    _setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
+    _setting(command, "--model", "model.path", help=MODELS)
+    _setting(command, "--engine", "model.engine", choices=("auto", "openvino", "onnxruntime", "torch", "modelscope"))
+    _setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16", "f16", "int8"))
+    _setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
+
+
+def _parse(arguments: Arguments) -> int:
+    from edge_worker.config import load
+    from edge_worker.tools import parse
+
+    # Without a file nothing names a broker, which a configuration must; none is used here.
+    broker = {} if arguments.config else {"EDGE_WORKER__MQTT__HOST": "localhost"}
+    config = load(arguments.config, {**broker, **_environment(arguments)})
+    return parse.run(config, parse.ParseOptions(tuple(arguments.paths), arguments.out, raw=arguments.raw))
+
+
+def _add_model(commands: Commands) -> None:
+    description = "fetch, export, describe and verify models"
+    verbs = commands.add_parser("model", help=description, description=description).add_subparsers(
+        title="verbs", metavar="VERB", required=True
+    )
+    pull = _command(
+        verbs, "pull", _model_pull, "fetch a checkpoint from ModelScope's hub (needs edge-worker[modelscope])"
+    )
+    pull.add_argument("name", metavar="NAME", help="such as damo/cv_resnet101_image-multiple-human-parsing")
+    pull.add_argument("--out", type=Path, required=True, metavar="DIR")
+    export = _command(verbs, "export", _model_export, "write a checkpoint as a model that runs without torch")
+    export.add_argument("checkpoint", type=Path, metavar="DIR", help="the checkpoint")
+    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write the exported model")
+    info = _command(verbs, "info", _model_info, "describe a model, or name those that come with the package")
+    info.add_argument("model", metavar="MODEL", nargs="?", help="builtin:NAME or a directory")
+    verify = _command(verbs, "verify", _model_verify, "compare a model's files with its checksums or configuration")
+    verify.add_argument("model", metavar="MODEL", help="builtin:NAME or a directory")
+
+
+def _model_pull(arguments: Arguments) -> int:
+    from edge_worker.tools import model_commands
+
+    return model_commands.pull(arguments.name, arguments.out)
+
+
+def _model_export(arguments: Arguments) -> int:
+    from edge_worker.tools import model_commands
+
+    return model_commands.export(arguments.checkpoint, arguments.out)
+
+
+def _model_info(arguments: Arguments) -> int:
+    from edge_worker.tools import model_commands
+
+    return model_commands.info(arguments.model)
+
+
+def _model_verify(arguments: Arguments) -> int:
+    from edge_worker.tools import model_commands
+
+    return model_commands.verify(arguments.model)
+
+
+def _takes_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration (default $EDGE_WORKER_CONFIG, /etc/edge-worker/edge_worker.yaml, config/edge_worker.yaml)",
+    )
+
+
+def _takes_broker(command: argparse.ArgumentParser) -> None:
+    _setting(command, "--host", "mqtt.host", help="the broker, instead of the configuration's")
+    _setting(command, "--port", "mqtt.port", help="its port, instead of the configuration's")
+
+
+def _setting(command: argparse.ArgumentParser, option: str, key: str, **details: Any) -> None:  # noqa: ANN401 - argparse's
+    """Let *option* override the configuration's *key*, by the name that the environment has for it."""
+    variable = f"EDGE_WORKER__{key.upper().replace('.', '__')}"
+    command.add_argument(
+        option, dest=variable, metavar=option[2:].upper() if not details.get("choices") else None, **details
+    )
+
+
+def _environment(arguments: Arguments) -> dict[str, str]:
+    """Give the environment with the settings in *arguments* on top."""
+    settings = {name: value for name, value in vars(arguments).items() if name.startswith("EDGE_WORKER__")}
+    return {**os.environ, **{name: value for name, value in settings.items() if value is not None}}
+
+
+def _load(arguments: Arguments) -> tuple[Config, Path | None]:
+    """Load the configuration that the arguments name, with their settings on top; and the file it came from."""
+    from edge_worker.config import find_config, load
+
+    environ = _environment(arguments)
+    file = find_config(arguments.config, environ)
+    return load(file, environ), file
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number

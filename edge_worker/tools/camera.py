@@ -1,0 +1,127 @@
+"""``edge-worker camera``: publish pictures, a video, a stream or the drawn scene as a camera would."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from edge_worker.errors import EdgeWorkerError, ResultTooLarge
+from edge_worker.messages import rfc3339
+from edge_worker.mqtt.events import Outgoing, Published
+from edge_worker.mqtt.topics import Template
+from edge_worker.tools.client import Client
+from edge_worker.tools.sources import Shot, Source, open_source
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge_worker.config import Config
+
+# Frames with QoS 1 on their way to the broker at a time; the camera waits for it beyond that.
+MAX_IN_FLIGHT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOptions:
+    """What to publish: *fps* None is the source's own rate; *loop* begins again at the end of files."""
+
+    source: str
+    camera: str
+    fps: float | None = None
+    loop: bool = False
+    qos: Literal[0, 1] = 0
+
+
+def run(config: Config, options: CameraOptions) -> int:
+    """Publish until the source ends or Ctrl-C; returns the exit code.
+
+    Raises:
+        EdgeWorkerError: the source cannot be read, or the broker refuses us.
+    """
+    source = open_source(options.source)
+    fps = options.fps or source.fps
+    topic = Template(config.cameras[0].topic, node=config.node.id).format(camera=options.camera)
+    limits = config.mqtt.model_copy(update={"max_result_mb": config.limits.max_payload_mb})
+    with Client(config.model_copy(update={"mqtt": limits}), role=f"camera-{options.camera}") as client:
+        client.wait_connected()
+        sys.stderr.write(f"{options.source} → {topic}, {fps:g} frames/s\n")
+        publisher = _Publisher(client, topic, options.qos)
+        try:
+            for shot in paced(repeated(source, fps, loop=options.loop), fps):
+                publisher.publish(shot)
+            publisher.settle(0)
+        except KeyboardInterrupt:
+            pass
+        sys.stderr.write(f"{publisher.published} frames published\n")
+    return 0
+
+
+def repeated(source: Source, fps: float, *, loop: bool) -> Iterator[Shot]:
+    """Give the shots of *source*, over and over if *loop*.
+
+    Raises:
+        EdgeWorkerError: a pass over the source gave nothing, so that repeating it would give nothing for ever.
+    """
+    while True:
+        empty = True
+        for shot in source.shots(fps):
+            empty = False
+            yield shot
+        if not loop:
+            return
+        if empty:
+            raise EdgeWorkerError("the source has no more frames")
+
+
+def paced(
+    shots: Iterator[Shot],
+    fps: float,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[Shot]:
+    """Give *shots* at *fps* by the *clock*; what came late is not made up for by a burst."""
+    due = clock()
+    for shot in shots:
+        sleep(max(0.0, due - clock()))
+        yield shot
+        due = max(due + 1.0 / fps, clock())
+
+
+class _Publisher:
+    """Publishes shots under one topic, numbered."""
+
+    def __init__(self, client: Client, topic: str, qos: Literal[0, 1]) -> None:
+        self._client, self._topic, self._qos = client, topic, qos
+        self._ids = (f"{int(time.time()):x}-{number:06d}" for number in itertools.count(1))
+        self._in_flight: set[int] = set()
+        self.published = 0
+
+    def publish(self, shot: Shot) -> None:
+        """Publish *shot* with its id and time (which reach the worker with MQTT 5 only)."""
+        message = Outgoing(
+            self._topic,
+            shot.payload,
+            self._qos,
+            content_type=shot.content_type,
+            properties={"frame-id": next(self._ids), "captured-at": rfc3339(shot.captured_at)},
+            must_arrive=self._qos == 1,
+        )
+        try:
+            self._in_flight.add(self._client.publish(message))
+        except ResultTooLarge as error:
+            sys.stderr.write(f"a frame of {len(shot.payload)} bytes is left out: {error}\n")
+        self.settle(MAX_IN_FLIGHT)
+
+    def settle(self, at_most: int) -> None:
+        """Count what has reached the broker, and wait until no more than *at_most* frames are on their way to it."""
+        while True:
+            crowded = len(self._in_flight) > at_most
+            event = self._client.next(timeout_s=1.0 if crowded else 0.0)
+            if isinstance(event, Published):
+                self._in_flight.discard(event.publication)
+                self.published += event.ok
+            elif event is None and not crowded:
+                return

@@ -1,0 +1,81 @@
+"""``edge-worker check``: what a configuration means, and with --connect whether it works."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from edge_worker.config import warnings
+from edge_worker.lifecycle import Deadline
+from edge_worker.mqtt.probe import probe
+from edge_worker.ops.directories import cache_directory
+from edge_worker.pool import ModelPool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge_worker.config import Config
+
+STOP_S = 5.0
+
+
+def run(config: Config, source: Path | None, *, connect: bool) -> int:
+    """Print what *config*, read from *source*, means; with *connect* try it, too. Returns the exit code."""
+    _print(f"{'environment' if source is None else source}: ok")
+    for line in _meaning(config):
+        _print(f"  {line}")
+    for warning in warnings(config, os.environ):
+        _print(f"warning: {warning}")
+    if not connect:
+        return 0
+    problems = [*_broker_problems(config), *_model_problems(config)]
+    for problem in problems:
+        _print(f"failed: {problem}")
+    return 1 if problems else 0
+
+
+def _meaning(config: Config) -> Iterator[str]:
+    """Say in a line each what the worker would do."""
+    mqtt = config.mqtt
+    security = "TLS" if mqtt.tls else "no TLS"
+    yield f"broker: {mqtt.host}:{mqtt.port} ({mqtt.transport}, {security}, MQTT {mqtt.protocol}) as {config.client_id}"
+    for camera in config.cameras:
+        outputs = config.outputs_for(camera)
+        kinds = (outputs.colormap, outputs.labels, outputs.overlay)
+        topics = ", ".join(kind.topic for kind in kinds if kind.enabled)
+        yield f"camera: {camera.topic} ({camera.delivery}, QoS {camera.qos}) → {topics}"
+    model, threads = config.model, config.threads
+    yield f"model: {model.path} (engine {model.engine}, precision {model.precision}, threads {threads.inference})"
+
+
+def _broker_problems(config: Config) -> list[str]:
+    """Try the broker; say what works, and return what does not."""
+    findings = probe(config, os.environ)
+    for finding in findings:
+        if finding.ok:
+            _print(f"ok: {finding.detail}")
+    return [finding.detail for finding in findings if not finding.ok]
+
+
+def _model_problems(config: Config) -> list[str]:
+    """Load the model in a process of its own, as the worker does; say what runs, or return why nothing does."""
+    pool = ModelPool(config, state_directory=None, cache_directory=cache_directory(os.environ))
+    pool.start()
+    try:
+        end = time.monotonic() + config.watchdog.load_s
+        while pool.state().loading and time.monotonic() < end:
+            pool.wait_ready(0, timeout=0.2)
+        state, card = pool.state(), pool.card()
+    finally:
+        pool.stop(Deadline(STOP_S))
+    if not state.ready or card is None:
+        return [f"model: {state.detail}"]
+    _print(f"ok: model {card.name} on {card.engine} in {card.precision}: {card.reason}")
+    return []
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(f"{line}\n")

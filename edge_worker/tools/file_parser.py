@@ -1,0 +1,118 @@
+"""One picture file → result files, by the worker's own pipeline and messages."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_worker.answers import Composer, Now, Parsed
+from edge_worker.frames import Frame
+from edge_worker.headers import DecodeLimits
+from edge_worker.m2fp.parser import load_parser
+from edge_worker.messages import ModelName
+from edge_worker.ops.directories import cache_directory
+from edge_worker.palette import Palette
+from edge_worker.pipeline import Pipeline, Stages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_worker.config import Config
+    from edge_worker.ops.threads import ThreadPlan
+    from edge_worker.pipeline import Analysis
+
+# The place of a camera's name in results that came from files.
+CAMERA = "file"
+_MB = 1_000_000
+_ENDINGS = {"palette-png": "png", "rgb-png": "png", "jpeg": "jpg"}
+
+
+class FileParser:
+    """The worker without a broker: the messages it would publish are written to files."""
+
+    def __init__(self, config: Config, plan: ThreadPlan, out: Path, *, raw: bool) -> None:
+        """Load the model of *config*; write to folder *out*, with *raw* the network's answers too.
+
+        Raises:
+            ModelError: the model cannot be used.
+            ConfigError: the palette names classes that it does not have.
+        """
+        out.mkdir(parents=True, exist_ok=True)
+        plan.apply_to_opencv()
+        self._out, self._raw = out, raw
+        self._pipeline = _open_pipeline(config, plan)
+        self._composer = Composer(config.node.id, config.output)
+        self._request = self._composer.request(score_threshold=config.model.score_threshold)
+        info = self._pipeline.parser.info
+        self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
+        self._endings = {"colormap": _ENDINGS[config.output.colormap.format], "labels": "json", "overlay": "jpg"}
+
+    def parse(self, file: Path, name: str) -> None:
+        """Parse *file*; the results' names begin with *name*.
+
+        Raises:
+            DecodeError: it is not a picture within the limits.
+            OSError: it cannot be read, or a result cannot be written.
+        """
+        frame = _frame(file)
+        stages = Stages()
+        stages.begin("decode")
+        picture = self._pipeline.decode(frame.payload)
+        analysis = self._pipeline.analyse(picture, self._request, stages)
+        result = self._pipeline.encode(analysis, self._request, stages)
+        parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
+        messages = self._composer.results(frame, parsed, Now(time.time(), time.monotonic()))
+        for kind, message in messages.items():
+            (self._out / f"{name}.{kind}.{self._endings[kind]}").write_bytes(message.payload)
+        if self._raw:
+            _save_raw(self._out / f"{name}.npz", analysis)
+
+
+def _open_pipeline(config: Config, plan: ThreadPlan) -> Pipeline:
+    model, limits = config.model, config.limits
+    parser = load_parser(
+        model.path,
+        model.engine,
+        model.precision,
+        plan.inference,
+        short_side=model.short_side,
+        cache_directory=cache_directory(os.environ),
+    )
+    palette = Palette.for_classes(parser.classes, config.palette)
+    return Pipeline(
+        parser,
+        palette,
+        DecodeLimits(int(limits.max_payload_mb * _MB), limits.max_pixels, frozenset(limits.formats)),
+    )
+
+
+def _frame(file: Path) -> Frame:
+    """Read *file* as if a camera had sent it."""
+    return Frame(
+        camera=CAMERA,
+        topic="",
+        payload=file.read_bytes(),
+        frame_id=str(file),
+        sender_id=True,
+        captured_at=None,
+        received_at=time.time(),
+        arrived=time.monotonic(),
+        retained=False,
+        redelivered=False,
+        source=0,
+        delivery=None,
+    )
+
+
+def _save_raw(file: Path, analysis: Analysis) -> None:
+    """Write the network's input and answer.
+
+    ``net_input`` float32 (3, h, w), RGB, 0 to 255, before normalisation and padding; ``pred_logits`` float32
+    (queries, classes + 1); ``pred_masks`` float32 (queries, H/4, W/4) of the padded input.
+    """
+    picture = analysis.net_input.picture.transpose(2, 0, 1).astype(np.float32)
+    class_logits, mask_logits = analysis.logits
+    np.savez_compressed(file, net_input=picture, pred_logits=class_logits, pred_masks=mask_logits)

@@ -1,0 +1,65 @@
+"""Puts the messages of one frame together again: its pictures and its labels."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from edge_worker import png
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.messages import LabelsMessage
+    from edge_worker.mqtt.events import Incoming
+
+PictureKind: TypeAlias = Literal["colormap", "overlay"]
+
+# Pictures that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
+MAX_WAITING = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FrameResult:
+    """All that was published for one frame; ``json`` is the labels message as it came."""
+
+    labels: LabelsMessage
+    json: bytes
+    pictures: Mapping[PictureKind, bytes]
+
+
+class Joiner:
+    """Keeps pictures until the labels of their frame arrive, which are published last."""
+
+    def __init__(self) -> None:
+        """Begin with nothing waiting."""
+        self._waiting: OrderedDict[tuple[str, str | None], dict[PictureKind, bytes]] = OrderedDict()
+
+    def picture(self, kind: PictureKind, camera: str, message: Incoming) -> None:
+        """Keep a picture of *camera*."""
+        key = (camera, frame_id_of(message))
+        self._waiting.setdefault(key, {})[kind] = message.payload
+        self._waiting.move_to_end(key)
+        while len(self._waiting) > MAX_WAITING:
+            self._waiting.popitem(last=False)
+
+    def labels(self, labels: LabelsMessage, json: bytes) -> FrameResult:
+        """Give *labels* together with the pictures of their frame.
+
+        A picture without an id (a JPEG by MQTT 3.1.1) belongs to the next labels of its camera: pictures go first.
+        """
+        anonymous = self._waiting.pop((labels.camera, None), {})
+        named = self._waiting.pop((labels.camera, labels.frame_id), {})
+        return FrameResult(labels, json, MappingProxyType({**anonymous, **named}))
+
+
+def frame_id_of(message: Incoming) -> str | None:
+    """Read the frame's id from the message's properties (MQTT 5) or the PNG's text; None where there is neither."""
+    if "frame-id" in message.properties:
+        return message.properties["frame-id"]
+    try:
+        return png.read_text(message.payload).get("frame-id")
+    except ValueError:
+        return None

@@ -1,0 +1,48 @@
+"""Writes results to files, under names that are safe whatever came over the wire."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from edge_worker import png
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_worker.tools.joiner import FrameResult
+
+# What may stand in a file's name as it is; anything else is replaced, and a hash keeps names apart.
+UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
+MAX_NAME = 48
+
+
+class Recorder:
+    """Saves results as NUMBER.CAMERA.FRAME.KIND in one folder, numbered in the order of their arrival."""
+
+    def __init__(self, folder: Path) -> None:
+        """Save into *folder*, which is made if needed."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder, self._number = folder, 0
+
+    def save(self, result: FrameResult) -> list[Path]:
+        """Write the labels as they came, and the pictures; returns the files."""
+        self._number += 1
+        stem = f"{self._number:06d}.{safe_name(result.labels.camera)}.{safe_name(result.labels.frame_id)}"
+        contents = {f"{kind}{_ending(picture)}": picture for kind, picture in result.pictures.items()}
+        contents["labels.json"] = result.json
+        files = {self._folder / f"{stem}.{name}": content for name, content in contents.items()}
+        for file, content in files.items():
+            file.write_bytes(content)
+        return list(files)
+
+
+def safe_name(text: str) -> str:
+    """Make a part of a file's name from *text*, which came from outside: no separators, no dots, not too long."""
+    safe = UNSAFE.sub("_", text)[:MAX_NAME]
+    return safe if safe and safe == text else f"{safe}-{sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def _ending(picture: bytes) -> str:
+    return ".png" if picture.startswith(png.SIGNATURE) else ".jpg"

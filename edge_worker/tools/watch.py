@@ -1,0 +1,133 @@
+"""``edge-worker watch``: subscribe to the results; a live line per frame, files if asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from edge_worker.messages import ErrorMessage, LabelsMessage
+from edge_worker.mqtt.events import Arrived, Subscription
+from edge_worker.mqtt.topics import Template
+from edge_worker.tools.client import Client
+from edge_worker.tools.joiner import FrameResult, Joiner
+from edge_worker.tools.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_worker.config import Config
+    from edge_worker.mqtt.events import Incoming
+
+# Classes named in a line, largest first.
+NAMED_LABELS = 5
+
+
+def run(config: Config, save: Path | None) -> int:
+    """Print a line per frame until Ctrl-C, and write files to *save* if given; returns the exit code.
+
+    Raises:
+        EdgeWorkerError: the broker refuses us.
+    """
+    console, recorder = Console(highlight=False), None if save is None else Recorder(save)
+
+    def show(result: FrameResult) -> None:
+        console.print(line(result.labels))
+        if recorder:
+            recorder.save(result)
+
+    results = Results(config, on_result=show, on_error=lambda error: console.print(error_line(error)))
+    with Client(config, role="watch", subscriptions=results.subscriptions) as client:
+        try:
+            while True:
+                event = client.next(timeout_s=1.0)
+                if isinstance(event, Arrived):
+                    results.take(event.message)
+        except KeyboardInterrupt:
+            return 0
+
+
+class Results:
+    """Recognises the results of a configuration's cameras among messages, and puts those of a frame together."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        on_result: Callable[[FrameResult], None],
+        on_error: Callable[[ErrorMessage], None],
+    ) -> None:
+        """Hand every frame's results to *on_result*, and what was said about a rejected one to *on_error*."""
+        self._joiner, self._on_result, self._on_error = Joiner(), on_result, on_error
+        self._templates = _templates(config)
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """What to subscribe to."""
+        return tuple(
+            Subscription(filter=topics, qos=1) for topics in {template.filter for _, template in self._templates}
+        )
+
+    def take(self, message: Incoming) -> None:
+        """Take a message in; messages of other kinds, or malformed ones, are passed over."""
+        for kind, template in self._templates:
+            camera = template.match(message.topic)
+            if camera is not None:
+                self._take(kind, camera, message)
+                return
+
+    def _take(self, kind: _Kind, camera: str, message: Incoming) -> None:
+        try:
+            match kind:
+                case "labels":
+                    labels = LabelsMessage.model_validate_json(message.payload)
+                    self._on_result(self._joiner.labels(labels, message.payload))
+                case "error":
+                    self._on_error(ErrorMessage.model_validate_json(message.payload))
+                case "colormap" | "overlay":
+                    self._joiner.picture(kind, camera, message)
+        except ValidationError:
+            return
+
+
+def line(labels: LabelsMessage) -> Text:
+    """Say in a line what was found in a frame: persons, and the largest classes in their colours."""
+    size, persons = f"{labels.image.width}x{labels.image.height}", len(labels.persons)
+    text = Text(f"{labels.received_at[11:23]} {_plain(labels.camera)} {_plain(labels.frame_id)} {size} ")
+    text.append(f"{persons} person{'' if persons == 1 else 's'} ", style="bold")
+    for label in labels.labels[:NAMED_LABELS]:
+        text.append("■ ", style=label.color).append(f"{_plain(label.name)} {label.fraction:.1%} ")
+    text.append(f"{labels.timings_ms.total:.0f} ms{' (cached)' if labels.cached else ''}", style="dim")
+    return text
+
+
+def error_line(error: ErrorMessage) -> Text:
+    """Say in a line why a frame was rejected."""
+    facts = f"{error.received_at[11:23]} {_plain(error.camera)} {_plain(error.frame_id)} "
+    return Text(facts).append(f"{error.reason}: {_plain(error.detail)}", style="red")
+
+
+_Kind = Literal["colormap", "labels", "overlay", "error"]
+
+
+def _templates(config: Config) -> list[tuple[_Kind, Template]]:
+    """List the result topics of all cameras, each once."""
+    found: dict[tuple[_Kind, str], Template] = {}
+    for camera in config.cameras:
+        output = config.outputs_for(camera)
+        topics: dict[_Kind, str] = {
+            "colormap": output.colormap.topic,
+            "labels": output.labels.topic,
+            "overlay": output.overlay.topic,
+            "error": output.error.topic,
+        }
+        found |= {(kind, topic): Template(topic, node=config.node.id) for kind, topic in topics.items()}
+    return [(kind, template) for (kind, _), template in found.items()]
+
+
+def _plain(text: str) -> str:
+    """Leave out what could steer the terminal: it came over the wire."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_worker.tools.pictures import distinct_names, find_all, find_pictures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+from pathlib import Path as RealPath
+
+
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_folder_gives_its_pictures_in_order(tmp_path: Path) -> None:
+    """Pictures are found below the folder, sorted, without other files and hidden ones."""
+    _touch(tmp_path, "b.JPG", "a.png", "sub/c.webp", "notes.txt", ".hidden.jpg", ".cache/d.jpg")
+    assert [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)] == ["a.png", "b.JPG", "sub/c.webp"]
+
+
+def test_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
+    """A file named by the user is tried, even if it does not look like a picture."""
+    _touch(tmp_path, "frame.bin")
+    assert find_pictures(tmp_path / "frame.bin") == [tmp_path / "frame.bin"]
+
+
+def test_file_named_twice_is_taken_once(tmp_path: Path) -> None:
+    """A file named by itself and found in its folder is parsed once, where it came first."""
+    _touch(tmp_path, "a.jpg", "b.jpg")
+    assert find_all([tmp_path / "b.jpg", tmp_path]) == [tmp_path / "b.jpg", tmp_path / "a.jpg"]
+
+
+def test_names_are_stems_where_they_differ(tmp_path: Path) -> None:
+    """The usual case: x.jpg gives x, also when another file has other results."""
+    files = [tmp_path / "a" / "x.jpg", tmp_path / "b" / "y.jpg"]
+    assert list(distinct_names(files).values()) == ["x", "y"]
+
+
+def test_names_grow_only_where_stems_clash(tmp_path: Path) -> None:
+    """Endings, then folders tell files of one stem apart; files of other stems keep theirs."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    names = distinct_names([a / "x.jpg", a / "x.png", b / "x.jpg", a / "z.jpg"])
+    assert names == {a / "x.jpg": "a-x.jpg", a / "x.png": "x.png", b / "x.jpg": "b-x.jpg", a / "z.jpg": "z"}
+
+
+@given(st.sets(st.lists(st.sampled_from(["a", "b", "a-b", "x", "x.jpg", "a-x"]), min_size=1, max_size=4).map("/".join)))
+def test_names_are_never_shared(paths: set[str]) -> None:
+    """Whatever the paths: every file has a name of its own, the same in any order, and it is no path."""
+    files = [RealPath("/", path) for path in paths]
+    names = distinct_names(files)
+    assert len(set(names.values())) == len(files) == len(names)
+    assert not any("/" in name for name in names.values())
+    assert distinct_names(files[::-1]) == names
