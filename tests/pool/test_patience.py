@@ -1,0 +1,71 @@
+"""Limits and pauses: pure arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_worker.config import WatchdogConfig
+from edge_worker.pool.patience import Patience, PhaseClock, RestartPauses
+
+WATCHDOG = WatchdogConfig(frame_factor=10, frame_min_s=30, load_s=300, crash_limit=3, crash_window_s=60)
+
+
+@given(st.lists(st.floats(0, 1000)))
+def test_the_frame_limit_is_measured(seconds: list[float]) -> None:
+    """It is max(frame_min_s, frame_factor x the slowest of the last hundred frames)."""
+    patience = Patience(WATCHDOG)
+    for one in seconds:
+        patience.learn(one)
+    assert patience.frame_limit_s == max(30, 10 * max(seconds[-100:], default=0))
+
+
+def test_a_slow_frame_is_forgotten_after_a_hundred() -> None:
+    """The limit comes down again."""
+    patience = Patience(WATCHDOG)
+    patience.learn(50)
+    for _ in range(99):
+        patience.learn(1)
+    assert patience.frame_limit_s == 500
+    patience.learn(1)
+    assert patience.frame_limit_s == 30
+
+
+def test_compiling_neither_counts_nor_is_counted() -> None:
+    """Each change between loading and work gives the whole limit of the new kind; other phases share one."""
+    clock = PhaseClock(Patience(WATCHDOG), "decode")
+    clock.spend(5)
+    clock.enter("preprocess")
+    clock.spend(5)
+    assert clock.left_s == 20
+    clock.enter("compile")
+    assert clock.left_s == 300
+    clock.spend(250)
+    clock.enter("warm_up")
+    assert clock.left_s == 50
+    clock.enter("inference")
+    assert clock.left_s == 30
+    assert clock.worked_s == 10
+
+
+def test_the_first_failures_cost_no_pause_and_later_ones_growing_ones() -> None:
+    """crash_limit within crash_window_s begins the pauses, which double up to a minute and go on for ever."""
+    pauses = RestartPauses(WATCHDOG)
+    assert [pauses.failed(now) for now in range(10)] == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60]
+
+
+def test_pauses_themselves_are_no_recovery() -> None:
+    """A process that fails at once after each pause of a minute is not taken for a healthy one."""
+    pauses = RestartPauses(WATCHDOG)
+    now = 0.0
+    for _ in range(40):
+        now += 0.5 + pauses.failed(now)
+    assert pauses.failed(now) == 60
+
+
+@pytest.mark.parametrize("count", [2, 6, 60])
+def test_failures_far_apart_cost_no_pause(count: int) -> None:
+    """What happened before the window does not count."""
+    pauses = RestartPauses(WATCHDOG)
+    assert {pauses.failed(now * 31.0) for now in range(count)} == {0}

@@ -1,0 +1,80 @@
+"""The quarantine and its file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_worker.pool.quarantine import Quarantine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHA = "ab" * 32
+
+
+def test_two_deaths_in_a_row_are_the_verdict() -> None:
+    """One is bad luck; the verdict names how it ended the last time."""
+    quarantine = Quarantine(None)
+    quarantine.died(SHA, "ended by SIGSEGV")
+    assert quarantine.verdict(SHA) is None
+    assert len(quarantine) == 0
+    quarantine.died(SHA, "ended by SIGABRT")
+    assert "2 times under this payload: ended by SIGABRT" in (quarantine.verdict(SHA) or "")
+    assert len(quarantine) == 1
+    assert quarantine.verdict("cd" * 32) is None
+
+
+def test_survival_clears_an_earlier_death(tmp_path: Path) -> None:
+    """In memory and in the file."""
+    quarantine = Quarantine(tmp_path)
+    quarantine.died(SHA, "killed")
+    quarantine.survived(SHA)
+    quarantine.died(SHA, "killed")
+    assert quarantine.verdict(SHA) is None
+    quarantine.survived(SHA)
+    Quarantine(tmp_path).died(SHA, "killed")
+    assert Quarantine(tmp_path).verdict(SHA) is None
+
+
+def test_it_outlives_the_worker(tmp_path: Path) -> None:
+    """Deaths under one worker count for the next, and the directory is made if need be."""
+    for _ in range(2):
+        Quarantine(tmp_path / "new").died(SHA, "killed")
+    assert Quarantine(tmp_path / "new").verdict(SHA)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["quarantine.json"]
+
+
+def test_it_is_bounded(tmp_path: Path) -> None:
+    """After a thousand payloads the one that died longest ago is forgotten."""
+    deaths = {"count": 2, "detail": "killed"}
+    entries = {SHA: deaths} | {f"{number:064x}": deaths for number in range(999)}
+    (tmp_path / "quarantine.json").write_text(json.dumps({"payloads": entries}))
+    quarantine = Quarantine(tmp_path)
+    assert quarantine.verdict(SHA)
+    quarantine.died(f"{999:064x}", "killed")
+    assert quarantine.verdict(SHA) is None
+    assert len(json.loads((tmp_path / "quarantine.json").read_text())["payloads"]) == 1000
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"{}", b'{"payloads": []}', b'{"payloads": {"ab": 3}}', b"\xff\xfe", b"[" * 100_000]
+)
+def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes) -> None:
+    """It costs its entries and a warning, no more."""
+    (tmp_path / "quarantine.json").write_bytes(content)
+    quarantine = Quarantine(tmp_path)
+    for _ in range(2):
+        quarantine.died(SHA, "killed")
+    assert Quarantine(tmp_path).verdict(SHA)
+
+
+def test_a_directory_that_cannot_be_written_leaves_the_memory(tmp_path: Path) -> None:
+    """The quarantine works as long as the worker lives."""
+    (tmp_path / "file").write_text("not a directory")
+    quarantine = Quarantine(tmp_path / "file" / "state")
+    for _ in range(2):
+        quarantine.died(SHA, "killed")
+    assert quarantine.verdict(SHA)
