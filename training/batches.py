@@ -1,0 +1,84 @@
+"""Endless training batches, drawn in a process of their own."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+
+from training.cache import Pack, validation_names
+from training.rooms import Backgrounds
+from training.scenes import Composer, Figures, Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from torch import Tensor
+
+SHAPES = ((416, 288), (256, 448), (352, 352))  # portrait for whole figures, landscape as cameras see
+_DRAWING_THREADS = 2
+_CHANCES = (0.5, 0.33, 0.17)
+
+
+class Batch(NamedTuple):
+    """RGB uint8 (B, H, W, 3); class maps and person numbers uint8 (B, H, W)."""
+
+    images: Tensor
+    labels: Tensor
+    persons: Tensor
+
+
+def training_names(pack: Pack) -> frozenset[str]:
+    """The labelled photos that are not kept for validation."""
+    return frozenset(pack.names) - validation_names()
+
+
+def composer(cache: Path, *, pseudo: bool) -> Composer:
+    """The training photos; with `pseudo` also the unlabelled ones, as an earlier network labelled them."""
+    photos = Pack(cache / "photos.bin")
+    names = training_names(photos)
+    packs = [(photos, Pack(cache / "labels.bin"))]
+    if pseudo:
+        extra = (Pack(cache / "unlabelled.bin"), Pack(cache / "pseudo.bin"))
+        packs.append(extra)
+        names |= frozenset(extra[1].names)
+    return Composer(Figures(packs, names), Backgrounds(cache, training_names(photos)))
+
+
+class Batches:
+    """Batches whose pictures share a shape; the seed decides all of them.
+
+    Scenes are drawn by threads between the steps: a process beside the steps makes their parallel loops wait (measured:
+    2.6 s a step instead of 1.7 s on two cores).
+    """
+
+    def __init__(self, cache: Path, size: int, seed: int, *, scale: float = 1.0, pseudo: bool = False) -> None:
+        """Shapes are multiplied by `scale` and rounded to 32."""
+        self._source, self._size = composer(cache, pseudo=pseudo), size
+        self._rng = np.random.default_rng(seed)
+        self._shapes = [(_rounded(height * scale), _rounded(width * scale)) for height, width in SHAPES]
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Draw for ever."""
+        cv2.setNumThreads(1)
+        with ThreadPoolExecutor(_DRAWING_THREADS) as pool:
+            while True:
+                shape = self._shapes[self._rng.choice(len(SHAPES), p=_CHANCES)]
+                rngs = self._rng.spawn(self._size)
+                yield collate(list(pool.map(self._source.draw, rngs, [shape] * self._size)))
+
+
+def _rounded(side: float) -> int:
+    return round(side / 32) * 32
+
+
+def collate(scenes: list[Scene]) -> Batch:
+    """Scenes of one shape as tensors."""
+    images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
+    labels = torch.from_numpy(np.stack([scene.label_map for scene in scenes]))
+    persons = torch.from_numpy(np.stack([scene.persons for scene in scenes]))
+    return Batch(images, labels, persons)

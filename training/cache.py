@@ -1,0 +1,151 @@
+"""The data set as arrays on disk: photos and class maps resized once, memory-mapped afterwards."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from training.labels import PARTS, SHOE, SHOE_PARTS, SKIN, SKIN_PARTS, read_name_table, split
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Image = npt.NDArray[np.uint8]
+
+HEIGHT = 640  # px, of a cached photo: the largest a whole figure is shown in training
+_MARGIN = 13  # px around a person that still shows it: hair, shadows
+VIDEO_STEP = 20  # every n-th frame of a background video is kept
+VALIDATION_FILE = Path(__file__).with_name("validation.txt")
+BACKGROUND_VIDEOS = ("car-detection.mp4", "bottle-detection.mp4")
+
+
+class Pack:
+    """Pictures of different sizes in one flat memory-mapped file with an index beside it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a pack that `write` made."""
+        index: dict[str, list[Any]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        self.names = list(index)
+        self._places = list(index.values())
+        self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        return len(self.names)
+
+    def __getitem__(self, i: int) -> Image:
+        """Picture i as stored, uint8, not writeable."""
+        start, shape = self._places[i]
+        return np.asarray(self._bytes[start : start + int(np.prod(shape))]).reshape(shape)
+
+    @staticmethod
+    def write(path: Path, pictures: Iterable[tuple[str, Image]]) -> None:
+        """Write named pictures one behind the other."""
+        index: dict[str, tuple[int, tuple[int, ...]]] = {}
+        with path.open("wb") as file:
+            for name, picture in pictures:
+                index[name] = (file.tell(), picture.shape)
+                file.write(np.ascontiguousarray(picture).tobytes())
+        path.with_suffix(".json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def read_rgb(path: Path) -> Image:
+    """An image file as RGB uint8 H×W×3."""
+    bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise FileNotFoundError(path)
+    return np.asarray(bgr[..., ::-1], dtype=np.uint8)
+
+
+def resized(image: Image, height: int, interpolation: int) -> Image:
+    """Scaled to a height, the aspect ratio kept."""
+    width = round(image.shape[1] * height / image.shape[0])
+    return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), dtype=np.uint8)
+
+
+def video_frames(path: Path, step: int = 1) -> Iterable[tuple[str, Image]]:
+    """Every `step`-th frame of a video, RGB uint8, named by its number."""
+    video = cv2.VideoCapture(str(path))
+    for number in range(int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
+        if not video.grab():
+            break
+        if number % step == 0:
+            yield f"{path.stem}-{number}", np.asarray(video.retrieve()[1][..., ::-1], dtype=np.uint8)
+    video.release()
+
+
+def build(data: Path, cache: Path) -> None:
+    """Fill the cache from the data set's folder; does nothing where it is already complete."""
+    if (cache / "complete").exists():
+        return
+    cache.mkdir(parents=True, exist_ok=True)
+    table = read_name_table(data / "ccp/label_names.json")
+    photos = sorted((data / "ccp/photos").glob("*.jpg"))
+    maps = {p: _class_map(data / f"ccp/labels/{p.stem}.png", table) for p in track(photos, "labels")}
+    labelled = [p for p in photos if maps[p].any()]  # a map without a person says nothing about the one in the photo
+    Pack.write(cache / "labels.bin", ((p.stem, maps[p]) for p in labelled))
+    Pack.write(cache / "photos.bin", ((p.stem, _small(p)) for p in track(labelled, "photos")))
+    unlabelled = sorted((data / "ccp/unlabelled").glob("*.jpg"))
+    Pack.write(cache / "unlabelled.bin", ((p.stem, _small(p)) for p in track(unlabelled, "unlabelled photos")))
+    Pack.write(cache / "streets.bin", track(_streets(cache), "backgrounds", total=len(labelled)))
+    frames = (f for name in BACKGROUND_VIDEOS for f in video_frames(data / "video" / name, VIDEO_STEP))
+    Pack.write(cache / "frames.bin", frames)
+    (cache / "complete").touch()
+
+
+def _small(path: Path) -> Image:
+    return resized(read_rgb(path), HEIGHT, cv2.INTER_AREA)
+
+
+def _class_map(path: Path, table: Image) -> Image:
+    indices = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if indices is None:
+        raise FileNotFoundError(path)
+    return resized(split(table[indices]), HEIGHT, cv2.INTER_NEAREST)
+
+
+def _streets(cache: Path) -> Iterator[tuple[str, Image]]:
+    photos, maps = Pack(cache / "photos.bin"), Pack(cache / "labels.bin")
+    for i, name in enumerate(photos.names):
+        yield name, without_person(photos[i], maps[i])
+
+
+def without_person(image: Image, label_map: Image) -> Image:
+    """The photo without its person: the wider side, mirrored again and again, or else the person painted over."""
+    columns = np.flatnonzero((label_map > 0).any(axis=0))
+    left, right = max(0, columns[0] - _MARGIN), min(image.shape[1], columns[-1] + 1 + _MARGIN)
+    if max(left, image.shape[1] - right) > 0.3 * image.shape[1]:
+        strip = image[:, :left] if left > image.shape[1] - right else image[:, right:]
+        return np.ascontiguousarray(np.concatenate([strip[:, ::-1], strip, strip[:, ::-1]], axis=1))
+    hole = cv2.dilate((label_map > 0).astype(np.uint8), np.ones((2 * _MARGIN + 1,) * 2, np.uint8))
+    small = cv2.resize(image, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    small_hole = cv2.resize(hole, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    painted = cv2.resize(cv2.inpaint(small, small_hole, 3, cv2.INPAINT_TELEA), image.shape[1::-1])
+    return np.where(hole[..., None] > 0, painted, image).astype(np.uint8)
+
+
+def tagged_classes(data: Path) -> dict[str, frozenset[int]]:
+    """For each unlabelled photo the classes that its tags allow."""
+    names = json.loads((data / "ccp/label_names.json").read_text(encoding="utf-8"))
+    table = read_name_table(data / "ccp/label_names.json")
+    of = {name: int(table[i]) for i, name in enumerate(names)}
+    tags = json.loads((data / "ccp/tags.json").read_text(encoding="utf-8"))
+    return {photo: expand(of[name] for name in present) for photo, present in tags.items()}
+
+
+def expand(values: Iterable[int]) -> frozenset[int]:
+    """Classes that pixel values may stand for, the background always among them."""
+    parts = {SKIN: SKIN_PARTS, SHOE: SHOE_PARTS}
+    found = {int(part) for value in values for part in parts.get(value, (value,)) if part < PARTS}
+    return frozenset(found | {0})
+
+
+def validation_names() -> frozenset[str]:
+    """The 100 labelled photos that training never sees."""
+    return frozenset(VALIDATION_FILE.read_text(encoding="utf-8").split())

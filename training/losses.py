@@ -1,0 +1,195 @@
+"""What the network is taught: every part's mask and presence, and the persons one by one.
+
+The first queries are the parts, one for each class, always the same; the others are for persons and are matched to the
+persons of the picture anew in every step (Mask2Former, arXiv 2112.01527, section 3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from training.labels import PARTS, allowed_parts
+from training.matching import assign
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.network.transformer_decoder import Prediction
+    from training.model import Deep
+
+PERSON = PARTS  # index of the person class
+NO_OBJECT = PARTS + 1
+
+
+class Targets(NamedTuple):
+    """What a batch shows, at the masks' resolution."""
+
+    labels: Tensor  # (B, h, w) int64, values of `labels`, the cell's middle
+    parts: Tensor  # (B, 20, h, w) share of the cell that surely is the part
+    known: Tensor  # (B, 20, h, w) share of the cell where it is known whether it is the part
+    present: Tensor  # (B, 20) 1 present, 0 absent, -1 unknown
+    persons: list[Tensor]  # (n, h, w) share of the cell that is the person
+
+    def every_other(self) -> Targets:
+        """Half the rows and columns: enough for the decoder's early layers."""
+        persons = [one[:, ::2, ::2] for one in self.persons]
+        parts, known = self.parts[..., ::2, ::2], self.known[..., ::2, ::2]
+        return Targets(self.labels[:, ::2, ::2], parts, known, self.present, persons)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much each loss counts."""
+
+    semantic: float = 1.0
+    mask: float = 2.0
+    dice: float = 1.0
+    presence: float = 0.5
+    person_mask: float = 2.0
+    person_dice: float = 2.0
+    person_class: float = 1.0
+    no_object: float = 0.2
+    auxiliary: float = 0.5
+
+
+class TargetMaker:
+    """Turns class maps and person maps into targets at a quarter of their size."""
+
+    def __init__(self) -> None:
+        """Make the tables once."""
+        allowed = torch.from_numpy(allowed_parts())  # (256, 20)
+        certain = allowed.sum(dim=1) == 1
+        self.allowed = allowed
+        self._parts = (allowed & certain[:, None]).to(torch.uint8)
+        self._known = (~allowed | certain[:, None]).to(torch.uint8)
+
+    def __call__(self, labels: Tensor, persons: Tensor) -> Targets:
+        """Both (B, H, W) uint8, H and W multiples of 4."""
+        half = labels[:, ::2, ::2].long()
+        parts, known = (_pooled(table[half]) for table in (self._parts, self._known))
+        present = (parts.flatten(2).amax(dim=2) > 0).float()
+        present[(present == 0) & (known.flatten(2).amin(dim=2) < 1)] = -1
+        masks = [_person_masks(one[::2, ::2]) for one in persons]
+        return Targets(labels[:, 2::4, 2::4].long(), parts, known, present, masks)
+
+
+def _pooled(one_hot: Tensor) -> Tensor:
+    """(B, h, w, C) uint8 → mean over 2×2 cells (B, C, h/2, w/2)."""
+    return functional.avg_pool2d(one_hot.permute(0, 3, 1, 2).float(), 2)
+
+
+def _person_masks(numbers: Tensor) -> Tensor:
+    """(h, w) person numbers → (n, h/2, w/2)."""
+    count = int(numbers.max())
+    one_hot = numbers[None] == torch.arange(1, count + 1)[:, None, None]
+    return functional.avg_pool2d(one_hot[:, None].float(), 2)[:, 0]
+
+
+class Criterion:
+    """The sum of all losses over all predictions of a batch."""
+
+    def __init__(self, weights: Weights, allowed: Tensor, anchors: Tensor) -> None:
+        """`anchors` (n, 2): where (x, y in 0…1) each person query starts to look."""
+        self.weights = weights
+        self._forbidden = torch.where(allowed, 0.0, -torch.inf)  # (256, 20)
+        self._anchors = anchors
+
+    def __call__(self, deep: Deep, targets: Targets) -> dict[str, Tensor]:
+        """Each loss, weighted: of the final prediction, plus the mean over the early ones, plus the auxiliary one."""
+        total = self._one(deep.final, targets)
+        coarse = targets.every_other()
+        for prediction in deep.early:
+            for name, value in self._one(prediction, coarse).items():
+                total[name] = total[name] + value / len(deep.early)
+        total["auxiliary"] = self.weights.auxiliary * self.semantic(deep.auxiliary.float(), targets)
+        return total
+
+    def _one(self, prediction: Prediction, targets: Targets) -> dict[str, Tensor]:
+        masks, classes = prediction.mask_logits.float(), prediction.class_logits.float()
+        part_masks, person_masks = masks[:, :PARTS], masks[:, PARTS:]
+        weights = self.weights
+        mask, dice = part_losses(part_masks, targets)
+        losses = {
+            "semantic": weights.semantic * self.semantic(part_masks, targets),
+            "mask": weights.mask * mask,
+            "dice": weights.dice * dice,
+            "presence": weights.presence * presence_loss(classes[:, :PARTS], targets),
+        }
+        return losses | self._persons(person_masks, classes[:, PARTS:], targets)
+
+    def semantic(self, logits: Tensor, targets: Targets) -> Tensor:
+        """Cross-entropy of the classes at each pixel; of a doubtful pixel, that it is one of those it may be."""
+        log_probability = logits.log_softmax(dim=1).permute(0, 2, 3, 1)  # (B, h, w, 20)
+        permitted = log_probability + self._forbidden[targets.labels]
+        return -torch.logsumexp(permitted, dim=-1).mean()
+
+    def _persons(self, masks: Tensor, classes: Tensor, targets: Targets) -> dict[str, Tensor]:
+        weights = self.weights
+        wanted = torch.full(classes.shape[:2], NO_OBJECT)
+        mask_losses, dice_losses = [], []
+        for picture, truth in enumerate(targets.persons):
+            if not len(truth):
+                continue
+            chosen = self._match(masks[picture].detach(), classes[picture].detach(), truth)
+            wanted[picture, chosen] = PERSON
+            mask_losses.append(binary_loss(masks[picture, chosen], truth).mean(dim=(1, 2)))
+            dice_losses.append(dice_loss(masks[picture, chosen], truth))
+        class_weights = torch.ones(NO_OBJECT + 1)
+        class_weights[NO_OBJECT] = weights.no_object
+        person_class = functional.cross_entropy(classes.flatten(0, 1), wanted.flatten(), class_weights)
+        losses = {"person_class": weights.person_class * person_class}
+        if mask_losses:
+            losses["person_mask"] = weights.person_mask * torch.cat(mask_losses).mean()
+            losses["person_dice"] = weights.person_dice * torch.cat(dice_losses).mean()
+        return losses
+
+    def _match(self, masks: Tensor, classes: Tensor, truth: Tensor) -> Tensor:
+        """Index of the query for each person (n,)."""
+        small, true = masks[:, ::2, ::2].flatten(1), truth[:, ::2, ::2].flatten(1)  # a quarter of the cells will do
+        inside, outside = functional.softplus(-small), functional.softplus(small)
+        mask_cost = (inside @ true.T + outside @ (1 - true).T) / true.shape[1]
+        probability = small.sigmoid()
+        overlap = 2 * probability @ true.T / (probability.sum(1)[:, None] + true.sum(1)[None] + 1)
+        score = classes.softmax(-1)[:, PERSON, None]
+        distance = torch.cdist(self._anchors, _centres(truth))
+        cost = 5 * mask_cost + 5 * (1 - overlap) - 2 * score + 2 * distance
+        return assign(cost)
+
+
+def _centres(masks: Tensor) -> Tensor:
+    """Centres of mass (n, 2), x and y in 0…1."""
+    mass = masks.sum(dim=(1, 2)).clamp(min=1e-6)
+    rows = torch.linspace(0, 1, masks.shape[1])
+    columns = torch.linspace(0, 1, masks.shape[2])
+    return torch.stack([masks.sum(1) @ columns / mass, masks.sum(2) @ rows / mass], dim=1)
+
+
+def binary_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Cross-entropy of a mask, cell by cell."""
+    return functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
+
+
+def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """1 - Dice coefficient of each mask (n, h, w) → (n,), smoothed by 1."""
+    probability, truth = logits.sigmoid().flatten(1), truth.flatten(1)
+    overlap = 2 * (probability * truth).sum(1)
+    return 1 - (overlap + 1) / (probability.sum(1) + truth.sum(1) + 1)
+
+
+def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
+    """Mask cross-entropy over all parts, absent ones too, and Dice of the present ones; unknown cells left out."""
+    mask = (binary_loss(logits, targets.parts) * targets.known).mean() * 4  # most parts are absent or small
+    present = targets.present > 0
+    masked = torch.where(targets.known[present] > 0, logits[present], -20.0)
+    return mask, dice_loss(masked, targets.parts[present]).mean()
+
+
+def presence_loss(classes: Tensor, targets: Targets) -> Tensor:
+    """Each part query's class: its own, or no object where the part is absent."""
+    own = torch.arange(PARTS).expand(classes.shape[0], -1)
+    wanted = torch.where(targets.present > 0, own, NO_OBJECT)
+    wanted = torch.where(targets.present < 0, -100, wanted)
+    return functional.cross_entropy(classes.flatten(0, 1), wanted.flatten())

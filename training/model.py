@@ -1,0 +1,155 @@
+"""m2fp-lite: its configuration and its weights before training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from edge_worker.m2fp.configuration import ModelConfig, parse_configuration
+from edge_worker.m2fp.network.layers import sine_positions
+from edge_worker.m2fp.network.m2fp import M2FP
+from edge_worker.m2fp.network.transformer_decoder import Prediction
+from training.labels import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MEAN = (123.675, 116.28, 103.53)  # RGB, as the worker normalises
+STD = (58.395, 57.12, 57.375)
+
+PERSON_QUERIES = 16
+_ANCHOR_ROWS = (0.42, 0.62)
+_GRID = 200  # cells of the square on which anchors are looked up
+
+CLASSES = (
+    *("Background", "Hat", "Hair", "Glove", "Sunglasses", "UpperClothes", "Dress", "Coat", "Socks", "Pants"),
+    *("Torso-skin", "Scarf", "Skirt", "Face", "Left-arm", "Right-arm", "Left-leg", "Right-leg", "Left-shoe"),
+    *("Right-shoe", "Human"),
+)
+_FEATURES = ("res2", "res3", "res4", "res5")
+
+CONFIGURATION: dict[str, Any] = {
+    "framework": "pytorch",
+    "task": "image-segmentation",
+    "pipeline": {"type": "m2fp-image-human-parsing"},
+    "model": {
+        "type": "m2fp",
+        "backbone": {"type": "shufflenetv2", "channels": [48, 96, 192], "out_features": list(_FEATURES)},
+        "encoder": {
+            "type": "fpn",
+            "in_features": list(_FEATURES),
+            "transformer_nheads": 8,
+            "transformer_dim_feedforward": 512,
+            "transformer_enc_layers": 2,
+            "conv_dim": 128,
+            "mask_dim": 128,
+        },
+        "decoder": {
+            "num_classes": len(CLASSES),
+            "hidden_dim": 128,
+            "num_queries": PARTS + PERSON_QUERIES,
+            "nheads": 8,
+            "dim_feedforward": 512,
+            "dec_layers": 6,
+            "mask_dim": 128,
+        },
+        "classes": list(CLASSES),
+        "num_parsing": PARTS,
+        "parsing_ins_score_thr": 0.3,
+    },
+}
+
+
+class Deep(NamedTuple):
+    """What the network says while it is trained."""
+
+    early: list[Prediction]  # before the first decoder layer and after each but the last; masks on every other cell
+    final: Prediction
+    auxiliary: Tensor  # (B, 20, h, w) class logits of each cell
+
+
+class Student(nn.Module):
+    """The network and, for training only, a class for each pixel straight from the mask features."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """Random weights."""
+        super().__init__()
+        self.network = M2FP(config)
+        self.auxiliary = nn.Conv2d(config.encoder.mask_dim, PARTS, 1)
+
+    def forward(self, images: Tensor) -> Deep:
+        """Normalised RGB (B, 3, H, W) → predictions of all decoder layers and auxiliary class logits."""
+        features = self.network.features(images)
+        predictor = self.network.sem_seg_head.predictor
+        *early, last = predictor.states(features)
+        # One product for all early layers, on every other cell: the masks are the costly part of deep supervision.
+        together = predictor.predict(torch.cat(early, dim=1), features.mask_features[..., ::2, ::2].contiguous())
+        layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
+        final = predictor.predict(last, features.mask_features)
+        return Deep([Prediction(*layer) for layer in layers], final, self.auxiliary(features.mask_features))
+
+
+def new_student(init: Path | None) -> Student:
+    """A student to be trained; the backbone from ImageNet weights where a file is given."""
+    student = Student(parse_configuration(CONFIGURATION, "training/model.py"))
+    if init is not None:
+        load_backbone(student.network, init)
+    place_anchors(student.network)
+    return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def anchors() -> Tensor:
+    """Where (x, y in 0…1) the person queries start to look, (PERSON_QUERIES, 2): two rows across the picture."""
+    columns = PERSON_QUERIES // len(_ANCHOR_ROWS)
+    return torch.tensor([((i + 0.5) / columns, y) for i in range(columns) for y in _ANCHOR_ROWS])
+
+
+def place_anchors(network: M2FP) -> None:
+    """Give each person query the position embedding of its anchor: persons are told apart from the first step."""
+    table = network.sem_seg_head.predictor.query_embed.weight
+    grid = sine_positions(torch.zeros(1, 1, _GRID, _GRID), table.shape[1])[0]  # (cells, C)
+    x, y = (anchors() * _GRID).long().unbind(1)
+    with torch.no_grad():
+        table[PARTS:] = grid[y * _GRID + x]
+
+
+def normalise(images: Tensor) -> Tensor:
+    """RGB uint8 (B, H, W, 3) → normalised float (B, 3, H, W), channels last in memory."""
+    scaled = (images.float() - torch.tensor(MEAN)) / torch.tensor(STD)
+    return scaled.permute(0, 3, 1, 2)
+
+
+def load_backbone(network: M2FP, path: Path) -> None:
+    """Take the backbone from a ShuffleNetV2 of FastestDet's names, made for BGR in 0…1."""
+    source = torch.load(path, map_location="cpu", weights_only=True)
+    state = {ours: source[theirs] for theirs, ours in _renamed(source)}
+    _fold_input(state)
+    network.backbone.load_state_dict(state)
+
+
+def _renamed(source: dict[str, Tensor]) -> Iterator[tuple[str, str]]:
+    """Pairs of names: `stage2.0.branch_main.3.weight` is `res3.0.main.1.weight` here, and so on."""
+    for name in source:
+        parts = name.split(".")
+        if parts[0] == "first_conv":
+            yield name, ".".join(["stem", *(["norm"] if parts[1] == "1" else []), parts[2]])
+        elif parts[0].startswith("stage"):
+            main = parts[2] == "branch_main"
+            places = {0: "0", 1: "0.norm", 3: "1", 4: "1.norm", 5: "2", 6: "2.norm"} if main else _SIDE_PLACES
+            stage = f"res{int(parts[0].removeprefix('stage')) + 1}"
+            yield name, ".".join([stage, parts[1], "main" if main else "side", places[int(parts[3])], parts[4]])
+
+
+_SIDE_PLACES = {0: "0", 1: "0.norm", 2: "1", 3: "1.norm"}
+
+
+def _fold_input(state: dict[str, Tensor]) -> None:
+    """Make the first convolution expect normalised RGB instead of BGR in 0…1 (exact but for the padded border)."""
+    weight = state["stem.weight"].flip(1)  # BGR → RGB
+    mean, std = torch.tensor(MEAN)[:, None, None] / 255, torch.tensor(STD)[:, None, None] / 255
+    offset = (weight * mean).sum(dim=(1, 2, 3))
+    state["stem.weight"] = weight * std
+    state["stem.norm.running_mean"] = state["stem.norm.running_mean"] - offset

@@ -1,0 +1,211 @@
+"""Composed training pictures: street photos and cut-out people before backgrounds, hiding each other, augmented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from training.augment import recolour, spoil
+from training.labels import Part, expand_values, mirror_table
+
+if TYPE_CHECKING:
+    from training.cache import Pack
+    from training.rooms import Backgrounds
+
+Image = npt.NDArray[np.uint8]
+Shape = tuple[int, int]
+
+MAX_PERSONS = 5
+MIN_VISIBLE = 0.15  # share of a figure that must stay visible: below, nobody could tell it is a person
+_MIRROR = mirror_table()
+_RARE = 0.35  # classes in a smaller share of photos are shown more often (repeat factors of LVIS, arXiv 1908.03195)
+_MAX_REPEAT = 4.0
+
+
+@dataclass
+class Scene:
+    """RGB uint8 H×W×3; class map uint8 H×W (values of `labels`); person number uint8 H×W, 0 for nobody."""
+
+    image: Image
+    label_map: Image
+    persons: Image
+
+    @staticmethod
+    def of(background: Image) -> Scene:
+        """Nobody before a background."""
+        empty = np.zeros(background.shape[:2], dtype=np.uint8)
+        return Scene(background, empty, empty.copy())
+
+
+class Figures:
+    """The labelled photos that may be shown, drawn so that rare classes come more often."""
+
+    def __init__(self, packs: list[tuple[Pack, Pack]], names: frozenset[str]) -> None:
+        """Pairs of photos and class maps; only photos called `names` are used."""
+        self._items = [
+            (photos, maps, photos.names.index(name), i)
+            for photos, maps in packs
+            for i, name in enumerate(maps.names)
+            if name in names
+        ]
+        present = np.stack([presence(self._items[i][1][self._items[i][3]]) for i in range(len(self._items))])
+        self._weights = repeat_factors(present)
+
+    def __len__(self) -> int:
+        """How many photos there are."""
+        return len(self._items)
+
+    def draw(self, rng: np.random.Generator) -> tuple[Image, Image]:
+        """A random photo and its class map."""
+        return self[int(rng.choice(len(self._items), p=self._weights))]
+
+    def __getitem__(self, i: int) -> tuple[Image, Image]:
+        """Photo i and its class map."""
+        photos, maps, photo, label = self._items[i]
+        return photos[photo], maps[label]
+
+
+def presence(label_map: Image) -> npt.NDArray[np.bool_]:
+    """Which classes a class map may hold: bool (20,)."""
+    found = np.bincount(label_map[::2, ::2].ravel(), minlength=256) > 0
+    return expand_values(found)
+
+
+def repeat_factors(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
+    """Probability of each photo (N,), from its rarest class; `present` is bool (N, 20)."""
+    share = np.maximum(present.mean(axis=0), 1e-6)
+    factor = np.clip(np.sqrt(_RARE / share), 1.0, _MAX_REPEAT)
+    weight = (present * factor).max(axis=1)
+    return np.asarray(weight / weight.sum())
+
+
+class Composer:
+    """Draws training scenes of a given shape."""
+
+    def __init__(self, figures: Figures, backgrounds: Backgrounds) -> None:
+        """Where people and where backgrounds come from."""
+        self._figures = figures
+        self._backgrounds = backgrounds
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Scene:
+        """A scene: 45 % one photo, at times with others before it; 45 % people on a background; 10 % nobody."""
+        scene = Scene.of(self._backgrounds.draw(rng, shape))
+        kind = rng.random()
+        if kind < 0.45:
+            self._add_photo(rng, scene)
+            self._add_people(rng, scene, int(rng.integers(1, 3)) if rng.random() < 0.2 else 0)
+        elif kind < 0.9:
+            self._add_people(rng, scene, int(rng.integers(1, MAX_PERSONS + 1)))
+        if rng.random() < 0.12:
+            add_obstacle(rng, scene)
+        forget_hidden(scene)
+        scene.image = spoil(rng, scene.image)
+        return scene
+
+    def compose(self, rng: np.random.Generator, shape: Shape, people: int) -> Scene:
+        """A scene with that many people (0 for none), unspoilt: for evaluation."""
+        scene = Scene.of(self._backgrounds.draw(rng, shape))
+        self._add_people(rng, scene, people)
+        forget_hidden(scene)
+        return scene
+
+    def _add_photo(self, rng: np.random.Generator, scene: Scene) -> None:
+        """The whole photo, as large as the shape allows and larger, so that the body is cut at times."""
+        image, label_map = self._figures.draw(rng)
+        height, width = scene.image.shape[:2]
+        fit = min(height / image.shape[0], width / image.shape[1])
+        fill = max(height / image.shape[0], width / image.shape[1])
+        scale = fit * (fill / fit * 1.3) ** rng.uniform(-0.15, 1.0)
+        rows, columns = np.nonzero(label_map)
+        pick = int(rng.integers(rows.size))  # a body pixel that is certainly in view
+        anchor = np.array([columns[pick], rows[pick]], dtype=np.float64)
+        target = np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
+        whole = np.array([image.shape[1] / 2, image.shape[0] / 2])
+        if rng.random() < 0.5:
+            anchor, target = whole, np.array([width / 2, height / 2]) + rng.normal(0, 0.05, 2) * (width, height)
+        place = Placement(scale, float(rng.normal(0, 3)), bool(rng.random() < 0.5), anchor, target)
+        paste(scene, image, label_map, place, whole_photo=True)
+
+    def _add_people(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
+        """Cut-out people, the far (small, high) ones first."""
+        base = rng.uniform(0.3, 1.05)
+        heights = np.sort(base * rng.uniform(0.65, 1.15, count))
+        for height in heights:
+            self._add_person(rng, scene, float(height))
+
+    def _add_person(self, rng: np.random.Generator, scene: Scene, relative: float) -> None:
+        image, label_map = self._figures.draw(rng)
+        if rng.random() < 0.7:
+            image = recolour(rng, image)
+        height, width = scene.image.shape[:2]
+        rows, columns = np.nonzero(label_map)
+        scale = max(relative * height, 40) / (rows[-1] - rows[0] + 1)
+        feet = np.array([float(np.median(columns)), float(rows[-1])])
+        ground = height * min(1.25, max(0.55, 0.5 + 0.5 * relative + rng.normal(0, 0.08)))
+        target = np.array([width * rng.uniform(0.03, 0.97), ground])
+        place = Placement(scale, float(rng.normal(0, 4)), bool(rng.random() < 0.5), feet, target)
+        paste(scene, image, label_map, place, whole_photo=False)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """A similarity: the source point `anchor` (x, y) comes to `target`, scaled, turned by degrees, mirrored or not."""
+
+    scale: float
+    degrees: float
+    mirrored: bool
+    anchor: npt.NDArray[np.float64]
+    target: npt.NDArray[np.float64]
+
+    def matrix(self, shrunk: float = 1.0) -> npt.NDArray[np.float64]:
+        """Affine matrix (2, 3) from a source that was already scaled by `shrunk`."""
+        angle = np.deg2rad(self.degrees)
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = self.scale * turn @ np.diag([-1.0 if self.mirrored else 1.0, 1.0])
+        return np.column_stack([linear / shrunk, self.target - linear @ self.anchor])
+
+
+def paste(scene: Scene, image: Image, label_map: Image, place: Placement, *, whole_photo: bool) -> None:
+    """Put a photo's person (or the whole photo) into the scene, in place, as one more person."""
+    size = scene.image.shape[1::-1]
+    shrunk = 0.5 if place.scale < 0.6 else 1.0  # linear sampling aliases below a half
+    source = cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) if shrunk < 1 else image
+    warped = cv2.warpAffine(source, place.matrix(shrunk), size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    values = cv2.warpAffine(label_map, place.matrix(), size, flags=cv2.INTER_NEAREST)
+    values = _MIRROR[values] if place.mirrored else values
+    person = values != Part.BACKGROUND
+    cover = person.astype(np.uint8) * 255
+    if whole_photo:
+        cover = cv2.warpAffine(np.full(label_map.shape, 255, np.uint8), place.matrix(), size, flags=cv2.INTER_NEAREST)
+    alpha = cv2.blur(cover, (3, 3))[..., None].astype(np.float32) / 255
+    scene.image[:] = (warped * alpha + scene.image * (1 - alpha)).astype(np.uint8)
+    covered = cover > 0
+    scene.label_map[covered] = values[covered]
+    scene.persons[covered] = 0
+    scene.persons[person] = scene.persons.max() + 1
+
+
+def add_obstacle(rng: np.random.Generator, scene: Scene) -> None:
+    """A box before the people, such as a table or a counter, in place."""
+    height, width = scene.image.shape[:2]
+    w, h = int(width * rng.uniform(0.1, 0.5)), int(height * rng.uniform(0.05, 0.4))
+    x, y = int(rng.uniform(-0.1, 0.9) * width), int(height * rng.uniform(0.4, 0.95))
+    box = np.s_[max(0, y) : y + h, max(0, x) : x + w]
+    scene.image[box] = rng.integers(0, 255, 3)
+    scene.label_map[box] = Part.BACKGROUND
+    scene.persons[box] = 0
+
+
+def forget_hidden(scene: Scene) -> None:
+    """Persons with too few visible pixels are no persons to be found; renumbers the others 1…n, in place."""
+    height = scene.image.shape[0]
+    table = np.zeros(256, dtype=np.uint8)
+    least = max(40.0, (MIN_VISIBLE * 0.2 * height) ** 2)
+    for number in range(1, int(scene.persons.max()) + 1):
+        if np.count_nonzero(scene.persons == number) >= least:
+            table[number] = table.max() + 1
+    scene.persons = table[scene.persons]

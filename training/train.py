@@ -1,0 +1,201 @@
+"""Train m2fp-lite: `python -m training.train --minutes 100`; the same command again resumes."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import itertools
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from training import cache
+from training.batches import Batches
+from training.check import check
+from training.curve import draw_curve
+from training.losses import Criterion, TargetMaker, Weights
+from training.model import Student, anchors, new_student, normalise
+
+if TYPE_CHECKING:
+    from training.batches import Batch
+
+DATA = Path("../shared/data")
+INIT = Path("../shared/m2fp/init/shufflenetv2.pth")
+CACHE = Path("training/cache")
+
+BATCH = 16
+LEARNING_RATE = 6e-4
+BACKBONE_SHARE = 0.5  # of the learning rate, for the part that is not trained from nothing
+WARMUP = 0.03  # of the time
+WEIGHT_DECAY = 0.03
+CLIP = 5.0  # norm of the gradient
+EMA_DECAY = 0.998
+SAVE_S = 240.0
+CHECK_S = 600.0
+
+
+@dataclass
+class Progressed:
+    """How far a run is: it can be stopped and goes on from here."""
+
+    step: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class Trainer:
+    """One run: the student, its running average, the optimiser and how far they are."""
+
+    def __init__(self, run: Path, minutes: float) -> None:
+        """Start anew, or go on from `run/checkpoint.pt`."""
+        self.run, self.seconds_in_all = run, 60 * minutes
+        self.student = new_student(INIT if INIT.exists() else None)
+        self.average = copy.deepcopy(self.student).eval().requires_grad_(requires_grad=False)
+        self.optimiser = torch.optim.AdamW(parameter_groups(self.student), lr=LEARNING_RATE, fused=True)
+        self.make_targets = TargetMaker()
+        self.criterion = Criterion(Weights(), self.make_targets.allowed, anchors())
+        self.done = Progressed()
+        self._since = time.monotonic()
+        if (run / "checkpoint.pt").exists():
+            self._load()
+
+    def step(self, batch: Batch) -> dict[str, float]:
+        """One update; returns the losses."""
+        self._set_rate()
+        targets = self.make_targets(batch.labels, batch.persons)
+        with torch.autocast("cpu", torch.bfloat16):
+            deep = self.student(normalise(batch.images))
+        losses = self.criterion(deep, targets)
+        self.optimiser.zero_grad()
+        sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), CLIP)
+        self.optimiser.step()
+        self._follow()
+        self.done.step += 1
+        return {name: float(value.detach()) for name, value in losses.items()}
+
+    def count_time(self) -> None:
+        """Add the time since the last call, drawing of the batch included."""
+        now = time.monotonic()
+        self.done.seconds += now - self._since
+        self._since = now
+
+    def _set_rate(self) -> None:
+        rate = LEARNING_RATE * schedule(self.done.seconds / self.seconds_in_all)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group["share"]
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """Move the average towards the student; buffers too, so that BatchNorm's statistics fit it."""
+        decay = min(EMA_DECAY, (1 + self.done.step) / (10 + self.done.step))
+        ours, theirs = self.average.state_dict(), self.student.state_dict()
+        pairs = [(ours[name], value) for name, value in theirs.items() if value.is_floating_point()]
+        torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        content = {
+            "student": self.student.state_dict(),
+            "average": self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "done": asdict(self.done),
+        }
+        torch.save(content, self.run / "checkpoint.tmp")
+        (self.run / "checkpoint.tmp").replace(self.run / "checkpoint.pt")
+
+    def _load(self) -> None:
+        content: Any = torch.load(self.run / "checkpoint.pt", map_location="cpu", weights_only=True)
+        self.student.load_state_dict(content["student"])
+        self.average.load_state_dict(content["average"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.done = Progressed(**content["done"])
+
+
+def parameter_groups(student: Student) -> list[dict[str, Any]]:
+    """Backbone and the rest, each with and without weight decay (none on norms, biases and embeddings)."""
+    groups = []
+    for backbone, decayed in itertools.product((True, False), repeat=2):
+        chosen = [
+            parameter
+            for name, parameter in student.named_parameters()
+            if name.startswith("network.backbone") == backbone
+            and (parameter.ndim > 1 and "embed.weight" not in name and "query" not in name) == decayed
+        ]
+        share = BACKBONE_SHARE if backbone else 1.0
+        groups.append({"params": chosen, "share": share, "weight_decay": WEIGHT_DECAY if decayed else 0.0})
+    return groups
+
+
+def schedule(part: float) -> float:
+    """Share of the learning rate when `part` (0…1) of the time is over: a warm-up, then half a cosine."""
+    if part < WARMUP:
+        return 0.02 + 0.98 * part / WARMUP
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (part - WARMUP) / (1 - WARMUP))))
+
+
+def train(trainer: Trainer, batches: Batches) -> None:
+    """Until the time is over; saves, checks and draws on the way."""
+    saved = checked = time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task("training", total=trainer.seconds_in_all)
+        for batch in batches:
+            losses = trainer.step(batch)
+            trainer.count_time()
+            if trainer.done.step % 20 == 0:
+                note(trainer, losses)
+            text = f"step {trainer.done.step}  loss {sum(losses.values()):.2f}"
+            progress.update(task, completed=trainer.done.seconds, description=text)
+            over = trainer.done.seconds >= trainer.seconds_in_all
+            if over or time.monotonic() - saved > SAVE_S:
+                trainer.save()
+                saved = time.monotonic()
+            if over or time.monotonic() - checked > CHECK_S:
+                report(trainer)
+                checked = time.monotonic()
+            if over:
+                break
+
+
+def note(trainer: Trainer, losses: dict[str, float]) -> None:
+    """Append the losses of a step to the run's log."""
+    line = {"step": trainer.done.step, "seconds": round(trainer.done.seconds, 1), **losses}
+    with (trainer.run / "losses.jsonl").open("a", encoding="utf-8") as file:
+        file.write(json.dumps({name: round(value, 4) for name, value in line.items()}) + "\n")
+
+
+def report(trainer: Trainer) -> None:
+    """Check the average on the validation photos, log it, draw the curve."""
+    found = {"step": float(trainer.done.step), **check(trainer.average.network, CACHE)}
+    trainer.done.history.append(found)
+    print(json.dumps({name: round(value, 4) for name, value in found.items()}), flush=True)
+    draw_curve(trainer.run / "losses.jsonl", trainer.done.history, trainer.run / "curve.png")
+
+
+def main() -> None:
+    """Read the arguments, prepare the cache, train."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=100.0, help="training time in all, resumed runs included")
+    parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
+    parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
+    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    cache.build(DATA, CACHE)
+    arguments.run.mkdir(parents=True, exist_ok=True)
+    trainer = Trainer(arguments.run, arguments.minutes)
+    seed = trainer.done.step
+    train(trainer, Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo))
+
+
+if __name__ == "__main__":
+    main()
