@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_worker.m2fp.directory import open_directory
-from edge_worker.m2fp.engines.base import EngineOptions
+from edge_worker.m2fp.engines.base import EngineOptions, shape_of
 from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.preprocess import NetInput, preprocess
@@ -76,6 +76,18 @@ class Parser:
     def preprocess(self, image: ByteArray, short_side: int | None = None) -> NetInput:
         """Make the network's input of a frame, RGB uint8 H×W×3."""
         return preprocess(image, self._config, short_side or self._short_side)
+
+    def is_compiled(self, net_input: NetInput) -> bool:
+        """Whether :meth:`infer` can run inputs of this shape at once."""
+        return self._engine.is_compiled(shape_of(net_input.tensor))
+
+    def compile(self, net_input: NetInput) -> None:
+        """Make ready for inputs of this shape, which may take seconds; :meth:`infer` does it where it was not done."""
+        self._engine.compile(shape_of(net_input.tensor))
+
+    def threads(self) -> int | None:
+        """Threads of one inference as the engine's library says, once a shape is compiled; None if it does not."""
+        return self._engine.threads()
 
     def infer(self, net_input: NetInput) -> Logits:
         """Run the network; the first time a shape comes this may take seconds."""

@@ -38,6 +38,18 @@ class EngineOptions:
 class Engine(Protocol):
     """Runs one network."""
 
+    def is_compiled(self, shape: Shape) -> bool:
+        """Whether inputs of this height and width can be run at once."""
+        ...
+
+    def compile(self, shape: Shape) -> None:
+        """Make ready for inputs of this height and width; nothing is done where that has been done."""
+        ...
+
+    def threads(self) -> int | None:
+        """Threads of one inference, as the library says once a shape is compiled; None where it does not tell."""
+        ...
+
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
         ...
@@ -56,9 +68,16 @@ class ShapeCache(Generic[T]):
         self._limit = limit
         self._compiled: OrderedDict[Shape, T] = OrderedDict()
 
-    def get(self, tensor: FloatArray) -> T:
-        """The network compiled for the shape of *tensor* (1×3×H×W)."""
-        shape = (tensor.shape[2], tensor.shape[3])
+    def __contains__(self, shape: Shape) -> bool:
+        """Whether the network is compiled for *shape*."""
+        return shape in self._compiled
+
+    def newest(self) -> T | None:
+        """The network used last; None before the first."""
+        return next(reversed(self._compiled.values()), None)
+
+    def get(self, shape: Shape) -> T:
+        """The network compiled for *shape*."""
         if shape in self._compiled:
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
@@ -70,6 +89,11 @@ class ShapeCache(Generic[T]):
     def clear(self) -> None:
         """Drop all."""
         self._compiled.clear()
+
+
+def shape_of(tensor: FloatArray) -> Shape:
+    """Height and width of an input, 1×3×H×W."""
+    return tensor.shape[2], tensor.shape[3]
 
 
 def is_installed(*modules: str) -> bool:

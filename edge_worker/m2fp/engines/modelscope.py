@@ -17,7 +17,7 @@ from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
-    from edge_worker.m2fp.engines.base import EngineOptions
+    from edge_worker.m2fp.engines.base import EngineOptions, Shape
     from edge_worker.m2fp.types import FloatArray
 
 
@@ -32,6 +32,18 @@ class ModelScopeEngine:
             self._network: Any = pipeline(Tasks.image_segmentation, model=str(model.path), device="cpu").model.eval()
         except Exception as error:
             raise EngineError(f"{model.path}: ModelScope cannot load it: {error}") from error
+
+    def is_compiled(self, shape: Shape) -> bool:
+        """Always: nothing is compiled."""
+        del shape
+        return True
+
+    def compile(self, shape: Shape) -> None:
+        """Nothing is compiled."""
+
+    def threads(self) -> int | None:
+        """What PyTorch says."""
+        return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""

@@ -8,7 +8,7 @@ import onnxruntime
 
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.directory import ONNX_FILE
-from edge_worker.m2fp.engines.base import ShapeCache
+from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
@@ -29,9 +29,21 @@ class OnnxRuntimeEngine:
         self._threads = options.threads
         self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session)
 
+    def is_compiled(self, shape: Shape) -> bool:
+        """Whether a session for the shape is at hand."""
+        return shape in self._sessions
+
+    def compile(self, shape: Shape) -> None:
+        """Make a session for the shape."""
+        self._sessions.get(shape)
+
+    def threads(self) -> int | None:
+        """What was asked for: ONNX Runtime does not say what it does."""
+        return self._threads
+
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
-        class_logits, mask_logits = self._sessions.get(tensor).run(None, {"image": tensor})
+        class_logits, mask_logits = self._sessions.get(shape_of(tensor)).run(None, {"image": tensor})
         return Logits(class_logits[0], mask_logits[0])
 
     def close(self) -> None:

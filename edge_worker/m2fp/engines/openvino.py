@@ -9,7 +9,7 @@ import openvino
 
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.directory import ONNX_FILE
-from edge_worker.m2fp.engines.base import ShapeCache
+from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore
 from edge_worker.m2fp.types import Logits
 
@@ -45,9 +45,22 @@ class OpenVinoEngine:
         self._blobs = BlobStore(options.cache_directory, "openvino", key)
         self._requests: ShapeCache[openvino.InferRequest] = ShapeCache(self._request)
 
+    def is_compiled(self, shape: Shape) -> bool:
+        """Whether a request for the shape is at hand."""
+        return shape in self._requests
+
+    def compile(self, shape: Shape) -> None:
+        """Compile for the shape, or load what was compiled before."""
+        self._requests.get(shape)
+
+    def threads(self) -> int | None:
+        """What OpenVINO says."""
+        request = self._requests.newest()
+        return None if request is None else int(request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
+
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
-        class_logits, mask_logits = self._requests.get(tensor).infer({0: tensor}, share_inputs=True).values()
+        class_logits, mask_logits = self._requests.get(shape_of(tensor)).infer({0: tensor}, share_inputs=True).values()
         return Logits(np.array(class_logits[0]), np.array(mask_logits[0]))
 
     def close(self) -> None:

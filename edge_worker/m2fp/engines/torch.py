@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +12,7 @@ from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
-    from edge_worker.m2fp.engines.base import EngineOptions
+    from edge_worker.m2fp.engines.base import EngineOptions, Shape
     from edge_worker.m2fp.types import FloatArray
 
 _AUTOCAST = {"f32": torch.float32, "bf16": torch.bfloat16}
@@ -24,8 +25,22 @@ class TorchEngine:
         """Load the checkpoint *model*; the number of threads is PyTorch's, for the whole process."""
         if options.threads is not None:
             torch.set_num_threads(options.threads)
+            with suppress(RuntimeError):  # it can be set once, and only before PyTorch's first parallel work
+                torch.set_num_interop_threads(1)
         self._network, _ = load_network(model.path)
         self._dtype = _AUTOCAST[options.precision]
+
+    def is_compiled(self, shape: Shape) -> bool:
+        """Always: nothing is compiled."""
+        del shape
+        return True
+
+    def compile(self, shape: Shape) -> None:
+        """Nothing is compiled."""
+
+    def threads(self) -> int | None:
+        """What PyTorch says."""
+        return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
