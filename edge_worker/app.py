@@ -310,8 +310,7 @@ class App:
     def _snapshot(self) -> Snapshot:
         account, processes = self._desk.account(), self._pool.state().processes
         return Snapshot(
-            state=self._presence.state.value,
-            ready=self._presence.state is State.ONLINE,
+            state=self._presence.state,
             cameras=account.cameras,
             processes={str(slot): process for slot, process in enumerate(processes)},
             links=self._board.statuses(),
