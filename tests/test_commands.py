@@ -1,0 +1,146 @@
+"""Commands: each gets one answer, good or bad, in the right place."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from samples import SimplePolicy
+
+from edge_worker.commands import Commands
+from edge_worker.config import CommandsConfig, Config, MqttConfig, NodeConfig
+from edge_worker.controls import Controls
+from edge_worker.desk import Desk
+from edge_worker.mqtt.events import Incoming, Outgoing
+from edge_worker.results import OutputRequest
+
+
+class Bench:
+    """Commands with their surroundings, and what they published."""
+
+    def __init__(self, **commands: Any) -> None:  # noqa: ANN401 - any key of the section
+        """Build them with the section *commands*."""
+        self.published: list[Outgoing] = []
+        self.restarts = 0
+        self.controls = Controls()
+        config = Config(
+            node=NodeConfig(id="box-1"), mqtt=MqttConfig(host="localhost"), commands=CommandsConfig(**commands)
+        )
+        self.commands = Commands(
+            config,
+            desk=Desk([SimplePolicy()], lambda _: None),
+            controls=self.controls,
+            stats=lambda: {"uptime_s": 1.0},
+            settings=lambda: {"node": {"id": "box-1"}},
+            restart=self._restart,
+            publish=self.published.append,
+        )
+
+    def _restart(self) -> None:
+        self.restarts += 1
+
+    def ask(self, command: str, payload: bytes = b"", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Incoming
+        """Ask, and return the one answer."""
+        before = len(self.published)
+        assert self.commands.take(request(command, payload, **fields))
+        (answer,) = self.published[before:]
+        content = json.loads(answer.payload)
+        assert isinstance(content, dict)
+        return content
+
+
+def request(command: str, payload: bytes = b"", **fields: Any) -> Incoming:  # noqa: ANN401 - any field of Incoming
+    defaults: dict[str, Any] = {
+        "topic": f"edge-worker/box-1/request/{command}",
+        "payload": payload,
+        "qos": 1,
+        "retained": False,
+        "redelivered": False,
+        "properties": {},
+        "content_type": "",
+        "response_topic": "",
+        "correlation": None,
+        "arrived": 0.0,
+        "delivery": None,
+    }
+    return Incoming(**(defaults | fields))
+
+
+@pytest.mark.parametrize(("command", "data"), [("ping", None), ("stats", {"uptime_s": 1.0}), ("restart", None)])
+def test_a_command_is_answered(command: str, data: object) -> None:
+    """On the response topic, with the transaction given."""
+    bench = Bench()
+    answer = bench.ask(command, b'{"transaction": "t-1"}')
+    assert (answer["status"], answer["transaction"], answer.get("data")) == ("ok", "t-1", data)
+    assert bench.published[0].topic == f"edge-worker/box-1/response/{command}"
+
+
+def test_correlation_data_comes_back() -> None:
+    """As MQTT 5 requesters expect."""
+    bench = Bench()
+    bench.commands.take(request("ping", correlation=b"\x01\x02"))
+    assert bench.published[0].correlation == b"\x01\x02"
+
+
+def test_settings_take_effect() -> None:
+    """``set`` and ``snapshot`` change what is asked of the model process."""
+    bench = Bench()
+    assert bench.ask("set", b'{"camera": "door", "score_threshold": 0.4}')["status"] == "ok"
+    assert bench.ask("snapshot", b'{"camera": "yard"}')["status"] == "ok"
+    assert bench.controls.apply("door", OutputRequest()).score_threshold == 0.4
+    assert bench.controls.apply("yard", OutputRequest()).overlay
+
+
+@pytest.mark.parametrize(
+    ("command", "payload", "hint"),
+    [
+        ("pong", b"", "did you mean ping"),
+        ("set", b"{}", "nothing to set"),
+        ("ping", b"[1]", "JSON object"),
+        ("ping", b"\xff", "not JSON"),
+        ("snapshot", b"{}", "camera"),
+    ],
+)
+def test_a_bad_request_is_told_what_would_be_right(command: str, payload: bytes, hint: str) -> None:
+    """Unknown commands and bad arguments get an error response, and change nothing."""
+    answer = Bench().ask(command, payload)
+    assert answer["status"] == "error"
+    assert hint in answer["error"]
+
+
+def test_an_unknown_command_names_no_topic_of_its_own() -> None:
+    """The answer goes to a fixed topic, whatever was asked."""
+    bench = Bench()
+    bench.ask("whatever")
+    assert bench.published[0].topic == "edge-worker/box-1/response/unknown"
+
+
+def test_retained_commands_are_ignored() -> None:
+    """One left on the broker would be carried out at every connect."""
+    bench = Bench()
+    assert bench.commands.take(request("restart", retained=True))
+    assert (bench.restarts, bench.published) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("prefix", "asked", "topic"),
+    [
+        (None, "anywhere", "edge-worker/box-1/response/ping"),
+        ("replies/", "replies/me", "replies/me"),
+        ("replies/", "elsewhere/me", "edge-worker/box-1/response/ping"),
+        ("replies/", "replies/#", "edge-worker/box-1/response/ping"),
+    ],
+)
+def test_answers_go_only_where_the_configuration_allows(prefix: str | None, asked: str, topic: str) -> None:
+    """A request cannot make the worker publish wherever its rights reach."""
+    bench = Bench(response_prefix=prefix)
+    bench.ask("ping", response_topic=asked)
+    assert bench.published[0].topic == topic
+
+
+def test_commands_can_be_turned_off() -> None:
+    """Then nothing is subscribed to and nothing is taken."""
+    bench = Bench(enabled=False)
+    assert bench.commands.subscriptions() == ()
+    assert not bench.commands.take(request("ping"))

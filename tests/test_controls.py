@@ -1,0 +1,45 @@
+"""What operators change by command."""
+
+from __future__ import annotations
+
+from edge_worker.controls import MAX_CAMERAS, Controls, Overrides
+from edge_worker.results import OutputRequest
+
+PLAIN = OutputRequest()
+
+
+def test_a_cameras_setting_goes_before_the_general_one() -> None:
+    """And what neither sets stays as configured."""
+    controls = Controls()
+    controls.set(None, Overrides(score_threshold=0.5))
+    controls.set("door", Overrides(score_threshold=0.9))
+    assert controls.apply("door", PLAIN).score_threshold == 0.9
+    assert controls.apply("yard", PLAIN).score_threshold == 0.5
+    assert not controls.apply("door", PLAIN).overlay
+
+
+def test_a_later_general_setting_holds_for_all() -> None:
+    """The newest command wins, for what it sets."""
+    controls = Controls()
+    controls.set("door", Overrides(score_threshold=0.9, overlay=True))
+    controls.set(None, Overrides(score_threshold=0.5))
+    assert controls.apply("door", PLAIN).score_threshold == 0.5
+    assert controls.apply("door", PLAIN).overlay
+
+
+def test_a_snapshot_is_one_overlay() -> None:
+    """It stays asked for until one was published."""
+    controls = Controls()
+    controls.snapshot("door")
+    assert controls.apply("door", PLAIN).overlay
+    assert controls.apply("door", PLAIN).overlay
+    controls.taken("door")
+    assert not controls.apply("door", PLAIN).overlay
+
+
+def test_names_from_outside_do_not_fill_the_memory() -> None:
+    """Past a bound, settings for further cameras are refused; known ones can still change."""
+    controls = Controls()
+    assert all(controls.set(str(n), Overrides(overlay=True)) for n in range(MAX_CAMERAS))
+    assert not controls.set("one more", Overrides(overlay=True))
+    assert controls.set("0", Overrides(overlay=False))

@@ -1,0 +1,131 @@
+"""The state as judged from the parts, and what is published of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_worker.lifecycle import State
+from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
+from edge_worker.pool import PoolState
+from edge_worker.presence import Judgement, Presence, judge
+from edge_worker.reporter import Reporter
+from edge_worker.results import ModelCardFacts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+UP = PoolState(ready=True, loading=False, detail="", processes=())
+LOADING = PoolState(ready=False, loading=True, detail="loading the model", processes=())
+DOWN = PoolState(ready=False, loading=False, detail="killed by SIGKILL", processes=())
+LINKED = LinkStatus(
+    connected=True,
+    subscribed=True,
+    protocol="5",
+    epoch=1,
+    trouble="",
+    sessions_lost=0,
+    takeovers=0,
+    shed=0,
+    queued=0,
+    publications_lost=0,
+    max_packet=None,
+    keepalive_s=30,
+)
+CUT = replace(LINKED, connected=False, subscribed=False, trouble="connection refused")
+CONNECTING = replace(CUT, trouble="")
+REFUSED = replace(LINKED, subscribed=False, trouble="not authorized")
+CARD = ModelCardFacts(
+    "tiny", "0" * 64, "openvino", "f32", "told so", ("a",), ("#000000",), {"requested": {}, "effective": {}}
+)
+
+
+@pytest.mark.parametrize(
+    ("present", "pool", "link", "expected"),
+    [
+        (State.LOADING, LOADING, LINKED, (State.LOADING, "model_loading")),
+        (State.LOADING, UP, CONNECTING, (State.LOADING, "disconnected")),
+        (State.LOADING, UP, CUT, (State.DEGRADED, "disconnected")),
+        (State.LOADING, UP, LINKED, (State.ONLINE, "")),
+        (State.LOADING, DOWN, LINKED, (State.DEGRADED, "model_restarting")),
+        (State.ONLINE, DOWN, LINKED, (State.DEGRADED, "model_restarting")),
+        (State.ONLINE, LOADING, LINKED, (State.DEGRADED, "model_loading")),
+        (State.ONLINE, UP, REFUSED, (State.DEGRADED, "subscribing")),
+        (State.DEGRADED, UP, LINKED, (State.ONLINE, "")),
+    ],
+)
+def test_online_means_that_frames_are_answered(
+    present: State, pool: PoolState, link: LinkStatus, expected: tuple[State, str]
+) -> None:
+    """Online only with every model process ready and every subscription granted; each shortcoming has its word."""
+    assert judge(present, pool, {"control": link})[:2] == expected
+
+
+@pytest.fixture
+def published() -> list[Outgoing]:
+    return []
+
+
+@pytest.fixture
+def make_presence(published: list[Outgoing]) -> Callable[[], Presence]:
+    return lambda: Presence(
+        Reporter("box-1"),
+        status_topic="status",
+        model_topic="model",
+        publish=published.append,
+        on_change=lambda _: None,
+    )
+
+
+def said(message: Outgoing) -> dict[str, object]:
+    content = json.loads(message.payload)
+    assert isinstance(content, dict)
+    return content
+
+
+def heard(payload: bytes, topic: str = "status") -> Incoming:
+    return Incoming(topic, payload, 1, False, False, {}, "", "", None, 0.0, None)
+
+
+def test_each_change_is_published_once_and_retained(
+    make_presence: Callable[[], Presence], published: list[Outgoing]
+) -> None:
+    """The same judgement twice is one message."""
+    presence = make_presence()
+    for _ in range(2):
+        presence.move(Judgement(State.LOADING, "model_loading", "loading the model"))
+    assert [said(message)["state"] for message in published] == ["loading"]
+    assert published[0].retain
+
+
+def test_an_old_will_is_contradicted(make_presence: Callable[[], Presence]) -> None:
+    """Whoever says that a living worker is offline is wrong; what says anything else needs no answer."""
+    presence = make_presence()
+    presence.move(Judgement(State.LOADING))
+    assert presence.contradicts(heard(presence.will().payload)) is True
+    assert presence.contradicts(heard(b'{"state": "online"}')) is False
+    assert presence.contradicts(heard(b"not json")) is False
+    assert presence.contradicts(heard(b"{}", topic="other")) is None
+
+
+def test_will_and_birth_name_the_same_session(make_presence: Callable[[], Presence], published: list[Outgoing]) -> None:
+    """So a reader can tell an old will from a new birth."""
+    presence, other = make_presence(), make_presence()
+    presence.move(Judgement(State.LOADING))
+    will, birth = json.loads(presence.will().payload), said(published[0])
+    assert (will["state"], will["reason"], will["session"]) == ("offline", "lost", birth["session"])
+    assert json.loads(other.will().payload)["session"] != birth["session"]
+
+
+def test_the_model_card_is_shown_once_and_repeated_on_request(
+    make_presence: Callable[[], Presence], published: list[Outgoing]
+) -> None:
+    """After a reconnect the broker may have forgotten what was retained."""
+    presence = make_presence()
+    assert presence.show(CARD)
+    assert not presence.show(CARD)
+    presence.repeat()
+    assert [message.topic for message in published] == ["model", "status", "model"]

@@ -1,0 +1,187 @@
+"""Dispatchers with a scripted pool: one answer for each frame, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from samples import SimplePolicy, make_frame
+
+from edge_worker.answers import Composer
+from edge_worker.cache import ResultCache
+from edge_worker.config import OutputConfig, OverlayConfig
+from edge_worker.controls import Controls
+from edge_worker.desk import Desk
+from edge_worker.errors import FrameRejected, ModelProcessDied
+from edge_worker.frames import Delivery, Frame
+from edge_worker.lifecycle import Deadline
+from edge_worker.messages import ModelName
+from edge_worker.results import EncodedResult, OutputRequest
+from edge_worker.worker import Desired, Outlets, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge_worker.mqtt.events import Outgoing
+
+SOON_S = 10.0
+BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
+RESULT = EncodedResult(2, 1, None, None, BODY, {"inference": 1.0})
+MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
+
+
+class ScriptedPool:
+    """Answers runs from a script; the last line repeats."""
+
+    slots = 1
+
+    def __init__(self, *script: EncodedResult | Exception) -> None:
+        """*script*: what each run returns or raises."""
+        self._script = list(script)
+        self.runs = 0
+
+    def wait_ready(self, slot: int, timeout: float) -> bool:
+        """Be ready."""
+        del slot, timeout
+        return True
+
+    def run(self, *_: object) -> EncodedResult:
+        """Do the next line."""
+        self.runs += 1
+        line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(line, Exception):
+            raise line
+        return line
+
+
+class Bench:
+    """A worker between a desk and recorders."""
+
+    def __init__(self, pool: ScriptedPool, room: int, outputs: OutputConfig) -> None:
+        """Start it."""
+        self.pool = pool
+        self.desk = Desk([SimplePolicy(delivery="every")], lambda _: None)
+        self.published: list[Outgoing] = []
+        self.failures: list[str] = []
+        self.controls = Controls()
+        self._done = Event()
+        outlets = Outlets(
+            publish=self._publish,
+            room=lambda _: room,
+            observe=lambda _timings, _age: None,
+            fatal=self._fail,
+        )
+        self.worker = Worker(
+            desk=self.desk,
+            pool=pool,  # type: ignore[arg-type] # the part of ModelPool that a worker uses
+            cache=ResultCache(1.0),
+            controls=self.controls,
+            model=lambda: MODEL,
+            max_payload_bytes=100,
+            outlets=outlets,
+        )
+        composer = Composer("box-1", outputs)
+        self.worker.desired = [Desired(composer, OutputRequest(colormap=None))]
+        self.worker.start()
+
+    def _publish(self, frame: Frame, message: Outgoing) -> None:
+        del frame
+        self.published.append(message)
+        if "labels" in message.topic or "error" in message.topic:
+            self._done.set()
+
+    def _fail(self, what: str, error: BaseException) -> None:
+        del error
+        self.failures.append(what)
+        self._done.set()
+
+    def answer(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Frame
+        """Have a frame answered; returns its last message's content."""
+        self._done.clear()
+        self.desk.arrive(make_frame(delivery=Delivery("every", 1, 1), **fields))
+        assert self._done.wait(SOON_S)
+        content = json.loads(self.published[-1].payload)
+        assert isinstance(content, dict)
+        return content
+
+    def stop(self) -> None:
+        """End the dispatchers."""
+        self.desk.close()
+        assert self.worker.stop(Deadline(SOON_S))
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def make(*script: EncodedResult | Exception, room: int = 1_000_000, outputs: OutputConfig | None = None) -> Bench:
+        benches.append(Bench(ScriptedPool(*script), room, outputs or OutputConfig()))
+        return benches[-1]
+
+    yield make
+    for one in benches:
+        one.stop()
+
+
+def test_a_frame_is_parsed_and_answered(bench: Callable[..., Bench]) -> None:
+    """And counted as processed."""
+    one = bench(RESULT)
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert one.desk.account().total.processed == 1
+
+
+def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
+    """The same bytes are answered from memory, and say so."""
+    one = bench(RESULT)
+    assert not one.answer(frame_id="1")["cached"]
+    assert one.answer(frame_id="2", arrived=1.0)["cached"]
+    assert one.pool.runs == 1
+
+
+def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:
+    """One camera's bad picture is nobody else's matter."""
+    one = bench(FrameRejected("undecodable", "no picture"), RESULT)
+    assert one.answer(frame_id="bad")["reason"] == "undecodable"
+    assert one.answer(frame_id="good", arrived=1.0)["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert dict(one.desk.account().total.rejected) == {"undecodable": 1}
+
+
+def test_a_frame_whose_process_died_is_tried_again(bench: Callable[..., Bench]) -> None:
+    """The quarantine ends it, not the dispatcher."""
+    one = bench(ModelProcessDied("killed by SIGKILL", phase="inference"), RESULT)
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.pool.runs == 2
+
+
+def test_a_payload_over_the_limit_never_reaches_the_model(bench: Callable[..., Bench]) -> None:
+    """It is rejected by its size alone."""
+    one = bench(RESULT)
+    assert one.answer(payload=b"x" * 101)["reason"] == "too_big"
+    assert one.pool.runs == 0
+
+
+def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[..., Bench]) -> None:
+    """Sending it anyway would end the connection, again and again."""
+    one = bench(RESULT, room=10)
+    assert one.answer()["reason"] == "too_big"
+    assert len(one.published) == 1
+
+
+def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:
+    """The map and the labels are what programs wait for."""
+    with_overlay = EncodedResult(2, 1, None, b"x" * 5_000, BODY, {})
+    one = bench(with_overlay, room=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert [message.topic for message in one.published] == ["parsing/door/labels"]
+
+
+def test_a_defect_ends_the_worker(bench: Callable[..., Bench]) -> None:
+    """An unknown exception is reported, not swallowed: a silent dispatcher looks like a silent camera."""
+    one = bench(ZeroDivisionError("a bug"))
+    one.desk.arrive(make_frame())
+    assert one._done.wait(SOON_S)
+    assert one.failures == ["dispatcher 0 failed"]
