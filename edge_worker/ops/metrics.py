@@ -188,17 +188,19 @@ def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Met
 def _links(links: Mapping[str, LinkFacts]) -> Iterator[Metric]:
     labels = ["link"]
     connected = GaugeMetricFamily("edge_worker_link_connected", "1 while the broker accepts the link", labels=labels)
-    connects = CounterMetricFamily("edge_worker_link_connects", "Connections made, the first included", labels=labels)
+    connections = CounterMetricFamily(
+        "edge_worker_link_connections", "Connections made, the first included", labels=labels
+    )
     sessions = CounterMetricFamily("edge_worker_link_sessions_lost", "Sessions the broker had forgotten", labels=labels)
     messages = CounterMetricFamily("edge_worker_link_publications_lost", "Messages that were given up", labels=labels)
     queued = GaugeMetricFamily("edge_worker_link_queued", "Messages the broker has not confirmed yet", labels=labels)
     for name, link in links.items():
         connected.add_metric([name], float(link.connected))
-        connects.add_metric([name], link.epoch)
+        connections.add_metric([name], link.epoch)
         sessions.add_metric([name], link.sessions_lost)
         messages.add_metric([name], link.publications_lost)
         queued.add_metric([name], link.queued)
-    yield from (connected, connects, sessions, messages, queued)
+    yield from (connected, connections, sessions, messages, queued)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:
