@@ -15,6 +15,7 @@ from edge_worker.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from edge_worker.config.fields import Section
     from edge_worker.config.mqtt import MqttConfig, TlsConfig
     from edge_worker.config.sections import CameraConfig, Config
 
@@ -30,8 +31,8 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from _tls(config.mqtt.tls)
     if config.mqtt.reconnect.min_s > config.mqtt.reconnect.max_s:
         yield Problem(("mqtt", "reconnect", "min_s"), "should not be more than max_s")
-    for index, camera in enumerate(config.cameras):
-        yield from (Problem(("cameras", index, *place), text) for place, text in _camera(config, camera))
+    for index in range(len(config.cameras)):
+        yield from _camera(config, index)
     yield from _model(config)
     yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
@@ -89,28 +90,37 @@ def _tls(tls: TlsConfig) -> Iterator[Problem]:
         yield Problem(tuple(error.key.split(".")), error.problem)
 
 
-def _camera(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str]]:
-    yield from _every(config, camera) if camera.delivery == "every" else _latest(camera)
-    for (name, one), (other, two) in combinations(config.outputs_for(camera).all_results().items(), 2):
+def _camera(config: Config, index: int) -> Iterator[Problem]:
+    camera, place = config.cameras[index], ("cameras", index)
+    results = config.outputs_for(camera).all_results()
+    if camera.delivery == "every":
+        yield from (Problem((*place, name), text) for name, text in _every(camera))
+        for name, result in results.items():
+            if result.qos != 1:
+                yield Problem(
+                    _written(config, index, name, "qos"), "should be 1 with delivery: every, or results get lost"
+                )
+    elif camera.prefetch != 1:
+        yield Problem((*place, "prefetch"), "works only with delivery: every; with latest, one frame per camera waits")
+    for (name, one), (other, two) in combinations(results.items(), 2):
         if one.topic == two.topic:
-            yield ("outputs", other, "topic"), f"is the topic of {name}, too: each result needs its own"
+            text = f"is the topic of {name}, too: each result needs its own"
+            yield Problem(_written(config, index, other, "topic"), text)
 
 
-def _every(config: Config, camera: CameraConfig) -> Iterator[tuple[Location, str]]:
+def _every(camera: CameraConfig) -> Iterator[tuple[str, str]]:
     if camera.qos != 1:
-        yield ("qos",), "should be 1 with delivery: every, or the broker keeps no frame for us"
+        yield "qos", "should be 1 with delivery: every, or the broker keeps no frame for us"
     if camera.min_interval_s > 0:
-        yield ("min_interval_s",), "would drop frames, which contradicts delivery: every"
+        yield "min_interval_s", "would drop frames, which contradicts delivery: every"
     if camera.max_age_s is not None:
-        yield ("max_age_s",), "would drop frames, which contradicts delivery: every"
-    for name, result in config.outputs_for(camera).all_results().items():
-        if result.qos != 1:
-            yield ("outputs", name, "qos"), "should be 1 with delivery: every, or results can be lost"
+        yield "max_age_s", "would drop frames, which contradicts delivery: every"
 
 
-def _latest(camera: CameraConfig) -> Iterator[tuple[Location, str]]:
-    if camera.prefetch != 1:
-        yield ("prefetch",), "works only with delivery: every; with latest, each camera has one waiting frame"
+def _written(config: Config, index: int, result: str, key: str) -> Location:
+    """Return where *key* of a kind of result gets its value from, for the camera at *index*."""
+    own: Section = getattr(config.cameras[index].outputs, result)
+    return ("cameras", index, "outputs", result, key) if key in own.model_fields_set else ("output", result, key)
 
 
 def _model(config: Config) -> Iterator[Problem]:

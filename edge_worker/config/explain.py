@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
@@ -47,7 +48,7 @@ def _problem(found: ErrorDetails) -> Problem:
         return Problem(location, _unknown(location))
     if found["type"] == "missing":
         return Problem(location, f"is required: write it into the file, or set {variable(location)}")
-    wanted = _WANTED.get(found["type"], found["msg"].removeprefix("Value error, ").removeprefix("Input "))
+    wanted = _WANTED.get(found["type"]) or re.sub(r"^(Value error, |Input |String )", "", found["msg"])
     return Problem(location, wanted + _shown(found))
 
 
@@ -78,6 +79,7 @@ def _known(location: Location) -> Iterable[str]:
 
 def _section(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type, or an optional or a list of types
     """Return the section that *annotation* holds, if any."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(filter(None, map(_section, get_args(annotation))), None)
+    arguments = get_args(annotation)
+    if not arguments:
+        return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+    return next(filter(None, map(_section, arguments)), None)

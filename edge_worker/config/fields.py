@@ -8,26 +8,26 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
 Item = TypeVar("Item")
-_COLOUR = re.compile(r"#[0-9a-f]{6}")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class Section(BaseModel):
     """A frozen part of the configuration; unknown keys and values of another type are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        validate_default=True,
+        protected_namespaces=(),  # pydantic keeps model_… for itself, but model_topic is our word
+    )
 
 
 def beside_the_file(path: Path, info: ValidationInfo) -> Path:
     """Return *path*, a relative one seen from the folder of the configuration file that is being loaded."""
     folder: Path | None = (info.context or {}).get("folder")
     return path if folder is None else folder / path
-
-
-def _colour(text: str) -> str:
-    if not _COLOUR.fullmatch(text.lower()):
-        raise ValueError('should be a colour such as "#ff8000" (in quotes, or YAML takes it for a comment)')
-    return text.lower()
 
 
 def _topic(template: str, allowed: frozenset[str], required: frozenset[str]) -> str:
@@ -59,6 +59,17 @@ def _names(placeholders: frozenset[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in sorted(placeholders))
 
 
+def matching(pattern: str, wanted: str) -> AfterValidator:
+    """Return a validator of text that matches *pattern* as a whole; *wanted* says so in words."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(wanted)
+        return text
+
+    return AfterValidator(check)
+
+
 def _not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
     if not items:
         raise ValueError("should have at least one entry")
@@ -84,7 +95,11 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Qos = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 """0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
-Colour = Annotated[str, AfterValidator(_colour)]
+Colour = Annotated[
+    str,
+    matching("#[0-9a-fA-F]{6}", 'should be a colour such as "#ff8000" (in quotes, or YAML takes it for a comment)'),
+    AfterValidator(str.lower),
+]
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(beside_the_file)]
 """A file; a relative one is looked for beside the configuration file."""
 CameraTopic = Annotated[str, _topic_template("camera")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from edge_worker.config.explain import explain
 from edge_worker.config.sections import Config
 from edge_worker.config.source import read
 from edge_worker.config.traffic import check_topics
-from edge_worker.config.tree import Origin, Tree
+from edge_worker.config.tree import Origin, Problem, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,18 +41,23 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     """
     tree = Tree(origins={(): Origin("no configuration file")}) if path is None else read(path)
     override(tree, environ)
-    config = _validated(tree, path)
-    tree.raise_for(chain(check(config, environ), check_topics(config)))
+    config, problems = _validate(tree, path)
+    if config is None or problems:
+        raise tree.error(problems)
+    problems = [*check(config, environ), *check_topics(config)]
+    if problems:
+        raise tree.error(problems)
     return config
 
 
-def _validated(tree: Tree, path: Path | None) -> Config:
+def _validate(tree: Tree, path: Path | None) -> tuple[Config | None, list[Problem]]:
+    """Return the configuration, if it could be made, and what is wrong with single keys.
+
+    Nothing is raised in here: an error raised while pydantic's is handled would carry the values, maybe a password.
+    """
+    told = {problem.location for problem in tree.problems}
     context = {} if path is None else {"folder": path.absolute().parent}
     try:
-        config = Config.model_validate({"mqtt": {}, **tree.values}, context=context)
+        return Config.model_validate({"mqtt": {}, **tree.values}, context=context), tree.problems
     except ValidationError as error:
-        told = {problem.location for problem in tree.problems}
-        tree.raise_for([*tree.problems, *(problem for problem in explain(error) if problem.location not in told)])
-        raise
-    tree.raise_for(tree.problems)
-    return config
+        return None, [*tree.problems, *(problem for problem in explain(error) if problem.location not in told)]

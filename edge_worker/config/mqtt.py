@@ -4,25 +4,18 @@ import ipaddress
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from edge_worker.config.fields import FilePath, Megabytes, Port, Seconds, Section
+from edge_worker.config.fields import FilePath, Megabytes, Port, Seconds, Section, matching
 
 PLAIN_PORT, TLS_PORT = 1883, 8883  # registered with IANA as mqtt and secure-mqtt
 MAX_HOST_LENGTH = 253  # of a name in DNS
 _HOST_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")  # underscores: not DNS, but container networks use them
-_CLIENT_ID = re.compile(r"[^\s+#/\x00-\x1f\x7f]{1,100}")  # + # / would break ACL patterns made from it
 
 
 def _as_text(value: object) -> object:
     """Take an unquoted ``5`` or ``1.2`` for the text it was meant as."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _client_id(text: str) -> str:
-    if not _CLIENT_ID.fullmatch(text):
-        raise ValueError("should be 1 to 100 characters without spaces, +, # and /")
-    return text
 
 
 def is_host(text: str) -> bool:
@@ -63,9 +56,11 @@ class MqttConfig(Section):
     port: Port = PLAIN_PORT
     """8883 where ``tls`` is given and no port is."""
     transport: Literal["tcp", "unix", "websockets"] = "tcp"
-    websocket_path: Annotated[str, Field(pattern="^/")] = "/mqtt"
+    websocket_path: Annotated[str, matching("/[!-~]*", "should begin with /, and hold no spaces")] = "/mqtt"
     protocol: Annotated[Literal["auto", "5", "3.1.1"], BeforeValidator(_as_text)] = "auto"
-    client_id: Annotated[str, AfterValidator(_client_id)] = "edge-worker-{node}"
+    client_id: Annotated[
+        str, matching(r"[^\s+#/\x00-\x1f\x7f]{1,100}", "should be 1 to 100 characters without spaces, +, # and /")
+    ] = "edge-worker-{node}"
     """A template; :attr:`Config.client_id` is the finished one."""
     username: Annotated[str, Field(min_length=1)] | None = None
     password_file: FilePath | None = None

@@ -29,6 +29,7 @@ from edge_worker.config.fields import (
     Seconds,
     Section,
     beside_the_file,
+    matching,
 )
 from edge_worker.config.mqtt import MqttConfig
 
@@ -58,7 +59,7 @@ class NodeConfig(Section):
     id: Annotated[
         str,
         BeforeValidator(lambda value: host_name() if value is None else value),
-        Field(pattern=r"^[A-Za-z0-9._-]{1,64}$"),
+        matching("[A-Za-z0-9._-]{1,64}", "should be 1 to 64 letters, digits, '.', '_' or '-'"),
     ] = Field(default_factory=host_name)
     status_topic: NodeTopic = "edge-worker/{node}/status"
     model_topic: NodeTopic = "edge-worker/{node}/model"
@@ -129,7 +130,9 @@ class CameraConfig(Section):
     qos: Qos = 0
     """1 where ``delivery`` is ``every`` and no QoS is given."""
     prefetch: Annotated[int, Field(ge=1, le=65535)] = 1
-    share_group: Annotated[str, Field(pattern=r"^[^/+#\s]{1,64}$")] | None = None
+    share_group: (
+        Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")] | None
+    ) = None
     max_age_s: Seconds | None = LIVE_MAX_AGE_S
     """``null`` where ``delivery`` is ``every``."""
     min_interval_s: Annotated[float, Field(ge=0)] = 0.0

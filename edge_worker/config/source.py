@@ -94,9 +94,9 @@ def _text(file: Path) -> str:
 def _compose(text: str, source: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
+    except yaml.MarkedYAMLError as error:  # it quotes the line, which might hold a secret
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(_in_words(error), file=source, line=mark.line + 1 if mark else None) from error
+        raise ConfigError(_in_words(error), file=source, line=mark.line + 1 if mark else None) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError("holds a character that YAML does not allow", file=source, line=line) from error
@@ -105,7 +105,6 @@ def _compose(text: str, source: str) -> yaml.Node | None:
 
 
 def _in_words(error: yaml.MarkedYAMLError) -> str:
-    """Say what is wrong without quoting the line: it might hold a secret."""
     problem = error.problem or "cannot be read"
     if "'\\t'" in problem:
         return "YAML is indented with spaces, but this line has a tab"

@@ -47,7 +47,8 @@ class Tree:
                 self.origins[location[:depth]] = origin
             section = section[name]
             if not isinstance(section, dict):
-                self.problems.append(Problem(location[:depth], "is not a section: set it as a whole"))
+                self.origins[location] = origin
+                self.problems.append(Problem(location, f"{dotted(location[:depth])} is no section: set it as a whole"))
                 return
         section[location[-1]] = other.values["value"]
         self._forget(location)
@@ -58,13 +59,10 @@ class Tree:
         for known in [place for place in self.origins if place[: len(location)] == location]:
             del self.origins[known]
 
-    def raise_for(self, problems: Iterable[Problem]) -> None:
-        """Raise one error that tells all *problems*, in the order of the lines; do nothing when there are none."""
+    def error(self, problems: Iterable[Problem]) -> ConfigError:
+        """Return one error that tells all *problems*, of which there is at least one, in the order of the lines."""
         errors = sorted(map(self._error, dict.fromkeys(problems)), key=lambda error: (error.line or 0, error.key))
-        if len(errors) == 1:
-            raise errors[0]
-        if errors:
-            raise ConfigError("\n".join(map(str, errors)))
+        return errors[0] if len(errors) == 1 else ConfigError("\n".join(map(str, errors)))
 
     def _error(self, problem: Problem) -> ConfigError:
         origin = self._origin(problem.location)

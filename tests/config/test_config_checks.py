@@ -1,0 +1,159 @@
+"""Keys that contradict each other, topics that meet, files that are not there; and what is only doubtful."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from edge_worker.config import Config, load, warnings
+from edge_worker.config.mqtt import is_host
+from edge_worker.errors import ConfigError
+
+
+def _load(folder: Path, content: str, **environ: str) -> Config:
+    file = folder / "c.yaml"
+    file.write_text(content, encoding="utf-8")
+    return load(file, environ)
+
+
+def _errors(folder: Path, content: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        _load(folder, content, **environ)
+    return [re.sub(r"^.*c\.yaml(:\d+)?: ", "", line) for line in str(caught.value).splitlines()]
+
+
+EVERY = "mqtt: {host: localhost}\ncameras:\n  - delivery: every\n    "
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("mqtt: {host: 'mqtt://broker:1883'}", "mqtt.host: should be a host name or an address alone"),
+        ("mqtt: {host: 'a..b'}", "mqtt.host: should be a host name"),
+        ("mqtt: {host: broker, transport: unix}", "mqtt.host: should be the socket's absolute path"),
+        ("mqtt: {host: /run/m, transport: unix, tls: {}}", "mqtt.tls: does not work over a unix socket"),
+        ("mqtt: {host: h, client_id: '{camera}'}", "mqtt.client_id: may hold only the placeholder {node}"),
+        ("mqtt: {host: h, reconnect: {min_s: 9, max_s: 3}}", "mqtt.reconnect.min_s: should not be more than max_s"),
+        ("mqtt: {host: h, tls: {ca_file: no.pem}}", "mqtt.tls.ca_file: no readable file: "),
+        ("mqtt: {host: h, tls: {cert_file: c.yaml}}", "mqtt.tls.key_file: is required: cert_file and key_file"),
+        ("mqtt: {host: h, tls: {key_file: c.yaml}}", "mqtt.tls.cert_file: is required: cert_file and key_file"),
+        ("mqtt: {host: h, tls: {key_password_file: c.yaml}}", "mqtt.tls.key_password_file: is of no use without"),
+        ("mqtt: {host: h, username: u, password_file: no}", "mqtt.password_file: the file cannot be read: No such"),
+        ("mqtt: {host: localhost, password_file: c.yaml}", "mqtt.username: is required where a password is given"),
+        ("mqtt: {host: h}\nmodel: {path: nowhere}", "model.path: no such directory: "),
+        ("mqtt: {host: h}\nops: {http: {host: 'http://x'}}", "ops.http.host: should be a host name or an address"),
+        ("mqtt: {host: h}\nthreads: {cpus: [0, 9999]}", "threads.cpus: this machine has no CPU 9999: they are 0 to"),
+        ("mqtt: {host: h}\nthreads: {cpus: [0, 0]}", "threads.cpus: names a CPU twice"),
+        ("mqtt: {host: h}\ncameras: [{prefetch: 2}]", "cameras[0].prefetch: works only with delivery: every"),
+        (EVERY + "qos: 0", "cameras[0].qos: should be 1 with delivery: every"),
+        (EVERY + "min_interval_s: 1", "cameras[0].min_interval_s: would drop frames"),
+        (EVERY + "max_age_s: 1", "cameras[0].max_age_s: would drop frames"),
+        (EVERY + "outputs: {labels: {qos: 0}}", "cameras[0].outputs.labels.qos: should be 1 with delivery: every"),
+        (EVERY + "\noutput: {error: {qos: 0}}", "output.error.qos: should be 1 with delivery: every"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) -> None:
+    """What single values cannot tell is checked when the configuration is loaded, and told with its key."""
+    (told,) = _errors(tmp_path, content + "\n")
+    assert told.startswith(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        ("cameras: [{topic: 'a/{camera}'}, {topic: '{camera}/b'}]", "cameras[0].topic: overlaps cameras[1].topic"),
+        ("cameras: [{topic: 'parsing/{camera}/labels'}]", "cameras[0].topic: would also take what this worker itself"),
+        (
+            "cameras: [{topic: '{camera}/n/status'}]\nnode: {id: n}",
+            "cameras[0].topic: would also take what this worker",
+        ),
+        (
+            "cameras: [{topic: 'edge-worker/n/request/{camera}'}]\nnode: {id: n}",
+            "cameras[0].topic: overlaps node.request_topic",
+        ),
+        ("output: {error: {topic: 'cameras/{camera}/frame'}}", "cameras[0].topic: would also take what this worker"),
+        (
+            "commands: {response_prefix: cameras/}",
+            "cameras[0].topic: would also take what this worker itself publishes",
+        ),
+        ("commands: {response_prefix: clients}", "commands.response_prefix: should end with /"),
+        (
+            "output: {overlay: {topic: 'parsing/{camera}/labels'}}",
+            "output.overlay.topic: is the topic of labels, too",
+        ),
+        (
+            "node: {stats_topic: 's/{node}', model_topic: 's/{node}'}",
+            "node.stats_topic: is the topic of node.model_topic",
+        ),
+    ],
+)
+def test_topics_that_must_not_meet_are_refused(tmp_path: Path, content: str, error: str) -> None:
+    """No frame is taken twice, and nothing that we publish comes back to us."""
+    told = _errors(tmp_path, f"mqtt: {{host: localhost}}\n{content}\n")
+    assert told[0].startswith(error)
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["a/+/{camera}", "a/#", "a/{camera}/{camera}", "a/x{camera}", "a/{cam}/{camera}", "$SYS/{camera}", "", "a/{camera"],
+)
+def test_a_camera_topic_has_one_level_that_names_the_camera(tmp_path: Path, topic: str) -> None:
+    """Wildcards, other placeholders and topics without a camera are refused."""
+    (told,) = _errors(tmp_path, f"mqtt: {{host: localhost}}\ncameras:\n  - topic: '{topic}'\n")
+    assert told.startswith("cameras[0].topic: ")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "broker.example.", "192.0.2.1", "::1", "fe80::1%eth0", "my_broker", "a-b"]
+)
+def test_hosts_are_taken(host: str) -> None:
+    """Names, addresses of both kinds, and the names that container networks use."""
+    assert is_host(host)
+
+
+@pytest.mark.parametrize("host", ["", ".", "a b", "a..b", "-a", "a-", "user@h", "h:1883", "h/x", "x" * 64, "ä.example"])
+def test_what_is_no_host_is_refused(host: str) -> None:
+    """A name that the resolver would stumble over is found before the network is touched."""
+    assert not is_host(host)
+
+
+def test_a_password_does_not_cross_the_network_in_the_clear(tmp_path: Path) -> None:
+    """Without TLS a password goes to this machine only, unless the operator accepts the risk; then it is said."""
+    secret = {"EDGE_WORKER_MQTT_PASSWORD": "geheim"}
+    (told,) = _errors(tmp_path, "mqtt: {host: broker, username: u}\n", **secret)
+    assert told.startswith("mqtt.tls: is required: the password would cross the network to broker unencrypted")
+    for safe in ("host: localhost", "host: 127.0.0.2", "host: '::1'", "host: /m, transport: unix", "host: b, tls: {}"):
+        assert warnings(_load(tmp_path, f"mqtt: {{{safe}, username: u}}\n", **secret), secret) == ()
+    config = _load(tmp_path, "mqtt: {host: broker, username: u, allow_plaintext: true}\n", **secret)
+    assert warnings(config, secret) == ("mqtt.allow_plaintext: is true: the password crosses the network unencrypted",)
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("mqtt: {host: localhost, tls: {verify: false}}", "mqtt.tls.verify"),
+        ("mqtt: {host: localhost, transport: websockets}", "mqtt.transport"),
+        ("mqtt: {host: localhost}\nops: {http: {host: 0.0.0.0}}", "ops.http.host"),
+        ("mqtt: {host: localhost}\ncameras: [{delivery: every, prefetch: 2}]", "cameras[0].prefetch"),
+        (
+            "mqtt: {host: localhost}\noutput: {colormap: {enabled: false}, labels: {enabled: false}}",
+            "cameras[0].outputs",
+        ),
+    ],
+)
+def test_doubtful_settings_are_warned_of(tmp_path: Path, content: str, key: str) -> None:
+    """What works but deserves a second look is one line that begins with its key."""
+    (warning,) = warnings(_load(tmp_path, content + "\n"), {})
+    assert warning.startswith(f"{key}: ")
+
+
+def test_secret_files_open_to_others_are_warned_of(tmp_path: Path) -> None:
+    """A password file is for its owner only."""
+    secret = tmp_path / "secret"
+    secret.write_text("geheim\n", encoding="ascii")
+    content = "mqtt: {host: localhost, username: u, password_file: secret}\n"
+    os.chmod(secret, 0o640)  # noqa: PTH101 - as an operator does
+    assert warnings(_load(tmp_path, content), {})[0].startswith("mqtt.password_file: others may read the file")
+    os.chmod(secret, 0o600)  # noqa: PTH101
+    assert warnings(_load(tmp_path, content), {}) == ()
