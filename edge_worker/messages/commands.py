@@ -1,6 +1,7 @@
 """Commands: what may be asked of a running worker, and its answer."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Literal
@@ -146,8 +147,8 @@ def _in_words(model: type[CommandRequest], problem: ErrorDetails) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else ""
     if problem["type"] == "extra_forbidden":
         return f"{name[:64]}: no such argument: {_nearest(name, model.model_fields)}"
-    text = "is required" if problem["type"] == "missing" else problem["msg"].removeprefix("Value error, ")
-    return ": ".join(filter(None, (name, text.removeprefix("Input "))))
+    text = "is required" if problem["type"] == "missing" else problem["msg"]
+    return ": ".join(filter(None, (name, re.sub("^(Value error, |Input |String )", "", text))))
 
 
 def _nearest(name: str, known: Mapping[str, object]) -> str:
