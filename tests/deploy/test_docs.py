@@ -1,0 +1,56 @@
+"""What the documentation says is true of the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from edge_worker import cli
+from edge_worker.accounts import Count
+from edge_worker.cache import CacheStats
+from edge_worker.frames import DROPS, REJECTIONS
+from edge_worker.lifecycle import State
+from edge_worker.ops.metrics import Metrics, Snapshot
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/*.md")])
+FENCE = re.compile(r"```.*?```", re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+COMMAND = re.compile(r"^(?: {4}|\$ )?(?:/opt/edge-worker/bin/)?edge-worker ([a-z].*?)(?: +#.*)?$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link of a page names a file that exists."""
+    links = LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))
+    files = [link.partition("#")[0] for link in links if "://" not in link and not link.startswith("#")]
+    assert [file for file in files if not (page.parent / unquote(file)).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_can_be_typed(page: Path) -> None:
+    """Every ``edge-worker …`` line of a page is one that the command line takes."""
+    for command in COMMAND.findall(page.read_text(encoding="utf-8")):
+        cli.parser().parse_args(shlex.split(command))
+
+
+def test_the_metrics_are_all_documented() -> None:
+    """The table of metrics has exactly the names that /metrics shows."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    documented = set(re.findall(r"^\| `(edge_worker_[a-z_]+)` \|", page, re.MULTILINE))
+    snapshot = Snapshot(State.ONLINE, {"door": Count()}, {}, {}, duplicates=0, cache=CacheStats(0, 0, 0))
+    families = text_string_to_metric_families(Metrics(lambda: snapshot).exposition()[0].decode())
+    shown = {family.name + {"counter": "_total", "info": "_info"}.get(family.type, "") for family in families}
+    ours = {name for name in shown if name.startswith("edge_worker_") and not name.endswith("_created")}
+    assert documented == ours
+
+
+def test_each_rejection_is_explained() -> None:
+    """Whoever meets a reason word finds it in the documentation."""
+    text = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in ("troubleshooting.md", "topics.md"))
+    assert [word for word in sorted(REJECTIONS | DROPS) if f"`{word}`" not in text] == []
