@@ -10,6 +10,7 @@
     ├── FrameRejected        this frame gets an error message instead of a result; the others go on
     │   └── DecodeError          … because its bytes are not a picture we accept
     ├── CommandError         a command gets an error response
+    ├── ResultTooLarge       a message is larger than configuration or broker allow
     └── ModelProcessError    the model process failed under a frame
         ├── ModelProcessDied     it ended (crash, out of memory, kill)
         └── ModelProcessStuck    it passed a deadline and was killed
@@ -91,3 +92,12 @@ class CommandError(EdgeWorkerError):
         """Describe the *problem*, with what to do about it."""
         self.transaction = transaction
         super().__init__(problem)
+
+
+class ResultTooLarge(EdgeWorkerError):
+    """A message is larger than the configuration or the broker allows; it was not sent."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        """Describe a packet of *size* bytes where *limit* are allowed."""
+        self.size, self.limit = size, limit
+        super().__init__(f"a message of {size} bytes is over the limit of {limit} (mqtt.max_result_mb or the broker's)")

@@ -6,11 +6,13 @@ A link reports by putting these on its queue; ``link`` is always the name the li
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Union
+from typing import TYPE_CHECKING, Literal
 
-from edge_worker.frames import Delivery
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.frames import Delivery
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -65,7 +67,11 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message that arrived. ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging."""
+    """A message that arrived.
+
+    ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging. What MQTT 3.1.1 does not
+    know is empty. Properties are the sender's: anything may stand in them.
+    """
 
     topic: str
     payload: bytes
@@ -190,21 +196,21 @@ class Fatal:
     detail: str
 
 
-LinkEvent = Union[
-    Connected,
-    Subscribed,
-    SubscriptionRefused,
-    Unreachable,
-    Refused,
-    FellBack,
-    Disconnected,
-    TakenOver,
-    Shed,
-    Arrived,
-    Published,
-    PublicationRefused,
-    Fatal,
-]
+LinkEvent = (
+    Connected
+    | Subscribed
+    | SubscriptionRefused
+    | Unreachable
+    | Refused
+    | FellBack
+    | Disconnected
+    | TakenOver
+    | Shed
+    | Arrived
+    | Published
+    | PublicationRefused
+    | Fatal
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,49 @@
-"""A connection to the broker that comes back for ever. The only user of paho-mqtt."""
+"""A client of the broker that comes back for ever.
+
+One thread per link does everything: connect, converse (:mod:`.conversation`), find out why it ended, wait, connect
+again. Each connection is a fresh :class:`.session.Session`; what outlives connections is here: the outbox, the choice
+of protocol, the waiting times, the status.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import closing
+from dataclasses import replace
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from edge_worker.errors import ConfigError, ResultTooLarge
+from edge_worker.mqtt.backoff import Backoff, Failure
+from edge_worker.mqtt.bell import Bell
+from edge_worker.mqtt.board import Board
+from edge_worker.mqtt.conversation import Conversation, Setting
+from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain
+from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
+from edge_worker.mqtt.happenings import Cause, Hello
+from edge_worker.mqtt.outbox import Outbox
+from edge_worker.mqtt.packets import packet_size
+from edge_worker.mqtt.session import Session
+from edge_worker.mqtt.tls import make_context
+from edge_worker.mqtt.topics import is_publishable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from queue import SimpleQueue
 
-    from edge_worker.config import MqttConfig
+    from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames import Delivery
     from edge_worker.lifecycle import Deadline
     from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Subscription, Will
+    from edge_worker.mqtt.outbox import GivenUp
+
+_MB: Final = 1_000_000
+_log = structlog.get_logger(__name__)
 
 
 class Link:
-    """One client of the broker, with one thread of its own, reporting through a queue. Every method may be called from any thread."""
+    """One client of the broker, reporting through a queue. Every method may be called from any thread."""
 
     def __init__(
         self,
@@ -30,28 +58,193 @@ class Link:
         will: Will | None = None,
         receive_maximum: int | None = None,
     ) -> None:
-        """Describe the link; nothing is opened before :meth:`start`."""
+        """Describe the link; nothing is opened before :meth:`start`.
+
+        A *persistent* link has a session that outlives it, and its QoS 1 messages wait for :meth:`acknowledge`, at
+        most *receive_maximum* at a time. *password* is called anew for each attempt to connect.
+        """
+        self._config, self._name, self._client_id = config, name, client_id
+        self._persistent, self._receive_maximum = persistent, receive_maximum
+        self._will, self._password = will, password
+        self._report, self._subscriptions = events.put, tuple(subscriptions)
+        self._outbox, self._board = Outbox(), Board(config.keepalive_s)
+        self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
+        self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect.stable_s)
+        self._conversation: Conversation | None = None
+        self._epoch = 0
+        self._was_accepted = False
+        self._bell: Bell | None = None
+        self._leave_by: Deadline | None = None
+        self._stopping = Event()
+        self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
+
+    # -- for everybody ------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin connecting. Raises ConfigError when certificates cannot be read."""
-        raise NotImplementedError
+        """Begin connecting, for ever.
+
+        Raises:
+            ConfigError: certificates cannot be read.
+        """
+        if self._config.tls is not None:
+            make_context(self._config.tls)
+            if not self._config.tls.verify:
+                _log.warning("the broker's certificate is NOT verified (mqtt.tls.verify: false)", link=self._name)
+        self._thread.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Publish what is queued, say goodbye (no will), end the thread: all inside *deadline*."""
-        raise NotImplementedError
+        """Publish what is queued and say goodbye, so that no will is published; all inside *deadline*."""
+        self._leave_by = deadline
+        self._stopping.set()
+        self._wake()
+        if self._thread.ident is not None:
+            self._thread.join(deadline.remaining())
 
     def publish(self, message: Outgoing) -> int:
-        """Hand a message over; a ``Published`` event tells its end. Returns ``message.publication``. Raises ResultTooLarge."""
-        raise NotImplementedError
+        """Hand *message* over, connected or not; a ``Published`` event tells its end. Returns ``message.publication``.
+
+        Raises:
+            ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
+        """
+        size = packet_size(message)
+        if size > (limit := self._max_packet()):
+            raise ResultTooLarge(size, limit)
+        if is_publishable(message.topic):
+            self._report_lost(self._outbox.add(message, size))
+        else:
+            self._report(Published(self._name, message.publication, ok=False, reason="no topic to publish to"))
+        self._wake()
+        return message.publication
 
     def acknowledge(self, delivery: Delivery) -> bool:
-        """Acknowledge a message on the connection it came by; False when that is gone (the broker will send it again)."""
-        raise NotImplementedError
+        """Acknowledge a message on the connection it came by; False when that is gone: the broker will send it again.
+
+        On any other connection the same number means another message, which would be lost.
+        """
+        conversation = self._conversation
+        same = conversation is not None and conversation.epoch == delivery.epoch
+        return same and conversation is not None and conversation.acknowledge(delivery.mid)
 
     def healthy(self) -> bool:
-        """Whether the link's thread is alive and advances (connected or not)."""
-        raise NotImplementedError
+        """Whether the link's thread is alive and advances, connected or not."""
+        return self._thread.is_alive() and not self._board.overdue
 
     def status(self) -> LinkStatus:
         """Tell how the link stands."""
-        raise NotImplementedError
+        return replace(self._board.status, queued=len(self._outbox), publications_lost=self._outbox.lost)
+
+    def _max_packet(self) -> int:
+        configured = int(self._config.max_result_mb * _MB)
+        return min(configured, self._board.status.max_packet or configured)
+
+    def _wake(self) -> None:
+        if self._bell is not None:
+            self._bell.ring()
+
+    def _report_lost(self, given_up: Sequence[GivenUp]) -> None:
+        for lost in given_up:
+            self._report(Published(self._name, lost.publication, ok=False, reason=lost.reason))
+
+    # -- the link's own thread ----------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        with closing(Bell()) as bell:
+            self._bell = bell
+            try:
+                while not self._stopping.is_set():
+                    self._stopping.wait(self._rest_s(self._attempt(bell)))
+            except Exception as error:  # noqa: BLE001 - a defect; reported, and ends the worker
+                _log.exception("the link's thread died", link=self._name)
+                self._report(Fatal(self._name, repr(error)))
+
+    def _attempt(self, bell: Bell) -> Ending:
+        """Connect once and converse as long as it lasts."""
+        self._board.beat(self._config.connect_timeout_s)
+        try:
+            hello = self._hello()
+            session = Session(self._config, hello)
+            session.open()
+        except (OSError, ValueError, ConfigError) as error:
+            return self._unreachable(error)
+        self._epoch += 1
+        self._conversation = Conversation(
+            self._setting(bell),
+            session,
+            hello,
+            epoch=self._epoch,
+            expects_session=self._persistent and self._was_accepted,
+            fallback=self._fallback,
+        )
+        try:
+            return self._conversation.run()
+        finally:
+            self._conversation = None
+            session.break_off()
+
+    def _hello(self) -> Hello:
+        return Hello(
+            client_id=self._client_id,
+            protocol=self._protocol.current,
+            clean_start=self._wants_clean_start(),
+            manual_ack=self._persistent,
+            session_expiry_s=self._session_expiry_s(),
+            receive_maximum=self._receive_maximum,
+            will=self._will,
+            password=self._password(),
+        )
+
+    def _wants_clean_start(self) -> bool:
+        """Whether the broker shall forget us first: at the start, what an earlier process subscribed to.
+
+        At a reconnect it would publish the will at once instead of after its delay. MQTT 3.1.1 has no delay, and no
+        session that ends by itself.
+        """
+        return not self._persistent and (self._protocol.current == "3.1.1" or not self._was_accepted)
+
+    def _session_expiry_s(self) -> int:
+        if self._persistent:
+            return self._config.session_expiry_s
+        return self._config.will_delay_s if self._will is not None else 0  # a will is sent when its session ends
+
+    def _setting(self, bell: Bell) -> Setting:
+        return Setting(
+            name=self._name,
+            subscriptions=self._subscriptions,
+            answer_timeout_s=self._config.connack_timeout_s,
+            outbox=self._outbox,
+            board=self._board,
+            bell=bell,
+            report=self._report,
+            leave_by=lambda: self._leave_by,
+        )
+
+    def _unreachable(self, error: Exception) -> Ending:
+        nobody = isinstance(error, ConnectionRefusedError | FileNotFoundError)
+        failure = Failure.CLOSED_PORT if nobody else Failure.FAILED
+        return Ending(failure, Unreachable(self._name, explain(error)))
+
+    def _rest_s(self, ending: Ending) -> float:
+        """Draw the conclusions from *ending*; returns the seconds to wait before the next attempt."""
+        self._report_lost(self._outbox.disconnected(ending.cause or Cause.SILENCE))
+        if self._stopping.is_set():
+            self._board.note(connected=False, subscribed=False)
+            return 0.0
+        self._board.note(connected=False, subscribed=False, trouble=ending.event.reason)
+        self._report(ending.event)
+        self._learn(ending)
+        if ending.failure is None:
+            return 0.0
+        pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
+        self._board.beat(pause_s)
+        return pause_s
+
+    def _learn(self, ending: Ending) -> None:
+        if ending.lasted_s is not None and ending.cause is not None:
+            self._protocol.accepted()
+            self._fallback, self._was_accepted = "", True
+            verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
+            if verdict is not None:
+                self._board.note(takeovers=self._board.status.takeovers + 1)
+                self._report(TakenOver(self._name, certain=verdict == "certain"))
+        elif ending.symptom is not None and self._protocol.failed(ending.symptom):
+            self._fallback = ending.event.reason if self._protocol.current == "3.1.1" else ""

@@ -1,28 +1,97 @@
-"""Topic templates and filters. Pure."""
+"""Topic templates, filters, and what may stand in a topic. Pure."""
 
 from __future__ import annotations
 
+import hashlib
+import re
+from typing import Final
+
+MAX_LEVEL: Final = 128
+"""Characters of a level that came from outside; a name is for people, and 65,535 bytes are not."""
+
+_PLACEHOLDERS: Final = frozenset({"{camera}", "{command}"})
+
+# What MQTT 5 (1.5.4) and brokers refuse in a topic: controls, surrogates, non-characters; and wildcards and borders.
+_FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+_NOT_IN_A_LEVEL: Final = re.compile(f"{_FORBIDDEN.pattern}|[+#/]")
+
+
+def clean_text(text: str, limit: int = 65_535) -> str:
+    """Return *text* as a string that every broker takes, in at most *limit* bytes of UTF-8."""
+    return _FORBIDDEN.sub("_", text).encode()[:limit].decode(errors="ignore")
+
+
+def clean_level(level: str) -> str:
+    """Return *level* as a topic level that can be published to.
+
+    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one.
+    """
+    clean = _NOT_IN_A_LEVEL.sub("_", level)
+    if clean == level and 0 < len(level) <= MAX_LEVEL:
+        return level
+    digest = hashlib.sha256(level.encode(errors="surrogatepass")).hexdigest()[:8]
+    return f"{clean[: MAX_LEVEL - 9]}~{digest}"
+
+
+def is_publishable(topic: str) -> bool:
+    """Tell whether *topic* can be published to: not empty, not too long, no wildcards, nothing that brokers refuse."""
+    wild = any(sign in topic for sign in "+#")
+    return bool(topic) and not wild and not _FORBIDDEN.search(topic) and len(topic.encode()) <= 65_535  # noqa: PLR2004
+
 
 class Template:
-    """A topic with ``{camera}`` and ``{node}`` in it. Raises ValueError, fit for an operator, when it is not one."""
+    """A topic with ``{node}`` and one level ``{camera}`` (or ``{command}``) in it."""
 
     def __init__(self, text: str, *, node: str = "") -> None:
-        """Read *text*; ``{node}`` becomes *node*."""
+        """Read *text*; ``{node}`` becomes *node*.
+
+        Raises:
+            ValueError: it holds a wildcard, or more than one placeholder besides ``{node}``.
+        """
+        self._levels = text.replace("{node}", node).split("/")
+        places = [place for place, level in enumerate(self._levels) if level in _PLACEHOLDERS]
+        fixed = [level for level in self._levels if level not in _PLACEHOLDERS]
+        if len(places) > 1 or any(sign in level for level in fixed for sign in "+#{}"):
+            raise ValueError(f"{text!r} may hold {{node}} and one level {{camera}}, but no wildcard")
+        self._place = places[0] if places else None
 
     @property
     def filter(self) -> str:
-        """The subscription filter: ``{camera}`` becomes ``+``."""
-        raise NotImplementedError
+        """The subscription filter that takes every topic of this template."""
+        return "/".join("+" if level in _PLACEHOLDERS else level for level in self._levels)
 
     def match(self, topic: str) -> str | None:
-        """Name the camera of *topic*, or None where the topic is not of this template."""
-        raise NotImplementedError
+        """Name the camera (or command) of *topic*, cleaned; None where *topic* is not of this template.
 
-    def format(self, *, camera: str = "") -> str:
-        """Give the topic of *camera*."""
-        raise NotImplementedError
+        A template without placeholder answers with an empty name.
+        """
+        levels = topic.split("/")
+        if len(levels) != len(self._levels):
+            return None
+        if self._place is None:
+            return "" if levels == self._levels else None
+        name, levels[self._place] = levels[self._place], self._levels[self._place]
+        return clean_level(name) if levels == self._levels else None
+
+    def format(self, *, camera: str = "", command: str = "") -> str:
+        """Give the topic of *camera* (or *command*); what :meth:`match` named always makes a topic."""
+        return "/".join((camera or command) if level in _PLACEHOLDERS else level for level in self._levels)
 
 
 def overlaps(first: str, second: str) -> bool:
-    """Tell whether some topic matches both filters."""
-    raise NotImplementedError
+    """Tell whether some topic matches both filters (without ``$share``): they would deliver it twice."""
+    ours, theirs = first.split("/"), second.split("/")
+    if _reserved(ours) != _reserved(theirs) and ({ours[0], theirs[0]} & {"+", "#"}):
+        return False  # wildcards do not match the broker's own $ topics
+    for one, other in zip(ours, theirs, strict=False):
+        if "#" in (one, other):
+            return True
+        if one != other and "+" not in (one, other):
+            return False
+    longer = max(ours, theirs, key=len)
+    shorter = min(len(ours), len(theirs))
+    return len(ours) == len(theirs) or longer[shorter] == "#"  # a/# takes a, too
+
+
+def _reserved(levels: list[str]) -> bool:
+    return levels[0].startswith("$")

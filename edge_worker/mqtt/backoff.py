@@ -1,0 +1,56 @@
+"""How long to wait before the next attempt to connect. Pure: randomness comes in."""
+
+from __future__ import annotations
+
+import random
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.config.mqtt import ReconnectConfig
+
+CLOSED_PORT_MAX_S: Final = 2.0
+"""A port where nobody listens answers at once and costs the broker nothing: it is asked at least this often, so that
+a broker that comes back is found soon."""
+
+REFUSED_FACTOR: Final = 5
+"""A login that was refused is tried less often: only a person can change the outcome."""
+
+
+class Failure(Enum):
+    """How an attempt or a connection ended."""
+
+    CLOSED_PORT = auto()
+    """Nobody listens there."""
+    FAILED = auto()
+    """Anything that may pass: network, silence, overload, a connection that broke."""
+    REFUSED = auto()
+    """The broker said no, and will until login, rights or name are changed."""
+
+
+class Backoff:
+    """Waiting times that double from ``min_s`` to a limit, each drawn from its upper half.
+
+    They begin anew only after a connection that lasted ``stable_s``: a client that is let in and thrown out at once
+    (another with its name, a message the broker chokes on) must not storm the broker.
+    """
+
+    def __init__(self, config: ReconnectConfig, draw: Callable[[float, float], float] = random.uniform) -> None:
+        """Wait as *config* says; *draw(low, high)* gives a random number between both."""
+        self._config, self._draw = config, draw
+        self._failures = 0
+
+    def wait_s(self, failure: Failure, connected_s: float = 0.0) -> float:
+        """Give the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
+        if connected_s >= self._config.stable_s:
+            self._failures = 0
+        ceiling = min(self._limit_s(failure), self._config.min_s * 2.0 ** min(self._failures, 64))
+        self._failures += 1
+        return self._draw(ceiling / 2, ceiling)
+
+    def _limit_s(self, failure: Failure) -> float:
+        if failure is Failure.CLOSED_PORT:
+            return min(self._config.max_s, CLOSED_PORT_MAX_S)
+        return self._config.max_s * (REFUSED_FACTOR if failure is Failure.REFUSED else 1)

@@ -1,0 +1,259 @@
+"""What is said on one connection: subscribe, receive, acknowledge, publish; and how it ended."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.frames import Delivery
+from edge_worker.mqtt.backoff import Failure
+from edge_worker.mqtt.diagnosis import Ending
+from edge_worker.mqtt.events import (
+    Arrived,
+    Connected,
+    Disconnected,
+    FellBack,
+    PublicationRefused,
+    Published,
+    Refused,
+    Shed,
+    Subscribed,
+    SubscriptionRefused,
+    Unreachable,
+)
+from edge_worker.mqtt.happenings import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.unacked import Unacked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from edge_worker.lifecycle import Deadline
+    from edge_worker.mqtt.bell import Bell
+    from edge_worker.mqtt.board import Board
+    from edge_worker.mqtt.diagnosis import Symptom
+    from edge_worker.mqtt.events import LinkEvent, Subscription
+    from edge_worker.mqtt.happenings import Happening, Hello
+    from edge_worker.mqtt.outbox import GivenUp, Outbox, Parcel
+    from edge_worker.mqtt.session import Session
+
+_TICK_S: Final = 1.0
+_LAST_WORDS_S: Final = 0.3
+"""Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
+
+RESUBSCRIBE_S: Final = (2.0, 5.0, 15.0, 60.0)
+"""Between two attempts at a subscription that was refused; the last for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a conversation has of its link."""
+
+    name: str
+    subscriptions: tuple[Subscription, ...]
+    answer_timeout_s: float
+    outbox: Outbox
+    board: Board
+    bell: Bell
+    report: Callable[[LinkEvent], None]
+    leave_by: Callable[[], Deadline | None]
+
+
+class Conversation:
+    """The one user of an open session. :meth:`run` belongs to the link's thread, :meth:`acknowledge` to any."""
+
+    def __init__(
+        self, setting: Setting, session: Session, hello: Hello, *, epoch: int, expects_session: bool, fallback: str
+    ) -> None:
+        """*expects_session*: the broker should know us; *fallback*: why this is the older protocol, if it is."""
+        self._setting, self._session, self._hello = setting, session, hello
+        self._expects_session, self._fallback = expects_session, fallback
+        self.epoch = epoch
+        self._acks: deque[int] = deque()
+        self._unacked = Unacked(hello.receive_maximum or 0)
+        self._asked: dict[int, tuple[Subscription, ...]] = {}
+        self._refused: tuple[Subscription, ...] = ()
+        self._resubscribe_at, self._refusals = 0.0, 0
+        self._accepted_at: float | None = None
+        self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
+        self._farewell = ""
+        self._ending: Ending | None = None
+
+    def run(self) -> Ending:
+        """Converse until the connection ends."""
+        while self._ending is None and self._session.is_open:
+            self._setting.board.beat()
+            self._setting.bell.hush()
+            self._watch_the_clock()
+            self._speak()
+            for happening in self._session.turn(_TICK_S, self._setting.bell.ear):
+                self._handle(happening)
+        return self._ending or self._end(Cause.BROKER, "connection closed")
+
+    def acknowledge(self, mid: int) -> bool:
+        """Acknowledge message *mid*; False when the connection is over."""
+        if self._ending is not None:
+            return False
+        self._acks.append(mid)
+        self._setting.bell.ring()
+        return True
+
+    # -- speaking -----------------------------------------------------------------------------------------------------
+
+    def _watch_the_clock(self) -> None:
+        now = time.monotonic()
+        if self._answer_by is not None and now > self._answer_by:
+            self._break_off(self._silence())
+        deadline = self._setting.leave_by()
+        if deadline is not None and deadline.expired:
+            self._break_off(self._end(Cause.OURS, "out of time"))
+        elif deadline is not None and (not len(self._setting.outbox) or deadline.remaining() < _LAST_WORDS_S):
+            self._say_goodbye("stopping")
+        elif self._unacked.wants_reconnect and not self._acks:
+            self._say_goodbye("fetching what was left for redelivery")
+
+    def _speak(self) -> None:
+        if self._accepted_at is None or self._farewell:
+            return
+        while self._acks:
+            mid = self._acks.popleft()
+            self._session.acknowledge(mid)
+            self._unacked.settle(mid)
+        now = time.monotonic()
+        if self._refused and now >= self._resubscribe_at:
+            self._subscribe(self._refused)
+        while (parcel := self._setting.outbox.take(now)) is not None:
+            self._send(parcel)
+
+    def _send(self, parcel: Parcel) -> None:
+        try:
+            self._setting.outbox.sent(self._session.publish(parcel.message), parcel)
+        except ValueError as error:
+            self._report_lost([self._setting.outbox.unsendable(parcel, str(error))])
+
+    def _subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
+        self._refused = ()
+        self._asked[self._session.subscribe(subscriptions)] = subscriptions
+        self._answer_by = time.monotonic() + self._setting.answer_timeout_s
+
+    def _say_goodbye(self, reason: str) -> None:
+        if self._farewell:
+            return
+        self._farewell = reason
+        if self._accepted_at is None:
+            self._break_off(self._end(Cause.OURS, reason))
+        else:
+            self._session.say_goodbye()
+
+    def _break_off(self, ending: Ending) -> None:
+        self._session.break_off()
+        self._ending = self._ending or ending
+
+    def _silence(self) -> Ending:
+        waited = f"{self._setting.answer_timeout_s:g} s"
+        asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._hello.protocol})"
+        return self._end(Cause.SILENCE, f"no answer to {asked} within {waited}")
+
+    # -- listening ----------------------------------------------------------------------------------------------------
+
+    def _handle(self, happening: Happening) -> None:
+        match happening:
+            case Received():
+                self._received(happening)
+            case Sent():
+                self._sent(happening)
+            case Accepted():
+                self._accepted(happening)
+            case Granted():
+                self._granted(happening)
+            case Denied():
+                self._ending = self._denied(happening)
+            case Ended(cause=cause, reason=reason):
+                self._ending = self._ending or self._end(cause, reason)
+
+    def _denied(self, denied: Denied) -> Ending:
+        event = Refused(self._setting.name, denied.reason, denied.permanent)
+        failure = Failure.REFUSED if denied.permanent else Failure.FAILED
+        return Ending(failure, event, symptom="unsupported" if denied.unsupported_version else None)
+
+    def _end(self, cause: Cause, reason: str) -> Ending:
+        failure = None if cause is Cause.OURS else Failure.FAILED
+        if self._accepted_at is None:
+            symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
+            text = reason if symptom == "silent" else f"closed before the broker answered: {reason}"
+            return Ending(failure, Unreachable(self._setting.name, text), symptom=symptom)
+        event = Disconnected(self._setting.name, self._farewell or reason)
+        return Ending(failure, event, time.monotonic() - self._accepted_at, cause)
+
+    def _accepted(self, accepted: Accepted) -> None:
+        setting, protocol, present = self._setting, self._hello.protocol, accepted.session_present
+        self._accepted_at, self._answer_by = time.monotonic(), None
+        lost = self._expects_session and not present
+        setting.board.note(
+            connected=True,
+            protocol=protocol,
+            epoch=self.epoch,
+            sessions_lost=setting.board.status.sessions_lost + lost,
+            max_packet=accepted.max_packet,
+            keepalive_s=accepted.keepalive_s,
+        )
+        if self._fallback:
+            setting.report(FellBack(setting.name, self._fallback))
+        setting.report(Connected(setting.name, protocol, present, lost))
+        self._report_lost(setting.outbox.connected(accepted.receive_maximum, accepted.max_packet))
+        if setting.subscriptions:
+            self._subscribe(setting.subscriptions)
+        else:
+            self._all_granted()
+
+    def _granted(self, granted: Granted) -> None:
+        asked = self._asked.pop(granted.mid, ())
+        verdicts = list(zip(asked, granted.refusals, strict=False))
+        refused = [(subscription, reason) for subscription, reason in verdicts if reason is not None]
+        self._answer_by = None
+        if not refused:
+            self._all_granted()
+            return
+        self._refused = tuple(subscription for subscription, _ in refused)
+        self._resubscribe_at = time.monotonic() + RESUBSCRIBE_S[min(self._refusals, len(RESUBSCRIBE_S) - 1)]
+        self._refusals += 1
+        filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)
+        self._setting.board.note(subscribed=False, trouble=f"subscription refused: {filters}")
+        for subscription, reason in refused:
+            self._setting.report(SubscriptionRefused(self._setting.name, subscription.filter, reason))
+
+    def _all_granted(self) -> None:
+        self._setting.board.note(subscribed=True, trouble="")
+        self._setting.report(Subscribed(self._setting.name))
+
+    def _received(self, received: Received) -> None:
+        message, mid = received.message, received.mid
+        if mid:
+            if not self._unacked.admits(mid, len(message.payload)):
+                self._shed()
+                return
+            message = replace(message, delivery=Delivery(self._setting.name, self.epoch, mid))
+        self._setting.report(Arrived(self._setting.name, message))
+
+    def _shed(self) -> None:
+        self._setting.board.note(shed=self._setting.board.status.shed + 1)
+        if self._unacked.shed == 1:
+            self._setting.report(Shed(self._setting.name))
+
+    def _sent(self, sent: Sent) -> None:
+        name, outbox = self._setting.name, self._setting.outbox
+        if sent.refusal is None:
+            message = outbox.arrived(sent.mid)
+            if message is not None:
+                self._setting.report(Published(name, message.publication, ok=True))
+            return
+        refused = outbox.refused(sent.mid, sent.refusal, time.monotonic())
+        if refused is not None:
+            message, given_up = refused
+            self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
+            self._report_lost(given_up)
+
+    def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
+        for lost in given_up:
+            self._setting.report(Published(self._setting.name, lost.publication, ok=False, reason=lost.reason))

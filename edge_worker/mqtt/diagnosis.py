@@ -1,0 +1,97 @@
+"""How connections end, and what a row of such ends means: an old broker, or a second client with our name. Pure."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from edge_worker.mqtt.happenings import Cause
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.backoff import Failure
+    from edge_worker.mqtt.events import Disconnected, Protocol, Refused, Unreachable
+
+CLOSES_BEFORE_FALLBACK: Final = 2
+"""A connection closed before CONNACK may be a broker that is just starting; two in a row look like one that does not
+know MQTT 5."""
+
+KICKS_BEFORE_SUSPICION: Final = 3
+
+Symptom = Literal["unsupported", "silent", "closed"]
+"""How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt or a connection ended, and the ``event`` that says so.
+
+    ``failure`` is None when we left on purpose. ``lasted_s`` and ``cause`` are None when it was never accepted;
+    ``symptom`` is what then may be the protocol's fault.
+    """
+
+    failure: Failure | None
+    event: Unreachable | Refused | Disconnected
+    lasted_s: float | None = None
+    cause: Cause | None = None
+    symptom: Symptom | None = None
+
+
+class ProtocolChoice:
+    """Which version to speak: the configured one, or (``auto``) 5 until the broker turns out not to know it.
+
+    Once a connection was accepted the choice stands: a broker in trouble looks like an old one.
+    """
+
+    def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
+        """Begin with the *configured* version."""
+        self.current: Protocol = "5" if configured == "auto" else configured
+        self._settled = configured != "auto"
+        self._closes = 0
+
+    def accepted(self) -> None:
+        """Note that the broker let us in."""
+        self._settled = True
+
+    def failed(self, symptom: Symptom) -> bool:
+        """Note a failed attempt; True when the other version comes next."""
+        if self._settled:
+            return False
+        self._closes += 1
+        if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK:
+            return False
+        self._closes = 0
+        self.current = "3.1.1" if self.current == "5" else "5"
+        return True
+
+
+class TakeoverWatch:
+    """Notices that another client uses our client id: both throw each other out, for ever."""
+
+    def __init__(self, stable_s: float) -> None:
+        """A connection that lasted *stable_s* seconds ends any suspicion."""
+        self._stable_s = stable_s
+        self._kicks = 0
+
+    def ended(self, cause: Cause, lasted_s: float) -> Literal["certain", "likely"] | None:
+        """Note how an accepted connection ended. MQTT 3.1.1 gives no reason: several short ones in a row are one."""
+        if cause is Cause.TAKEN_OVER:
+            return "certain"
+        self._kicks = self._kicks + 1 if cause is Cause.BROKER and lasted_s < self._stable_s else 0
+        if self._kicks < KICKS_BEFORE_SUSPICION:
+            return None
+        self._kicks = 0
+        return "likely"
+
+
+def explain(error: Exception) -> str:
+    """Say in an operator's words why no connection came about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the broker's certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if isinstance(error, TimeoutError):
+        return "no answer from the host (timed out)"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return str(error)

@@ -1,0 +1,176 @@
+"""Messages on their way to the broker, kept over reconnects. Pure but for its lock: no I/O, time comes in."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.mqtt.happenings import Cause
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.events import Outgoing
+
+MAX_WAITING: Final = 256
+MAX_WAITING_BYTES: Final = 32 << 20
+"""What may wait of the messages that need not arrive; the oldest are dropped for newer ones."""
+
+MAX_FLYING: Final = 20
+MAX_FLYING_BYTES: Final = 8 << 20
+"""What is sent before the broker has acknowledged any of it; a single larger message flies alone."""
+
+MAX_STRIKES: Final = 4
+"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. So
+many strikes are no accident: the broker chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
+
+RETRY_MIN_S: Final = 1.0
+RETRY_MAX_S: Final = 60.0
+"""Between two attempts to publish what must arrive and was refused (rights, quota)."""
+
+
+@dataclass(slots=True, eq=False)
+class Parcel:
+    """A message and what happened to it so far."""
+
+    message: Outgoing
+    size: int
+    strikes: int = 0
+    refusals: int = 0
+    not_before: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A publication that will not be tried again, and why."""
+
+    publication: int
+    reason: str
+
+
+class Outbox:
+    """A queue with a window. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        """Begin empty and disconnected."""
+        self._lock = Lock()
+        self._waiting: deque[Parcel] = deque()
+        self._flying: dict[int, Parcel] = {}  # by packet id, oldest first
+        self._window = 0  # 0: not connected
+        self._lost = 0
+
+    def __len__(self) -> int:
+        """Messages waiting or in flight."""
+        return len(self._waiting) + len(self._flying)
+
+    @property
+    def lost(self) -> int:
+        """Messages given up so far."""
+        return self._lost
+
+    def add(self, message: Outgoing, size: int) -> list[GivenUp]:
+        """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
+        with self._lock:
+            if not self._window and message.qos == 0 and not message.must_arrive:
+                return [self._give_up(message, "not connected")]
+            self._waiting.append(Parcel(message, size))
+            return self._make_room()
+
+    def connected(self, receive_maximum: int | None, max_packet: int | None) -> list[GivenUp]:
+        """Begin to hand out, within the broker's limits; returns what is too large for them."""
+        with self._lock:
+            self._window = min(MAX_FLYING, receive_maximum or MAX_FLYING)
+            too_large = [p for p in self._waiting if max_packet is not None and p.size > max_packet]
+            self._waiting = deque(p for p in self._waiting if p not in too_large)
+            return [self._give_up(p.message, f"larger than the broker's {max_packet} bytes") for p in too_large]
+
+    def take(self, now: float) -> Parcel | None:
+        """Take out the next message to send; None when there is none, or the window is full."""
+        with self._lock:
+            parcel = next((p for p in self._waiting if p.not_before <= now), None)
+            if parcel is None or not self._may_fly(parcel):
+                return None
+            self._waiting.remove(parcel)
+            return parcel
+
+    def sent(self, mid: int, parcel: Parcel) -> None:
+        """Note that *parcel* is on its way as packet *mid*."""
+        with self._lock:
+            self._flying[mid] = parcel
+
+    def arrived(self, mid: int) -> Outgoing | None:
+        """Note that packet *mid* has arrived; returns its message."""
+        with self._lock:
+            parcel = self._flying.pop(mid, None)
+            return None if parcel is None else parcel.message
+
+    def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
+        """Note that the broker refused packet *mid*; what must arrive is tried again later."""
+        with self._lock:
+            parcel = self._flying.pop(mid, None)
+            if parcel is None:
+                return None
+            if not parcel.message.must_arrive:
+                return parcel.message, [self._give_up(parcel.message, reason)]
+            parcel.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(parcel.refusals, 10))
+            parcel.refusals += 1
+            self._waiting.appendleft(parcel)
+            return parcel.message, []
+
+    def unsendable(self, parcel: Parcel, reason: str) -> GivenUp:
+        """Note that *parcel* cannot be put into a packet."""
+        with self._lock:
+            return self._give_up(parcel.message, reason)
+
+    def disconnected(self, cause: Cause) -> list[GivenUp]:
+        """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
+        with self._lock:
+            self._window = 0
+            flying = list(self._flying.values())
+            self._flying.clear()
+            self._strike(flying, cause)
+            parcels = [*flying, *self._waiting]
+            reasons = {parcel: reason for parcel in parcels if (reason := _reason_to_give_up(parcel))}
+            self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
+            return [self._give_up(parcel.message, reason) for parcel, reason in reasons.items()]
+
+    def _strike(self, flying: list[Parcel], cause: Cause) -> None:
+        if cause not in (Cause.BROKER, Cause.TOO_LARGE):
+            return
+        alone = len(flying) == 1
+        for parcel in flying:
+            if alone:
+                parcel.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
+            else:
+                parcel.strikes = max(parcel.strikes, 1)
+
+    def _may_fly(self, parcel: Parcel) -> bool:
+        if not self._flying:
+            return self._window > 0
+        if parcel.strikes or any(other.strikes for other in self._flying.values()):
+            return False
+        flying_bytes = sum(other.size for other in self._flying.values())
+        return len(self._flying) < self._window and flying_bytes + parcel.size <= MAX_FLYING_BYTES
+
+    def _make_room(self) -> list[GivenUp]:
+        droppable = deque(p for p in self._waiting if not p.message.must_arrive)
+        size = sum(p.size for p in droppable)
+        given_up = []
+        while len(droppable) > MAX_WAITING or (size > MAX_WAITING_BYTES and len(droppable) > 1):
+            oldest = droppable.popleft()
+            size -= oldest.size
+            self._waiting.remove(oldest)
+            given_up.append(self._give_up(oldest.message, "too much is waiting for the broker"))
+        return given_up
+
+    def _give_up(self, message: Outgoing, reason: str) -> GivenUp:
+        self._lost += 1
+        return GivenUp(message.publication, reason)
+
+
+def _reason_to_give_up(parcel: Parcel) -> str:
+    if parcel.strikes >= MAX_STRIKES:
+        return "the broker ends the connection over it; too large?"
+    if parcel.message.qos == 0 and not parcel.message.must_arrive:
+        return "connection lost"
+    return ""

@@ -1,0 +1,247 @@
+"""One connection, from the TCP handshake to its end. The only user of paho-mqtt, with :mod:`.packets`.
+
+A session belongs to one thread, which calls :meth:`Session.turn` again and again; paho gets no thread of its own, its
+callbacks only note what happened, and ``turn`` returns the notes. So nothing can raise or block inside paho, nothing
+is written from two threads at once, and a session that ended is never used again: a fresh one has no leftovers
+(acknowledgements queued before CONNECT, packet ids of a lost session, a queue that replays a poisonous message).
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+from typing import TYPE_CHECKING, Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge_worker.mqtt import packets
+from edge_worker.mqtt.happenings import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.tls import make_context
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edge_worker.config.mqtt import MqttConfig
+    from edge_worker.mqtt.events import Outgoing, Subscription, Will
+    from edge_worker.mqtt.happenings import Happening, Hello
+
+KEEPALIVE_SHARE: Final = 0.75
+"""paho notices a dead peer after two keepalives. Asking for three quarters of the configured one makes that 1.5 of it,
+which is also when the broker would notice us."""
+
+_VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+_UNSUPPORTED_VERSION: Final = 132
+_TAKEN_OVER: Final = 142
+_TOO_LARGE: Final = 149
+_PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 144, 154, 155, 156, 157})
+"""CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
+
+
+class Session:
+    """A paho client that is connected once. Not safe across threads."""
+
+    def __init__(self, config: MqttConfig, hello: Hello) -> None:
+        """Describe the connection; nothing is opened before :meth:`open`."""
+        self._config, self._hello = config, hello
+        self._happenings: list[Happening] = []
+        self._error = ""
+        self._client = self._make_client()
+
+    def open(self) -> None:
+        """Connect, shake hands, send CONNECT; the answer comes by :meth:`turn`.
+
+        Raises:
+            OSError: no connection (TLS failures are of this kind).
+            ConfigError: the certificates cannot be read.
+            ValueError: the host is no name.
+        """
+        config, hello = self._config, self._hello
+        if config.tls is not None:
+            self._client.tls_set_context(make_context(config.tls))
+            self._client.tls_insecure_set(not config.tls.verify)
+        keepalive = max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
+        if hello.protocol == "5":
+            properties = packets.connect_properties(hello.session_expiry_s, hello.receive_maximum)
+            self._client.connect(
+                config.host, config.port, keepalive, clean_start=hello.clean_start, properties=properties
+            )
+        else:
+            self._client.connect(config.host, config.port, keepalive)
+        self._send_at_once()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection stands (accepted or not yet)."""
+        return self._client.socket() is not None
+
+    def turn(self, timeout_s: float, wake: socket.socket) -> list[Happening]:
+        """Write, read and keep alive; wait at most *timeout_s* for the network or for *wake* to become readable."""
+        if self._client.want_write():
+            self._client.loop_write()
+        sock: Any = self._client.socket()
+        if sock is not None and self._is_readable(sock, timeout_s, wake):
+            self._client.loop_read()
+        if self.is_open:
+            self._client.loop_misc()
+        happenings, self._happenings = self._happenings, []
+        return happenings
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> int:
+        """Ask for *subscriptions*; returns the number that ``Granted`` repeats, 0 when the connection broke."""
+        if self._hello.protocol == "5":
+            # Retained messages again at each reconnect would look like new frames.
+            retain = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+            options = [(s.wire, SubscribeOptions(qos=s.qos, retainHandling=retain)) for s in subscriptions]
+            return self._client.subscribe(options)[1] or 0
+        return self._client.subscribe([(s.wire, int(s.qos)) for s in subscriptions])[1] or 0
+
+    def publish(self, message: Outgoing) -> int:
+        """Send *message*; returns the number that ``Sent`` repeats.
+
+        Raises:
+            ValueError: it cannot be put into a packet.
+        """
+        properties = packets.publish_properties(message) if self._hello.protocol == "5" else None
+        return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
+
+    def acknowledge(self, mid: int) -> None:
+        """Acknowledge the QoS 1 message *mid*."""
+        self._client.ack(mid, qos=1)
+
+    def say_goodbye(self) -> None:
+        """Queue a DISCONNECT, which ends the connection and cancels the will; further turns write it."""
+        self._client.disconnect()
+
+    def break_off(self) -> None:
+        """Close the connection as it is; the broker will publish the will."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    # -- set up -------------------------------------------------------------------------------------------------------
+
+    def _make_client(self) -> paho.Client:
+        config, hello = self._config, self._hello
+        client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=hello.client_id,
+            clean_session=None if hello.protocol == "5" else hello.clean_start,
+            protocol=_VERSIONS[hello.protocol],
+            transport=config.transport,
+            reconnect_on_failure=False,
+            manual_ack=hello.manual_ack,
+        )
+        client.connect_timeout = config.connect_timeout_s
+        client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
+        if config.transport == "websockets":
+            client.ws_set_options(path=config.websocket_path)
+        if config.username is not None:
+            client.username_pw_set(config.username, hello.password)
+        if hello.will is not None:
+            self._set_will(client, hello.will)
+        self._set_callbacks(client)
+        return client
+
+    def _set_will(self, client: paho.Client, will: Will) -> None:
+        properties = None
+        if self._hello.protocol == "5":
+            properties = packets.will_properties(self._config.will_delay_s, will.content_type)
+        client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
+
+    def _set_callbacks(self, client: paho.Client) -> None:
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        client.on_log = self._on_log
+        # With this set, paho only queues, and never writes (nor fails) inside publish() and the like.
+        client.on_socket_register_write = lambda *_: None
+
+    def _send_at_once(self) -> None:
+        """Spare small packets the wait for the acknowledgement of the large ones before them."""
+        sock: Any = self._client.socket()
+        if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _is_readable(self, sock: Any, timeout_s: float, wake: socket.socket) -> bool:  # noqa: ANN401 - any of paho's
+        if hasattr(sock, "pending") and sock.pending() > 0:  # decrypted already: the kernel has nothing to tell
+            return True
+        writing = [sock] if self._client.want_write() else []
+        readable, _, _ = select.select([sock, wake], writing, [], timeout_s)
+        return sock in readable
+
+    # -- what paho calls: note it, nothing else -----------------------------------------------------------------------
+
+    def _on_connect(
+        self,
+        _client: object,
+        _data: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            denied = Denied(_words(reason, properties), reason.value in _PERMANENT, reason == _UNSUPPORTED_VERSION)
+            self._happenings.append(denied)
+            return
+        self._happenings.append(
+            Accepted(
+                session_present=flags.session_present,
+                max_packet=getattr(properties, "MaximumPacketSize", None),
+                receive_maximum=getattr(properties, "ReceiveMaximum", None),
+                keepalive_s=self._client.keepalive,
+            )
+        )
+
+    def _on_disconnect(
+        self,
+        _client: object,
+        _data: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            cause = {_TAKEN_OVER: Cause.TAKEN_OVER, _TOO_LARGE: Cause.TOO_LARGE}.get(reason.value, Cause.BROKER)
+            self._happenings.append(Ended(cause, f"broker: {_words(reason, properties)}"))
+        elif not reason.is_failure:
+            self._happenings.append(Ended(Cause.OURS, "closed by us"))
+        elif reason == "Keep alive timeout":
+            self._happenings.append(Ended(Cause.SILENCE, "no answer within the keepalive"))
+        else:
+            text = "not understood" if reason == "Protocol error" else "connection closed"
+            self._happenings.append(Ended(Cause.BROKER, f"{text} ({self._error})" if self._error else text))
+
+    def _on_subscribe(
+        self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        refusals = tuple(reason.getName() if reason.is_failure else None for reason in reasons)
+        self._happenings.append(Granted(mid, refusals))
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        mid = message.mid if message.qos and self._hello.manual_ack else 0
+        try:
+            self._happenings.append(Received(mid, packets.incoming(message)))
+        except UnicodeDecodeError:  # a topic no broker should let through; unanswered it would block the window
+            if mid:
+                self._client.ack(mid, qos=1)
+
+    def _on_publish(
+        self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._happenings.append(Sent(mid, _words(reason, properties) if reason.is_failure else None))
+
+    def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._error = text.removeprefix("failed to receive on socket: ")
+
+
+def _words(reason: ReasonCode, properties: Properties | None) -> str:
+    detail = getattr(properties, "ReasonString", "")
+    return f"{reason.getName()} ({detail})" if detail else reason.getName()

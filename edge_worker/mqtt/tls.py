@@ -1,0 +1,57 @@
+"""The TLS context of the connection, made from files that are read anew at each attempt."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.config.credentials import read_key_password
+from edge_worker.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_worker.config.mqtt import TlsConfig
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def make_context(config: TlsConfig) -> ssl.SSLContext:
+    """Make the context that *config* describes.
+
+    Raises:
+        ConfigError: a file is missing, unreadable or not what it should be; names the key.
+    """
+    context = _authorities(config)
+    context.minimum_version = _VERSIONS[config.min_version]
+    if not config.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if config.cert_file is not None:
+        _load_own_certificate(context, config, config.cert_file)
+    return context
+
+
+def _authorities(config: TlsConfig) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=config.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(_problem(config.ca_file, error, "PEM certificates"), key="mqtt.tls.ca_file") from error
+
+
+def _load_own_certificate(context: ssl.SSLContext, config: TlsConfig, certificate: Path) -> None:
+    password = read_key_password(config) or ""  # without any, OpenSSL would ask on the terminal, for ever
+    try:
+        context.load_cert_chain(certificate, config.key_file, password=password)
+    except ssl.SSLError as error:
+        hint = "a PEM certificate with its key; an encrypted key needs mqtt.tls.key_password_file"
+        raise ConfigError(_problem(certificate, error, hint), key="mqtt.tls.cert_file") from error
+    except OSError as error:
+        missing = certificate if not certificate.is_file() else config.key_file
+        raise ConfigError(f"cannot read {missing}: {error.strerror}", key="mqtt.tls.cert_file") from error
+
+
+def _problem(file: Path | None, error: Exception, expected: str) -> str:
+    if isinstance(error, ssl.SSLError):
+        return f"{file} is not usable ({error.reason or error}); it should hold {expected}"
+    return f"cannot read {file}: {error.strerror if isinstance(error, OSError) else error}"

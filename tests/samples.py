@@ -1,0 +1,35 @@
+"""Frames and policies for tests, made of the fields that matter to the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edge_worker.frames import Frame
+
+
+@dataclass(frozen=True)
+class SimplePolicy:
+    """What the intake reads of a camera's configuration."""
+
+    delivery: Literal["latest", "every"] = "latest"
+    max_age_s: float | None = None
+    min_interval_s: float = 0.0
+
+
+def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - any field of Frame
+    """Make a frame of *camera* that arrived at 0 seconds, with *fields* replaced."""
+    defaults: dict[str, Any] = {
+        "topic": f"cameras/{camera}/frame",
+        "payload": b"picture",
+        "frame_id": "1",
+        "sender_id": False,
+        "captured_at": None,
+        "received_at": 1_700_000_000.0,
+        "arrived": 0.0,
+        "retained": False,
+        "redelivered": False,
+        "source": 0,
+        "delivery": None,
+    }
+    return Frame(camera=camera, **(defaults | fields))

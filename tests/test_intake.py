@@ -1,0 +1,239 @@
+"""Slots, queues, turns, throttles and pauses."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from samples import SimplePolicy, make_frame
+
+from edge_worker.accounts import OTHER, Count
+from edge_worker.intake import Intake
+
+LATEST, EVERY = SimplePolicy(), SimplePolicy(delivery="every")
+
+
+def reasons(drops: tuple[object, ...]) -> list[str]:
+    return [drop.reason for drop in drops]  # type: ignore[attr-defined]
+
+
+def test_a_newer_frame_takes_the_waiting_ones_place() -> None:
+    """``latest``: one slot per camera; what it held is dropped as superseded."""
+    intake = Intake([LATEST])
+    old, new = make_frame(frame_id="old"), make_frame(frame_id="new")
+    intake.offer(old, 0.0)
+    offer = intake.offer(new, 1.0)
+    assert offer.accepted
+    assert [(drop.frame, drop.reason) for drop in offer.dropped] == [(old, "superseded")]
+    assert intake.next(1.0).frame is new
+    assert intake.next(1.0).frame is None
+
+
+def test_every_frame_waits_its_turn() -> None:
+    """``every``: frames come out in the order they came in, retained or not."""
+    intake = Intake([EVERY])
+    frames = [make_frame(frame_id=str(n), retained=True) for n in range(3)]
+    assert all(intake.offer(frame, 0.0).accepted for frame in frames)
+    assert [intake.next(0.0).frame for _ in frames] == frames
+
+
+def test_retained_frames_are_not_live() -> None:
+    """``latest``: what the broker kept from some time ago is dropped."""
+    offer = Intake([LATEST]).offer(make_frame(retained=True), 0.0)
+    assert not offer.accepted
+    assert reasons(offer.dropped) == ["retained"]
+
+
+def test_cameras_take_turns_however_fast_each_sends() -> None:
+    """A camera with thirty frames a second gets as many turns as one with just enough."""
+    intake, turns = Intake([LATEST]), Counter[str]()
+    for tick in range(900):
+        now = tick / 30
+        intake.offer(make_frame("fast"), now)
+        if tick % 5 == 0:
+            for name in ("slow", "slower"):
+                intake.offer(make_frame(name), now)
+        if tick % 6 == 0:  # five frames a second
+            frame = intake.next(now).frame
+            assert frame is not None
+            turns[frame.camera] += 1
+            intake.finish(frame, "processed")
+    assert set(turns.values()) == {50}
+
+
+def test_a_frame_is_too_old_when_its_turn_comes() -> None:
+    """The age is judged when the frame would be worked on, not when it arrives."""
+    intake = Intake([SimplePolicy(max_age_s=2.0)])
+    intake.offer(make_frame("a", arrived=0.0), 0.0)
+    intake.offer(make_frame("b", arrived=1.5), 1.5)
+    turn = intake.next(2.5)
+    assert reasons(turn.dropped) == ["too_old"]
+    assert turn.frame is not None
+    assert turn.frame.camera == "b"
+
+
+def test_throttling_keeps_the_newest_and_says_when_it_is_due() -> None:
+    """``latest``: within the interval the newest frame waits, and those it replaces are dropped as throttled."""
+    intake = Intake([SimplePolicy(min_interval_s=1.0)])
+    intake.offer(make_frame(frame_id="1"), 0.0)
+    assert intake.next(0.0).frame is not None
+    intake.offer(make_frame(frame_id="2"), 0.2)
+    assert reasons(intake.offer(make_frame(frame_id="3"), 0.4).dropped) == ["throttled"]
+    turn = intake.next(0.4)
+    assert turn.frame is None
+    assert turn.wait_s == pytest.approx(0.6)
+    turn = intake.next(1.0)
+    assert turn.frame is not None
+    assert turn.frame.frame_id == "3"
+
+
+def test_throttling_delays_every_and_drops_nothing() -> None:
+    """``every``: the interval is kept by waiting, the broker holding what comes meanwhile."""
+    intake = Intake([SimplePolicy(delivery="every", min_interval_s=1.0)])
+    for n in range(3):
+        assert intake.offer(make_frame(frame_id=str(n)), 0.0).dropped == ()
+    served = [turn.frame.frame_id for t in range(30) if (turn := intake.next(t / 10)).frame]
+    assert served == ["0", "1", "2"]
+
+
+def test_an_interval_set_by_command_outranks_the_configuration() -> None:
+    """The camera's own interval comes before the one for all, and that before the configured one."""
+    intake = Intake([SimplePolicy(delivery="every", min_interval_s=9.0)])
+    for _ in range(4):
+        intake.offer(make_frame(), 0.0)
+    assert intake.next(0.0).frame
+    assert intake.next(0.0).wait_s == 9.0
+    intake.set_min_interval(None, 5.0)
+    assert intake.next(0.0).wait_s == 5.0
+    intake.set_min_interval("door", 2.0)
+    assert intake.next(0.0).wait_s == 2.0
+    intake.set_min_interval("door", None)
+    intake.set_min_interval(None, None)
+    assert intake.next(0.0).wait_s == 9.0
+
+
+@pytest.mark.parametrize("camera", ["door", None])
+def test_a_pause_stops_frames_and_leaves_no_stale_one_behind(camera: str | None) -> None:
+    """``latest``: what waits and what arrives is dropped as paused; after the resume only new frames come out."""
+    intake = Intake([LATEST])
+    intake.offer(make_frame(), 0.0)
+    assert reasons(intake.pause(camera)) == ["paused"]
+    assert reasons(intake.offer(make_frame(), 1.0).dropped) == ["paused"]
+    assert intake.next(1.0).frame is None
+    intake.resume(camera)
+    intake.offer(make_frame(frame_id="fresh"), 2.0)
+    turn = intake.next(2.0)
+    assert turn.frame is not None
+    assert turn.frame.frame_id == "fresh"
+
+
+def test_a_pause_of_every_loses_nothing() -> None:
+    """``every``: frames wait until the camera is resumed."""
+    intake = Intake([EVERY])
+    intake.offer(make_frame(frame_id="1"), 0.0)
+    assert intake.pause("door") == ()
+    intake.offer(make_frame(frame_id="2"), 0.0)
+    assert intake.next(0.0).frame is None
+    intake.resume()
+    assert [intake.next(0.0).frame.frame_id, intake.next(0.0).frame.frame_id] == ["1", "2"]  # type: ignore[union-attr]
+
+
+def test_a_released_frame_is_next() -> None:
+    """When the model process dies, its frame is tried again before any other, interval or not."""
+    intake = Intake([SimplePolicy(delivery="every", min_interval_s=5.0)])
+    for camera in ("a", "b", "a"):
+        intake.offer(make_frame(camera), 0.0)
+    first = intake.next(0.0).frame
+    assert first is not None
+    assert intake.release(first) == ()
+    assert intake.next(0.0).frame is first
+
+
+def test_a_released_frame_is_superseded_by_a_newer_one() -> None:
+    """``latest``: no old picture is tried again when a new one is there."""
+    intake = Intake([LATEST])
+    intake.offer(make_frame(frame_id="1"), 0.0)
+    frame = intake.next(0.0).frame
+    assert frame is not None
+    intake.offer(make_frame(frame_id="2"), 0.1)
+    assert [(drop.frame, drop.reason) for drop in intake.release(frame)] == [(frame, "superseded")]
+    assert intake.account().total.in_work == 0
+
+
+def test_draining_drops_what_waits_and_leaves_what_is_in_work() -> None:
+    """At the stop, waiting frames are counted as dropped; the one in work can still be finished."""
+    intake = Intake([LATEST, EVERY])
+    for n in range(3):
+        intake.offer(make_frame("shelf", source=1, frame_id=str(n)), 0.0)
+    intake.offer(make_frame("door"), 0.0)
+    frame = intake.next(0.0).frame
+    assert frame is not None
+    assert reasons(intake.drain("shutting_down")) == ["shutting_down"] * 3
+    intake.finish(frame, "processed")
+    assert intake.account().total == Count(received=4, processed=1, dropped={"shutting_down": 3})
+
+
+def test_rejections_and_duplicates_are_counted_apart() -> None:
+    """A rejected frame is received; a duplicate is not."""
+    intake = Intake([EVERY])
+    intake.reject(make_frame(), "too_big")
+    intake.duplicate(make_frame())
+    assert intake.account().cameras["door"] == Count(received=1, rejected={"too_big": 1}, duplicates=1)
+
+
+@pytest.mark.parametrize("word", ["superseded", "nonsense"])
+def test_only_the_contracts_words_are_counted(word: str) -> None:
+    """A rejection for a reason that is none is a defect, not a new column in the statistics."""
+    with pytest.raises(ValueError, match="is none of"):
+        Intake([EVERY]).reject(make_frame(), word)
+
+
+def test_invented_cameras_cannot_fill_the_memory() -> None:
+    """Past the limit, idle cameras are folded into one line, and no frame is missing in the total."""
+    intake = Intake([LATEST], max_cameras=10)
+    for n in range(500):
+        intake.offer(make_frame(f"invented-{n}"), float(n))
+        frame = intake.next(float(n)).frame
+        assert frame is not None
+        intake.finish(frame, "processed")
+    account = intake.account()
+    assert len(account.cameras) == 11
+    assert account.cameras[OTHER].processed == 490
+    assert account.total == Count(received=500, processed=500)
+
+
+def test_invented_cameras_cannot_displace_waiting_ones() -> None:
+    """With every place taken by a waiting frame, a new camera's frame is dropped and counted."""
+    intake = Intake([LATEST], max_cameras=2)
+    for camera in ("a", "b", "c"):
+        intake.offer(make_frame(camera), 0.0)
+    assert intake.account().total == Count(received=3, dropped={"superseded": 1}, waiting=2)
+    assert {intake.next(0.0).frame.camera, intake.next(0.0).frame.camera} == {"a", "b"}  # type: ignore[union-attr]
+
+
+def test_waiting_payloads_have_a_budget() -> None:
+    """Past it the frame that has waited longest goes; the newest stays, even when it alone is over the budget."""
+    intake = Intake([LATEST], max_waiting_bytes=100)
+    for n, camera in enumerate(("a", "b", "c")):
+        assert intake.offer(make_frame(camera, payload=b"x" * 40, arrived=float(n)), float(n)).accepted
+    assert intake.account().cameras["a"] == Count(received=1, dropped={"superseded": 1})
+    offer = intake.offer(make_frame("d", payload=b"x" * 400, arrived=3.0), 3.0)
+    assert offer.accepted
+    assert reasons(offer.dropped) == ["superseded"] * 2
+    assert intake.account().total.waiting == 1
+
+
+def test_one_camera_of_two_subscriptions_is_one_line_of_the_account() -> None:
+    """Each subscription keeps its own rules; the camera's counts are their sum."""
+    intake = Intake([LATEST, EVERY])
+    intake.offer(make_frame("door", source=0), 0.0)
+    intake.offer(make_frame("door", source=1), 0.0)
+    assert intake.account().cameras == {"door": Count(received=2, waiting=2)}
+
+
+def test_finishing_a_frame_never_handed_out_is_a_defect() -> None:
+    """The account cannot be falsified by finishing twice."""
+    intake = Intake([LATEST])
+    intake.offer(make_frame(), 0.0)
+    with pytest.raises(ValueError, match="in work"):
+        intake.finish(make_frame(), "processed")
