@@ -135,9 +135,9 @@ def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
 def _open_pipeline(settings: ModelSettings) -> FrameHandler:
     """Load the real thing."""
     # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.
-    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+    from edge_worker.frame_handler import PipelineHandler  # noqa: PLC0415
 
-    return Pipeline.open(settings)
+    return PipelineHandler(settings)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 from edge_worker.codec import decode, encode_jpeg, encode_png_palette, encode_rgb_png
 from edge_worker.envelope import is_envelope, open_envelope
+from edge_worker.headers import DecodeLimits
 from edge_worker.labels_body import labels_body
+from edge_worker.m2fp.parser import load_parser
 from edge_worker.m2fp.people import find_people
+from edge_worker.palette import Palette
 from edge_worker.render import colorize, overlay
 from edge_worker.results import EncodedResult
 
@@ -17,13 +21,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.arrays import LabelMap, Picture
-    from edge_worker.headers import DecodeLimits
     from edge_worker.m2fp.parser import Parser
     from edge_worker.m2fp.people import People
     from edge_worker.m2fp.preprocess import NetInput
     from edge_worker.m2fp.types import Logits, Parsing
-    from edge_worker.palette import Palette
-    from edge_worker.results import OutputRequest
+    from edge_worker.results import ModelSettings, OutputRequest
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Stages:
         self._ms: dict[str, float] = {}
 
     def begin(self, stage: str, *, phase: str | None = None) -> None:
-        """End the stage before and begin *stage*, announced as *phase* where that is another."""
+        """End the stage before and begin or go on with *stage*, announced as *phase* where that is another."""
         self.end()
         self._note(phase or stage)
         self._stage, self._began = stage, perf_counter()
@@ -64,7 +66,8 @@ class Stages:
     def end(self) -> dict[str, float]:
         """End the stage before; milliseconds of each stage so far."""
         if self._stage:
-            self._ms[self._stage] = round(1000 * (perf_counter() - self._began), 3)
+            ms = 1000 * (perf_counter() - self._began)
+            self._ms[self._stage] = round(self._ms.get(self._stage, 0.0) + ms, 3)
         self._stage = ""
         return self._ms
 
@@ -78,13 +81,35 @@ class Pipeline:
         self.palette = palette
         self._limits = limits
 
+    @classmethod
+    def open(cls, settings: ModelSettings) -> Pipeline:
+        """Load what *settings* ask for.
+
+        Raises:
+            ModelError: the model cannot be used.
+            ConfigError: the palette names classes that it does not have.
+        """
+        model, limits = settings.model, settings.limits
+        parser = load_parser(
+            model["path"],
+            model["engine"],
+            model["precision"],
+            settings.threads["inference"],
+            short_side=model["short_side"],
+            cache_directory=None if settings.cache_directory is None else Path(settings.cache_directory),
+        )
+        palette = Palette.for_classes(parser.classes, settings.palette)
+        accepted = DecodeLimits(limits["max_payload_bytes"], limits["max_pixels"], frozenset(limits["formats"]))
+        return cls(parser, palette, accepted)
+
     def run(
         self, payload: bytes, request: OutputRequest, note: Callable[[str], None] = lambda _phase: None
     ) -> EncodedResult:
         """Parse one payload: a picture, or a JSON envelope with one.
 
         Calls *note* with each phase as it begins: the stages ``decode, preprocess, inference, postprocess, render,
-        encode``, and ``compile`` in the place of ``inference`` where the network must be compiled for this shape first.
+        encode``, and ``compile`` before ``inference`` (and timed with it) where the network must be compiled for the
+        picture's shape first.
 
         Raises:
             DecodeError: the payload is not a picture within the limits.
@@ -107,8 +132,11 @@ class Pipeline:
     def analyse(self, picture: Picture, request: OutputRequest, stages: Stages) -> Analysis:
         """Find out what is in a picture, RGB uint8 H×W×3."""
         stages.begin("preprocess")
-        net_input = self.parser.preprocess(picture, request.short_side)
-        stages.begin("inference", phase=None if self.parser.is_compiled(net_input) else "compile")
+        net_input = self.parser.preprocess(picture)
+        if not self.parser.is_compiled(net_input):
+            stages.begin("inference", phase="compile")
+            self.parser.compile(net_input)
+        stages.begin("inference")
         logits = self.parser.infer(net_input)
         stages.begin("postprocess")
         parsing = self.parser.postprocess(logits, net_input)

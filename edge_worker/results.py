@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
+
+    from edge_worker.config import Config
+    from edge_worker.ops.threads import ThreadPlan
 
 _OBJECTS_PER_JSON = 5  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
 
+_MB = 1_000_000
 _PICTURES = ("colormap", "overlay")
 
 ColormapFormat = Literal["palette-png", "rgb-png", "jpeg"]
@@ -31,7 +36,6 @@ class OutputRequest:
     alpha: float = 0.5  # weight of the colours in the overlay, 0-1
     quality: int = 85  # of JPEG outputs, 1-100
     score_threshold: float | None = None  # None: the model's own
-    short_side: int | None = None  # pixels of the network input; None: the model's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,22 @@ class ModelSettings:
     threads: dict[str, Any]
     requested_threads: dict[str, Any]
     cache_directory: str | None
+
+    @classmethod
+    def from_config(cls, config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
+        """What the configuration says, with the threads of *plan*."""
+        return cls(
+            model=config.model.model_dump(mode="json"),
+            palette=dict(config.palette),
+            limits={
+                "max_payload_bytes": int(config.limits.max_payload_mb * _MB),
+                "max_pixels": config.limits.max_pixels,
+                "formats": list(config.limits.formats),
+            },
+            threads=plan.to_wire(),
+            requested_threads=config.threads.model_dump(mode="json"),
+            cache_directory=None if cache_directory is None else str(cache_directory),
+        )
 
 
 @dataclass(frozen=True, slots=True)

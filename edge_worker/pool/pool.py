@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
 
 MODEL_PROCESS = (sys.executable, "-m", "edge_worker.model_process")
-_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +76,13 @@ class ModelPool:
             ConfigError: ``threads.cpus`` names a processor that cannot be used here.
         """
         plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
-        launch = Launch(
-            command, child_environment(environ, plan.environment()), _settings(config, plan, cache_directory)
-        )
+        settings = ModelSettings.from_config(config, plan, cache_directory)
+        launch = Launch(command, child_environment(environ, plan.environment()), settings)
         limits = SlotLimits(config.watchdog, inf if config.memory.limit_mb is None else config.memory.limit_mb)
         self._quarantine = Quarantine(state_directory)
         self._card: ModelCardFacts | None = None
         self._slots = tuple(
-            Slot(
-                f"model-{number}", launch, limits, self._quarantine, on_loaded=self._learn_card, on_change=on_change
-            )
+            Slot(f"model-{number}", launch, limits, self._quarantine, on_loaded=self._learn_card, on_change=on_change)
             for number in range(config.threads.processes)
         )
 
@@ -167,19 +163,3 @@ class ModelPool:
 
     def _learn_card(self, card: ModelCardFacts) -> None:
         self._card = card
-
-
-def _settings(config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
-    """What the configuration says, as the model process is told."""
-    return ModelSettings(
-        model=config.model.model_dump(mode="json"),
-        palette=dict(config.palette),
-        limits={
-            "max_payload_bytes": int(config.limits.max_payload_mb * _MB),
-            "max_pixels": config.limits.max_pixels,
-            "formats": list(config.limits.formats),
-        },
-        threads=plan.to_wire(),
-        requested_threads=config.threads.model_dump(mode="json"),
-        cache_directory=None if cache_directory is None else str(cache_directory),
-    )
