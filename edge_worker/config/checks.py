@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from edge_worker.config.fields import Section
     from edge_worker.config.mqtt import MqttConfig, TlsConfig
-    from edge_worker.config.sections import CameraConfig, Config
+    from edge_worker.config.sections import Config
 
 MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
 
@@ -92,29 +92,24 @@ def _tls(tls: TlsConfig) -> Iterator[Problem]:
 
 def _camera(config: Config, index: int) -> Iterator[Problem]:
     camera, place = config.cameras[index], ("cameras", index)
-    results = config.outputs_for(camera).all_results()
-    if camera.delivery == "every":
-        yield from (Problem((*place, name), text) for name, text in _every(camera))
-        for name, result in results.items():
-            if result.qos != 1:
-                yield Problem(
-                    _written(config, index, name, "qos"), "should be 1 with delivery: every, or results get lost"
-                )
-    elif camera.prefetch != 1:
+    if camera.delivery == "every" and camera.qos != 1:
+        yield Problem((*place, "qos"), "should be 1 with delivery: every, or the broker keeps no frame for us")
+    if camera.delivery == "latest" and camera.prefetch != 1:
         yield Problem((*place, "prefetch"), "works only with delivery: every; with latest, one frame per camera waits")
+    yield from _results(config, index)
+
+
+def _results(config: Config, index: int) -> Iterator[Problem]:
+    camera = config.cameras[index]
+    results = config.outputs_for(camera).all_results()
+    for name, result in results.items():
+        if camera.delivery == "every" and result.qos != 1:
+            place = _written(config, index, name, "qos")
+            yield Problem(place, "should be 1 with delivery: every, or results can be lost")
     for (name, one), (other, two) in combinations(results.items(), 2):
         if one.topic == two.topic:
-            text = f"is the topic of {name}, too: each result needs its own"
-            yield Problem(_written(config, index, other, "topic"), text)
-
-
-def _every(camera: CameraConfig) -> Iterator[tuple[str, str]]:
-    if camera.qos != 1:
-        yield "qos", "should be 1 with delivery: every, or the broker keeps no frame for us"
-    if camera.min_interval_s > 0:
-        yield "min_interval_s", "would drop frames, which contradicts delivery: every"
-    if camera.max_age_s is not None:
-        yield "max_age_s", "would drop frames, which contradicts delivery: every"
+            place = _written(config, index, other, "topic")
+            yield Problem(place, f"is the topic of {name}, too: each result needs its own")
 
 
 def _written(config: Config, index: int, result: str, key: str) -> Location:

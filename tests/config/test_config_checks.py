@@ -47,8 +47,6 @@ EVERY = "mqtt: {host: localhost}\ncameras:\n  - delivery: every\n    "
         ("mqtt: {host: h}\nthreads: {cpus: [0, 0]}", "threads.cpus: names a CPU twice"),
         ("mqtt: {host: h}\ncameras: [{prefetch: 2}]", "cameras[0].prefetch: works only with delivery: every"),
         (EVERY + "qos: 0", "cameras[0].qos: should be 1 with delivery: every"),
-        (EVERY + "min_interval_s: 1", "cameras[0].min_interval_s: would drop frames"),
-        (EVERY + "max_age_s: 1", "cameras[0].max_age_s: would drop frames"),
         (EVERY + "outputs: {labels: {qos: 0}}", "cameras[0].outputs.labels.qos: should be 1 with delivery: every"),
         (EVERY + "\noutput: {error: {qos: 0}}", "output.error.qos: should be 1 with delivery: every"),
     ],
