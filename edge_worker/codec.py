@@ -61,7 +61,9 @@ def decode(payload: bytes, limits: DecodeLimits) -> Picture:
             leave out) or ``undecodable`` (empty, cut short, damaged). Nothing else, whatever the bytes.
     """
     header = check(payload, limits)
-    picture = _on_black(_native(payload, _READ_AS_STORED)) if header.alpha else _native(payload, _READ_RGB)
+    # OpenCV 5.0 crashes on some animated PNGs; of their picture alone it makes the same.
+    data = png.still(payload) if header.format == "png" else payload
+    picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _native(data, _READ_RGB)
     if picture.shape[:2] != (header.height, header.width):
         raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the picture")
     if header.format == "jpeg" and _flat_corner(picture) and _runs_dry(payload, header.data_end):
@@ -100,6 +102,7 @@ def _turned(picture: Picture, orientation: int) -> Picture:
 # the picture with one colour and says nothing. Two steps find that out at no cost for most pictures: the lower right
 # corner is of one colour; and bytes added before the end marker change the picture, which they cannot if it is whole.
 # Pillow does the second, at an eighth of the size: unlike OpenCV it keeps quiet about the added bytes.
+# A progressive JPEG that lacks its last passes is a whole picture with less detail, and is taken.
 
 _ADDED = bytes(range(1, 255))
 

@@ -71,8 +71,9 @@ def draw_tag(canvas: Picture, text: str, x: int, y: int) -> None:
     """Draw a small label, centred over (*x*, *y*) but moved to stay inside, in place on *canvas*."""
     tile = _tag(_printable(text), _text_size(canvas))
     height, width = tile.kept.shape[:2]
-    if width <= canvas.shape[1] and height <= canvas.shape[0]:
-        _lay(canvas, tile, int(np.clip(x - width // 2, 0, canvas.shape[1] - width)), max(0, y - height))
+    right, bottom = canvas.shape[1] - width, canvas.shape[0] - height
+    if right >= 0 and bottom >= 0:
+        _lay(canvas, tile, int(np.clip(x - width // 2, 0, right)), int(np.clip(y - height, 0, bottom)))
 
 
 def _present(label_map: LabelMap, palette: Palette) -> list[int]:

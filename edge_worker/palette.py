@@ -109,10 +109,10 @@ def _rgb(color: str) -> tuple[int, ...]:
 def _distinct_colors(taken: Sequence[str], count: int) -> list[str]:
     """Make *count* colours, each the candidate farthest (in OKLab) from all before it and from *taken*."""
     candidates = _candidates()
-    positions = _oklab(candidates)
+    positions = oklab(candidates)
     free = np.full(len(candidates), np.inf)
     for color in taken:
-        free = np.minimum(free, _distance(positions, _oklab(np.array([_rgb(color)]))))
+        free = np.minimum(free, _distance(positions, oklab(np.array([_rgb(color)]))))
     made = []
     for _ in range(count):
         best = int(free.argmax())
@@ -151,7 +151,7 @@ _TO_LAB = np.array(
 _SRGB_KNEE = 0.04045
 
 
-def _oklab(rgb: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
+def oklab(rgb: npt.NDArray[np.integer | np.floating]) -> npt.NDArray[np.float64]:
     """Convert sRGB (n×3, 0–255) to OKLab (n×3), in which distance is difference as seen."""
     encoded = rgb / 255.0
     linear = np.where(encoded <= _SRGB_KNEE, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)

@@ -22,6 +22,7 @@ MAX_CHUNKS = 10_000
 _HEAD = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 _IHDR_END = len(SIGNATURE) + _HEAD.size + 13 + _CRC.size
+_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 # Keywords are 1 to 79 bytes long.
 _MAX_KEYWORD = 79
 
@@ -70,6 +71,15 @@ def _chunk_at(view: memoryview, start: int) -> Chunk:
 def chunk(kind: bytes, data: bytes) -> bytes:
     """Write one chunk: length, *kind*, *data*, checksum."""
     return b"".join((_HEAD.pack(len(data), kind), data, _CRC.pack(zlib.crc32(data, zlib.crc32(kind)))))
+
+
+def still(png: bytes) -> bytes:
+    """Reduce a PNG file to the chunks that its picture needs: no animation, no metadata.
+
+    Raises:
+        ValueError: as :func:`chunks`.
+    """
+    return SIGNATURE + b"".join(png[found.start : found.end] for found in chunks(png) if found.kind in _PICTURE_CHUNKS)
 
 
 def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
