@@ -1,0 +1,109 @@
+"""The pool with the real model process: the small seeded model behind the real pipeline."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from pictures import encoded, photo
+
+from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
+from edge_worker.errors import FrameRejected, ModelProcessDied
+from edge_worker.lifecycle import Deadline
+from edge_worker.pool import ModelPool
+from edge_worker.results import EncodedResult, OutputRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+LOADS_WITHIN_S = 60
+FRAME = encoded(photo(90, 60), "PNG")
+REQUEST = OutputRequest(masks="rle", overlay=True)
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelPool]:
+    """One process with the seeded model, small."""
+    config = Config(
+        mqtt=MqttConfig(host="localhost"),
+        model=ModelConfig(path="builtin:seeded", short_side=64),
+        threads=ThreadsConfig(inference=1, nice=1),
+        limits=LimitsConfig(max_payload_mb=1, max_pixels=100_000),
+    )
+    pool = ModelPool(
+        config,
+        state_directory=None,
+        cache_directory=tmp_path_factory.mktemp("cache"),
+        environ={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    pool.start()
+    yield pool
+    pool.stop(Deadline(5))
+
+
+def run(pool: ModelPool, payload: bytes) -> EncodedResult:
+    assert pool.wait_ready(0, LOADS_WITHIN_S)
+    return pool.run(0, payload, hashlib.sha256(payload).hexdigest(), REQUEST)
+
+
+def test_frames_come_back_parsed(pool: ModelPool) -> None:
+    """Map, overlay and labels arrive; the card says what ran and which threads took effect."""
+    result = run(pool, FRAME)
+    assert (result.width, result.height) == (90, 60)
+    assert (result.colormap or b"").startswith(b"\x89PNG")
+    assert (result.overlay or b"").startswith(b"\xff\xd8")
+    assert result.body["image"] == {"width": 90, "height": 60}
+    card = pool.card()
+    assert card is not None
+    assert card.threads["effective"]["inference"] == card.threads["effective"]["opencv"] == 1
+    assert card.threads["effective"]["nice"] == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 1)
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (b"", "undecodable"),
+        (b"GIF89a" + bytes(100), "unsupported"),
+        (FRAME[:-50], "undecodable"),
+        (bytes(1_000_001), "too_big"),
+        (encoded(photo(400, 300), "JPEG"), "too_many_pixels"),
+        (b'{"image": 5}', "undecodable"),
+    ],
+)
+def test_bad_pictures_are_answered_with_a_reason(pool: ModelPool, payload: bytes, reason: str) -> None:
+    """And the same process goes on."""
+    with pytest.raises(FrameRejected) as rejected:
+        run(pool, payload)
+    assert rejected.value.reason == reason
+    assert run(pool, FRAME).colormap
+    assert pool.state().processes[0].crashes == 0
+
+
+def test_a_killed_process_comes_back_quickly_and_answers_the_same(pool: ModelPool) -> None:
+    """Compiled networks are on disk, and the size to warm up with is known: the frame is answered again."""
+    before = run(pool, FRAME)
+    pid = pool.state().processes[0].pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    began = time.monotonic()
+    try:
+        after = run(pool, FRAME)
+    except ModelProcessDied:
+        after = run(pool, FRAME)
+    assert time.monotonic() - began < 15  # a second on an idle machine
+    assert (after.colormap, after.body) == (before.colormap, before.body)
+
+
+def test_the_side_of_the_worker_imports_no_numeric_library() -> None:
+    """The worker process stays small."""
+    code = "import sys, edge_worker.pool, edge_worker.cache; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert not {"numpy", "cv2", "openvino", "PIL", "torch"} & set(modules.split())
