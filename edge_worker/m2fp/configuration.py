@@ -146,6 +146,13 @@ class DecoderConfig(_Section):
     enforce_input_project: bool = False
 
 
+class InputConfig(_Section):
+    """Size of the input of multi-human models, pixels: as published, unless a light model brings its own."""
+
+    short_side: int = Field(640, ge=32)
+    max_side: int = Field(1333, ge=32)
+
+
 class SingleHumanInput(_Section):
     """Canvas of single-human models; ``sizes`` holds one (width, height)."""
 
@@ -159,6 +166,7 @@ class ModelConfig(_Section):
     backbone: BackboneConfig
     encoder: PixelDecoderConfig
     decoder: DecoderConfig
+    input: InputConfig = InputConfig()
     classes: tuple[str, ...]
     num_parsing: int | None = None
     single_human: bool = False

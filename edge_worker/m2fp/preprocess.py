@@ -17,7 +17,7 @@ from PIL import Image
 from edge_worker.m2fp.types import Box, ByteArray, FloatArray, Size
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.configuration import InputConfig, ModelConfig
 
 # Mean and standard deviation of ImageNet, RGB, 0–255.
 _MEAN = (123.675, 116.28, 103.53)
@@ -28,10 +28,6 @@ SIZE_DIVISOR = 32
 
 # Grey of the canvas around the frame in single-human models.
 _CANVAS_GREY = 128
-
-# Multi-human models as published: the shorter side is this unless the longer would pass the other.
-SHORT_SIDE = 640
-LONG_SIDE = 1333
 
 
 @dataclass(frozen=True)
@@ -67,12 +63,12 @@ class NetInput:
 def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = None) -> NetInput:
     """Turn a frame, RGB uint8 H×W×3, into the input of the network that *config* describes.
 
-    *short_side* replaces the published 640 of multi-human models (and shortens the longest side in proportion);
+    *short_side* replaces a multi-human model's own (the limit of the long side follows in proportion);
     single-human models have a canvas of their own and ignore it.
     """
     frame = Size(image.shape[1], image.shape[0])
     if config.canvas is None:
-        size = multi_human_size(frame, short_side or SHORT_SIDE)
+        size = multi_human_size(frame, config.input, short_side)
         picture, window = _resize(image, size), Box(0, 0, *size)
     else:
         picture, window = _on_canvas(image, Size(*config.canvas))
@@ -80,9 +76,10 @@ def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = N
     return NetInput(picture, normalise(picture, padded), Geometry(frame, padded, window))
 
 
-def multi_human_size(frame: Size, short_side: int = SHORT_SIDE) -> Size:
+def multi_human_size(frame: Size, limits: InputConfig, short_side: int | None = None) -> Size:
     """Size of a *frame* in the network: its shorter side is *short_side* unless the longer would pass its limit."""
-    long_side = short_side * LONG_SIDE / SHORT_SIDE
+    short_side = short_side or limits.short_side
+    long_side = short_side * limits.max_side / limits.short_side
     scale = min(short_side / min(frame), long_side / max(frame))
     return Size(*(max(1, int(side * scale + 0.5)) for side in frame))
 

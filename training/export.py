@@ -1,0 +1,69 @@
+"""The average of a run as the model that ships: `python -m training.export --run training/runs/lite --out DIR`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from edge_worker.m2fp.checkpoint import WEIGHTS_FILE
+from edge_worker.m2fp.configuration import CONFIGURATION_FILE
+from edge_worker.m2fp.export import export
+from training.model import CONFIGURATION, new_student
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.network.m2fp import M2FP
+
+NAME = "m2fp-lite"
+OUT = Path("edge_worker/models") / NAME
+
+
+def trained_network(run: Path) -> M2FP:
+    """The averaged network of a run's checkpoint."""
+    content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    student = new_student(None)
+    student.load_state_dict(content["average"])
+    return student.network.eval()
+
+
+def calibrate(network: M2FP, person_bias: float, part_bias: float) -> None:
+    """Shift the class logits of persons and of parts, in place: scores that mean what the thresholds take them for.
+
+    A positive bias makes scores higher. Chosen on the validation photos and scenes (see README).
+    """
+    bias = network.sem_seg_head.predictor.class_embed.bias
+    with torch.no_grad():
+        bias[:-2] += part_bias
+        bias[-2] += person_bias
+
+
+def write_checkpoint(network: M2FP, directory: Path) -> None:
+    """A checkpoint directory as ModelScope's: configuration and weights."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / CONFIGURATION_FILE).write_text(json.dumps(CONFIGURATION, indent=1) + "\n", encoding="utf-8")
+    state = {name: value.contiguous() for name, value in network.state_dict().items()}
+    torch.save({"model": state}, directory / WEIGHTS_FILE)
+
+
+def main() -> None:
+    """Read the arguments, write the exported model."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
+    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--person-bias", type=float, default=0.0)
+    parser.add_argument("--part-bias", type=float, default=0.0)
+    arguments = parser.parse_args()
+    network = trained_network(arguments.run)
+    calibrate(network, arguments.person_bias, arguments.part_bias)
+    with tempfile.TemporaryDirectory() as directory:
+        write_checkpoint(network, Path(directory))
+        manifest = export(Path(directory), arguments.out, name=NAME)
+    print(manifest.model_dump_json(indent=1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Who walks through a fixed camera's view: found by subtracting the empty background, for lack of labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from training.cache import video_frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Image = npt.NDArray[np.uint8]
+
+_CHANGED = 28  # levels by which a channel must differ from the empty view
+_BACKGROUND_FRAMES = 60  # of which the median is taken
+_LEAST = 0.012  # share of the view: less is a hand, a shadow, noise
+_TALL = 0.35  # of the view's height: less is not a whole person here
+_EDGE = 4  # px: nearer to the frame, the person may be cut
+
+
+class Rectangle(NamedTuple):
+    """Left, top, width, height, px."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class View:
+    """One frame, what changed in it and whether that is a whole person (None where it cannot be told)."""
+
+    number: int
+    image: Image
+    box: Rectangle | None
+    whole: bool
+
+
+def background(path: Path) -> Image:
+    """The empty view: the median over the video."""
+    frames = [image for _, image in video_frames(path, step=_step(path))]
+    return np.asarray(np.median(np.stack(frames), axis=0), dtype=np.uint8)
+
+
+def _step(path: Path) -> int:
+    return max(1, int(cv2.VideoCapture(str(path)).get(cv2.CAP_PROP_FRAME_COUNT)) // _BACKGROUND_FRAMES)
+
+
+def views(path: Path, every: int) -> list[View]:
+    """Every n-th frame, with the largest thing that moved."""
+    empty = background(path)
+    return [_view(index * every, image, empty) for index, (_, image) in enumerate(video_frames(path, step=every))]
+
+
+def _view(number: int, image: Image, empty: Image) -> View:
+    box = largest_change(image, empty)
+    if box is None:
+        return View(number, image, None, whole=False)
+    height, width = image.shape[:2]
+    inside = box.x > _EDGE and box.x + box.width < width - _EDGE and box.y + box.height < height - _EDGE
+    return View(number, image, box, inside and box.height > _TALL * height and box.height > 1.3 * box.width)
+
+
+def largest_change(image: Image, empty: Image) -> Rectangle | None:
+    """Box around the largest piece of the view that differs from the empty one, gaps of a few pixels closed."""
+    changed = (cv2.absdiff(image, empty).max(axis=2) > _CHANGED).astype(np.uint8)
+    closed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    closed = cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones((25, 9), np.uint8))
+    count, _, stats, _ = cv2.connectedComponentsWithStats(closed)
+    pieces = [stats[i] for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > _LEAST * changed.size]
+    if not pieces:
+        return None
+    return Rectangle(*(int(v) for v in max(pieces, key=lambda piece: int(piece[cv2.CC_STAT_AREA]))[:4]))
+
+
+def box_iou(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> float:
+    """Intersection over union of two boxes (x, y, width, height)."""
+    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
+    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
+    shared = max(0, width) * max(0, height)
+    return shared / (one[2] * one[3] + other[2] * other[3] - shared)
