@@ -6,6 +6,7 @@ The weights file is a pickle ``{"model": state_dict}``; ``weights_only=True`` ke
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,9 @@ def read_state(file: Path) -> dict[str, Tensor]:
         CheckpointError: the file is missing, not a pickle of tensors, or has no ``model`` entry.
     """
     try:
-        content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd pickles: what comes of them is checked below
+            content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except OSError as error:
         raise CheckpointError(
             f"{file}: {error.strerror or error}; a checkpoint directory holds {WEIGHTS_FILE}"

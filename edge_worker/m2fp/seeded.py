@@ -1,6 +1,7 @@
 """Checkpoints with seeded random weights: for tests, and for a worker that runs before any trained model is there.
 
-``python -m edge_worker.m2fp.seeded DIRECTORY`` writes the exported model that the package carries as ``builtin:seeded``.
+``python -m edge_worker.m2fp.seeded DIRECTORY`` writes the exported model that the package carries as
+``builtin:seeded``.
 """
 
 from __future__ import annotations
@@ -124,8 +125,8 @@ def _calibrate(network: M2FP) -> None:
             module.momentum = None  # the plain mean of what it sees
     network.train()(torch.randn(_CALIBRATION))
     predictor = network.sem_seg_head.predictor
-    predictor.class_embed.weight *= _CLASS_GAIN
-    predictor.mask_embed.layers[-1].weight *= _MASK_GAIN
+    for name, gain in (("class_embed.weight", _CLASS_GAIN), ("mask_embed.layers.2.weight", _MASK_GAIN)):
+        predictor.get_parameter(name).mul_(gain)
 
 
 def main(out: Path) -> None:

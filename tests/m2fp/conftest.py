@@ -1,0 +1,36 @@
+"""Models that several tests use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+from checkpoints import GOLDEN_NAMES, Golden, load_golden, variant
+
+from edge_worker.m2fp.seeded import write_seeded_checkpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+# The networks of these tests are so small that a second thread only waits for the first.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", params=GOLDEN_NAMES)
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Both golden checkpoints in turn."""
+    return load_golden(request.param)
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Directory of a seeded checkpoint of one of VARIANTS, written once per session."""
+    home = tmp_path_factory.mktemp("seeded")
+
+    def write(name: str) -> Path:
+        directory = home / name
+        return directory if directory.is_dir() else write_seeded_checkpoint(directory, variant(name), seed=5)
+
+    return write

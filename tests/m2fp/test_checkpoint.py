@@ -1,0 +1,97 @@
+"""Weights load strictly, and never run code."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.checkpoint import load_network, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path, seeded: Callable[[str], Path]) -> Path:
+    """A checkpoint that may be damaged."""
+    return Path(shutil.copytree(seeded("few-classes"), tmp_path / "checkpoint"))
+
+
+def rewrite(checkpoint: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    state = torch.load(checkpoint / "pytorch_model.pt", weights_only=True)["model"]
+    change(state)
+    torch.save({"model": state}, checkpoint / "pytorch_model.pt")
+
+
+def test_differing_tensors_are_listed(checkpoint: Path) -> None:
+    """Missing names, unexpected names and differing shapes are each said, with the file."""
+
+    def damage(state: dict[str, Any]) -> None:
+        del state["backbone.stem.conv1.weight"]
+        state["backbone.stem.conv9.weight"] = torch.zeros(1)
+        state["sem_seg_head.predictor.query_feat.weight"] = torch.zeros(3, 3)
+
+    rewrite(checkpoint, damage)
+    with pytest.raises(CheckpointError) as caught:
+        load_network(checkpoint)
+    message = str(caught.value)
+    assert "pytorch_model.pt" in message
+    assert "missing: backbone.stem.conv1.weight" in message
+    assert "not expected: backbone.stem.conv9.weight" in message
+    assert "query_feat.weight: shape (3, 3), the configuration asks for (20, 32)" in message
+
+
+def test_long_lists_are_cut(checkpoint: Path) -> None:
+    """A wrong configuration makes hundreds of differences; the message stays readable."""
+    rewrite(checkpoint, lambda state: [state.pop(name) for name in list(state)])
+    with pytest.raises(CheckpointError, match=r"… and \d+ more"):
+        load_network(checkpoint)
+
+
+def test_half_precision_weights_are_widened(checkpoint: Path) -> None:
+    """A checkpoint stored in float16 runs in float32."""
+
+    def halve(state: dict[str, Any]) -> None:
+        state.update({name: tensor.half() for name, tensor in state.items() if tensor.is_floating_point()})
+
+    rewrite(checkpoint, halve)
+    network, _ = load_network(checkpoint)
+    assert {weight.dtype for weight in network.parameters()} == {torch.float32}
+
+
+class Code:
+    """Unpickled carelessly, this runs a function."""
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (print, ("run",))
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"model": Code()}), pickle.dumps([1])])
+def test_other_files_are_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is no weights gives a CheckpointError that names it, and code in a pickle does not run."""
+    file = tmp_path / "pytorch_model.pt"
+    file.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.pt"):
+        read_state(file)
+    assert not capsys.readouterr().out
+
+
+def test_truncated_weights_are_refused(checkpoint: Path) -> None:
+    """A download that was cut off is said to be no file of weights."""
+    file = checkpoint / "pytorch_model.pt"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="not a file of PyTorch weights"):
+        load_network(checkpoint)
+
+
+def test_old_format_is_read(checkpoint: Path) -> None:
+    """Files of torch.save's format before 1.6 load as well."""
+    state = torch.load(checkpoint / "pytorch_model.pt", weights_only=True)
+    torch.save(state, checkpoint / "pytorch_model.pt", _use_new_zipfile_serialization=False)
+    load_network(checkpoint)
