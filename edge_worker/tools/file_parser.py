@@ -10,12 +10,10 @@ import numpy as np
 
 from edge_worker.answers import Composer, Now, Parsed
 from edge_worker.frames import Frame
-from edge_worker.headers import DecodeLimits
-from edge_worker.m2fp.parser import load_parser
 from edge_worker.messages import ModelName
 from edge_worker.ops.directories import cache_directory
-from edge_worker.palette import Palette
 from edge_worker.pipeline import Pipeline, Stages
+from edge_worker.results import ModelSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
 # The place of a camera's name in results that came from files.
 CAMERA = "file"
-_MB = 1_000_000
 _ENDINGS = {"palette-png": "png", "rgb-png": "png", "jpeg": "jpg"}
 
 
@@ -43,7 +40,7 @@ class FileParser:
         out.mkdir(parents=True, exist_ok=True)
         plan.apply_to_opencv()
         self._out, self._raw = out, raw
-        self._pipeline = _open_pipeline(config, plan)
+        self._pipeline = Pipeline.open(ModelSettings.from_config(config, plan, cache_directory(os.environ)))
         self._composer = Composer(config.node.id, config.output)
         self._request = self._composer.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
@@ -69,24 +66,6 @@ class FileParser:
             (self._out / f"{name}.{kind}.{self._endings[kind]}").write_bytes(message.payload)
         if self._raw:
             _save_raw(self._out / f"{name}.npz", analysis)
-
-
-def _open_pipeline(config: Config, plan: ThreadPlan) -> Pipeline:
-    model, limits = config.model, config.limits
-    parser = load_parser(
-        model.path,
-        model.engine,
-        model.precision,
-        plan.inference,
-        short_side=model.short_side,
-        cache_directory=cache_directory(os.environ),
-    )
-    palette = Palette.for_classes(parser.classes, config.palette)
-    return Pipeline(
-        parser,
-        palette,
-        DecodeLimits(int(limits.max_payload_mb * _MB), limits.max_pixels, frozenset(limits.formats)),
-    )
 
 
 def _frame(file: Path) -> Frame:
