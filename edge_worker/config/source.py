@@ -70,7 +70,7 @@ def _parse(text: str, source: str) -> Tree:
     if isinstance(node, yaml.MappingNode):
         tree.values = _Builder(tree, source).build(node, ())
     elif node is not None and not _is_blank(node):
-        raise ConfigError("should hold sections, such as\nmqtt:\n  host: localhost", file=source, line=1)
+        raise ConfigError("should hold sections, such as mqtt: {host: localhost}", file=source, line=1)
     return tree
 
 
