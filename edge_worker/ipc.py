@@ -54,9 +54,11 @@ class Channel:
 
         Raises:
             ValueError: the header holds NaN or an infinity.
+            ProtocolError: the header is larger than the other end would take.
         """
         whole = {**header, "blobs": [len(blob) for blob in blobs]}
         text = json.dumps(whole, allow_nan=False, separators=(",", ":")).encode()
+        _check_header_size(len(text))
         self._outbox.extend(memoryview(part) for part in (_PREFIX.pack(len(text)) + text, *blobs))
 
     def flush(self, timeout: float | None = None) -> None:
@@ -121,8 +123,7 @@ class Channel:
         if len(self._inbox) < _PREFIX.size:
             return None
         (length,) = _PREFIX.unpack_from(self._inbox)
-        if length > _MAX_HEADER_BYTES:
-            raise ProtocolError(f"a header of {length} bytes; at most {_MAX_HEADER_BYTES} are taken")
+        _check_header_size(length)
         if len(self._inbox) < _PREFIX.size + length:
             return None
         self._cut(_PREFIX.size)
@@ -145,6 +146,11 @@ class Channel:
 
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else monotonic() + timeout
+
+
+def _check_header_size(size: int) -> None:
+    if size > _MAX_HEADER_BYTES:
+        raise ProtocolError(f"a header of {size} bytes; at most {_MAX_HEADER_BYTES} are taken")
 
 
 def _parse(text: bytes) -> dict[str, Any]:

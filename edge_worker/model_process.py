@@ -120,12 +120,12 @@ def _answer(
     """Answer one frame, whatever happens to it."""
     try:
         header, pictures = handler.run(payload, request, note).to_wire()
+        channel.post({"type": "result", **header}, *pictures)
     except FrameRejected as rejected:
-        channel.send(_rejection(rejected.reason, rejected.detail))
+        channel.post(_rejection(rejected.reason, rejected.detail))
     except Exception as error:  # noqa: BLE001 - a frame that upsets the model must not keep others waiting
-        channel.send(_rejection("model_error", f"{type(error).__name__}: {error}", traceback.format_exc()))
-    else:
-        channel.send({"type": "result", **header}, *pictures)
+        channel.post(_rejection("model_error", f"{type(error).__name__}: {error}", traceback.format_exc()))
+    channel.flush()
 
 
 def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.ops.threads import ThreadPlan
 
-_OBJECTS_PER_JSON = 5  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
+_OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
 
 _MB = 1_000_000
 _PICTURES = ("colormap", "overlay")

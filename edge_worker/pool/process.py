@@ -37,6 +37,7 @@ _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CA
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
 _MAX_RESULT_BYTES = 512_000_000  # of one frame's encoded pictures: far above any real one
 _SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
+_STOPPED_LIMIT_S = 3.0  # that a process may be stopped by a signal
 _GRACE_S = 2.0  # from closing the channel to SIGKILL
 _REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
 _MB = 1_000_000
@@ -85,6 +86,7 @@ class ModelProcess:
         self._settings = launch.settings
         self._patience = patience
         self._beat = beat
+        self._stopped_since: float | None = None
         self.phase = "start"
         self.was_stopped = False  # by a signal from outside, when it was found stuck: no fault of the frame
         ours, theirs = socket.socketpair()
@@ -158,13 +160,14 @@ class ModelProcess:
             return EncodedResult.from_wire(header, blobs)
 
     def check(self) -> None:
-        """See that the idle process is still there.
+        """See that the idle process is still there; call it from time to time.
 
         Raises:
-            ModelProcessDied: it is not.
+            ModelProcessDied, ModelProcessStuck: it has ended, or was stopped by a signal.
         """
         if self._process.poll() is not None:
             raise self._death("idle")
+        self._look_for_a_stop("idle")
 
     def _ask(self, clock: PhaseClock, header: dict[str, Any], *blobs: bytes) -> Message:
         """Send a message and wait for the answer, following the phases the process announces meanwhile."""
@@ -188,9 +191,10 @@ class ModelProcess:
                     return attempt(min(_SLICE_S, clock.left_s))
             except TimeoutError:
                 self._beat()
+                self._look_for_a_stop(clock.phase)
             finally:
                 clock.spend(min(monotonic() - began, 2 * _SLICE_S))
-        raise self._stuck(clock)
+        raise self._stuck(clock.phase)
 
     @contextmanager
     def _understanding(self, clock: PhaseClock) -> Iterator[None]:
@@ -213,18 +217,32 @@ class ModelProcess:
         self._reap()
         return ModelProcessDied(_how_it_ended(self._process.returncode), phase=phase)
 
-    def _stuck(self, clock: PhaseClock) -> ModelProcessStuck:
-        """Kill the process, which passed the limit of its phase."""
+    def _look_for_a_stop(self, phase: str) -> None:
+        """Give the process up if it has been stopped for some seconds: it will not go on by itself.
+
+        Raises:
+            ModelProcessStuck: it has been.
+        """
+        now = monotonic()
+        if not self._is_stopped():
+            self._stopped_since = None
+        elif self._stopped_since is None:
+            self._stopped_since = now
+        elif now - self._stopped_since > _STOPPED_LIMIT_S:
+            raise self._stuck(phase)
+
+    def _stuck(self, phase: str) -> ModelProcessStuck:
+        """Kill the process, which does not go on."""
         self.was_stopped = self._is_stopped()
-        limit = self._patience.limit_s(clock.phase)
         self.kill()
-        reason = "stopped by a signal from outside" if self.was_stopped else "no answer"
-        return ModelProcessStuck(f"{reason} for {limit:.1f} s, killed", phase=clock.phase)
+        limit = self._patience.limit_s(phase)
+        reason = "was stopped by a signal from outside" if self.was_stopped else f"no answer for {limit:.1f} s"
+        return ModelProcessStuck(f"{reason}, killed", phase=phase)
 
     def _is_stopped(self) -> bool:
         with suppress(OSError):
             stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
-            return stat.rpartition(")")[2].split()[0] in "Tt"
+            return stat.rpartition(")")[2].split()[0] == "T"  # "t" is a debugger's, who wants it to live
         return False
 
     def _reap(self) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_ERRORS_ALLOWED = 3  # of the model under frames in a row, before a new process is tried
 _TICK_S = 0.5  # between two looks at an idle process
 
 
@@ -130,6 +131,7 @@ class Slot:
         self._detail = "not started"
         self._process: ModelProcess | None = None
         self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
+        self._errors_in_a_row = 0  # of the model, in the present process
         self._thread = Thread(target=self._keep, name=name, daemon=True)
         self.seen_at = monotonic()
 
@@ -220,6 +222,7 @@ class Slot:
     def _serve(self, process: ModelProcess) -> str:
         """Load the model and give the process frames until it is to be replaced; say why."""
         self._process = process
+        self._errors_in_a_row = 0
         if self._stopping.is_set():  # asked before there was a process to kill
             return _Order.STOP.value
         self._on_loaded(process.load())
@@ -234,20 +237,25 @@ class Slot:
                 self._work(process, order)
             if (rss_mb := process.rss_mb) > self._limits.memory_mb:
                 return f"replaced by plan: {rss_mb:.0f} MB of memory, over memory.limit_mb {self._limits.memory_mb:.0f}"
+            if self._errors_in_a_row >= _ERRORS_ALLOWED:
+                return f"replaced by plan: the model failed under {self._errors_in_a_row} frames in a row"
 
     def _work(self, process: ModelProcess, job: _Job) -> None:
         try:
             result = process.run(job.payload, job.request)
         except FrameRejected as rejection:
+            self._errors_in_a_row += rejection.reason == "model_error"
             self._quarantine.survived(job.payload_sha)
             job.answer.set_exception(rejection)
         except Exception as error:
             if isinstance(error, ModelProcessError) and not (process.was_stopped or self._stopping.is_set()):
                 self._quarantine.died(job.payload_sha, str(error))
+            self._enter(SlotState.LOADING, str(error))  # before the caller learns of it and asks for the next frame
             job.answer.set_exception(error)
             raise
         else:
             self._frames += 1
+            self._errors_in_a_row = 0
             self._quarantine.survived(job.payload_sha)
             job.answer.set_result(result)
 
@@ -280,6 +288,8 @@ class Slot:
     def _enter(self, state: SlotState, detail: str) -> None:
         """Change the state; jobs and orders that an earlier state let in are void in one that is not ready."""
         with self._changed:
+            if (state, detail) == (self._state, self._detail):
+                return
             self._state, self._detail = state, detail
             self._changed.notify_all()
         if state is not SlotState.READY:

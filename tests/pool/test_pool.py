@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -171,6 +172,15 @@ def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: byte
     assert run(pool, b"next").body["pid"] == pid
 
 
+def test_who_learns_of_a_death_finds_the_slot_not_ready(make_pool: PoolFactory) -> None:
+    """No frame is taken for a process that is known to be dead; when one is ready, it is another."""
+    pool = make_pool()
+    for number in range(6):
+        with pytest.raises(ModelProcessDied, match="ended with status 1"):
+            run(pool, b"exit " + b"0" * number + b"1")
+        assert run_when_ready(pool, b"hello").colormap == b"hello"
+
+
 @pytest.mark.parametrize(
     ("payload", "words"),
     [
@@ -226,6 +236,47 @@ def test_the_limit_follows_the_slowest_recent_frame(make_pool: PoolFactory) -> N
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=0.6, frame_factor=4, load_s=5)))
     run(pool, b"sleep 0.4")
     assert 1.6 <= pool.state().processes[0].frame_limit_s < 2.4
+
+
+def test_an_idle_process_that_is_stopped_is_replaced(make_pool: PoolFactory) -> None:
+    """Before a frame has to wait for it."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: pool.state().processes[0].crashes)
+    assert run_when_ready(pool, b"next").body["pid"] != pid
+
+
+def test_a_stopped_process_does_not_use_up_a_long_limit(make_pool: PoolFactory) -> None:
+    """A stop is noticed within seconds, however long a frame may take."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=60)))
+    with pytest.raises(ModelProcessStuck, match="stopped by a signal"):
+        run(pool, b"raise SIGSTOP")
+
+
+def test_a_stop_that_ends_in_time_does_no_harm(make_pool: PoolFactory) -> None:
+    """The frame is answered by the same process."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=60)))
+    pid = pid_of(pool)
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"sleep 0.1")
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(pid, signal.SIGCONT)
+        assert answer.result().body["pid"] == pid
+
+
+def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFactory) -> None:
+    """After the third error of the model in a row, by plan; errors of pictures do not count, nor others in between."""
+    pool = make_pool()
+    pid = pid_of(pool)
+    for payload in (b"bug", b"bug", b"hello", b"bug", b"picture", b"bug"):
+        with suppress(FrameRejected):
+            assert run(pool, payload).body["pid"] == pid
+    with pytest.raises(FrameRejected):
+        run(pool, b"bug")
+    until(lambda: pool.state().processes[0].recycles)
+    assert run_when_ready(pool, b"hello").body["pid"] != pid
 
 
 def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
@@ -344,7 +395,6 @@ def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
         other = threads.submit(run, pool, b"sleep 0.4", 1)
         with pytest.raises(ModelProcessDied):
             run(pool, b"exit 1")
-        assert not pool.state().ready
         assert other.result().colormap == b"sleep 0.4"
 
 
@@ -424,15 +474,14 @@ def test_signals_for_the_worker_do_not_end_the_process(make_pool: PoolFactory) -
 
 
 WORKER = """
-import sys, threading
+import os, sys, threading
 sys.path.insert(0, sys.argv[1])
 from test_pool import ENVIRON, FAKE, config, run
 from edge_worker.pool import ModelPool
 pool = ModelPool(config(), state_directory=None, cache_directory=None, environ=ENVIRON, command=FAKE)
 pool.start()
 assert pool.wait_ready(0, 20)
-sys.stdout.write(f"pid {pool.state().processes[0].pid}\\n")
-sys.stdout.flush()
+os.write(1, f"\\npid {pool.state().processes[0].pid}\\n".encode())  # a line of its own, wherever the log stands
 threading.Thread(target=run, args=(pool, b"compile 50")).start()
 """
 
@@ -443,6 +492,6 @@ def test_no_process_outlives_a_killed_worker() -> None:
     command = [sys.executable, "-c", WORKER, here]
     with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
-        pid = int(next(line.split()[1] for line in worker.stdout if line.startswith("pid")))  # between lines of log
+        pid = int(next(line.split()[1] for line in worker.stdout if line.startswith("pid")))
         worker.kill()
     until(lambda: is_gone(pid), within_s=5)
