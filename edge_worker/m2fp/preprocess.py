@@ -80,8 +80,9 @@ def multi_human_size(frame: Size, limits: InputConfig, short_side: int | None = 
     """Size of a *frame* in the network: its shorter side is *short_side* unless the longer would pass its limit."""
     short_side = short_side or limits.short_side
     long_side = short_side * limits.max_side / limits.short_side
-    scale = min(short_side / min(frame), long_side / max(frame))
-    return Size(*(max(1, int(side * scale + 0.5)) for side in frame))
+    width, height = (side * (short_side / min(frame)) for side in frame)
+    shrink = min(1.0, long_side / max(width, height))  # a second factor, as published: the product rounds differently
+    return Size(*(max(1, int(side * shrink + 0.5)) for side in (width, height)))
 
 
 def padded_size(size: Size) -> Size:

@@ -1,0 +1,100 @@
+"""A frame becomes what the published pipeline would have made of it, whatever its size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from checkpoints import Golden, variant
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from edge_worker.m2fp.configuration import InputConfig, ModelConfig, parse_configuration
+from edge_worker.m2fp.preprocess import multi_human_size, normalise, preprocess
+from edge_worker.m2fp.seeded import tiny_configuration
+from edge_worker.m2fp.types import Box, Size
+
+# Pixels of the largest network input of the published multi-human model, padding included.
+LARGEST_INPUT = 1344 * 1344
+
+
+def configuration(name: str | None = None) -> ModelConfig:
+    return parse_configuration(variant(name) if name else tiny_configuration(), "test")
+
+
+def test_golden_input(golden: Golden) -> None:
+    """From the frame comes the published network input, to the last bit."""
+    net_input = preprocess(golden.frame, golden.config)
+    np.testing.assert_array_equal(net_input.picture.transpose(2, 0, 1), golden.expected["net_input"])
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ((1280, 720), (1138, 640)),
+        ((720, 1280), (640, 1138)),
+        ((640, 480), (853, 640)),
+        ((1920, 800), (1333, 555)),  # the longer side limits
+        ((240, 200), (768, 640)),  # small frames are enlarged
+        ((8000, 2), (1333, 1)),  # never to nothing
+        ((1, 1), (640, 640)),
+    ],
+)
+def test_multi_human_sizes(frame: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Shorter side 640 unless the longer would pass 1333, rounded."""
+    assert multi_human_size(Size(*frame), InputConfig()) == expected
+
+
+def test_short_side_can_be_chosen() -> None:
+    """A smaller input keeps the proportions and the limit of the longer side."""
+    assert multi_human_size(Size(1280, 720), InputConfig(), 320) == (569, 320)
+    assert multi_human_size(Size(4000, 720), InputConfig(), 320) == (667, 120)
+
+
+@pytest.mark.parametrize(
+    ("frame", "window"),
+    [
+        ((100, 60), Box(50, 35, 100, 60)),  # smaller than the canvas 200×130: centred, not enlarged
+        ((101, 61), Box(49, 34, 101, 61)),
+        ((200, 130), Box(0, 0, 200, 130)),
+        ((400, 100), Box(0, 40, 200, 50)),  # too wide
+        ((100, 260), Box(75, 0, 50, 130)),  # too high
+        ((1280, 720), Box(0, 9, 200, 112)),  # both: 112.5 is truncated
+        ((5000, 3), Box(0, 64, 200, 1)),  # never to nothing
+    ],
+)
+def test_single_human_canvas(frame: tuple[int, int], window: Box) -> None:
+    """The frame is shrunk to fit, never enlarged, and centred on grey; the canvas is padded to multiples of 32."""
+    image = np.zeros((frame[1], frame[0], 3), np.uint8)
+    net_input = preprocess(image, configuration("single-odd-canvas"))
+    assert net_input.geometry.window == window
+    assert net_input.geometry.padded == (224, 160)
+    canvas = np.full((130, 200), 128)
+    canvas[window.slices] = 0
+    np.testing.assert_array_equal(net_input.picture[..., 1], canvas)
+
+
+def test_normalisation() -> None:
+    """Mean and deviation of ImageNet per channel, planes instead of pixels, zeros in the padding."""
+    picture = np.array([[[0, 128, 255], [124, 116, 104]]], np.uint8)
+    tensor = normalise(picture, Size(32, 32))
+    assert tensor.shape == (1, 3, 32, 32)
+    np.testing.assert_allclose(tensor[0, :, 0, 0], [-123.675 / 58.395, 11.72 / 57.12, 151.47 / 57.375], rtol=1e-5)
+    assert not tensor[0, :, 1:].any()
+    assert not tensor[0, :, :, 2:].any()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 9000), st.integers(1, 9000), st.sampled_from([None, "single-odd-canvas"]))
+@example(1, 1, None)
+@example(8000, 2, None)
+@example(2, 8000, "single-odd-canvas")
+def test_any_size_is_prepared(width: int, height: int, name: str | None) -> None:
+    """No aspect ratio makes the input empty or huge; the window lies in the padded input."""
+    image = np.broadcast_to(np.uint8(7), (height, width, 3))
+    if width * height > 4_000_000:
+        return  # the rule is the same, and memory is dear
+    geometry = preprocess(np.ascontiguousarray(image), configuration(name)).geometry
+    assert geometry.padded.width % 32 == geometry.padded.height % 32 == 0
+    assert geometry.padded.width * geometry.padded.height <= LARGEST_INPUT
+    assert 1 <= geometry.window.width <= geometry.padded.width - geometry.window.x
+    assert 1 <= geometry.window.height <= geometry.padded.height - geometry.window.y
