@@ -22,7 +22,7 @@ def draw_curve(losses: Path, history: list[dict[str, float]], out: Path) -> None
     canvas = np.full((_HEIGHT, _WIDTH, 3), 255, dtype=np.uint8)
     lines = [json.loads(line) for line in losses.read_text(encoding="utf-8").splitlines()]
     last = max(line["step"] for line in lines)
-    total = np.array([sum(v for k, v in line.items() if k not in ("step", "seconds")) for line in lines])
+    total = np.array([sum(v for k, v in line.items() if k not in ("step", "seconds", "threads")) for line in lines])
     if total.size > _SMOOTHING:
         total = np.convolve(total, np.ones(_SMOOTHING) / _SMOOTHING, mode="valid")
     steps = np.linspace(0, last, total.size)

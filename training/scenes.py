@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
+Window = tuple[slice, slice]
 
 MAX_PERSONS = 5
 MIN_VISIBLE = 0.15  # share of a figure that must stay visible: below, nobody could tell it is a person
@@ -171,22 +172,59 @@ class Placement:
 
 def paste(scene: Scene, image: Image, label_map: Image, place: Placement, *, whole_photo: bool) -> None:
     """Put a photo's person (or the whole photo) into the scene, in place, as one more person."""
-    size = scene.image.shape[1::-1]
-    shrunk = 0.5 if place.scale < 0.6 else 1.0  # linear sampling aliases below a half
-    source = cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) if shrunk < 1 else image
-    warped = cv2.warpAffine(source, place.matrix(shrunk), size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    values = cv2.warpAffine(label_map, place.matrix(), size, flags=cv2.INTER_NEAREST)
+    source = _bounds(label_map, whole_photo=whole_photo)
+    window = _window(source, place, scene.image.shape)
+    if window is None:
+        return
+    size = (window[1].stop - window[1].start, window[0].stop - window[0].start)
+    shift = np.array([window[1].start, window[0].start])
+    place = replace(place, anchor=place.anchor - (source[1].start, source[0].start), target=place.target - shift)
+    warped = _warp_image(image[source], place, size)
+    values = cv2.warpAffine(label_map[source], place.matrix(), size, flags=cv2.INTER_NEAREST)
     values = _MIRROR[values] if place.mirrored else values
     person = values != Part.BACKGROUND
-    cover = person.astype(np.uint8) * 255
+    cover = person.astype(np.uint8)
     if whole_photo:
-        cover = cv2.warpAffine(np.full(label_map.shape, 255, np.uint8), place.matrix(), size, flags=cv2.INTER_NEAREST)
-    alpha = cv2.blur(cover, (3, 3))[..., None].astype(np.float32) / 255
-    scene.image[:] = (warped * alpha + scene.image * (1 - alpha)).astype(np.uint8)
-    covered = cover > 0
-    scene.label_map[covered] = values[covered]
-    scene.persons[covered] = 0
-    scene.persons[person] = scene.persons.max() + 1
+        cover = cv2.warpAffine(np.ones_like(label_map[source]), place.matrix(), size, flags=cv2.INTER_NEAREST)
+    _blend(scene.image[window], warped, cover)
+    number = scene.persons.max() + 1
+    scene.label_map[window][cover > 0] = values[cover > 0]
+    scene.persons[window][cover > 0] = 0
+    scene.persons[window][person] = number
+
+
+def _bounds(label_map: Image, *, whole_photo: bool) -> Window:
+    """Rows and columns that hold the person, with a pixel around, or all of them."""
+    if whole_photo:
+        return np.s_[0 : label_map.shape[0], 0 : label_map.shape[1]]
+    rows, columns = (np.flatnonzero(label_map.any(axis=axis)) for axis in (1, 0))
+    return np.s_[max(0, rows[0] - 1) : rows[-1] + 2, max(0, columns[0] - 1) : columns[-1] + 2]
+
+
+def _window(source: Window, place: Placement, shape: tuple[int, ...]) -> Window | None:
+    """Rows and columns of the scene into which the source falls; None where it falls outside."""
+    corners = np.array(
+        [(x, y, 1) for x in (source[1].start, source[1].stop) for y in (source[0].start, source[0].stop)]
+    )
+    moved = corners @ place.matrix().T
+    left, top = np.maximum(np.floor(moved.min(axis=0)), 0).astype(int)
+    right, bottom = np.minimum(np.ceil(moved.max(axis=0)) + 1, (shape[1], shape[0])).astype(int)
+    return np.s_[top:bottom, left:right] if right - left > 1 and bottom - top > 1 else None
+
+
+def _warp_image(image: Image, place: Placement, size: tuple[int, int]) -> Image:
+    """Linear sampling, after shrinking to a half where it would alias."""
+    shrunk = 0.5 if place.scale < 0.6 else 1.0
+    source = cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) if shrunk < 1 else image
+    matrix = place.matrix(shrunk)
+    return np.asarray(cv2.warpAffine(source, matrix, size, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _blend(below: Image, above: Image, cover: Image) -> None:
+    """Put `above` over `below` where `cover` is 1, with soft edges, in place."""
+    alpha = cv2.blur(cover.astype(np.float32), (3, 3))
+    cv2.blendLinear(above, np.ascontiguousarray(below), alpha, 1 - alpha, dst=(mixed := np.empty_like(above)))
+    below[:] = mixed
 
 
 def add_obstacle(rng: np.random.Generator, scene: Scene) -> None:

@@ -21,6 +21,7 @@ from training.check import check
 from training.curve import draw_curve
 from training.losses import Criterion, TargetMaker, Weights
 from training.model import Student, anchors, new_student, normalise
+from training.threads import ThreadChooser
 
 if TYPE_CHECKING:
     from training.batches import Batch
@@ -140,14 +141,16 @@ def schedule(part: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (part - WARMUP) / (1 - WARMUP))))
 
 
-def train(trainer: Trainer, batches: Batches) -> None:
+def train(trainer: Trainer, batches: Batches, chooser: ThreadChooser) -> None:
     """Until the time is over; saves, checks and draws on the way."""
     saved = checked = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
         task = progress.add_task("training", total=trainer.seconds_in_all)
         for batch in batches:
+            begun = time.monotonic()
             losses = trainer.step(batch)
+            chooser.record(time.monotonic() - begun)
             trainer.count_time()
             if trainer.done.step % 20 == 0:
                 note(trainer, losses)
@@ -166,7 +169,12 @@ def train(trainer: Trainer, batches: Batches) -> None:
 
 def note(trainer: Trainer, losses: dict[str, float]) -> None:
     """Append the losses of a step to the run's log."""
-    line = {"step": trainer.done.step, "seconds": round(trainer.done.seconds, 1), **losses}
+    line = {
+        "step": trainer.done.step,
+        "threads": torch.get_num_threads(),
+        "seconds": round(trainer.done.seconds, 1),
+        **losses,
+    }
     with (trainer.run / "losses.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({name: round(value, 4) for name, value in line.items()}) + "\n")
 
@@ -189,12 +197,13 @@ def main() -> None:
     parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    chooser = ThreadChooser(arguments.threads)
     cache.build(DATA, CACHE)
     arguments.run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(arguments.run, arguments.minutes)
     seed = trainer.done.step
-    train(trainer, Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo))
+    batches = Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo)
+    train(trainer, batches, chooser)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,71 @@
+"""Matching, targets and figures of the training."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from training.groups import GROUPS, confusion, ious, summary
+from training.labels import SKIN, Part
+from training.losses import TargetMaker, dice_loss
+from training.matching import assign
+from training.train import schedule
+
+
+def test_assignment_is_optimal() -> None:
+    """No other choice of different queries costs less."""
+    for seed in range(30):
+        cost = torch.randn(6, seed % 5 + 1, generator=torch.Generator().manual_seed(seed))
+        chosen = assign(cost)
+        found = sum(float(cost[query, target]) for target, query in enumerate(chosen))
+        least = min(
+            sum(float(cost[query, target]) for target, query in enumerate(order))
+            for order in itertools.permutations(range(6), cost.shape[1])
+        )
+        assert len(set(chosen.tolist())) == cost.shape[1]
+        assert found == pytest.approx(least, abs=1e-5)
+
+
+def test_targets_leave_doubtful_parts_unknown() -> None:
+    """A pixel of skin is certainly no hat, and unknown for face and arms; a known part is known for all."""
+    labels = torch.zeros(1, 16, 16, dtype=torch.uint8)
+    labels[0, :8] = Part.HAT
+    labels[0, 8:] = SKIN
+    targets = TargetMaker()(labels, torch.ones(1, 16, 16, dtype=torch.uint8))
+    assert targets.parts[0, Part.HAT, 0, 0] == 1
+    assert targets.known[0, Part.HAT].min() == 1
+    assert targets.known[0, Part.FACE, 3, 0] == 0
+    assert targets.present[0, Part.HAT] == 1
+    assert targets.present[0, Part.COAT] == 0
+    assert targets.present[0, Part.FACE] == -1
+    assert targets.persons[0].shape == (1, 4, 4)
+
+
+def test_dice_is_zero_for_the_right_mask_and_one_for_the_wrong() -> None:
+    """The loss knows a perfect mask from its opposite."""
+    truth = torch.zeros(1, 20, 20)
+    truth[0, :10] = 1
+    logits = 40 * (truth - 0.5)
+    assert float(dice_loss(logits, truth)) < 0.01
+    assert float(dice_loss(-logits, truth)) > 0.95
+
+
+def test_counts_of_a_perfect_map() -> None:
+    """Truth against itself is perfect, ignored pixels do not count, absent groups have no IoU."""
+    truth = np.array([[0, 0, 5], [6, 255, 5]], dtype=np.uint8)
+    counts = confusion(truth, np.where(truth == 255, 3, truth).astype(np.uint8))
+    assert counts.sum() == 5
+    assert summary(counts) == {"miou": 1.0, "foreground_iou": 1.0, "accuracy": 1.0}
+    assert np.isnan(ious(counts)[GROUPS.index("hat")])
+
+
+def test_rate_rises_then_falls() -> None:
+    """The schedule warms up, peaks and ends near zero."""
+    values = [schedule(part / 100) for part in range(101)]
+    assert values[0] < 0.1
+    assert max(values) == pytest.approx(1.0, abs=0.05)
+    assert values[-1] < 0.02
