@@ -28,7 +28,11 @@ class Desk:
     """Where the router lays frames down and the dispatchers pick them up. Safe to call from any thread."""
 
     def __init__(self, policies: Sequence[Policy], acknowledge: Callable[[Delivery], object]) -> None:
-        """Hold one policy per camera section; *acknowledge* is called without the lock, and must not raise."""
+        """Hold one policy per camera section.
+
+        *acknowledge* is called with the lock held, so that a frame settled is a frame acknowledged for whoever looks;
+        it must neither wait nor raise nor call back.
+        """
         self._intake = Intake(policies)
         self._ledger = AckLedger()
         self._acknowledge = acknowledge
@@ -39,44 +43,37 @@ class Desk:
         """Lay down a frame that just arrived, unless it is known already."""
         with self._changed:
             verdict = self._ledger.opened(frame)
-            due: tuple[Delivery, ...] = ()
             if verdict is Verdict.NEW:
-                due = self._settle(self._intake.offer(frame, time.monotonic()).dropped)
+                self._settle(self._intake.offer(frame, time.monotonic()).dropped)
                 self._changed.notify()
-            else:
-                self._intake.duplicate(frame)
-                if verdict is Verdict.DONE and frame.delivery is not None:
-                    due = (frame.delivery,)
-        self._acknowledge_all(due)
+                return
+            self._intake.duplicate(frame)
+            if verdict is Verdict.DONE and frame.delivery is not None:
+                self._acknowledge(frame.delivery)
 
     def take(self, timeout_s: float) -> Frame | None:
         """Pick up the next frame, waiting up to *timeout_s* seconds; None if there is none or the desk is closed."""
         deadline = Deadline(timeout_s)
-        due: tuple[Delivery, ...] = ()
-        frame = None
         with self._changed:
-            while frame is None and not self._closed:
+            while not self._closed:
                 turn = self._intake.next(time.monotonic())
-                frame, due = turn.frame, due + self._settle(turn.dropped)
-                if frame is not None or due or deadline.expired:
-                    break
+                self._settle(turn.dropped)
+                if turn.frame is not None or deadline.expired:
+                    return turn.frame
                 left = deadline.remaining()
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
-        self._acknowledge_all(due)
-        return frame
+        return None
 
     def answered(self, frame: Frame, publications: Collection[int]) -> None:
         """Say which *publications* answer *frame*, before they are published; again to replace what was said."""
         with self._changed:
-            due = self._ledger.answered(frame, publications)
-        self._acknowledge_all(due)
+            self._acknowledge_all(self._ledger.answered(frame, publications))
 
     def published(self, publication: int) -> None:
         """Note that the broker has *publication*, and acknowledge the frames this completes."""
         with self._changed:
-            due = self._ledger.published(publication)
+            self._acknowledge_all(self._ledger.published(publication))
             self._changed.notify_all()
-        self._acknowledge_all(due)
 
     def failed(self, publication: int) -> Frame | None:
         """Note that *publication* was given up; returns the frame (without payload) that needs another answer."""
@@ -92,15 +89,13 @@ class Desk:
     def release(self, frame: Frame) -> None:
         """Lay a frame back, first in line: the model process ended under it."""
         with self._changed:
-            due = self._settle(self._intake.release(frame))
+            self._settle(self._intake.release(frame))
             self._changed.notify()
-        self._acknowledge_all(due)
 
     def pause(self, camera: str | None) -> None:
         """Hand out no more frames of *camera* (None: of any)."""
         with self._changed:
-            due = self._settle(self._intake.pause(camera))
-        self._acknowledge_all(due)
+            self._settle(self._intake.pause(camera))
 
     def resume(self, camera: str | None) -> None:
         """End a pause of *camera* (None: every pause)."""
@@ -137,12 +132,10 @@ class Desk:
         with self._changed:
             return self._intake.account()
 
-    def _settle(self, drops: Iterable[Drop]) -> tuple[Delivery, ...]:
-        """Settle dropped frames with the ledger; returns what may be acknowledged. The lock is held."""
-        due: list[Delivery] = []
+    def _settle(self, drops: Iterable[Drop]) -> None:
+        """Settle dropped frames with the ledger. The lock is held."""
         for drop in drops:
-            due.extend(self._ledger.answered(drop.frame, ()))
-        return tuple(due)
+            self._acknowledge_all(self._ledger.answered(drop.frame, ()))
 
     def _acknowledge_all(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:

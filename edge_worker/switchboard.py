@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""
 
-_HEADER_BYTES = 4096  # more than topic and properties of an answer take; the limit is on the whole packet
+_HEADER_BYTES = 4096  # more than topic and properties of an answer take; the limits are on whole packets
 
 
 class Switchboard:
@@ -85,8 +85,8 @@ class Switchboard:
 
     def room(self, frame: Frame) -> int:
         """How many bytes of payload an answer to *frame* may have."""
-        max_packet = self._link(frame.delivery).status().max_packet
-        return self._max_result if max_packet is None else min(self._max_result, max_packet - _HEADER_BYTES)
+        max_packet = self._link(frame.delivery).status().max_packet or self._max_result
+        return min(self._max_result, max_packet) - _HEADER_BYTES
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""

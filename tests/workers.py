@@ -1,0 +1,118 @@
+"""The worker as an operator starts it: a process with a configuration file, to be stopped or killed at will."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+from brokers import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+START_S: Final = 60.0
+"""To load and compile the small seeded model on a machine that does other things besides."""
+STOP_S: Final = 30.0
+PICTURE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
+
+
+class WorkerProcess:
+    """``edge-worker run`` with node id ``box``, a small model and short waiting times."""
+
+    def __init__(self, directory: Path, port: int, settings: Mapping[str, Any]) -> None:
+        """*settings* are sections of the configuration that take the place of the usual ones."""
+        self._directory = directory
+        self._log = directory / "worker.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.configuration = directory / "edge_worker.yaml"
+        self.configure(
+            {
+                "node": {"id": "box"},
+                "mqtt": {"host": "127.0.0.1", "port": port, "reconnect": {"min_s": 0.1, "max_s": 0.5}},
+                "model": {"path": "builtin:seeded", "short_side": 64},
+                **settings,
+            }
+        )
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Write the configuration file."""
+        self.configuration.write_text(yaml.safe_dump(dict(settings)))
+
+    def start(self) -> Self:
+        """Start it; it may not be ready yet."""
+        environment = {**os.environ, "XDG_CACHE_HOME": str(self._directory), "XDG_STATE_HOME": str(self._directory)}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "edge_worker", "run", "-c", self.configuration],
+                stdout=log,
+                stderr=log,
+                env=environment,
+            )
+        return self
+
+    def ready(self) -> Self:
+        """Start it, and wait until it is online."""
+        seen = len(self.states())
+        self.start()
+        wait_until(lambda: "online" in self.states()[seen:], f"the worker is online ({self._log})", START_S)
+        return self
+
+    def log(self) -> list[dict[str, Any]]:
+        """Its log lines so far."""
+        lines = []
+        for line in self._log.read_text(errors="replace").splitlines():
+            with suppress(ValueError):
+                lines.append(json.loads(line))
+        return lines
+
+    def states(self) -> list[str]:
+        """The states it went through so far, in this process and the ones before."""
+        if not self._log.exists():
+            return []
+        return [line["new"] for line in self.log() if line["event"] == "state"]
+
+    def model_pid(self) -> int:
+        """The process id of its (first) model process."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        if not commands:  # forked by another thread than the main one
+            found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=True).stdout
+            return int(re.findall(rb"\d+", found)[0])
+        return int(next(pid for pid, command in commands.items() if b"model_process" in command))
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        self.signal(signal.SIGKILL)
+        self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+        assert self._process is not None
+        return self._process.wait(STOP_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(STOP_S)
