@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.outbox import GivenUp
 
 _MB: Final = 1_000_000
+_LINGER_S: Final = 1.0  # for the broker to take our goodbye
 _log = structlog.get_logger(__name__)
 
 
@@ -179,6 +180,7 @@ class Link:
             return self._conversation.run()
         finally:
             self._conversation = None
+            session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
 
     def _hello(self) -> Hello:

@@ -8,14 +8,17 @@ is written from two threads at once, and a session that ended is never used agai
 
 from __future__ import annotations
 
+import os
 import select
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt import packets
 from edge_worker.mqtt.happenings import Accepted, Cause, Denied, Ended, Granted, Received, Sent
 from edge_worker.mqtt.tls import make_context
@@ -50,6 +53,7 @@ class Session:
         self._config, self._hello = config, hello
         self._happenings: list[Happening] = []
         self._error = ""
+        self._lingering: socket.socket | None = None
         self._client = self._make_client()
 
     def open(self) -> None:
@@ -115,7 +119,26 @@ class Session:
 
     def say_goodbye(self) -> None:
         """Queue a DISCONNECT, which ends the connection and cancels the will; further turns write it."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            self._lingering = socket.socket(fileno=os.dup(sock.fileno()))
         self._client.disconnect()
+
+    def linger(self, timeout_s: float) -> None:
+        """After a goodbye: wait until the broker has closed its side.
+
+        paho closes the socket as soon as the DISCONNECT is written. If frames are still coming in, the kernel then
+        resets the connection, and the broker loses what it has not read yet: acknowledgements, and the DISCONNECT.
+        """
+        if self._lingering is None:
+            return
+        deadline = Deadline(timeout_s)
+        with self._lingering as sock, suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+            while not deadline.expired:
+                sock.settimeout(deadline.remaining())
+                if not sock.recv(1 << 16):
+                    break
 
     def break_off(self) -> None:
         """Close the connection as it is; the broker will publish the will."""

@@ -53,5 +53,5 @@ def _load_own_certificate(context: ssl.SSLContext, config: TlsConfig, certificat
 
 def _problem(file: Path | None, error: Exception, expected: str) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"{file} is not usable ({error.reason or error}); it should hold {expected}"
+        return f"{file} is not usable ({getattr(error, 'reason', None) or error}); it should hold {expected}"
     return f"cannot read {file}: {error.strerror if isinstance(error, OSError) else error}"

@@ -1,0 +1,83 @@
+"""Fixtures of the whole suite: brokers that are real, each test with its own."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from brokers import MOSQUITTO, Amqtt, Mosquitto
+from links import Watched
+
+from edge_worker.config.mqtt import MqttConfig, ReconnectConfig
+from edge_worker.mqtt.link import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def _require_mosquitto() -> None:
+    if MOSQUITTO is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("mosquitto is not installed: CI must not skip its tests")
+        pytest.skip("mosquitto is not installed")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test marked ``mosquitto`` skips where there is none, but not in CI."""
+    if item.get_closest_marker("mosquitto"):
+        _require_mosquitto()
+
+
+@pytest.fixture
+def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A running mosquitto that lets everybody in and keeps its sessions in the test's directory."""
+    _require_mosquitto()
+    with Mosquitto(tmp_path) as broker:
+        yield broker
+
+
+@pytest.fixture
+def make_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
+    """Starts a mosquitto with lines of configuration of the test's own; ends it with the test."""
+    _require_mosquitto()
+    with ExitStack() as stack:
+        yield lambda *lines, **options: stack.enter_context(Mosquitto(tmp_path, lines, **options))
+
+
+@pytest.fixture
+def amqtt() -> Iterator[Amqtt]:
+    """A running amqtt, in a process of its own."""
+    with Amqtt() as broker:
+        yield broker
+
+
+@pytest.fixture
+def make_link() -> Iterator[Callable[..., Watched]]:
+    """Makes links with short waiting times that stop with the test: ``make_link(port, persistent=True, …)``.
+
+    Arguments of :class:`Link` and keys of the section ``mqtt`` are told apart by name.
+    """
+    with ExitStack() as stack:
+
+        def make(port: int = 0, **options: Any) -> Watched:  # noqa: ANN401 - of Link and MqttConfig
+            settings = {key: options.pop(key) for key in list(options) if key in MqttConfig.model_fields}
+            defaults = {
+                "host": "127.0.0.1",
+                "port": port or 1,
+                "client_id": "worker",
+                "reconnect": ReconnectConfig(min_s=0.05, max_s=0.2, stable_s=5.0),
+                "connack_timeout_s": 2.0,
+            }
+            config = MqttConfig(**(defaults | settings))
+            link_options = {"name": "link", "client_id": config.client_id, "persistent": False, "subscriptions": ()}
+            password = options.pop("password", None)
+            read = password if callable(password) else lambda: password
+            queue: SimpleQueue[Any] = SimpleQueue()
+            link = Link(config, events=queue, password=read, **(link_options | options))
+            return stack.enter_context(Watched(link, queue))
+
+        yield make

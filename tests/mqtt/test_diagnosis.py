@@ -1,0 +1,66 @@
+"""What failed connections mean."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from edge_worker.mqtt.diagnosis import ProtocolChoice, TakeoverWatch, explain
+from edge_worker.mqtt.happenings import Cause
+
+
+def test_an_old_broker_is_answered_in_its_own_version() -> None:
+    """A refusal for the version, or silence, leads to MQTT 3.1.1 at once."""
+    for symptom in ("unsupported", "silent"):
+        choice = ProtocolChoice("auto")
+        assert choice.current == "5"
+        assert choice.failed(symptom)  # type: ignore[arg-type]
+        assert choice.current == "3.1.1"
+
+
+def test_a_close_may_be_a_broker_that_is_starting() -> None:
+    """Only two in a row lead to the other version; and if that is not it either, back again."""
+    choice = ProtocolChoice("auto")
+    versions = []
+    for _ in range(6):
+        versions.append(choice.current)
+        choice.failed("closed")
+    assert versions == ["5", "5", "3.1.1", "3.1.1", "5", "5"]
+
+
+def test_the_choice_stands_once_a_connection_was_accepted() -> None:
+    """A broker in trouble looks like an old one; it must not cost us MQTT 5 for the rest of our life."""
+    choice = ProtocolChoice("auto")
+    choice.accepted()
+    assert not any(choice.failed(symptom) for symptom in ("unsupported", "silent", "closed", "closed"))
+    assert choice.current == "5"
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_configured_version_is_kept(version: str) -> None:
+    """Who names a version gets that one or an error."""
+    choice = ProtocolChoice(version)  # type: ignore[arg-type]
+    assert not choice.failed("unsupported")
+    assert choice.current == version
+
+
+def test_a_takeover_the_broker_tells_is_certain() -> None:
+    """MQTT 5 has a reason code for it."""
+    assert TakeoverWatch(30.0).ended(Cause.TAKEN_OVER, 1000.0) == "certain"
+
+
+def test_short_connections_in_a_row_look_like_a_takeover() -> None:
+    """MQTT 3.1.1 gives no reason; what we or the network ended, or what was stable, is none."""
+    watch = TakeoverWatch(30.0)
+    assert [watch.ended(Cause.BROKER, 1.0) for _ in range(4)] == [None, None, "likely", None]
+    watch = TakeoverWatch(30.0)
+    ends = [(Cause.BROKER, 1.0), (Cause.BROKER, 1.0), (Cause.BROKER, 31.0), (Cause.BROKER, 1.0), (Cause.SILENCE, 1.0)]
+    assert [watch.ended(cause, lasted) for cause, lasted in ends * 3] == [None] * 15
+
+
+def test_explanations_are_an_operators_words() -> None:
+    """No class names, no numbers of errors, no traces."""
+    assert explain(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
+    assert "timed out" in explain(TimeoutError("timed out"))
+    assert explain(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")).startswith("TLS failed")

@@ -1,0 +1,238 @@
+"""Messages on their way out, over refusals and lost connections."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.happenings import Cause
+from edge_worker.mqtt.outbox import MAX_FLYING, MAX_FLYING_BYTES, MAX_STRIKES, MAX_WAITING, MAX_WAITING_BYTES, Outbox
+
+
+def message(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
+    return Outgoing("t", b"", qos=qos, must_arrive=must_arrive)  # type: ignore[arg-type]
+
+
+def send_all(outbox: Outbox, mids: itertools.count[int], now: float = 0.0) -> dict[int, int]:
+    """Send what may be sent; returns publication by packet id."""
+    sent = {}
+    while (parcel := outbox.take(now)) is not None:
+        mid = next(mids)
+        outbox.sent(mid, parcel)
+        sent[mid] = parcel.message.publication
+    return sent
+
+
+def test_nothing_is_handed_out_before_a_connection() -> None:
+    """What is published early waits."""
+    outbox = Outbox()
+    assert outbox.add(message(), 10) == []
+    assert outbox.take(0.0) is None
+    outbox.connected(None, None)
+    assert outbox.take(0.0) is not None
+
+
+def test_the_window_bounds_what_is_in_flight() -> None:
+    """Never more than the broker's Receive Maximum, nor than our own number, nor than so many bytes."""
+    for limit, size, expected in (
+        (3, 10, 3),
+        (None, 10, MAX_FLYING),
+        (1000, 10, MAX_FLYING),
+        (None, MAX_FLYING_BYTES // 2, 2),
+    ):
+        outbox = Outbox()
+        outbox.connected(limit, None)
+        for _ in range(30):
+            outbox.add(message(must_arrive=True), size)
+        assert len(send_all(outbox, itertools.count(1))) == expected
+
+
+def test_a_message_larger_than_the_window_flies_alone() -> None:
+    """It would else never be sent."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None)
+    outbox.add(message(), MAX_FLYING_BYTES * 2)
+    outbox.add(message(), 10)
+    assert len(send_all(outbox, mids)) == 1
+    outbox.arrived(1)
+    assert len(send_all(outbox, mids)) == 1
+
+
+def test_the_oldest_gives_way_while_the_broker_is_away() -> None:
+    """Memory is bounded, by number and by bytes; what must arrive is kept whatever comes."""
+    kept = message(must_arrive=True)
+    by_number, by_bytes = Outbox(), Outbox()
+    by_number.add(kept, 10)
+    messages = [message() for _ in range(MAX_WAITING + 5)]
+    given_up = [lost.publication for m in messages for lost in by_number.add(m, 10)]
+    assert given_up == [m.publication for m in messages[:5]]
+    assert len(by_number) == MAX_WAITING + 1
+    large = [message() for _ in range(5)]
+    given_up = [lost.publication for m in large for lost in by_bytes.add(m, MAX_WAITING_BYTES // 3)]
+    assert given_up == [m.publication for m in large[:2]]
+    assert by_bytes.lost == 2
+
+
+def test_qos_0_is_not_kept_for_later() -> None:
+    """Published while there is no connection, or in flight when it ends, it is lost, and that is said."""
+    outbox = Outbox()
+    early, late = message(qos=0), message(qos=0)
+    assert [lost.publication for lost in outbox.add(early, 1)] == [early.publication]
+    outbox.connected(None, None)
+    outbox.add(late, 1)
+    send_all(outbox, itertools.count(1))
+    assert [lost.publication for lost in outbox.disconnected(Cause.SILENCE)] == [late.publication]
+
+
+def test_what_was_in_flight_is_sent_again_first() -> None:
+    """Order survives a lost connection."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(2, None)
+    messages = [message() for _ in range(4)]
+    for m in messages:
+        outbox.add(m, 1)
+    send_all(outbox, mids)
+    assert outbox.disconnected(Cause.SILENCE) == []
+    outbox.connected(None, None)
+    assert list(send_all(outbox, mids).values()) == [m.publication for m in messages]
+
+
+def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
+    """After one crash the suspects fly alone; the culprit is given up, the others arrive."""
+    outbox, mids = Outbox(), itertools.count(1)
+    messages = [message(must_arrive=True) for _ in range(5)]
+    for m in messages:
+        outbox.add(m, 1)
+    culprit, arrived, given_up = messages[2].publication, [], []
+    for _ in range(MAX_STRIKES + 1):
+        outbox.connected(None, None)
+        while sent := send_all(outbox, mids):
+            if culprit in sent.values():
+                given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER)]
+                break
+            for mid, publication in sent.items():
+                outbox.arrived(mid)
+                arrived.append(publication)
+    assert given_up == [culprit]
+    assert sorted(arrived) == sorted(m.publication for m in messages if m.publication != culprit)
+    assert not len(outbox)
+
+
+def test_a_message_called_too_large_is_given_up_at_once() -> None:
+    """MQTT 5 brokers say so; alone in flight, there is no doubt which it was."""
+    outbox = Outbox()
+    outbox.connected(None, None)
+    outbox.add(message(must_arrive=True), 1)
+    send_all(outbox, itertools.count(1))
+    assert len(outbox.disconnected(Cause.TOO_LARGE)) == 1
+
+
+def test_a_bad_network_gives_nothing_up() -> None:
+    """However often the connection breaks without the broker's doing, what must arrive stays."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.add(message(must_arrive=True), 1)
+    for _ in range(50):
+        outbox.connected(None, None)
+        assert len(send_all(outbox, mids)) == 1
+        assert outbox.disconnected(Cause.SILENCE) == []
+
+
+def test_what_is_too_large_for_this_broker_is_given_up_when_it_says_so() -> None:
+    """Its limit may be smaller than that of the connection before."""
+    outbox = Outbox()
+    outbox.add(message(must_arrive=True), 100)
+    outbox.add(message(), 10)
+    assert len(outbox.connected(None, max_packet=50)) == 1
+    assert len(outbox) == 1
+
+
+def test_what_was_refused_and_must_arrive_is_tried_again_later() -> None:
+    """Rights may be granted; meanwhile others pass. What need not arrive is given up."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None)
+    stubborn, other = message(must_arrive=True), message()
+    outbox.add(stubborn, 1)
+    outbox.add(other, 1)
+    send_all(outbox, mids)
+    assert outbox.refused(1, "Not authorized", now=0.0) == (stubborn, [])
+    refused = outbox.refused(2, "Not authorized", now=0.0)
+    assert refused is not None
+    assert [lost.publication for lost in refused[1]] == [other.publication]
+    assert send_all(outbox, mids, now=0.5) == {}
+    assert list(send_all(outbox, mids, now=1.0).values()) == [stubborn.publication]
+    outbox.refused(3, "Not authorized", now=1.0)
+    assert send_all(outbox, mids, now=2.5) == {}
+    assert len(send_all(outbox, mids, now=3.0)) == 1
+
+
+class Post(RuleBasedStateMachine):
+    """Every publication has exactly one end: arrived, given up, or still there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outbox, self.mids = Outbox(), itertools.count(1)
+        self.now, self.online = 0.0, False
+        self.added: set[int] = set()
+        self.must: set[int] = set()
+        self.flying: dict[int, int] = {}
+        self.ended: list[int] = []
+
+    @rule(
+        must_arrive=st.booleans(), qos=st.sampled_from([0, 1]), size=st.sampled_from([1, 100, MAX_WAITING_BYTES // 2])
+    )
+    def add(self, must_arrive: bool, qos: int, size: int) -> None:  # noqa: FBT001 - drawn by hypothesis
+        new = message(must_arrive=must_arrive, qos=qos)
+        self.added.add(new.publication)
+        if must_arrive:
+            self.must.add(new.publication)
+        self.give_up(self.outbox.add(new, size))
+
+    @precondition(lambda self: not self.online)
+    @rule(window=st.sampled_from([None, 1, 3]), limit=st.sampled_from([None, 50]))
+    def connect(self, window: int | None, limit: int | None) -> None:
+        self.online = True
+        too_large = self.outbox.connected(window, limit)
+        self.must -= {lost.publication for lost in too_large}
+        self.give_up(too_large)
+
+    @precondition(lambda self: self.online)
+    @rule(cause=st.sampled_from([Cause.OURS, Cause.SILENCE, Cause.TAKEN_OVER]))
+    def disconnect(self, cause: Cause) -> None:
+        self.online = False
+        self.flying.clear()
+        self.give_up(self.outbox.disconnected(cause))
+
+    @rule(seconds=st.sampled_from([0.1, 10.0, 100.0]))
+    def send(self, seconds: float) -> None:
+        self.now += seconds
+        self.flying |= send_all(self.outbox, self.mids, self.now)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), refused=st.booleans())
+    def answer(self, data: st.DataObject, refused: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
+        mid = data.draw(st.sampled_from(sorted(self.flying)))
+        publication = self.flying.pop(mid)
+        if refused:
+            outcome = self.outbox.refused(mid, "quota", self.now)
+            assert outcome is not None
+            self.give_up(outcome[1])
+        else:
+            assert self.outbox.arrived(mid) is not None
+            self.ended.append(publication)
+
+    def give_up(self, lost: list) -> None:  # type: ignore[type-arg]
+        assert not {parcel.publication for parcel in lost} & self.must, "given up though it must arrive"
+        self.ended += [parcel.publication for parcel in lost]
+
+    @invariant()
+    def each_has_one_end(self) -> None:
+        assert len(self.ended) == len(set(self.ended))
+        assert len(self.added) == len(self.ended) + len(self.outbox)
+
+
+Post.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+TestPost = Post.TestCase
