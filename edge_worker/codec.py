@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from cv2.utils import logging as cv2_logging
 from PIL.JpegImagePlugin import JpegImageFile
 
 from edge_worker import png
@@ -32,9 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["DecodeLimits", "decode", "encode_jpeg", "encode_png_palette", "encode_rgb_png"]
 
 # A broken frame is answered with an error message; OpenCV's own lines about it would let a camera flood the log.
-cv2_logging.setLogLevel(cv2_logging.LOG_LEVEL_SILENT)
+# OpenCV 5 moved the function.
+_SILENT = 0
+(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
 
-_READ_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+_READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
 
 # EXIF orientation → how to turn the stored pixels: first swap rows and columns (or not), then cv2.flip with this code.
@@ -63,7 +64,7 @@ def decode(payload: bytes, limits: DecodeLimits) -> Picture:
     header = check(payload, limits)
     # OpenCV 5.0 crashes on some animated PNGs; of their picture alone it makes the same.
     data = png.still(payload) if header.format == "png" else payload
-    picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _native(data, _READ_RGB)
+    picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
     if picture.shape[:2] != (header.height, header.width):
         raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the picture")
     if header.format == "jpeg" and _flat_corner(picture) and _runs_dry(payload, header.data_end):
@@ -79,6 +80,10 @@ def _native(payload: bytes, flags: int) -> npt.NDArray[Any]:
     if picture is None:
         raise DecodeError("undecodable", "the picture's data are damaged")
     return picture
+
+
+def _rgb(stored: npt.NDArray[Any]) -> Picture:
+    return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _on_black(stored: npt.NDArray[Any]) -> Picture:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 # Text size in pixels: this part of the frame's shorter side, but at least what can be read, at most what looks tidy.
 _SIDE_PER_TEXT, _SMALLEST_TEXT, _LARGEST_TEXT = 42, 10, 48
-# Most of the frame's width and height that a legend may take; where it needs more, it is left out.
-_MOST_OF_WIDTH, _MOST_OF_HEIGHT = 0.7, 0.95
+# Most of the frame's sides and area that a legend may take; where it needs more, it is left out.
+_MOST_OF_SIDE, _MOST_OF_AREA = 0.95, 0.2
 # One column in a free corner looks best; among people, a flat legend hides less.
 _COLUMNS = (1, 2, 3, 5)
 # In the upper half of a frame are faces: hiding something there counts more than hiding feet.
@@ -49,10 +49,10 @@ class _Place(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """Something to be laid over a picture: ``kept`` (h×w×1) of what is there, plus ``added`` (h×w×3), both float32."""
+    """Something to be laid over a picture: of what is there ``kept``/255 stays, ``added`` is added; uint8 h×w×3."""
 
-    kept: npt.NDArray[np.float32]
-    added: npt.NDArray[np.float32]
+    kept: npt.NDArray[np.uint8]
+    added: npt.NDArray[np.uint8]
 
 
 def draw_legend(canvas: Picture, label_map: LabelMap, palette: Palette) -> None:
@@ -97,10 +97,16 @@ def _best_place(label_map: LabelMap, entries: tuple[_Entry, ...], size: int) -> 
         _Place(_hidden(label_map, x, y, width, height), columns, x, y)
         for columns in _COLUMNS
         for width, height in [_legend_size(entries, columns, size)]
-        if width <= _MOST_OF_WIDTH * label_map.shape[1] and height <= _MOST_OF_HEIGHT * label_map.shape[0]
+        if _fits(width, height, label_map)
         for x, y in _corners(label_map.shape[1] - width, label_map.shape[0] - height, margin=size // 2)
     ]
     return next((place for place in places if place.hidden <= _HIDDEN_AT_MOST), min(places, default=None))
+
+
+def _fits(width: int, height: int, label_map: LabelMap) -> bool:
+    rows, columns = label_map.shape
+    within = width <= _MOST_OF_SIDE * columns and height <= _MOST_OF_SIDE * rows
+    return within and width * height <= _MOST_OF_AREA * label_map.size
 
 
 def _hidden(label_map: LabelMap, x: int, y: int, width: int, height: int) -> float:
@@ -118,19 +124,18 @@ def _corners(right: int, bottom: int, margin: int) -> Iterator[tuple[int, int]]:
 def _lay(canvas: Picture, tile: _Tile, x: int, y: int) -> None:
     height, width = tile.kept.shape[:2]
     under = canvas[y : y + height, x : x + width]
-    under[:] = under * tile.kept + tile.added
+    under[:] = cv2.add(cv2.multiply(under, tile.kept, scale=1 / 255), tile.added)
 
 
-# --- tiles; cached, since the same few occur in every frame of a camera ---------------------------------------------
+# --- tiles; cached, since the same few occur in every frame of a camera -------------------------------------------
 
 
 @lru_cache(maxsize=256)
 def _legend_size(entries: tuple[_Entry, ...], columns: int, size: int) -> tuple[int, int]:
     """Return width and height of a legend, pixels."""
-    cell, rows = _cell_width(entries, size), -(-len(entries) // columns)
-    return columns * cell + 2 * _px(_PAD, size) - _px(_GAP, size), (rows - 1) * _px(_ROW, size) + _px(
-        _SWATCH + 2 * _PAD, size
-    )
+    rows, padding = -(-len(entries) // columns), 2 * _px(_PAD, size)
+    width = columns * _cell_width(entries, size) - _px(_GAP, size) + padding
+    return width, (rows - 1) * _px(_ROW, size) + _px(_SWATCH, size) + padding
 
 
 def _cell_width(entries: tuple[_Entry, ...], size: int) -> int:
@@ -138,7 +143,7 @@ def _cell_width(entries: tuple[_Entry, ...], size: int) -> int:
     return round(longest) + _px(_SWATCH + _SPACE + _GAP, size)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # up to 3 MB each, on 4K frames
 def _legend(entries: tuple[_Entry, ...], columns: int, size: int) -> _Tile:
     panel = _panel(*_legend_size(entries, columns, size), size)
     draw, rows, cell = ImageDraw.Draw(panel), -(-len(entries) // columns), _cell_width(entries, size)
@@ -150,7 +155,7 @@ def _legend(entries: tuple[_Entry, ...], columns: int, size: int) -> _Tile:
     return _as_tile(panel)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=128)
 def _tag(text: str, size: int) -> _Tile:
     font = _font(size)
     panel = _panel(round(font.getlength(text)) + _px(0.8, size), _px(1.4, size), size)
@@ -174,6 +179,6 @@ def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
 
 
 def _as_tile(panel: Image.Image) -> _Tile:
-    pixels = np.asarray(panel, np.float32)
-    opacity = pixels[..., 3:] / np.float32(255)
-    return _Tile(kept=np.float32(1) - opacity, added=pixels[..., :3] * opacity)
+    pixels = np.asarray(panel)
+    opacity = pixels[..., 3:].repeat(3, axis=2)
+    return _Tile(kept=255 - opacity, added=np.asarray(cv2.multiply(pixels[..., :3], opacity, scale=1 / 255), np.uint8))
