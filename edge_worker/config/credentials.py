@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,5 +73,8 @@ def exposed_secrets(mqtt: MqttConfig) -> list[str]:
 
 def _credential(environ: Mapping[str, str]) -> Path | None:
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    file = Path(folder, CREDENTIAL) if folder else None
-    return file if file is not None and file.exists() else None
+    # systemd makes the directory also where it found no credential, and then lets nobody look into it.
+    if not folder or not os.access(folder, os.X_OK):
+        return None
+    file = Path(folder, CREDENTIAL)
+    return file if file.exists() else None
