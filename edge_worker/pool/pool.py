@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 from edge_worker.errors import FrameRejected
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.pool.process import Launch, child_environment
+from edge_worker.pool.launch import Launch, child_environment
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
+from edge_worker.pool.state import PoolState
 from edge_worker.results import ModelSettings
 
 if TYPE_CHECKING:
@@ -22,26 +22,9 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
     from edge_worker.lifecycle import Deadline
-    from edge_worker.pool.slot import ProcessInfo
     from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
 
 MODEL_PROCESS = (sys.executable, "-m", "edge_worker.model_process")
-
-
-@dataclass(frozen=True, slots=True)
-class PoolState:
-    """The pool at one moment.
-
-    Attributes:
-        ready: every process can take frames.
-        loading: not ready, and no process has failed or been replaced yet: the first loading is going on.
-        detail: why it is not ready, for the status; empty when it is.
-    """
-
-    ready: bool
-    loading: bool
-    detail: str
-    processes: tuple[ProcessInfo, ...]
 
 
 class ModelPool:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,56 +14,29 @@ import structlog
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessStuck
 from edge_worker.frames import REJECTIONS
 from edge_worker.ipc import Channel, ProtocolError
+from edge_worker.pool import proc
+from edge_worker.pool.launch import spawn
 from edge_worker.pool.patience import PhaseClock
 from edge_worker.results import EncodedResult, ModelCardFacts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
     from edge_worker.ipc import Message
+    from edge_worker.pool.launch import Launch
     from edge_worker.pool.patience import Patience
-    from edge_worker.results import ModelSettings, OutputRequest
+    from edge_worker.results import OutputRequest
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
-# All the child gets of the worker's environment; never more, for it may hold secrets.
-_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
-_INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
 _MAX_RESULT_BYTES = 512_000_000  # of one frame's encoded pictures: far above any real one
 _SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
 _STOPPED_LIMIT_S = 3.0  # that a process may be stopped by a signal
 _GRACE_S = 2.0  # from closing the channel to SIGKILL
 _REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
-_MB = 1_000_000
-_STDERR = 2  # standard output belongs to the worker's logs or to a command's result
-
-
-def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a model process: the few variables it needs of *environ*, and the limits *threads*."""
-    inherited = {name: value for name, value in environ.items() if _is_inherited(name)}
-    return {**inherited, **threads}
-
-
-def _is_inherited(name: str) -> bool:
-    return name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """How a model process is started, and what it is told.
-
-    Attributes:
-        command: program and arguments; the number of its end of the channel is added as the last one.
-        environment: of the child, whole.
-        settings: its first message.
-    """
-
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    settings: ModelSettings
 
 
 class ModelProcess:
@@ -89,13 +59,10 @@ class ModelProcess:
         self._stopped_since: float | None = None
         self.phase = "start"
         self.was_stopped = False  # by a signal from outside, when it was found stuck: no fault of the frame
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                self._process = _spawn(launch, theirs)
-            except OSError as error:
-                ours.close()
-                raise ModelProcessDied(f"cannot be started: {error}", phase=self.phase) from error
+        try:
+            self._process, ours = spawn(launch)
+        except OSError as error:
+            raise ModelProcessDied(f"cannot be started: {error}", phase=self.phase) from error
         self._channel = Channel(ours, max_blob_bytes=_MAX_RESULT_BYTES)
 
     def __enter__(self) -> Self:
@@ -118,10 +85,7 @@ class ModelProcess:
     @property
     def rss_mb(self) -> float:
         """Resident memory, MB; 0 when it has ended."""
-        with suppress(OSError):
-            pages = int(Path(f"/proc/{self.pid}/statm").read_text(encoding="ascii").split()[1])
-            return pages * os.sysconf("SC_PAGE_SIZE") / _MB
-        return 0.0
+        return proc.rss_mb(self.pid)
 
     def kill(self) -> None:
         """End it at once; harmless when it has ended."""
@@ -152,12 +116,13 @@ class ModelProcess:
         """
         clock = PhaseClock(self._patience, "decode")
         header, blobs = self._ask(clock, {"type": "frame", "request": asdict(request)}, payload)
-        self._patience.learn(clock.worked_s)
         self.phase = "idle"
         with self._understanding(clock):
             if header["type"] == "rejected":
                 raise _rejection(header)
-            return EncodedResult.from_wire(header, blobs)
+            result = EncodedResult.from_wire(header, blobs)
+        self._patience.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
+        return result
 
     def check(self) -> None:
         """See that the idle process is still there; call it from time to time.
@@ -215,7 +180,7 @@ class ModelProcess:
             self._process.wait(_GRACE_S)
         self.kill()
         self._reap()
-        return ModelProcessDied(_how_it_ended(self._process.returncode), phase=phase)
+        return ModelProcessDied(proc.how_it_ended(self._process.returncode), phase=phase)
 
     def _look_for_a_stop(self, phase: str) -> None:
         """Give the process up if it has been stopped for some seconds: it will not go on by itself.
@@ -224,7 +189,7 @@ class ModelProcess:
             ModelProcessStuck: it has been.
         """
         now = monotonic()
-        if not self._is_stopped():
+        if not proc.is_stopped(self.pid):
             self._stopped_since = None
         elif self._stopped_since is None:
             self._stopped_since = now
@@ -233,46 +198,17 @@ class ModelProcess:
 
     def _stuck(self, phase: str) -> ModelProcessStuck:
         """Kill the process, which does not go on."""
-        self.was_stopped = self._is_stopped()
+        self.was_stopped = proc.is_stopped(self.pid)
         self.kill()
         limit = self._patience.limit_s(phase)
         reason = "was stopped by a signal from outside" if self.was_stopped else f"no answer for {limit:.1f} s"
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
-
-    def _is_stopped(self) -> bool:
-        with suppress(OSError):
-            stat = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii", errors="replace")
-            return stat.rpartition(")")[2].split()[0] == "T"  # "t" is a debugger's, who wants it to live
-        return False
 
     def _reap(self) -> None:
         try:
             self._process.wait(_REAP_S)
         except subprocess.TimeoutExpired:
             _log.error("model process does not end, left behind", pid=self.pid)
-
-
-def _spawn(launch: Launch, theirs: socket.socket) -> subprocess.Popen[bytes]:
-    """Start the child in a session of its own: a terminal's Ctrl-C is for the worker, which decides what ends when."""
-    return subprocess.Popen(  # noqa: S603 - our own command
-        [*launch.command, str(theirs.fileno())],
-        env=dict(launch.environment),
-        stdin=subprocess.DEVNULL,
-        stdout=_STDERR,
-        pass_fds=[theirs.fileno()],
-        start_new_session=True,
-    )
-
-
-def _how_it_ended(returncode: int | None) -> str:
-    """Say in words what a return code means (negative: the signal that ended the process)."""
-    if returncode is None:
-        return "did not end when killed"
-    if returncode >= 0:
-        return f"ended with status {returncode}"
-    name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
-    hint = " (out of memory, or killed from outside)" if -returncode == signal.SIGKILL else ""
-    return f"ended by {name}{hint}"
 
 
 def _rejection(header: dict[str, Any]) -> FrameRejected:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import Enum
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
 from threading import Condition, Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -14,15 +10,17 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
+from edge_worker.pool.orders import Job, Order, Orders
 from edge_worker.pool.patience import Patience, RestartPauses
 from edge_worker.pool.process import ModelProcess
+from edge_worker.pool.state import ProcessInfo, SlotState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config import WatchdogConfig
     from edge_worker.lifecycle import Deadline
-    from edge_worker.pool.process import Launch
+    from edge_worker.pool.launch import Launch
     from edge_worker.pool.quarantine import Quarantine
     from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
 
@@ -32,74 +30,12 @@ _ERRORS_ALLOWED = 3  # of the model under frames in a row, before a new process 
 _TICK_S = 0.5  # between two looks at an idle process
 
 
-class SlotState(str, Enum):
-    """What a slot is doing; a process at work is ``READY``."""
-
-    NEW = "new"
-    LOADING = "loading"
-    READY = "ready"
-    PAUSED = "paused"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class ProcessInfo:
-    """One model process as seen from the worker.
-
-    Attributes:
-        pid: None while there is none.
-        state: what the slot is doing.
-        phase: what the process is doing: start, load, compile, warm_up, idle, decode … encode; or the slot's state
-            where there is no process.
-        detail: why it is not ready; empty when it is.
-        rss_mb: resident memory, MB.
-        frames: answered in this slot since the worker started.
-        crashes, recycles: unplanned and planned ends of a process since the worker started.
-        frame_limit_s: the limit in force; a frame longer in work is given up and the process killed.
-    """
-
-    pid: int | None
-    state: SlotState
-    phase: str
-    detail: str
-    rss_mb: float
-    frames: int
-    crashes: int
-    recycles: int
-    frame_limit_s: float
-
-    @property
-    def ready(self) -> bool:
-        """It can take a frame, or is at work on one."""
-        return self.state is SlotState.READY
-
-    @property
-    def restarts(self) -> int:
-        """All restarts, planned or not."""
-        return self.crashes + self.recycles
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    payload: bytes
-    payload_sha: str
-    request: OutputRequest
-    answer: Future[EncodedResult] = field(default_factory=Future)
-
-
 @dataclass(frozen=True, slots=True)
 class SlotLimits:
     """When a process is given up or replaced: the watchdog's limits, and resident memory in MB."""
 
     watchdog: WatchdogConfig
     memory_mb: float
-
-
-class _Order(Enum):
-    """What the slot's thread may be told besides a job."""
-
-    RESTART = "restarted by command"
-    STOP = "the worker is stopping"
 
 
 class Slot:
@@ -124,7 +60,7 @@ class Slot:
         self._patience = Patience(limits.watchdog)
         self._pauses = RestartPauses(limits.watchdog)
         self._log = _log.bind(slot=name)
-        self._orders: SimpleQueue[_Job | _Order] = SimpleQueue()
+        self._orders = Orders()
         self._stopping = Event()
         self._changed = Condition()  # guards _state and _detail
         self._state = SlotState.NEW
@@ -142,19 +78,25 @@ class Slot:
     def ask_stop(self) -> None:
         """Take no more frames, end the process after the one in work; returns at once."""
         self._stopping.set()
-        self._orders.put(_Order.STOP)
+        self._orders.put(Order.STOP)
         if self._state is not SlotState.READY:
             self._kill()
 
     def join(self, deadline: Deadline) -> None:
         """Wait until the thread has ended; when *deadline* has expired, kill the process under its frame."""
-        self._thread.join(deadline.remaining())
-        self._kill()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join(deadline.remaining())
+            self._kill()
+            self._thread.join()
 
     def restart(self) -> None:
-        """Start a new process after the frame in work, or cut a pause short; returns at once."""
-        self._orders.put(_Order.RESTART)
+        """Start a new process after the frame in work, or cut a pause short; returns at once.
+
+        Where one is being loaded already, nothing is done.
+        """
+        with self._changed:
+            if self._state in {SlotState.READY, SlotState.PAUSED}:
+                self._orders.put(Order.RESTART)
 
     def wait_ready(self, timeout: float) -> bool:
         """Wait at most *timeout* seconds until a frame can be taken; False if it cannot."""
@@ -163,7 +105,7 @@ class Slot:
 
     def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
         """Have a frame parsed; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
-        job = _Job(payload, payload_sha, request)
+        job = Job(payload, payload_sha, request)
         with self._changed:
             if self._state is not SlotState.READY or self._stopping.is_set():
                 raise ModelProcessDied(f"not ready: {self._detail}", phase=self._state.value)
@@ -224,23 +166,29 @@ class Slot:
         self._process = process
         self._errors_in_a_row = 0
         if self._stopping.is_set():  # asked before there was a process to kill
-            return _Order.STOP.value
+            return Order.STOP.value
         self._on_loaded(process.load())
         self._enter(SlotState.READY, "")
         while True:
             order = self._next_order(_TICK_S)
-            if isinstance(order, _Order):
+            if isinstance(order, Order):
                 return order.value
             if order is None:
                 process.check()
-            else:
-                self._work(process, order)
-            if (rss_mb := process.rss_mb) > self._limits.memory_mb:
-                return f"replaced by plan: {rss_mb:.0f} MB of memory, over memory.limit_mb {self._limits.memory_mb:.0f}"
-            if self._errors_in_a_row >= _ERRORS_ALLOWED:
-                return f"replaced by plan: the model failed under {self._errors_in_a_row} frames in a row"
+                continue
+            self._work(process, order)
+            if reason := self._reason_to_replace(process):
+                return f"replaced by plan: {reason}"
 
-    def _work(self, process: ModelProcess, job: _Job) -> None:
+    def _reason_to_replace(self, process: ModelProcess) -> str:
+        """Why another process should take the next frame; empty if there is no reason."""
+        if (rss_mb := process.rss_mb) > self._limits.memory_mb:
+            return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._limits.memory_mb:.0f}"
+        if self._errors_in_a_row >= _ERRORS_ALLOWED:
+            return f"the model failed under {self._errors_in_a_row} frames in a row"
+        return ""
+
+    def _work(self, process: ModelProcess, job: Job) -> None:
         try:
             result = process.run(job.payload, job.request)
         except FrameRejected as rejection:
@@ -262,7 +210,7 @@ class Slot:
     def _failed(self, error: ModelError | ModelProcessError) -> str:
         """Count a failure and pause before the next attempt; say why there is one."""
         if self._stopping.is_set():
-            return _Order.STOP.value
+            return Order.STOP.value
         self._crashes += 1
         pause = self._pauses.failed(monotonic())
         self._log.error("model process failed", error=str(error), restart_in_s=pause)
@@ -278,12 +226,9 @@ class Slot:
             if self._next_order(min(_TICK_S, left)) is not None:
                 return
 
-    def _next_order(self, timeout: float) -> _Job | _Order | None:
+    def _next_order(self, timeout: float) -> Job | Order | None:
         self._beat()
-        try:
-            return self._orders.get(timeout=timeout)
-        except Empty:
-            return None
+        return self._orders.next(timeout)
 
     def _enter(self, state: SlotState, detail: str) -> None:
         """Change the state; jobs and orders that an earlier state let in are void in one that is not ready."""
@@ -293,16 +238,9 @@ class Slot:
             self._state, self._detail = state, detail
             self._changed.notify_all()
         if state is not SlotState.READY:
-            self._refuse_waiting(detail)
+            self._orders.void(detail)
         self._log.info("model process", state=state.value, detail=detail)
         self._on_change()
-
-    def _refuse_waiting(self, detail: str) -> None:
-        with suppress(Empty):
-            while True:
-                order = self._orders.get_nowait()
-                if isinstance(order, _Job):
-                    order.answer.set_exception(ModelProcessDied(f"not ready: {detail}", phase="idle"))
 
     def _kill(self) -> None:
         if (process := self._process) is not None:

@@ -19,8 +19,7 @@ import pytest
 from edge_worker.config import Config, MemoryConfig, ModelConfig, MqttConfig, ThreadsConfig, WatchdogConfig
 from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.lifecycle import Deadline
-from edge_worker.pool import ModelPool
-from edge_worker.pool.slot import SlotState
+from edge_worker.pool import ModelPool, SlotState
 from edge_worker.results import EncodedResult, OutputRequest
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
@@ -31,7 +30,7 @@ T = TypeVar("T")
 PoolFactory = Callable[..., ModelPool]
 
 
-WATCHDOG = WatchdogConfig(frame_min_s=0.6, frame_factor=1, load_s=5, crash_limit=5, crash_window_s=60)
+WATCHDOG = WatchdogConfig(frame_min_s=1, frame_factor=1, load_s=5, crash_limit=5, crash_window_s=60)
 ONE_THREAD = ThreadsConfig(inference=1)
 MEMORY = MemoryConfig()
 REQUEST = OutputRequest()
@@ -129,7 +128,7 @@ def test_state_tells_what_goes_on(make_pool: PoolFactory) -> None:
     (process,) = state.processes
     assert process.frames == 1
     assert process.rss_mb > 1
-    assert process.frame_limit_s == 0.6
+    assert process.frame_limit_s == 1
     assert process.phase == "idle"
 
 
@@ -175,7 +174,7 @@ def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: byte
 def test_who_learns_of_a_death_finds_the_slot_not_ready(make_pool: PoolFactory) -> None:
     """No frame is taken for a process that is known to be dead; when one is ready, it is another."""
     pool = make_pool()
-    for number in range(6):
+    for number in range(4):
         with pytest.raises(ModelProcessDied, match="ended with status 1"):
             run(pool, b"exit " + b"0" * number + b"1")
         assert run_when_ready(pool, b"hello").colormap == b"hello"
@@ -202,7 +201,7 @@ def test_a_dead_process_is_named_and_replaced(make_pool: PoolFactory, payload: b
     assert pool.state().processes[0].crashes == 1
 
 
-@pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no answer for 0.6 s"), (b"raise SIGSTOP", "stopped")])
+@pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no answer for 1.0 s"), (b"raise SIGSTOP", "stopped")])
 def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload: bytes, words: str) -> None:
     """A hang and a stopped process are noticed at the frame's limit, not later, and nothing of them is left."""
     pool = make_pool()
@@ -210,7 +209,7 @@ def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload:
     began = time.monotonic()
     with pytest.raises(ModelProcessStuck, match=words):
         run(pool, payload)
-    assert 0.5 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 5
     assert run_when_ready(pool, b"next").colormap == b"next"
     assert is_gone(pid)
 
@@ -226,8 +225,8 @@ def test_a_stopped_process_that_cannot_even_take_the_payload_is_stuck(make_pool:
 def test_compiling_has_the_limit_of_loading(make_pool: PoolFactory) -> None:
     """A frame that waits for the compiler may take longer, and does not raise the limit of the next ones."""
     pool = make_pool()
-    assert run(pool, b"compile 1.5").colormap
-    assert pool.state().processes[0].frame_limit_s == 0.6
+    assert run(pool, b"compile 2").colormap
+    assert pool.state().processes[0].frame_limit_s == 1
     assert pool.state().processes[0].crashes == 0
 
 
@@ -235,7 +234,7 @@ def test_the_limit_follows_the_slowest_recent_frame(make_pool: PoolFactory) -> N
     """It is frame_factor times what a frame took, once that is more than frame_min_s."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=0.6, frame_factor=4, load_s=5)))
     run(pool, b"sleep 0.4")
-    assert 1.6 <= pool.state().processes[0].frame_limit_s < 2.4
+    assert 1.6 <= pool.state().processes[0].frame_limit_s < 4
 
 
 def test_an_idle_process_that_is_stopped_is_replaced(make_pool: PoolFactory) -> None:
@@ -317,14 +316,14 @@ def test_one_death_is_remembered_across_a_restart_of_the_worker(make_pool: PoolF
 def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory) -> None:
     """Killed from outside once, then parsed: the next kill counts from one again. A stopped process never counts."""
     pool = make_pool()
-    for _ in range(3):
+    for _ in range(2):
         with ThreadPoolExecutor() as threads:
             answer = threads.submit(run, pool, b"sleep 0.3")
             until(lambda: pool.state().processes[0].phase == "inference")
             os.kill(pid_of(pool), signal.SIGKILL)
             assert isinstance(answer.exception(), ModelProcessDied)
         assert run_when_ready(pool, b"sleep 0.3").colormap
-    for _ in range(3):
+    for _ in range(2):
         with pytest.raises(ModelProcessStuck):
             run_when_ready(pool, b"raise SIGSTOP")
     assert pool.quarantined == 0
@@ -441,9 +440,9 @@ def test_the_threads_show_signs_of_life(make_pool: PoolFactory) -> None:
     """While idle, at work and loading, the pool was last seen a moment ago."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=10)))
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 1.5")
+        answer = threads.submit(run, pool, b"sleep 2.5")
         while not answer.done():
-            assert time.monotonic() - pool.alive_at() < 1.2
+            assert time.monotonic() - pool.alive_at() < 2
             time.sleep(0.05)
 
 

@@ -1,0 +1,68 @@
+"""How a model process is started: its command, an environment without secrets, and one end of a socket pair."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.results import ModelSettings
+
+# All the child gets of the worker's environment; never more, for it may hold secrets.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
+_INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
+_STDERR = 2  # standard output belongs to the worker's logs or to a command's result
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How a model process is started, and what it is told.
+
+    Attributes:
+        command: program and arguments; the number of its end of the channel is added as the last one.
+        environment: of the child, whole.
+        settings: its first message.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    settings: ModelSettings
+
+
+def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a model process: the few variables it needs of *environ*, and the limits *threads*."""
+    inherited = {name: value for name, value in environ.items() if _is_inherited(name)}
+    return {**inherited, **threads}
+
+
+def spawn(launch: Launch) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start the child; returns it and our end of the socket pair between us.
+
+    It gets a session of its own: a terminal's Ctrl-C is for the worker, which decides what ends when.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            process = subprocess.Popen(  # noqa: S603 - our own command
+                [*launch.command, str(theirs.fileno())],
+                env=dict(launch.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=_STDERR,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError:
+            ours.close()
+            raise
+    return process, ours
+
+
+def _is_inherited(name: str) -> bool:
+    return name in _INHERITED or name.startswith(_INHERITED_PREFIXES)

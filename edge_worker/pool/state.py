@@ -1,0 +1,69 @@
+"""What the rest of the worker may know of the model processes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class SlotState(str, Enum):
+    """What a slot is doing; a process at work is ``READY``."""
+
+    NEW = "new"
+    LOADING = "loading"
+    READY = "ready"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """One model process as seen from the worker.
+
+    Attributes:
+        pid: None while there is none.
+        state: what the slot is doing.
+        phase: what the process is doing: start, load, compile, warm_up, idle, decode … encode; or the slot's state
+            where there is no process.
+        detail: why it is not ready; empty when it is.
+        rss_mb: resident memory, MB.
+        frames: answered in this slot since the worker started.
+        crashes, recycles: unplanned and planned ends of a process since the worker started.
+        frame_limit_s: the limit in force; a frame longer in work is given up and the process killed.
+    """
+
+    pid: int | None
+    state: SlotState
+    phase: str
+    detail: str
+    rss_mb: float
+    frames: int
+    crashes: int
+    recycles: int
+    frame_limit_s: float
+
+    @property
+    def ready(self) -> bool:
+        """It can take a frame, or is at work on one."""
+        return self.state is SlotState.READY
+
+    @property
+    def restarts(self) -> int:
+        """All restarts, planned or not."""
+        return self.crashes + self.recycles
+
+
+@dataclass(frozen=True, slots=True)
+class PoolState:
+    """The pool at one moment.
+
+    Attributes:
+        ready: every process can take frames.
+        loading: not ready, and no process has failed or been replaced yet: the first loading is going on.
+        detail: why it is not ready, for the status; empty when it is.
+    """
+
+    ready: bool
+    loading: bool
+    detail: str
+    processes: tuple[ProcessInfo, ...]

@@ -1,0 +1,50 @@
+"""What Linux says of processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from edge_worker.pool import proc
+
+GONE = 2**22 + 1  # above the largest process number there can be
+
+
+def test_memory_of_a_process() -> None:
+    """Some tens of megabytes for this one, nothing for one that is not there."""
+    assert 5 < proc.rss_mb(os.getpid()) < 5000
+    assert proc.rss_mb(GONE) == 0
+
+
+def test_a_stopped_process_is_seen() -> None:
+    """While it is stopped, and only then."""
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        assert not proc.is_stopped(process.pid)
+        process.send_signal(signal.SIGSTOP)
+        end = time.monotonic() + 5
+        while not proc.is_stopped(process.pid):
+            assert time.monotonic() < end
+        process.kill()
+    assert not proc.is_stopped(process.pid)
+    assert not proc.is_stopped(GONE)
+
+
+@pytest.mark.parametrize(
+    ("returncode", "words"),
+    [
+        (None, "did not end when killed"),
+        (0, "ended with status 0"),
+        (3, "ended with status 3"),
+        (-11, "ended by SIGSEGV"),
+        (-9, "ended by SIGKILL (out of memory, or killed from outside)"),
+        (-40, "ended by signal 40"),
+    ],
+)
+def test_how_a_process_ended_in_words(returncode: int | None, words: str) -> None:
+    """Signals have their names."""
+    assert proc.how_it_ended(returncode) == words
