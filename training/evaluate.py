@@ -71,7 +71,7 @@ class Counts:
 
 def mask_iou(one: Mask, other: Mask) -> float:
     """Intersection over union of two masks."""
-    return float(np.count_nonzero(one & other) / max(1, np.count_nonzero(one | other)))
+    return int(np.count_nonzero(one & other)) / max(1, int(np.count_nonzero(one | other)))
 
 
 class Evaluation:

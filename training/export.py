@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edge_worker.m2fp.checkpoint import WEIGHTS_FILE
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
+from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
 from training.model import CONFIGURATION, new_student
 

@@ -65,7 +65,9 @@ def _palette() -> Image:
 
 def _rows(tiles: list[Image]) -> list[Image]:
     """Tiles in rows of one width, the rest black."""
-    rows, row, used = [], [], 0
+    rows: list[Image] = []
+    row: list[Image] = []
+    used = 0
     for one in tiles:
         if used + one.shape[1] > _ROW and row:
             rows.append(_filled(row))

@@ -53,9 +53,10 @@ class Progressed:
 class Trainer:
     """One run: the student, its running average, the optimiser and how far they are."""
 
-    def __init__(self, run: Path, minutes: float) -> None:
+    def __init__(self, run: Path, minutes: float, stop_after: float | None = None) -> None:
         """Start anew, or go on from `run/checkpoint.pt`."""
         self.run, self.seconds_in_all = run, 60 * minutes
+        self.until = 60 * (stop_after or minutes)
         self.student = new_student(INIT if INIT.exists() else None)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(requires_grad=False)
         self.optimiser = torch.optim.AdamW(parameter_groups(self.student), lr=LEARNING_RATE, fused=True)
@@ -146,7 +147,7 @@ def train(trainer: Trainer, batches: Batches, chooser: ThreadChooser) -> None:
     saved = checked = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns) as progress:
-        task = progress.add_task("training", total=trainer.seconds_in_all)
+        task = progress.add_task("training", total=trainer.until)
         for batch in batches:
             begun = time.monotonic()
             losses = trainer.step(batch)
@@ -156,7 +157,7 @@ def train(trainer: Trainer, batches: Batches, chooser: ThreadChooser) -> None:
                 note(trainer, losses)
             text = f"step {trainer.done.step}  loss {sum(losses.values()):.2f}"
             progress.update(task, completed=trainer.done.seconds, description=text)
-            over = trainer.done.seconds >= trainer.seconds_in_all
+            over = trainer.done.seconds >= trainer.until
             if over or time.monotonic() - saved > SAVE_S:
                 trainer.save()
                 saved = time.monotonic()
@@ -191,6 +192,7 @@ def main() -> None:
     """Read the arguments, prepare the cache, train."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=100.0, help="training time in all, resumed runs included")
+    parser.add_argument("--stop-after", type=float, help="minutes after which this start ends, the schedule unchanged")
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
     parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
     parser.add_argument("--batch", type=int, default=BATCH)
@@ -200,7 +202,7 @@ def main() -> None:
     chooser = ThreadChooser(arguments.threads)
     cache.build(DATA, CACHE)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(arguments.run, arguments.minutes)
+    trainer = Trainer(arguments.run, arguments.minutes, arguments.stop_after)
     seed = trainer.done.step
     batches = Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo)
     train(trainer, batches, chooser)

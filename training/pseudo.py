@@ -1,0 +1,88 @@
+"""Label the unlabelled photos by a run's average, held to their tags: `python -m training.pseudo --run DIR`.
+
+For self-training: the tags say which classes a photo holds, so that what the network confuses most (dress or skirt and
+blouse, coat or sweater) is decided by people; where the network doubts, a pixel stays undecided.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from rich.progress import track
+
+from training.cache import Pack, tagged_classes
+from training.export import trained_network
+from training.labels import PARTS, PERSON_OTHER, Part
+from training.model import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_worker.m2fp.network.m2fp import M2FP
+
+Image = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+
+SHAPE = (480, 320)
+CERTAIN = 0.6  # share of the best part among all parts
+LEAST_PERSON, MOST_DOUBT = 0.03, 0.3  # shares: of the photo that is the person, of the person that is undecided
+
+
+@torch.no_grad()
+def part_logits(network: M2FP, image: Image) -> Floats:
+    """Mask logits of the part queries at the photo's size, H×W×20."""
+    small = cv2.resize(image, SHAPE[::-1], interpolation=cv2.INTER_AREA)
+    masks = network(normalise(torch.from_numpy(small)[None])).mask_logits[0, :PARTS]
+    return np.asarray(cv2.resize(np.asarray(masks.permute(1, 2, 0)), image.shape[1::-1]), dtype=np.float32)
+
+
+def decide(logits: Floats, allowed: frozenset[int]) -> Image | None:
+    """Class map of a photo that holds the `allowed` classes; None where too little or too much is in doubt."""
+    permitted = np.full(PARTS, -np.inf, dtype=np.float32)
+    permitted[list(allowed)] = 0
+    exponent = np.exp(logits + permitted - logits.max(axis=2, keepdims=True))
+    share = exponent / exponent.sum(axis=2, keepdims=True)
+    parts = share[..., 1:] / np.maximum(1 - share[..., :1], 1e-6)
+    labels = np.where(parts.max(axis=2) > CERTAIN, parts.argmax(axis=2) + 1, PERSON_OTHER).astype(np.uint8)
+    labels[~_largest(share[..., 0] < 0.5)] = Part.BACKGROUND
+    person = np.count_nonzero(labels)
+    doubtful = np.count_nonzero(labels == PERSON_OTHER) > MOST_DOUBT * person
+    return None if person < LEAST_PERSON * labels.size or doubtful else labels
+
+
+def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """The largest connected piece."""
+    count, index, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    if count < 2:
+        return mask
+    return np.asarray(index == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
+
+
+def label_all(network: M2FP, photos: Pack, tags: dict[str, frozenset[int]]) -> Iterator[tuple[str, Image]]:
+    """Name and class map of every photo that could be labelled."""
+    for i, name in enumerate(track(photos.names, "pseudo-labels")):
+        labels = decide(part_logits(network, photos[i]), tags[name])
+        if labels is not None:
+            yield name, labels
+
+
+def main() -> None:
+    """Read the arguments, fill the cache."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--cache", type=Path, default=Path("training/cache"))
+    arguments = parser.parse_args()
+    network, photos = trained_network(arguments.run), Pack(arguments.cache / "unlabelled.bin")
+    Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, tagged_classes(arguments.data)))
+    print(f"{len(Pack(arguments.cache / 'pseudo.bin'))} of {len(photos)} photos labelled")
+
+
+if __name__ == "__main__":
+    main()
