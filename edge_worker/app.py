@@ -206,13 +206,14 @@ class App:
 
     def _judge(self) -> None:
         pool = self._pool.state()
-        self._presence.move(judge(self._presence.state, pool, self._board.statuses()))
+        judgement = judge(self._presence.state, pool, self._board.statuses())
+        self._presence.move(judgement)
         card = self._pool.card()
         if card is not None and self._presence.show(card):
             self._cache.clear()
         if pool.ready and not self._ready_told:
             self._ready_told = True
-            self._notifier.ready("ready")
+            self._notifier.ready(_sentence(judgement))
 
     def _publish_stats_when_due(self) -> None:
         now = time.monotonic()

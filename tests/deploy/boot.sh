@@ -1,0 +1,23 @@
+# Process 1 of a small world of its own: a systemd that runs the units in $1 with the files in $2 laid over /.
+# Called in fresh PID, mount, IPC, UTS and cgroup namespaces; nothing done here is seen outside them.
+set -eu
+units=$1
+files=$2
+
+mount --make-rprivate /
+mount -t proc proc /proc
+mount --bind /proc/sys /proc/sys
+mount -o remount,bind,ro /proc/sys
+mount -t tmpfs tmpfs /run
+mkdir /run/lock
+for directory in /etc /var /opt; do
+    mkdir -p "/run/over$directory" "/run/work$directory"
+    mount -t overlay overlay -o "lowerdir=$directory,upperdir=/run/over$directory,workdir=/run/work$directory" "$directory"
+done
+mount -t tmpfs tmpfs /etc/systemd/system # none of this machine's own services
+mount -t tmpfs tmpfs /sys/fs/cgroup
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+cp -r "$units/." /etc/systemd/system/
+cp -r "$files/." /
+mount --make-rshared / # systemd passes credentials on by way of shared mounts
+exec env container=test /lib/systemd/systemd --system --unit=box.target --show-status=no --log-target=null

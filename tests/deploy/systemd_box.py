@@ -1,0 +1,118 @@
+"""A systemd of a test's own, in namespaces: real units, really started, on a machine that runs something else."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from brokers import wait_until
+
+if TYPE_CHECKING:
+    import signal
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+SYSTEMD = Path("/lib/systemd/systemd")
+BOOT = Path(__file__).with_name("boot.sh")
+NAMESPACES = ("--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
+ENTER = 'echo $$ >"$0/cgroup.procs" && exec unshare "$@"'
+STATES_UP = ("running", "degraded", "starting")
+
+
+def obstacle() -> str:
+    """Return why there can be no box here, or nothing."""
+    if os.geteuid() != 0:
+        return "only root may start a systemd of its own"
+    if not SYSTEMD.exists() or shutil.which("unshare") is None or shutil.which("nsenter") is None:
+        return "needs systemd and util-linux"
+    probe = subprocess.run(["unshare", *NAMESPACES, "true"], check=False, capture_output=True, text=True)
+    return probe.stderr.strip()
+
+
+class SystemdBox:
+    """A running systemd. Files go to it through :attr:`root`, commands through :meth:`systemctl`."""
+
+    def __init__(self, units: Path, files: Path) -> None:
+        """Run the units in directory *units*, with the tree *files* laid over the root directory."""
+        self._arguments = (str(units), str(files))
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Start, and wait until it takes commands."""
+        self._cgroup = _own_cgroup(self._stack)
+        log = self._stack.enter_context(tempfile.TemporaryFile("w+"))
+        self._outer = subprocess.Popen(
+            ["sh", "-c", ENTER, self._cgroup, *NAMESPACES, "sh", BOOT, *self._arguments], stdout=log, stderr=log
+        )
+        self._stack.callback(self._outer.wait)
+        self._stack.callback(self._outer.kill)
+        try:
+            wait_until(self._is_up, "systemd is up")
+        except AssertionError:
+            log.seek(0)
+            self._stack.close()
+            raise AssertionError(log.read()) from None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End it and all that runs in it."""
+        self._stack.close()
+
+    @property
+    def root(self) -> Path:
+        """Its root directory, seen from here."""
+        return Path(f"/proc/{self._first()}/root")
+
+    def systemctl(self, *arguments: str) -> int:
+        """Run systemctl, and return its exit code."""
+        return self._run(*arguments).returncode
+
+    def show(self, unit: str, field: str) -> str:
+        """Return a property of *unit*, such as ``ActiveState``."""
+        return self._run("show", unit, "--property", field, "--value").stdout.strip()
+
+    def signal(self, unit: str, signum: signal.Signals) -> None:
+        """Send a signal to the main process of *unit*."""
+        assert self.systemctl("kill", "--kill-whom=main", f"--signal={signum.name}", unit) == 0
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        enter = ("nsenter", "--target", str(self._first()), "--mount", "--pid")
+        return subprocess.run(
+            [*enter, "systemctl", *arguments], check=False, capture_output=True, text=True, timeout=90
+        )
+
+    def _first(self) -> int:
+        """Return the number of its process 1, seen from here."""
+        children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text()
+        return int(children.split()[0])
+
+    def _is_up(self) -> bool:
+        assert self._outer.poll() is None
+        with suppress(IndexError):
+            return self._run("is-system-running").stdout.strip() in STATES_UP
+        return False
+
+
+def _own_cgroup(stack: ExitStack) -> Path:
+    """Make a cgroup to be the root of the box's own, and see to its removal."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    home = next(Path(fields[1]) for fields in mounts if fields[2] == "cgroup2")
+    cgroup = Path(tempfile.mkdtemp(prefix="edge-worker-test-", dir=home))
+    stack.callback(_remove_cgroup, cgroup)
+    return cgroup
+
+
+def _remove_cgroup(cgroup: Path) -> None:
+    events = cgroup / "cgroup.events"
+    wait_until(lambda: "populated 0" in events.read_text(), "all processes of the box have ended")
+    for directory in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
+        directory.rmdir()
+    cgroup.rmdir()
