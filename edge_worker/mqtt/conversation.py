@@ -86,8 +86,9 @@ class Conversation:
             self._setting.board.beat()
             self._setting.bell.hush()
             self._watch_the_clock()
-            self._speak()
-            for happening in self._session.turn(_TICK_S, self._setting.bell.ear):
+            if self._ending is None:
+                self._speak()
+            for happening in self._session.turn(self._patience_s(), self._setting.bell.ear):
                 self._handle(happening)
         return self._ending or self._end(Cause.BROKER, "connection closed")
 
@@ -112,6 +113,12 @@ class Conversation:
             self._say_goodbye("stopping")
         elif self._unacked.wants_reconnect and not self._acks:
             self._say_goodbye("fetching what was left for redelivery")
+
+    def _patience_s(self) -> float:
+        """How long to wait for the network at most: until something of our own is due."""
+        due = [self._answer_by] if self._answer_by is not None else []
+        due += [self._resubscribe_at] if self._refused else []
+        return max(0.0, min([_TICK_S, *(moment - time.monotonic() for moment in due)]))
 
     def _speak(self) -> None:
         if self._accepted_at is None or self._farewell:

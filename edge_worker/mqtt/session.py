@@ -81,14 +81,14 @@ class Session:
     @property
     def is_open(self) -> bool:
         """Whether the connection stands (accepted or not yet)."""
-        return self._client.socket() is not None
+        sock: Any = self._client.socket()
+        return sock is not None and sock.fileno() >= 0
 
     def turn(self, timeout_s: float, wake: socket.socket) -> list[Happening]:
         """Write, read and keep alive; wait at most *timeout_s* for the network or for *wake* to become readable."""
         if self._client.want_write():
             self._client.loop_write()
-        sock: Any = self._client.socket()
-        if sock is not None and self._is_readable(sock, timeout_s, wake):
+        if self.is_open and self._is_readable(0.0 if self._happenings else timeout_s, wake):
             self._client.loop_read()
         if self.is_open:
             self._client.loop_misc()
@@ -192,7 +192,8 @@ class Session:
         if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
-    def _is_readable(self, sock: Any, timeout_s: float, wake: socket.socket) -> bool:  # noqa: ANN401 - any of paho's
+    def _is_readable(self, timeout_s: float, wake: socket.socket) -> bool:
+        sock: Any = self._client.socket()
         if hasattr(sock, "pending") and sock.pending() > 0:  # decrypted already: the kernel has nothing to tell
             return True
         writing = [sock] if self._client.want_write() else []

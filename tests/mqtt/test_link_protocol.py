@@ -1,0 +1,358 @@
+"""The link and brokers that misbehave, byte by byte; and the older protocol."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from brokers import (
+    CONNACK,
+    CONNECT,
+    DISCONNECT,
+    PUBACK,
+    PUBLISH,
+    SUBACK,
+    SUBSCRIBE,
+    Amqtt,
+    FakeBroker,
+    Peer,
+    wait_until,
+)
+from links import Client, Watched
+
+from edge_worker.config.mqtt import ReconnectConfig
+from edge_worker.mqtt import conversation
+from edge_worker.mqtt.events import (
+    Connected,
+    Disconnected,
+    FellBack,
+    Outgoing,
+    Published,
+    Refused,
+    Subscribed,
+    Subscription,
+    SubscriptionRefused,
+    TakenOver,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERY: dict[str, Any] = {
+    "persistent": True,
+    "receive_maximum": 1,
+    "subscriptions": [Subscription("cameras/+/frame", 1)],
+}
+REFUSED_VERSION = bytes([CONNACK, 2, 0, 1])  # as a broker of MQTT 3.1.1 says it
+
+
+def connect_level(peer: Peer) -> int:
+    """Read CONNECT; returns the protocol level in it: 4 for MQTT 3.1.1, 5 for MQTT 5."""
+    return peer.read_until(CONNECT)[6]
+
+
+def accept_3_1_1(peer: Peer) -> None:
+    """Let the client in and grant one subscription, in MQTT 3.1.1."""
+    assert connect_level(peer) == 4
+    peer.write(CONNACK, b"\0\0")
+    body = peer.read_until(SUBSCRIBE)
+    peer.write(SUBACK, body[:2] + b"\1")
+
+
+# -- the older protocol ------------------------------------------------------------------------------------------------
+
+
+def test_silence_to_connect_leads_to_the_older_protocol(make_link: Callable[..., Watched]) -> None:
+    """Some brokers of 3.1.1 wait for ever for the rest of a CONNECT they cannot read."""
+    levels: list[int] = []
+
+    def silent(peer: Peer) -> None:
+        levels.append(connect_level(peer))
+        broker.hold(peer)
+
+    def old(peer: Peer) -> None:
+        accept_3_1_1(peer)
+        broker.hold(peer)
+
+    with FakeBroker(silent, old) as broker:
+        watched = make_link(broker.port, **EVERY, connack_timeout_s=0.3).start()
+        assert "within 0.3 s" in watched.wait_for(Unreachable).reason
+        assert "no answer to CONNECT (MQTT 5)" in watched.wait_for(FellBack).reason
+        assert watched.wait_for(Connected).protocol == "3.1.1"
+        watched.wait_for(Subscribed)
+        assert levels == [5]
+
+
+def test_a_refused_version_leads_to_the_older_protocol(make_link: Callable[..., Watched]) -> None:
+    """The plainest case: the broker says so."""
+
+    def refuse(peer: Peer) -> None:
+        assert connect_level(peer) == 5
+        peer.write_raw(REFUSED_VERSION)
+        broker.hold(peer)
+
+    def old(peer: Peer) -> None:
+        accept_3_1_1(peer)
+        broker.hold(peer)
+
+    with FakeBroker(refuse, old) as broker:
+        watched = make_link(broker.port, **EVERY).start()
+        assert watched.wait_for(Refused).reason == "Unsupported protocol version"
+        assert watched.wait_for(Connected).protocol == "3.1.1"
+
+
+def test_two_closes_before_any_answer_lead_to_the_older_protocol(make_link: Callable[..., Watched]) -> None:
+    """One may be chance, two in a row look like an old broker."""
+
+    def close(peer: Peer) -> None:
+        assert connect_level(peer) == 5
+
+    def old(peer: Peer) -> None:
+        accept_3_1_1(peer)
+        broker.hold(peer)
+
+    with FakeBroker(close, close, old) as broker:
+        watched = make_link(broker.port, **EVERY).start()
+        assert "closed before the broker answered" in watched.wait_for(FellBack).reason
+
+
+def test_after_the_first_success_the_protocol_stands(make_link: Callable[..., Watched]) -> None:
+    """A broker that hangs or closes later has not become an old one."""
+
+    def once(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+
+    def close(peer: Peer) -> None:
+        assert connect_level(peer) == 5
+
+    def again(peer: Peer) -> None:
+        peer.accept(session_present=True)
+        peer.grant(1)
+        broker.hold(peer)
+
+    with FakeBroker(once, close, close, close, again) as broker:
+        watched = make_link(broker.port, **EVERY).ready()
+        watched.wait_for(Disconnected)
+        assert watched.wait_for(Connected).protocol == "5"
+
+
+def test_amqtt_is_spoken_to_in_its_version(amqtt: Amqtt, make_link: Callable[..., Watched]) -> None:
+    """The demo's broker: found out, subscribed, published to."""
+    watched = make_link(amqtt.port, **EVERY, connack_timeout_s=0.5).ready()
+    assert watched.link.status().protocol == "3.1.1"
+    with Client(amqtt.port, "out", v5=False) as consumer:
+        consumer.publish("cameras/door/frame", b"frame")
+        message = watched.message()
+        watched.link.publish(Outgoing("out", message.payload))
+        assert watched.wait_for(Published).ok
+        assert consumer.wait_for(1)[0].payload == b"frame"
+
+
+# -- what must never be on the wire ------------------------------------------------------------------------------------
+
+
+def test_connect_is_the_first_packet_of_every_connection(make_link: Callable[..., Watched]) -> None:
+    """Acknowledgements and publications of a lost connection never come before CONNECT, which breaks it (P5)."""
+
+    def deliver(peer: Peer) -> None:
+        peer.accept(session_present=True)
+        peer.grant(1)
+        peer.publish("cameras/door/frame", b"x", mid=1, again=True)
+        peer.read_until(PUBLISH)
+
+    with FakeBroker(deliver) as broker:
+        watched = make_link(broker.port, **EVERY).start()
+        for _ in range(8):
+            message = watched.message()
+            watched.link.publish(Outgoing("out", b"y", must_arrive=True))
+            watched.wait_for(Disconnected)
+            assert message.delivery is not None
+            watched.link.acknowledge(message.delivery)
+        packets = [peer.packets for peer in broker.peers if peer.packets]
+    assert len(packets) >= 8
+    assert {sent[0][0] for sent in packets} == {CONNECT}
+
+
+def test_a_stale_acknowledgement_is_never_sent(make_link: Callable[..., Watched]) -> None:
+    """Packet numbers begin anew with a new session: the old frame's would acknowledge, and lose, another (P6)."""
+
+    def first(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+        peer.publish("cameras/door/frame", b"A", mid=1)
+        time.sleep(0.1)
+
+    def second(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+        peer.publish("cameras/door/frame", b"B", mid=1)
+        broker.hold(peer)
+
+    with FakeBroker(first, second) as broker:
+        watched = make_link(broker.port, **EVERY).start()
+        old, new = watched.message(), watched.message()
+        assert (old.payload, new.payload) == (b"A", b"B")
+        assert old.delivery is not None
+        assert not watched.link.acknowledge(old.delivery)
+        watched.link.publish(Outgoing("out", b"", qos=0))
+        watched.wait_for(Published)
+        assert new.delivery is not None
+        assert watched.link.acknowledge(new.delivery)
+        wait_until(lambda: any(kind == PUBACK for kind, _ in broker.peers[1].packets), "acknowledged")
+    kinds = [kind & 0xF0 for kind, _ in broker.peers[1].packets]
+    assert kinds.index(PUBACK) > kinds.index(PUBLISH), "the new delivery's only"
+    assert kinds.count(PUBACK) == 1
+
+
+def test_connect_says_what_the_design_needs(make_link: Callable[..., Watched]) -> None:
+    """Session expiry and Receive Maximum, no Maximum Packet Size, and never a clean start on a persistent link."""
+
+    def take(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+        broker.hold(peer)
+
+    with FakeBroker(take) as broker:
+        make_link(broker.port, **EVERY, session_expiry_s=3600).ready()
+    connect = broker.peers[0].packets[0][1]
+    flags, keepalive, length = connect[7], connect[8:10], connect[10]
+    assert flags & 0x02 == 0
+    assert int.from_bytes(keepalive, "big") == 22, "three quarters of 30"
+    assert connect[11 : 11 + length] == bytes([17, 0, 0, 14, 16, 33, 0, 1])
+
+
+# -- brokers that misbehave --------------------------------------------------------------------------------------------
+
+
+def test_a_refused_subscription_is_reported_and_tried_again(
+    make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the refused filter is asked for again; until then the link says that it is not subscribed."""
+    monkeypatch.setattr(conversation, "RESUBSCRIBE_S", (0.05,))
+
+    def refuse_one(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1, 0x87)
+        peer.grant(0x87)
+        peer.grant(1)
+        broker.hold(peer)
+
+    filters = [Subscription("good", 1), Subscription("bad", 1, share_group="g")]
+    with FakeBroker(refuse_one) as broker:
+        watched = make_link(broker.port, subscriptions=filters).start()
+        for _ in range(2):
+            refusal = watched.wait_for(SubscriptionRefused)
+            assert (refusal.filter, refusal.reason) == ("bad", "Not authorized")
+        watched.wait_for(Subscribed)
+    asked = [body for kind, body in broker.peers[0].packets if kind == SUBSCRIBE]
+    assert [b"good" in body for body in asked] == [True, False, False]
+    assert all(b"$share/g/bad" in body for body in asked)
+
+
+def test_a_subscription_without_answer_ends_the_connection(make_link: Callable[..., Watched]) -> None:
+    """Else the worker would wait for frames for ever, connected and deaf."""
+
+    def deaf(peer: Peer) -> None:
+        peer.accept()
+        broker.hold(peer)
+
+    with FakeBroker(deaf) as broker:
+        watched = make_link(broker.port, **EVERY, connack_timeout_s=0.3).start()
+        assert "no answer to SUBSCRIBE" in watched.wait_for(Disconnected).reason
+
+
+def test_a_result_called_too_large_is_given_up(make_link: Callable[..., Watched]) -> None:
+    """DISCONNECT with reason 0x95, alone in flight: given up at once, not sent for ever."""
+
+    def choke(peer: Peer) -> None:
+        peer.accept()
+        peer.read_until(PUBLISH)
+        peer.write(DISCONNECT, bytes([0x95]))
+
+    with FakeBroker(choke) as broker:
+        watched = make_link(broker.port).ready()
+        watched.link.publish(Outgoing("out", b"x" * 100, must_arrive=True))
+        assert not watched.wait_for(Published).ok
+        assert "Packet too large" in watched.wait_for(Disconnected).reason
+
+
+def test_a_takeover_that_is_told_is_certain(make_link: Callable[..., Watched]) -> None:
+    """MQTT 5 has a reason for it."""
+
+    def kick(peer: Peer) -> None:
+        peer.accept()
+        peer.write(DISCONNECT, bytes([0x8E]))
+
+    with FakeBroker(kick) as broker:
+        watched = make_link(broker.port).start()
+        assert watched.wait_for(TakenOver).certain
+
+
+def test_a_topic_that_is_no_text_is_acknowledged_and_forgotten(make_link: Callable[..., Watched]) -> None:
+    """Left alone it would block the window of one for ever."""
+
+    def send(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+        peer.write_raw(bytes([PUBLISH | 2, 8, 0, 2, 0xFF, 0xFE, 0, 9, 0, 65]))
+        assert peer.read_until(PUBACK)[:2] == b"\0\x09"
+        peer.publish("cameras/door/frame", b"next", mid=10)
+        broker.hold(peer)
+
+    with FakeBroker(send) as broker:
+        watched = make_link(broker.port, **EVERY).start()
+        assert watched.message().payload == b"next"
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"\xf0\x00" * 8, b"\x90\x01\x00", b"\x40\x03\x00\x01\x95", bytes(range(256)), b"\x30\xff\xff\xff\xff\x7f"],
+)
+def test_garbage_ends_the_connection_not_the_link(make_link: Callable[..., Watched], garbage: bytes) -> None:
+    """What is no MQTT is a bad connection; the thread lives and connects again."""
+
+    def talk_garbage(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+        peer.write_raw(garbage)
+        broker.hold(peer)
+
+    with FakeBroker(talk_garbage) as broker:
+        watched = make_link(broker.port, **EVERY).ready()
+        watched.wait_for(Disconnected)
+        watched.wait_for(Subscribed)
+        assert watched.link.healthy()
+
+
+def test_the_brokers_keepalive_is_obeyed_and_reported(make_link: Callable[..., Watched]) -> None:
+    """Server Keep Alive takes the place of what we asked for."""
+
+    def demand(peer: Peer) -> None:
+        peer.accept(properties=bytes([19, 0, 7]))
+        broker.hold(peer)
+
+    with FakeBroker(demand) as broker:
+        watched = make_link(broker.port).ready()
+        assert watched.link.status().keepalive_s == 7
+
+
+def test_quick_disconnects_back_off(make_link: Callable[..., Watched]) -> None:
+    """Let in and thrown out at once: the waits grow, because no connection was stable."""
+    times: list[float] = []
+
+    def throw_out(peer: Peer) -> None:
+        times.append(time.monotonic())
+        peer.accept()
+
+    with FakeBroker(throw_out) as broker:
+        reconnect = ReconnectConfig(min_s=0.05, max_s=10.0, stable_s=5.0)
+        watched = make_link(broker.port, reconnect=reconnect).start()
+        for _ in range(6):
+            watched.wait_for(Disconnected)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
+    assert gaps[4] > 0.4
+    assert gaps[4] > 4 * gaps[0]
