@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SYSTEMD = Path("/lib/systemd/systemd")
-BOOT = Path(__file__).with_name("boot.sh")
+BOOT = Path(__file__).with_suffix(".sh")
 NAMESPACES = ("--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
 ENTER = 'echo $$ >"$0/cgroup.procs" && exec unshare "$@"'
 STATES_UP = ("running", "degraded", "starting")
