@@ -23,8 +23,11 @@ install 'pip<25' 'setuptools<70' wheel
 install torch==1.13.1 torchvision==0.14.1 'numpy<2'
 # With its operators: mmcv.ops does not import without them. Compiles for some five minutes.
 MMCV_WITH_OPS=1 MAX_JOBS=${MAX_JOBS:-2} install --no-build-isolation mmcv-full==1.7.1
+# mmcv brings a second OpenCV, for numpy 2; both would share one folder.
+"$venv/bin/python" -m pip uninstall --quiet --yes opencv-python
 install opencv-python-headless==4.8.0.76 modelscope==1.9.5 timm==0.9.16 addict \
     datasets==2.13.0 'pyarrow<15' 'fsspec<2023.10' 'numpy<2'
 # This project without its own pins (it asks for a newer OpenCV), and what its parser and tests need beside the above.
 install --no-deps --editable "$here/.."
-install 'numpy<2' pillow pycocotools pydantic pyyaml structlog typing-extensions hypothesis pytest pytest-timeout
+install 'numpy<2' paho-mqtt pillow prometheus-client pycocotools pydantic pyyaml structlog typing-extensions
+install hypothesis pytest pytest-timeout
