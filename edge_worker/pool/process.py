@@ -72,10 +72,7 @@ class ModelProcess:
     def __exit__(self, *_: object) -> None:
         """End the process: kindly if it is idle, else at once."""
         self._channel.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
-        self.kill()
-        self._reap()
+        self._end()
 
     @property
     def pid(self) -> int:
@@ -176,10 +173,7 @@ class ModelProcess:
 
     def _death(self, phase: str) -> ModelProcessDied:
         """Describe how the process ended, of which it has shown the first sign."""
-        with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GRACE_S)
-        self.kill()
-        self._reap()
+        self._end()
         return ModelProcessDied(proc.how_it_ended(self._process.returncode), phase=phase)
 
     def _look_for_a_stop(self, phase: str) -> None:
@@ -204,11 +198,20 @@ class ModelProcess:
         reason = "was stopped by a signal from outside" if self.was_stopped else f"no answer for {limit:.1f} s"
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
 
-    def _reap(self) -> None:
-        try:
-            self._process.wait(_REAP_S)
-        except subprocess.TimeoutExpired:
-            _log.error("model process does not end, left behind", pid=self.pid)
+    def _end(self) -> None:
+        """Wait for the process to end by itself, then kill it, then give it up."""
+        if not self._ends_within(_GRACE_S):
+            self.kill()
+            if not self._ends_within(_REAP_S):
+                _log.error("model process does not end, left behind", pid=self.pid)
+
+    def _ends_within(self, seconds: float) -> bool:
+        until = monotonic() + seconds
+        while self._process.poll() is None and monotonic() < until:
+            self._beat()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_SLICE_S)
+        return self._process.poll() is not None
 
 
 def _rejection(header: dict[str, Any]) -> FrameRejected:
