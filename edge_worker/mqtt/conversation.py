@@ -109,10 +109,14 @@ class Conversation:
         deadline = self._setting.leave_by()
         if deadline is not None and deadline.expired:
             self._break_off(self._end(Cause.OURS, "out of time"))
-        elif deadline is not None and (not len(self._setting.outbox) or deadline.remaining() < _LAST_WORDS_S):
+        elif deadline is not None and (self._has_said_all() or deadline.remaining() < _LAST_WORDS_S):
             self._say_goodbye("stopping")
         elif self._unacked.wants_reconnect and not self._acks:
             self._say_goodbye("fetching what was left for redelivery")
+
+    def _has_said_all(self) -> bool:
+        """Whether nothing waits to be sent or confirmed. An acknowledgement left unsaid would bring its frame again."""
+        return not self._acks and not len(self._setting.outbox)
 
     def _patience_s(self) -> float:
         """How long to wait for the network at most: until something of our own is due."""
