@@ -217,7 +217,7 @@ class Slot:
         if pause > 0:
             self._enter(SlotState.PAUSED, f"{error}; next start in {pause:.0f} s")
             self._pause(pause)
-        return f"loading again after: {error}"
+        return str(error)
 
     def _pause(self, seconds: float) -> None:
         """Wait; an order cuts it short."""
