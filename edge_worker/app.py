@@ -11,9 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import signal
 import time
-from contextlib import contextmanager
 from dataclasses import asdict
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -35,6 +33,7 @@ from edge_worker.ops import logs
 from edge_worker.ops.directories import cache_directory, state_directory
 from edge_worker.ops.health import Check, Health, HealthServer
 from edge_worker.ops.metrics import Metrics, Snapshot
+from edge_worker.ops.signals import Order, signals_as_orders
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
 from edge_worker.presence import Judgement, Presence, judge
@@ -44,9 +43,8 @@ from edge_worker.switchboard import CONTROL, Switchboard
 from edge_worker.worker import Desired, Outlets, Worker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
-    from types import FrameType
 
     from pydantic import JsonValue
 
@@ -61,8 +59,6 @@ STOP_S: Final = 20.0
 """Budget of a stop, seconds; the unit file's TimeoutStopSec is longer."""
 STALLED_S: Final = 10.0
 """A part that has not advanced for this long is reported as not alive."""
-
-_LOOK, _STOP, _RELOAD = "look", "stop", "reload"
 
 _log = structlog.get_logger(__name__)
 
@@ -94,7 +90,7 @@ class App:
         """Build every part; nothing is started."""
         self._config, self._source, self._environ = config, source, environ
         # A queue because a signal handler may put into it; an Event's lock could be held by the code it interrupts.
-        self._wake: SimpleQueue[str] = SimpleQueue()
+        self._wake: SimpleQueue[Order] = SimpleQueue()
         self._failed = False
         self._ready_told = False
         self._looked_at = time.monotonic()
@@ -112,7 +108,7 @@ class App:
             config,
             state_directory=state_directory(environ),
             cache_directory=cache_directory(environ),
-            on_change=lambda: self._wake.put(_LOOK),
+            on_change=lambda: self._wake.put(Order.LOOK),
             environ=environ,
         )
         self._presence = Presence(
@@ -170,7 +166,7 @@ class App:
 
     def run(self) -> int:
         """Start, keep an eye on everything until told to stop, stop; returns the exit code."""
-        with _signals(self._wake):
+        with signals_as_orders(self._wake):
             self._start()
             while self._look():
                 pass
@@ -192,11 +188,11 @@ class App:
         try:
             order = self._wake.get(timeout=TICK_S)
         except Empty:
-            order = _LOOK
+            order = Order.LOOK
         self._looked_at = time.monotonic()
-        if order == _STOP:
+        if order == Order.STOP:
             return False
-        if order == _RELOAD:
+        if order == Order.RELOAD:
             self._reload()
         self._judge()
         self._publish_stats_when_due()
@@ -270,7 +266,7 @@ class App:
             self._fatal(f"link {event.link} failed: {event.detail}", None)
         if isinstance(event, Subscribed) and event.link == CONTROL:
             self._presence.repeat()
-        self._wake.put(_LOOK)
+        self._wake.put(Order.LOOK)
 
     # Presence, commands and desk are built before the switchboard, whose links subscribe to their topics.
 
@@ -291,7 +287,7 @@ class App:
         """End the worker because of a defect; the service manager starts another. Called from any thread."""
         _log.critical(what, exc_info=error)
         self._failed = True
-        self._wake.put(_STOP)
+        self._wake.put(Order.STOP)
 
     def _card(self) -> ModelCardFacts:
         card = self._pool.card()
@@ -350,27 +346,3 @@ def _sentence(judgement: Judgement) -> str:
 def _words(event_name: str) -> str:
     """``SubscriptionRefused`` → ``link: subscription refused``."""
     return "link:" + re.sub("([A-Z])", r" \1", event_name).lower()
-
-
-@contextmanager
-def _signals(wake: SimpleQueue[str]) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into an order to stop (the second one ends the process), SIGHUP into one to reload."""
-    stopping = False
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        if stopping:
-            os._exit(128 + number)
-        stopping = True
-        wake.put(_STOP)
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        wake.put(_RELOAD)
-
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

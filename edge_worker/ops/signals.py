@@ -1,0 +1,50 @@
+"""Signals as orders to the main loop: a handler only puts a word into a queue."""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from queue import SimpleQueue
+    from types import FrameType
+
+
+class Order(Enum):
+    """What the main loop can be told."""
+
+    LOOK = "see to what has changed"
+    RELOAD = "read the configuration again"
+    STOP = "stop"
+
+
+@contextmanager
+def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
+    """Turn SIGTERM and SIGINT into an order to stop, SIGHUP into one to reload; the old handlers come back afterwards.
+
+    The second signal to stop ends the process at once: what was not acknowledged will be delivered again. A queue,
+    because a handler may put into one; an event's lock could be held by the very code the signal interrupted.
+    """
+    stopping = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        if stopping:
+            os._exit(128 + number)
+        stopping = True
+        orders.put(Order.STOP)
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        orders.put(Order.RELOAD)
+
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
