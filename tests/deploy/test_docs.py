@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/*.md")])
 FENCE = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-COMMAND = re.compile(r"^(?: {4}|\$ )?(?:/opt/edge-worker/bin/)?edge-worker ([a-z].*?)(?: +#.*)?$", re.MULTILINE)
+COMMAND = re.compile(r"^(?: {4}|\$ )?(?:/opt/edge-worker/bin/)?edge-worker ([a-z].*?)(?: +#.*|  +.*)?$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
