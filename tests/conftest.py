@@ -65,7 +65,7 @@ def make_link() -> Iterator[Callable[..., Watched]]:
 
         def make(port: int = 0, **options: Any) -> Watched:  # noqa: ANN401 - of Link and MqttConfig
             settings = {key: options.pop(key) for key in list(options) if key in MqttConfig.model_fields}
-            defaults = {
+            defaults: dict[str, Any] = {
                 "host": "127.0.0.1",
                 "port": port or 1,
                 "client_id": "worker",
@@ -73,7 +73,12 @@ def make_link() -> Iterator[Callable[..., Watched]]:
                 "connack_timeout_s": 2.0,
             }
             config = MqttConfig(**(defaults | settings))
-            link_options = {"name": "link", "client_id": config.client_id, "persistent": False, "subscriptions": ()}
+            link_options: dict[str, Any] = {
+                "name": "link",
+                "client_id": config.client_id,
+                "persistent": False,
+                "subscriptions": (),
+            }
             password = options.pop("password", None)
             read = password if callable(password) else lambda: password
             queue: SimpleQueue[Any] = SimpleQueue()

@@ -6,17 +6,18 @@ import ssl
 
 import pytest
 
-from edge_worker.mqtt.diagnosis import ProtocolChoice, TakeoverWatch, explain
+from edge_worker.mqtt.diagnosis import ProtocolChoice, Symptom, TakeoverWatch, explain
 from edge_worker.mqtt.happenings import Cause
 
 
-def test_an_old_broker_is_answered_in_its_own_version() -> None:
+@pytest.mark.parametrize("symptom", ["unsupported", "silent"])
+def test_an_old_broker_is_answered_in_its_own_version(symptom: Symptom) -> None:
     """A refusal for the version, or silence, leads to MQTT 3.1.1 at once."""
-    for symptom in ("unsupported", "silent"):
-        choice = ProtocolChoice("auto")
-        assert choice.current == "5"
-        assert choice.failed(symptom)  # type: ignore[arg-type]
-        assert choice.current == "3.1.1"
+    choice = ProtocolChoice("auto")
+    versions: list[str] = [choice.current]
+    assert choice.failed(symptom)
+    versions.append(choice.current)
+    assert versions == ["5", "3.1.1"]
 
 
 def test_a_close_may_be_a_broker_that_is_starting() -> None:
@@ -33,7 +34,8 @@ def test_the_choice_stands_once_a_connection_was_accepted() -> None:
     """A broker in trouble looks like an old one; it must not cost us MQTT 5 for the rest of our life."""
     choice = ProtocolChoice("auto")
     choice.accepted()
-    assert not any(choice.failed(symptom) for symptom in ("unsupported", "silent", "closed", "closed"))
+    symptoms: list[Symptom] = ["unsupported", "silent", "closed", "closed"]
+    assert not any(map(choice.failed, symptoms))
     assert choice.current == "5"
 
 
