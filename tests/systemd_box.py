@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SYSTEMD = Path("/lib/systemd/systemd")
-BOOT = Path(__file__).with_suffix(".sh")
-NAMESPACES = ("--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
-ENTER = 'echo $$ >"$0/cgroup.procs" && exec unshare "$@"'
+OPTIONS = ("--system", "--unit=box.target", "--show-status=no", "--log-target=null")
+FURNISH = Path(__file__).with_suffix(".sh")
+UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
+ENTER_CGROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 STATES_UP = ("running", "degraded", "starting")
 
 
@@ -29,10 +30,12 @@ def obstacle() -> str:
     """Return why there can be no box here, or nothing."""
     if os.geteuid() != 0:
         return "only root may start a systemd of its own"
-    if not SYSTEMD.exists() or shutil.which("unshare") is None or shutil.which("nsenter") is None:
-        return "needs systemd and util-linux"
-    probe = subprocess.run(["unshare", *NAMESPACES, "true"], check=False, capture_output=True, text=True)
-    return probe.stderr.strip()
+    missing = [tool for tool in (SYSTEMD, "unshare", "nsenter") if shutil.which(tool) is None]
+    if missing:
+        return f"not installed: {missing}"
+    with tempfile.TemporaryDirectory() as empty:
+        command = [*UNSHARE, "sh", FURNISH, empty, empty, "true"]
+        return subprocess.run(command, check=False, capture_output=True, text=True).stderr.strip()
 
 
 class SystemdBox:
@@ -45,19 +48,16 @@ class SystemdBox:
 
     def __enter__(self) -> Self:
         """Start, and wait until it takes commands."""
-        self._cgroup = _own_cgroup(self._stack)
-        log = self._stack.enter_context(tempfile.TemporaryFile("w+"))
+        cgroup = _own_cgroup(self._stack)
+        furnish = [*UNSHARE, "sh", FURNISH, *self._arguments]
         self._outer = subprocess.Popen(
-            ["sh", "-c", ENTER, self._cgroup, *NAMESPACES, "sh", BOOT, *self._arguments], stdout=log, stderr=log
+            ["sh", "-c", ENTER_CGROUP, cgroup, *furnish, "env", "container=test", SYSTEMD, *OPTIONS]
         )
         self._stack.callback(self._outer.wait)
         self._stack.callback(self._outer.kill)
-        try:
+        with self._stack.pop_all() as started:
             wait_until(self._is_up, "systemd is up")
-        except AssertionError:
-            log.seek(0)
-            self._stack.close()
-            raise AssertionError(log.read()) from None
+            self._stack = started.pop_all()
         return self
 
     def __exit__(

@@ -1,8 +1,10 @@
-# Process 1 of a small world of its own: a systemd that runs the units in $1 with the files in $2 laid over /.
+#!/bin/sh
+# Furnish a small world with the units in directory $1 and the files in $2 laid over /, then become the rest of the arguments.
 # Called in fresh PID, mount, IPC, UTS and cgroup namespaces; nothing done here is seen outside them.
 set -eu
 units=$1
 files=$2
+shift 2
 
 mount --make-rprivate /
 mount -t proc proc /proc
@@ -20,4 +22,4 @@ mount -t cgroup2 cgroup2 /sys/fs/cgroup
 cp -r "$units/." /etc/systemd/system/
 cp -r "$files/." /
 mount --make-rshared / # systemd passes credentials on by way of shared mounts
-exec env container=test /lib/systemd/systemd --system --unit=box.target --show-status=no --log-target=null
+exec "$@"
