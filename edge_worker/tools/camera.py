@@ -13,6 +13,7 @@ from edge_worker.messages import rfc3339
 from edge_worker.mqtt.events import Outgoing, Published
 from edge_worker.mqtt.topics import Template
 from edge_worker.tools.client import Client
+from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.sources import Shot, Source, open_source
 
 if TYPE_CHECKING:
@@ -45,16 +46,14 @@ def run(config: Config, options: CameraOptions) -> int:
     fps = options.fps or source.fps
     topic = Template(config.cameras[0].topic, node=config.node.id).format(camera=options.camera)
     limits = config.mqtt.model_copy(update={"max_result_mb": config.limits.max_payload_mb})
-    with Client(config.model_copy(update={"mqtt": limits}), role=f"camera-{options.camera}") as client:
-        client.wait_connected()
-        sys.stderr.write(f"{options.source} → {topic}, {fps:g} frames/s\n")
+    with Client(config.model_copy(update={"mqtt": limits}), role="camera") as client:
         publisher = _Publisher(client, topic, options.qos)
-        try:
+        with until_interrupted():
+            client.wait_connected()
+            sys.stderr.write(f"{options.source} → {topic}, {fps:g} frames/s\n")
             for shot in paced(repeated(source, fps, loop=options.loop), fps):
                 publisher.publish(shot)
             publisher.settle(0)
-        except KeyboardInterrupt:
-            pass
         sys.stderr.write(f"{publisher.published} frames published\n")
     return 0
 

@@ -19,6 +19,7 @@ from edge_worker.mqtt.events import (
     FellBack,
     LinkEvent,
     Refused,
+    Subscribed,
     SubscriptionRefused,
     TakenOver,
     Unreachable,
@@ -44,7 +45,7 @@ class Client:
     def __init__(self, config: Config, *, role: str, subscriptions: Sequence[Subscription] = ()) -> None:
         """Describe the connection of a tool whose part is *role*."""
         self._broker = f"{config.mqtt.host}:{config.mqtt.port}"
-        self._role = role
+        self._role, self._subscribes = role, bool(subscriptions)
         self._trouble = ""
         self._events: SimpleQueue[LinkEvent] = SimpleQueue()
         self._link = Link(
@@ -107,6 +108,8 @@ class Client:
                 raise EdgeWorkerError(f"{self._broker}: subscription to {topics} refused: {reason}")
             case Connected(protocol=protocol):
                 self._note(f"connected, MQTT {protocol}")
+            case Subscribed() if self._subscribes:
+                self._note("subscribed")
             case TakenOver():
                 self._note("another client uses our client id")
             case (

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import select
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
@@ -23,8 +22,9 @@ from edge_worker.frames import content_id
 from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.mqtt.topics import Template
-from edge_worker.tools.children import Children, signals_as_interrupt
+from edge_worker.tools.children import Children
 from edge_worker.tools.client import Client
+from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.recording import Recording
 from edge_worker.tools.sources import open_source
 from edge_worker.tools.watch import Results
@@ -65,7 +65,7 @@ def run(options: DemoOptions) -> int:
     model = options.model or default_model()
     options.out.mkdir(parents=True, exist_ok=True)
     recording = Recording(options.out, options.seconds)
-    with signals_as_interrupt(), Children() as children, suppress(KeyboardInterrupt):
+    with until_interrupted(), Children() as children:
         _record(options, model, children, recording)
     if not recording.tally.frames:
         raise EdgeWorkerError(f"no result came; the logs are in {options.out}")
@@ -172,7 +172,12 @@ class _Stage:
         self._results, self._recording = results, recording
         self._frames = Template(config.cameras[0].topic, node=config.node.id)
         self._status = Template(config.node.status_topic, node=config.node.id).format()
-        self.online = False
+        self._state = ""
+
+    @property
+    def online(self) -> bool:
+        """Whether the worker takes frames."""
+        return self._state == "online"
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -209,8 +214,12 @@ class _Stage:
         if camera is not None:
             self._recording.frame(content_id(camera, message.payload), message.payload)
         elif message.topic == self._status:
-            status = StatusMessage.model_validate_json(message.payload)
-            self._recording.say(f"the worker is {status.state}" + (f": {status.detail}" if status.detail else ""))
-            self.online = status.state == "online"
+            self._follow(StatusMessage.model_validate_json(message.payload))
         else:
             self._results.take(message)
+
+    def _follow(self, status: StatusMessage) -> None:
+        """Tell of a new state; while the model loads only its details change."""
+        if status.state != self._state:
+            self._recording.say(f"the worker is {status.state}" + (f": {status.detail}" if status.detail else ""))
+        self._state = status.state

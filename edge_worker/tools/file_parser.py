@@ -94,4 +94,4 @@ def _save_raw(file: Path, analysis: Analysis) -> None:
     """
     picture = analysis.net_input.picture.transpose(2, 0, 1).astype(np.float32)
     class_logits, mask_logits = analysis.logits
-    np.savez_compressed(file, net_input=picture, pred_logits=class_logits, pred_masks=mask_logits)
+    np.savez(file, net_input=picture, pred_logits=class_logits, pred_masks=mask_logits)

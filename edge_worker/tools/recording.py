@@ -38,7 +38,7 @@ class Recording:
         self._frames: OrderedDict[str, bytes] = OrderedDict()
         self._rows: dict[int, Row] = {}
         self._files = 0
-        self._first = 0.0
+        self._first = self._last = 0.0
 
     @property
     def elapsed_s(self) -> float:
@@ -57,7 +57,8 @@ class Recording:
 
     def result(self, result: FrameResult) -> None:
         """Save a frame's results and print its line."""
-        self._first = self._first or time.monotonic()
+        self._last = time.monotonic()
+        self._first = self._first or self._last
         self._files += len(self._recorder.save(result))
         self.tally.add(result.labels)
         self._console.print(line(result.labels))
@@ -70,7 +71,7 @@ class Recording:
 
     def conclude(self, model: str) -> None:
         """Write summary.json and summary.png, and print what came out; *model* is named in both."""
-        seconds = round(self.elapsed_s, 1)
+        seconds = round(self._last - self._first, 1)
         summary = {"model": model, "seconds": seconds, "files": self._files, **self.tally.to_values()}
         (self._out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         self._console.print(self._table())

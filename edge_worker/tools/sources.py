@@ -25,8 +25,8 @@ SCENE = "scene"
 JPEG_QUALITY = 90
 # Rates where the source has none of its own, frames a second.
 PICTURES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
-# A live stream that gives nothing for this long is opened anew, after a pause.
-STREAM_TIMEOUT_S, STREAM_PAUSE_S = 10.0, 2.0
+# A live stream that gives nothing for so long is opened anew, after a pause; and is given up at last.
+STREAM_TIMEOUT_S, STREAM_PAUSE_S, SILENCE_S = 10.0, 2.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,6 @@ class Source(Protocol):
 
     fps: float
     """The source's own rate."""
-    endless: bool
-    """It never comes to an end, so there is nothing to repeat."""
 
     def shots(self, fps: float) -> Iterator[Shot]:
         """Give the frames of one pass, as they would be seen at *fps*; pacing is the caller's part."""
@@ -74,7 +72,7 @@ def open_source(source: str) -> Source:
 class DrawnScene:
     """People drawn walking by (:mod:`edge_worker.tools.scene`), for ever."""
 
-    fps, endless = SCENE_FPS, True
+    fps = SCENE_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:
         """Draw the scene at the moments *fps* asks for."""
@@ -87,7 +85,7 @@ class DrawnScene:
 class PictureFiles:
     """A picture, or a folder of them, sent as the files are."""
 
-    fps, endless = PICTURES_FPS, False
+    fps = PICTURES_FPS
 
     def __init__(self, path: Path) -> None:
         """Look for pictures at *path*.
@@ -107,8 +105,6 @@ class PictureFiles:
 
 class VideoFile:
     """A video, played in its own time: frames between two shots are skipped."""
-
-    endless = False
 
     def __init__(self, path: Path) -> None:
         """Open *path* once, to see that it is a video and how fast it runs.
@@ -136,7 +132,7 @@ class VideoFile:
 class LiveStream:
     """An RTSP or HTTP stream or a webcam: always its newest frame, opened anew when it breaks off."""
 
-    fps, endless = UNKNOWN_VIDEO_FPS, True
+    fps = UNKNOWN_VIDEO_FPS
 
     def __init__(self, address: str | int) -> None:
         """Prepare to read *address*: a URL or a webcam's index."""
@@ -148,26 +144,32 @@ class LiveStream:
         """Wait for a frame newer than the last one given.
 
         Raises:
-            EdgeWorkerError: the stream has given nothing since it was asked for, for three timeouts.
+            EdgeWorkerError: the stream has given nothing for ``SILENCE_S``.
         """
-        threading.Thread(target=self._read_for_ever, name="stream", daemon=True).start()
-        while True:
-            with self._fresh:
-                if not self._fresh.wait_for(lambda: self._newest is not None, 3 * STREAM_TIMEOUT_S):
-                    raise EdgeWorkerError(f"{self._address}: no frame for {3 * STREAM_TIMEOUT_S:.0f} s")
-                newest, self._newest = self._newest, None
-            if newest is not None:
-                yield _jpeg(newest[0], captured_at=newest[1])
+        over = threading.Event()
+        threading.Thread(target=self._read, args=(over,), name="stream", daemon=True).start()
+        try:
+            while True:
+                yield self._next()
+        finally:
+            over.set()
 
-    def _read_for_ever(self) -> None:
+    def _next(self) -> Shot:
+        with self._fresh:
+            if not self._fresh.wait_for(lambda: self._newest is not None, SILENCE_S) or self._newest is None:
+                raise EdgeWorkerError(f"{self._address}: no frame for {SILENCE_S:.0f} s")
+            (frame, taken), self._newest = self._newest, None
+        return _jpeg(frame, captured_at=taken)
+
+    def _read(self, over: threading.Event) -> None:
         """Keep the newest frame, in a thread: a stream that is not read queues up old ones."""
-        while True:
+        while not over.is_set():
             with closing(_Capture(self._address)) as capture:
-                while capture.grab() and (frame := capture.retrieve()) is not None:
+                while not over.is_set() and capture.grab() and (frame := capture.retrieve()) is not None:
                     with self._fresh:
                         self._newest = (frame, time.time())
                         self._fresh.notify()
-            time.sleep(STREAM_PAUSE_S)
+            over.wait(STREAM_PAUSE_S)
 
 
 class _Capture:

@@ -12,6 +12,7 @@ from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.mqtt.topics import Template
 from edge_worker.tools.client import Client
+from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.joiner import FrameResult, Joiner
 from edge_worker.tools.recorder import Recorder
 
@@ -40,14 +41,16 @@ def run(config: Config, save: Path | None) -> int:
             recorder.save(result)
 
     results = Results(config, on_result=show, on_error=lambda error: console.print(error_line(error)))
-    with Client(config, role="watch", subscriptions=results.subscriptions) as client:
-        try:
-            while True:
-                event = client.next(timeout_s=1.0)
-                if isinstance(event, Arrived):
-                    results.take(event.message)
-        except KeyboardInterrupt:
-            return 0
+    with Client(config, role="watch", subscriptions=results.subscriptions) as client, until_interrupted():
+        _take_for_ever(client, results)
+    return 0
+
+
+def _take_for_ever(client: Client, results: Results) -> None:
+    while True:
+        event = client.next(timeout_s=1.0)
+        if isinstance(event, Arrived):
+            results.take(event.message)
 
 
 class Results:

@@ -1,31 +1,10 @@
 from __future__ import annotations
 
-import cv2
-import numpy as np
+from replies import PNG, labels_of
 
 from edge_worker import png
-from edge_worker.messages import ImageSize, LabelsMessage, ModelName, Timings, rfc3339
 from edge_worker.mqtt.events import Incoming
 from edge_worker.tools.joiner import MAX_WAITING, Joiner, frame_id_of
-
-PNG = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
-
-
-def labels_of(camera: str, frame_id: str) -> LabelsMessage:
-    return LabelsMessage(
-        node="n",
-        camera=camera,
-        frame_id=frame_id,
-        received_at=rfc3339(0.0),
-        published_at=rfc3339(0.1),
-        image=ImageSize(width=2, height=2),
-        labels=(),
-        persons=(),
-        unassigned=(),
-        model=ModelName(name="m", sha256="0" * 64, engine="openvino", precision="f32"),
-        timings_ms=Timings(total=5.0),
-        age_ms=100.0,
-    )
 
 
 def message(payload: bytes, **properties: str) -> Incoming:

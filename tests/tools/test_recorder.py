@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
-from test_joiner import PNG, labels_of
+from replies import PNG, labels_of
 
 from edge_worker.tools.joiner import FrameResult
 from edge_worker.tools.recorder import Recorder, safe_name
@@ -13,10 +12,12 @@ from edge_worker.tools.recorder import Recorder, safe_name
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge_worker.tools.joiner import PictureKind
+
 
 def test_results_are_saved_as_they_came(tmp_path: Path) -> None:
     """Labels and pictures are written byte for byte; the ending says what a picture is."""
-    pictures = MappingProxyType({"colormap": PNG, "overlay": b"\xff\xd8jpeg"})
+    pictures: dict[PictureKind, bytes] = {"colormap": PNG, "overlay": b"\xff\xd8jpeg"}
     files = Recorder(tmp_path).save(FrameResult(labels_of("door", "f-1"), b'{"a": 1}', pictures))
     assert {file.name: file.read_bytes() for file in files} == {
         "000001.door.f-1.colormap.png": PNG,
@@ -27,7 +28,7 @@ def test_results_are_saved_as_they_came(tmp_path: Path) -> None:
 
 def test_same_frame_answered_twice_is_kept_twice(tmp_path: Path) -> None:
     """A recorder overwrites nothing."""
-    recorder, result = Recorder(tmp_path), FrameResult(labels_of("c", "f"), b"{}", MappingProxyType({}))
+    recorder, result = Recorder(tmp_path), FrameResult(labels_of("c", "f"), b"{}", {})
     assert recorder.save(result) != recorder.save(result)
 
 

@@ -25,7 +25,8 @@ def test_other_seed_or_moment_draws_another_frame() -> None:
 def test_frame_is_a_picture() -> None:
     """Frames are RGB uint8 of the promised size."""
     frame = Scene().at(0.0)
-    assert (frame.shape, frame.dtype) == ((HEIGHT, WIDTH, 3), np.uint8)
+    assert frame.shape == (HEIGHT, WIDTH, 3)
+    assert frame.dtype == np.uint8
 
 
 def test_somebody_is_always_in_view() -> None:

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import re
+import signal
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import commands
+import pytest
+from links import Client
+from replies import JPEG
+
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.camera import paced, repeated
+from edge_worker.tools.sources import Shot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from brokers import Mosquitto
+
+SHOTS = [Shot(bytes([number]), "image/jpeg", float(number)) for number in range(4)]
+
+
+class Clock:
+    """A clock that stands still but for sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class ThreeShots:
+    """A source with as many shots per pass as it is told."""
+
+    fps = 1.0
+
+    def __init__(self, count: int = 3) -> None:
+        self._count = count
+
+    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002
+        yield from SHOTS[: self._count]
+
+
+def test_shots_are_spread_over_time() -> None:
+    """Four frames at 2 frames/s: 0, 0.5, 1 and 1.5 s after the beginning."""
+    clock = Clock()
+    times = [clock.now - 100.0 for _ in paced(iter(SHOTS), 2.0, clock, clock.sleep)]
+    assert times == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_a_late_shot_is_not_made_up_for_by_a_burst() -> None:
+    """After a stall of two seconds frames go on at their rate."""
+    clock, times = Clock(), []
+    for shot in paced(iter(SHOTS), 2.0, clock, clock.sleep):
+        times.append(clock.now - 100.0)
+        if shot is SHOTS[1]:
+            clock.sleep(2.0)
+    assert times == [0.0, 0.5, 2.5, 3.0]
+
+
+def test_files_are_repeated_only_if_asked() -> None:
+    """Without loop a source ends; with loop it begins again."""
+    assert list(repeated(ThreeShots(), 1.0, loop=False)) == SHOTS[:3]
+    assert list(islice(repeated(ThreeShots(), 1.0, loop=True), 5)) == [*SHOTS[:3], *SHOTS[:2]]
+
+
+def test_an_empty_source_is_not_repeated_for_ever() -> None:
+    """A source that gives nothing any more ends the loop with an error."""
+    with pytest.raises(EdgeWorkerError, match="no more frames"):
+        list(repeated(ThreeShots(0), 1.0, loop=True))
+
+
+@pytest.mark.mosquitto
+def test_pictures_reach_the_broker_with_id_and_time(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Over MQTT 5 a frame carries its id, time and content type; with QoS 1 all have arrived when the camera ends."""
+    for number in range(3):
+        (tmp_path / f"{number}.jpg").write_bytes(JPEG + bytes([number]))
+    with Client(mosquitto.port, "cameras/+/frame") as client:
+        options = (
+            "--camera",
+            "door",
+            "--fps",
+            "50",
+            "--qos",
+            "1",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(mosquitto.port),
+        )
+        ended = commands.run("camera", tmp_path, *options)
+        messages = client.wait_for(3)
+    assert ended.returncode == 0
+    assert "3 frames published" in ended.stderr
+    assert [message.payload[-1] for message in messages] == [0, 1, 2]
+    assert {message.topic for message in messages} == {"cameras/door/frame"}
+    described: list[Any] = [message.properties for message in messages]
+    assert {properties.ContentType for properties in described} == {"image/jpeg"}
+    named = [dict(properties.UserProperty) for properties in described]
+    assert len({sent["frame-id"] for sent in named}) == 3
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]{12}Z", sent["captured-at"]) for sent in named)
+
+
+@pytest.mark.mosquitto
+def test_camera_ends_when_told(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """SIGTERM ends an endless camera as Ctrl-C does: with a goodbye and exit code 0."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    with Client(mosquitto.port, "cameras/+/frame") as client:
+        options = ("--loop", "--fps", "20", "--host", "127.0.0.1", "--port", str(mosquitto.port))
+        with commands.start("camera", tmp_path / "a.jpg", *options) as camera:
+            client.wait_for(3)
+            camera.send_signal(signal.SIGTERM)
+            _, errors = camera.communicate(timeout=15)
+    assert camera.returncode == 0
+    assert "frames published" in errors
+
+
+@pytest.mark.mosquitto
+def test_refused_login_ends_the_camera(tmp_path: Path, make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """A broker that will not let us in is named, with exit code 1."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    broker = make_mosquitto("allow_anonymous false")
+    ended = commands.run("camera", tmp_path / "a.jpg", "--host", "127.0.0.1", "--port", str(broker.port))
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{broker.port}" in ended.stderr
+    assert "Traceback" not in ended.stderr

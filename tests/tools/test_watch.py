@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import signal
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import commands
+import pytest
+from brokers import wait_until
+from links import Client
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from replies import JPEG, PNG, labels_of
+
+from edge_worker import png
+from edge_worker.config import Config
+from edge_worker.messages import ErrorMessage, Label, rfc3339
+from edge_worker.tools.watch import Results, error_line, line
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from brokers import Amqtt, Mosquitto
+
+
+def frame_property(frame_id: str) -> Properties:
+    """The user property by which a picture names its frame."""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.UserProperty = ("frame-id", frame_id)
+    return properties
+
+
+@contextmanager
+def watching(port: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run ``edge-worker watch --save`` until the block ends."""
+    options = ("--save", folder, "--host", "127.0.0.1", "--port", str(port))
+    with commands.start("watch", *options, EDGE_WORKER__MQTT__CONNACK_TIMEOUT_S="1") as watch:
+        try:
+            assert watch.stderr
+            assert any("subscribed" in said for said in watch.stderr)
+            yield watch
+        finally:
+            watch.send_signal(signal.SIGTERM)
+
+
+def saved(folder: Path) -> dict[str, bytes]:
+    """The files without the numbers they begin with."""
+    return {file.name.split(".", 1)[1]: file.read_bytes() for file in folder.iterdir()}
+
+
+@pytest.mark.mosquitto
+def test_results_of_a_frame_are_saved_together(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Over MQTT 5: map, overlay and labels of each frame, and a line for it; the watch ends well on SIGTERM."""
+    with Client(mosquitto.port) as worker, watching(mosquitto.port, tmp_path / "out") as watch:
+        worker.publish("parsing/door/colormap", PNG, properties=frame_property("f1"))
+        worker.publish("parsing/door/overlay", JPEG, properties=frame_property("f1"))
+        worker.publish("parsing/door/labels", labels_of("door", "f1").to_json())
+        wait_until(lambda: len(list((tmp_path / "out").glob("*.labels.json"))) == 1, "the labels are saved")
+        watch.send_signal(signal.SIGTERM)
+        output, _ = watch.communicate(timeout=15)
+    assert saved(tmp_path / "out") == {
+        "door.f1.colormap.png": PNG,
+        "door.f1.overlay.jpg": JPEG,
+        "door.f1.labels.json": labels_of("door", "f1").to_json(),
+    }
+    assert "door f1 2x2 0 persons" in output
+    assert watch.returncode == 0
+
+
+def test_results_are_joined_without_properties_too(tmp_path: Path, amqtt: Amqtt) -> None:
+    """Over MQTT 3.1.1 the map is known by the text in the PNG, and the overlay by its place before the labels."""
+    named = png.with_text(PNG, {"frame-id": "f1"})
+    with Client(amqtt.port, v5=False) as worker, watching(amqtt.port, tmp_path / "out"):
+        worker.publish("parsing/door/overlay", JPEG)
+        worker.publish("parsing/door/colormap", named)
+        worker.publish("parsing/door/labels", labels_of("door", "f1").to_json())
+        wait_until(lambda: len(list((tmp_path / "out").iterdir())) == 3, "three files are saved")
+    assert saved(tmp_path / "out").keys() == {"door.f1.colormap.png", "door.f1.overlay.jpg", "door.f1.labels.json"}
+
+
+def test_every_result_topic_is_subscribed_to_once() -> None:
+    """Cameras with topics of their own are watched, too; shared topics are not subscribed to twice."""
+    cameras = [{"topic": "a/{camera}"}, {"topic": "b/{camera}", "outputs": {"labels": {"topic": "own/{camera}"}}}]
+    config = Config.model_validate({"mqtt": {"host": "localhost"}, "cameras": cameras}, strict=False)
+    results = Results(config, on_result=lambda _: None, on_error=lambda _: None)
+    filters = sorted(subscription.filter for subscription in results.subscriptions)
+    assert filters == ["own/+", "parsing/+/colormap", "parsing/+/error", "parsing/+/labels", "parsing/+/overlay"]
+
+
+def test_line_says_what_was_found() -> None:
+    """Persons are counted, and the largest classes named."""
+    coat = Label(id=7, name="Coat", color="#ff910d", pixels=1, fraction=0.25, score=0.9, box=(0, 0, 1, 1))
+    found = labels_of("door", "f1").model_copy(update={"labels": (coat,)})
+    assert line(found).plain == "00:00:00.000 door f1 2x2 0 persons ■ Coat 25.0% 5 ms"
+
+
+def test_lines_cannot_steer_the_terminal() -> None:
+    """Names come over the wire: escape sequences and line ends are not passed on."""
+    hostile = labels_of("door\x1b[2J\n", "f\r1")
+    assert line(hostile).plain.startswith("00:00:00.000 door?[2J? f?1 ")
+    error = ErrorMessage(
+        node="n",
+        camera="c",
+        frame_id="f",
+        received_at=rfc3339(0.0),
+        published_at=rfc3339(0.0),
+        reason="undecodable",
+        detail="\x1b]0;title\x07",
+    )
+    assert error_line(error).plain == "00:00:00.000 c f undecodable: ?]0;title?"
