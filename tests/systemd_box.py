@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-SYSTEMD = Path("/lib/systemd/systemd")
+SYSTEMD = "/lib/systemd/systemd"
 OPTIONS = ("--system", "--unit=box.target", "--show-status=no", "--log-target=null")
-FURNISH = Path(__file__).with_suffix(".sh")
+FURNISH = str(Path(__file__).with_suffix(".sh"))
 UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
 ENTER_CGROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
 STATES_UP = ("running", "degraded", "starting")
@@ -51,7 +51,7 @@ class SystemdBox:
         cgroup = _own_cgroup(self._stack)
         furnish = [*UNSHARE, "sh", FURNISH, *self._arguments]
         self._outer = subprocess.Popen(
-            ["sh", "-c", ENTER_CGROUP, cgroup, *furnish, "env", "container=test", SYSTEMD, *OPTIONS]
+            ["sh", "-c", ENTER_CGROUP, str(cgroup), *furnish, "env", "container=test", SYSTEMD, *OPTIONS]
         )
         self._stack.callback(self._outer.wait)
         self._stack.callback(self._outer.kill)
