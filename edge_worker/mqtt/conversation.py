@@ -53,6 +53,7 @@ class Setting:
     name: str
     subscriptions: tuple[Subscription, ...]
     answer_timeout_s: float
+    suspicion: str
     outbox: Outbox
     board: Board
     bell: Bell
@@ -192,7 +193,11 @@ class Conversation:
         failure = None if cause is Cause.OURS else Failure.FAILED
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
-            text = reason if symptom == "silent" else f"closed before the broker answered: {reason}"
+            text = (
+                reason
+                if symptom == "silent"
+                else f"closed before the broker answered ({reason}); {self._setting.suspicion}"
+            )
             return Ending(failure, Unreachable(self._setting.name, text), symptom=symptom)
         event = Disconnected(self._setting.name, self._farewell or reason)
         return Ending(failure, event, time.monotonic() - self._accepted_at, cause)

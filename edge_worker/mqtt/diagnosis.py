@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from edge_worker.mqtt.happenings import Cause
 
 if TYPE_CHECKING:
+    from edge_worker.config.mqtt import TlsConfig
     from edge_worker.mqtt.backoff import Failure
     from edge_worker.mqtt.events import Disconnected, Protocol, Refused, Unreachable
 
@@ -95,3 +96,10 @@ def explain(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return str(error)
+
+
+def suspicion(tls: TlsConfig | None) -> str:
+    """Say what a broker may have missed that closes the connection without a word."""
+    if tls is None:
+        return "does it expect TLS (mqtt.tls)?"
+    return "does it want a client certificate (mqtt.tls.cert_file)?" if tls.cert_file is None else "wrong port?"

@@ -19,7 +19,7 @@ from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.bell import Bell
 from edge_worker.mqtt.board import Board
 from edge_worker.mqtt.conversation import Conversation, Setting
-from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain
+from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
 from edge_worker.mqtt.happenings import Cause, Hello
 from edge_worker.mqtt.outbox import Outbox
@@ -213,6 +213,7 @@ class Link:
             name=self._name,
             subscriptions=self._subscriptions,
             answer_timeout_s=self._config.connack_timeout_s,
+            suspicion=suspicion(self._config.tls),
             outbox=self._outbox,
             board=self._board,
             bell=bell,
@@ -231,6 +232,8 @@ class Link:
         if self._stopping.is_set():
             self._board.note(connected=False, subscribed=False)
             return 0.0
+        if self._falls_back(ending):  # then a refused version is no refusal
+            ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
         self._board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
         self._learn(ending)
@@ -240,13 +243,19 @@ class Link:
         self._board.beat(pause_s)
         return pause_s
 
+    def _falls_back(self, ending: Ending) -> bool:
+        """Whether the next attempt speaks the other version because of *ending*."""
+        if ending.symptom is None or not self._protocol.failed(ending.symptom):
+            return False
+        self._fallback = ending.event.reason if self._protocol.current == "3.1.1" else ""
+        return True
+
     def _learn(self, ending: Ending) -> None:
-        if ending.lasted_s is not None and ending.cause is not None:
-            self._protocol.accepted()
-            self._fallback, self._was_accepted = "", True
-            verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
-            if verdict is not None:
-                self._board.note(takeovers=self._board.status.takeovers + 1)
-                self._report(TakenOver(self._name, certain=verdict == "certain"))
-        elif ending.symptom is not None and self._protocol.failed(ending.symptom):
-            self._fallback = ending.event.reason if self._protocol.current == "3.1.1" else ""
+        if ending.lasted_s is None or ending.cause is None:
+            return
+        self._protocol.accepted()
+        self._fallback, self._was_accepted = "", True
+        verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
+        if verdict is not None:
+            self._board.note(takeovers=self._board.status.takeovers + 1)
+            self._report(TakenOver(self._name, certain=verdict == "certain"))

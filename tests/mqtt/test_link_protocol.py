@@ -100,8 +100,22 @@ def test_a_refused_version_leads_to_the_older_protocol(make_link: Callable[..., 
 
     with FakeBroker(refuse, old) as broker:
         watched = make_link(broker.port, **EVERY).start()
-        assert watched.wait_for(Refused).reason == "Unsupported protocol version"
+        assert watched.wait_for(Unreachable).reason == "Unsupported protocol version"
         assert watched.wait_for(Connected).protocol == "3.1.1"
+
+
+def test_a_refused_version_is_final_where_no_other_is_allowed(make_link: Callable[..., Watched]) -> None:
+    """Who asks for MQTT 5 gets no other, and is told."""
+
+    def refuse(peer: Peer) -> None:
+        assert connect_level(peer) == 5
+        peer.write_raw(REFUSED_VERSION)
+        broker.hold(peer)
+
+    with FakeBroker(refuse) as broker:
+        watched = make_link(broker.port, protocol="5").start()
+        assert watched.wait_for(Refused) == Refused("link", "Unsupported protocol version", permanent=True)
+        assert watched.wait_for(Refused).permanent
 
 
 def test_two_closes_before_any_answer_lead_to_the_older_protocol(make_link: Callable[..., Watched]) -> None:

@@ -1,0 +1,91 @@
+"""``check --connect``: what works is said, and what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from brokers import FakeBroker, Mosquitto, Peer, free_port
+from links import Client
+
+from edge_worker.config import Config
+from edge_worker.mqtt.probe import probe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def make_config(port: int, cameras: tuple[dict[str, Any], ...] = ({},), **mqtt: Any) -> Config:  # noqa: ANN401 - keys of MqttConfig
+    """A configuration for the broker on *port*."""
+    section = {"host": "127.0.0.1", "port": port, "connack_timeout_s": 1.0, "reconnect": {"min_s": 0.05}}
+    return Config.model_validate({"node": {"id": "box"}, "mqtt": section | mqtt, "cameras": cameras})
+
+
+@pytest.mark.mosquitto
+def test_a_good_configuration_is_found_good(make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """Connected, subscribed, allowed to publish; and the broker's limit is told."""
+    broker = make_mosquitto("max_packet_size 100000")
+    findings = probe(make_config(broker.port), {})
+    assert all(finding.ok for finding in findings)
+    told = "\n".join(finding.detail for finding in findings)
+    for words in ("connected without TLS, MQTT 5", "subscriptions granted", "100000 bytes", "response/check works"):
+        assert words in told
+
+
+@pytest.mark.mosquitto
+def test_a_refused_login_is_found(make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """With the broker's own words."""
+    broker = make_mosquitto("allow_anonymous false")
+    [finding] = probe(make_config(broker.port), {})
+    assert not finding.ok
+    assert finding.detail == f"broker 127.0.0.1:{broker.port}: Not authorized"
+
+
+@pytest.mark.mosquitto
+def test_a_missing_right_to_publish_is_found(make_mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> None:
+    """Before the first frame, not after it."""
+    (tmp_path / "acl").write_text("topic read #\n")
+    (tmp_path / "acl").chmod(0o644)
+    broker = make_mosquitto(f"acl_file {tmp_path / 'acl'}")
+    findings = [finding for finding in probe(make_config(broker.port), {}) if not finding.ok]
+    assert [finding.detail for finding in findings] == [
+        "publishing to edge-worker/box/response/check fails: Not authorized"
+    ]
+
+
+def test_a_missing_broker_is_found_soon() -> None:
+    """Nobody listens: said at once, not after the long wait of a daemon."""
+    port = free_port()
+    [finding] = probe(make_config(port), {})
+    assert finding.detail == f"broker 127.0.0.1:{port}: Connection refused"
+
+
+def test_a_refused_subscription_is_found() -> None:
+    """All of them, each with the reason."""
+
+    def refuse(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(0, 0x87, 0x8F)
+        broker.acknowledge_all(peer)
+
+    with FakeBroker(refuse) as broker:
+        findings = probe(make_config(broker.port), {})
+    [refusal] = [finding.detail for finding in findings if not finding.ok]
+    assert "edge-worker/box/request/+ (Not authorized)" in refusal
+    assert "edge-worker/box/status (Topic filter invalid)" in refusal
+    assert findings[-1].ok
+
+
+@pytest.mark.mosquitto
+def test_a_check_takes_no_frames_of_a_share_group(mosquitto: Mosquitto) -> None:
+    """The workers of the group go on undisturbed."""
+    with Client(mosquitto.port, "$share/parsers/cameras/+/frame") as worker, Client(mosquitto.port) as camera:
+        before = mosquitto.log().count("$share/parsers")
+        assert before, "the worker's own"
+        cameras = ({"delivery": "every", "share_group": "parsers"},)
+        assert all(finding.ok for finding in probe(make_config(mosquitto.port, cameras), {}))
+        for number in range(6):
+            camera.publish("cameras/door/frame", b"%d" % number)
+        worker.wait_for(6)
+    assert mosquitto.log().count("$share/parsers") == before
