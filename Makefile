@@ -54,7 +54,7 @@ reference: .venv-reference/.complete
 lock: $(VENV)/.with-dev
 	$(RUN) -m pip install --quiet uv
 	$(RUN) -m uv pip compile pyproject.toml --upgrade --generate-hashes --python-version 3.12 --python-platform linux \
-		--no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
+		--quiet --no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
 
 clean:
 	rm -rf $(VENV) .venv-reference build dist demo_out ./*.egg-info
