@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge_worker import __version__, cli
+from edge_worker.errors import ConfigError, EdgeWorkerError
+
+ROOT = Path(cli.__file__).parents[1]
+HEAVY = ("cv2", "numpy", "openvino", "paho", "pydantic", "rich", "torch")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever runs the tests may have a configuration; it does not reach them."""
+    monkeypatch.delenv("EDGE_WORKER_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """--version names program and version, and succeeds."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == cli.OK
+    assert capsys.readouterr().out == f"edge-worker {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "argv", [[], ["dance"], ["run", "--fast"], ["parse", "a.jpg"], ["demo", "--seconds", "0"], ["model"]]
+)
+def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
+    """Unknown commands and options, and missing ones, are usage errors."""
+    with pytest.raises(SystemExit) as ended:
+        cli.main(argv)
+    assert ended.value.code == cli.USAGE
+
+
+@pytest.mark.parametrize("command", ["run", "check", "watch"])
+def test_wrong_setting_is_exit_code_78_with_its_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    """A wrong configuration is told as FILE:LINE: key, without a traceback, by every command that reads one."""
+    file = tmp_path / "bad.yaml"
+    file.write_text("mqtt:\n  host: localhost\n  prot: 1883\n")
+    assert cli.main([command, "-c", str(file)]) == cli.CONFIGURATION
+    said = capsys.readouterr().err
+    assert f"{file}:3: mqtt.prot: " in said
+    assert "port" in said
+    assert "Traceback" not in said
+
+
+def test_missing_file_is_a_configuration_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file named with -c must exist."""
+    assert cli.main(["run", "-c", "nowhere.yaml"]) == cli.CONFIGURATION
+    assert "nowhere.yaml" in capsys.readouterr().err
+
+
+def test_no_configuration_at_all_asks_for_the_broker(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without any file and setting, the one key without a default is named."""
+    assert cli.main(["watch"]) == cli.CONFIGURATION
+    assert "mqtt.host" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(EdgeWorkerError("it broke"), 1), (ConfigError("is wrong", key="a.b"), 78), (KeyboardInterrupt, 1)],
+)
+def test_expected_errors_are_one_line_and_an_exit_code(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
+) -> None:
+    """Errors of our own tree become a line on standard error; defects are not hidden."""
+
+    def fail(_arguments: object) -> int:
+        raise error
+
+    monkeypatch.setattr(cli, "_model_info", fail)
+    assert cli.main(["model", "info"]) == code
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception outside the tree of expected errors is not caught."""
+
+    def fail(_arguments: object) -> int:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(cli, "_model_info", fail)
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["model", "info"])
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """The command line itself is quick: libraries are imported by the command that needs them."""
+    code = f"import sys; from edge_worker import cli; cli.parser(); print([m for m in {HEAVY} if m in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True, cwd=ROOT
+    )
+    assert ended.stdout == "[]\n"
+
+
+def test_options_override_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--host and --port take the place of the configuration's; wrong ones are configuration errors, too."""
+    file = tmp_path / "good.yaml"
+    file.write_text("mqtt: {host: broker.example}\n")
+    assert cli.main(["watch", "-c", str(file), "--port", "seven"]) == cli.CONFIGURATION
+    assert "mqtt.port" in capsys.readouterr().err
+
+
+def test_reader_that_goes_away_is_no_traceback() -> None:
+    """`edge-worker … | head -1` ends quietly."""
+    code = "import sys; from edge_worker.cli import main; sys.exit(main(['model', 'info', 'builtin:seeded']))"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == cli.FAILURE
