@@ -32,7 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* and return its exit code."""
     arguments = parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
     except ConfigError as error:
         return _fail(error, CONFIGURATION)
     except EdgeWorkerError as error:
@@ -43,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as `| head` does; Python must not complain about that while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    return code
 
 
 def _fail(problem: object, code: int) -> int:
@@ -93,6 +95,7 @@ def _add_check(commands: Commands) -> None:
 def _check(arguments: Arguments) -> int:
     from edge_worker.tools import check
 
+    _log_warnings_only()
     config, file = _load(arguments)
     return check.run(config, file, connect=arguments.connect)
 
@@ -109,6 +112,7 @@ def _add_demo(commands: Commands) -> None:
 def _demo(arguments: Arguments) -> int:
     from edge_worker.tools import demo
 
+    _log_warnings_only()
     options = demo.DemoOptions(
         source=arguments.source, seconds=arguments.seconds, out=arguments.out, fps=arguments.fps, model=arguments.model
     )
@@ -131,6 +135,7 @@ def _add_camera(commands: Commands) -> None:
 def _camera(arguments: Arguments) -> int:
     from edge_worker.tools import camera
 
+    _log_warnings_only()
     options = camera.CameraOptions(
         source=arguments.source, camera=arguments.camera, fps=arguments.fps, loop=arguments.loop, qos=arguments.qos
     )
@@ -147,6 +152,7 @@ def _add_watch(commands: Commands) -> None:
 def _watch(arguments: Arguments) -> int:
     from edge_worker.tools import watch
 
+    _log_warnings_only()
     return watch.run(_load(arguments)[0], arguments.save)
 
 
@@ -186,14 +192,12 @@ def _add_model(commands: Commands) -> None:
     verbs = commands.add_parser("model", help=description, description=description).add_subparsers(
         title="verbs", metavar="VERB", required=True
     )
-    pull = _command(
-        verbs, "pull", _model_pull, "fetch a checkpoint from ModelScope's hub (needs edge-worker[modelscope])"
-    )
+    pull = _command(verbs, "pull", _model_pull, "fetch a checkpoint from ModelScope's hub")
     pull.add_argument("name", metavar="NAME", help="such as damo/cv_resnet101_image-multiple-human-parsing")
-    pull.add_argument("--out", type=Path, required=True, metavar="DIR")
+    pull.add_argument("--out", type=Path, metavar="DIR", help="where to put it (default: the last part of NAME)")
     export = _command(verbs, "export", _model_export, "write a checkpoint as a model that runs without torch")
     export.add_argument("checkpoint", type=Path, metavar="DIR", help="the checkpoint")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="where to write the exported model")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to write it (default: DIR-exported)")
     info = _command(verbs, "info", _model_info, "describe a model, or name those that come with the package")
     info.add_argument("model", metavar="MODEL", nargs="?", help="builtin:NAME or a directory")
     verify = _command(verbs, "verify", _model_verify, "compare a model's files with its checksums or configuration")
@@ -203,13 +207,14 @@ def _add_model(commands: Commands) -> None:
 def _model_pull(arguments: Arguments) -> int:
     from edge_worker.tools import model_commands
 
-    return model_commands.pull(arguments.name, arguments.out)
+    return model_commands.pull(arguments.name, arguments.out or Path(Path(arguments.name).name))
 
 
 def _model_export(arguments: Arguments) -> int:
     from edge_worker.tools import model_commands
 
-    return model_commands.export(arguments.checkpoint, arguments.out)
+    checkpoint = arguments.checkpoint.resolve()
+    return model_commands.export(checkpoint, arguments.out or checkpoint.with_name(f"{checkpoint.name}-exported"))
 
 
 def _model_info(arguments: Arguments) -> int:
@@ -222,6 +227,14 @@ def _model_verify(arguments: Arguments) -> int:
     from edge_worker.tools import model_commands
 
     return model_commands.verify(arguments.model)
+
+
+def _log_warnings_only() -> None:
+    """Tools speak for themselves: of what the worker's parts log in them, warnings are shown, on standard error."""
+    from edge_worker.config import LogConfig
+    from edge_worker.ops import logs
+
+    logs.configure(LogConfig(level="warning", format="console"), sys.stderr)
 
 
 def _takes_config(command: argparse.ArgumentParser) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from typing import TYPE_CHECKING
 
 from edge_worker.config import warnings
 from edge_worker.lifecycle import Deadline
-from edge_worker.mqtt.probe import probe
+from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.directories import cache_directory
 from edge_worker.pool import ModelPool
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
 
-STOP_S = 5.0
+STOP_S, POLL_S = 5.0, 0.2
 
 
 def run(config: Config, source: Path | None, *, connect: bool) -> int:
@@ -31,10 +30,10 @@ def run(config: Config, source: Path | None, *, connect: bool) -> int:
         _print(f"warning: {warning}")
     if not connect:
         return 0
-    problems = [*_broker_problems(config), *_model_problems(config)]
-    for problem in problems:
-        _print(f"failed: {problem}")
-    return 1 if problems else 0
+    findings = [*probe(config, os.environ), _model_finding(config)]
+    for finding in findings:
+        _print(f"{'ok' if finding.ok else 'failed'}: {finding.detail}")
+    return 0 if all(finding.ok for finding in findings) else 1
 
 
 def _meaning(config: Config) -> Iterator[str]:
@@ -51,30 +50,21 @@ def _meaning(config: Config) -> Iterator[str]:
     yield f"model: {model.path} (engine {model.engine}, precision {model.precision}, threads {threads.inference})"
 
 
-def _broker_problems(config: Config) -> list[str]:
-    """Try the broker; say what works, and return what does not."""
-    findings = probe(config, os.environ)
-    for finding in findings:
-        if finding.ok:
-            _print(f"ok: {finding.detail}")
-    return [finding.detail for finding in findings if not finding.ok]
-
-
-def _model_problems(config: Config) -> list[str]:
-    """Load the model in a process of its own, as the worker does; say what runs, or return why nothing does."""
+def _model_finding(config: Config) -> Finding:
+    """Load the model in a process of its own, as the worker does."""
     pool = ModelPool(config, state_directory=None, cache_directory=cache_directory(os.environ))
+    patience = Deadline(config.watchdog.load_s)
     pool.start()
     try:
-        end = time.monotonic() + config.watchdog.load_s
-        while pool.state().loading and time.monotonic() < end:
-            pool.wait_ready(0, timeout=0.2)
+        while pool.state().loading and not patience.expired:
+            pool.wait_ready(0, timeout=POLL_S)
         state, card = pool.state(), pool.card()
     finally:
         pool.stop(Deadline(STOP_S))
     if not state.ready or card is None:
-        return [f"model: {state.detail}"]
-    _print(f"ok: model {card.name} on {card.engine} in {card.precision}: {card.reason}")
-    return []
+        return Finding(ok=False, detail=f"model {config.model.path}: {state.detail}")
+    warning = f" ({card.warning})" if card.warning else ""
+    return Finding(ok=True, detail=f"model {card.name}: {card.engine} in {card.precision}: {card.reason}{warning}")
 
 
 def _print(line: str) -> None:

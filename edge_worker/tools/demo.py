@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import json
 import select
-import time
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
@@ -19,10 +17,12 @@ import yaml
 from edge_worker.config import load
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.frames import content_id
+from edge_worker.lifecycle import Deadline
+from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.mqtt.topics import Template
-from edge_worker.tools.children import Children
+from edge_worker.tools.children import Child, Children
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.recording import Recording
@@ -31,7 +31,7 @@ from edge_worker.tools.watch import Results
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from subprocess import Popen
+    from pathlib import Path
 
     from edge_worker.config import Config
     from edge_worker.mqtt.events import Incoming
@@ -39,9 +39,8 @@ if TYPE_CHECKING:
 CAMERA = "demo"
 # Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.
 BROKER_S, ONLINE_S, FIRST_RESULT_S = 20.0, 300.0, 60.0
-LOG_TAIL_LINES = 20
-TRAINED, SEEDED = "builtin:m2fp-lite", "builtin:seeded"
-SEEDED_WARNING = "its weights are random numbers, so its labels mean nothing"
+# The models to show, the better one first.
+MODELS = ("m2fp-lite", "seeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,55 +62,40 @@ def run(options: DemoOptions) -> int:
     """
     open_source(options.source)
     model = options.model or default_model()
+    directory = open_directory(model)
     options.out.mkdir(parents=True, exist_ok=True)
     recording = Recording(options.out, options.seconds)
-    with until_interrupted(), Children() as children:
+    recording.say(f"model: {directory.name}. {directory.warning}")
+    with until_interrupted(), Children(options.out) as children:
         _record(options, model, children, recording)
     if not recording.tally.frames:
         raise EdgeWorkerError(f"no result came; the logs are in {options.out}")
-    recording.conclude(model)
+    recording.conclude(directory.name, directory.warning)
     return 0
 
 
 def default_model() -> str:
-    """Name the trained light model if it is in the package, else the seeded one."""
-    trained = Path(__file__).parents[1] / "models" / "m2fp-lite" / "configuration.json"
-    return TRAINED if trained.is_file() else SEEDED
+    """Name the best model that comes with the package."""
+    return BUILTIN + next(name for name in MODELS if name in builtin_names())
 
 
 def _record(options: DemoOptions, model: str, children: Children, recording: Recording) -> None:
     """Start everything in turn, each when the one before is ready, and record."""
-    out = options.out
-    broker = children.start("edge_worker.tools.broker", ["--port", "0"], log=out / "broker.log", answers=True)
-    file = _write_config(out, port=_port(broker, out / "broker.log"), model=model)
+    broker = children.start("broker", "edge_worker.tools.broker", "--port", "0", answers=True)
+    file = _write_config(options.out, port=_port(broker), model=model)
     config = load(file, {})
-    results = Results(config, on_result=recording.result, on_error=recording.error)
-    stage = _Stage(config, results, recording)
+    stage = _Stage(config, recording)
     with Client(config, role="recorder", subscriptions=stage.subscriptions) as client:
         client.wait_connected()
-        worker = _Part(
-            "the worker",
-            children.start("edge_worker", ["run", "-c", str(file)], log=out / "worker.log"),
-            out / "worker.log",
-        )
-        recording.say(f"the worker loads {model}" + (f": {SEEDED_WARNING}" if model == SEEDED else ""))
-        stage.play(
-            client, [worker], until=lambda: stage.online, within_s=ONLINE_S, waiting_for="the worker to be online"
-        )
-        camera = _Part(
-            "the camera",
-            children.start("edge_worker", _camera(options, file), log=out / "camera.log"),
-            out / "camera.log",
-        )
+        worker = children.start("worker", "edge_worker", "run", "-c", str(file))
+        stage.play(client, [worker], until=lambda: stage.online, within_s=ONLINE_S)
+        camera = children.start("camera", "edge_worker", *_camera_arguments(options, file))
         recording.say(f"the camera shows {options.source}")
-        parts = [worker, camera]
-        stage.play(
-            client, parts, until=lambda: bool(recording.tally.frames), within_s=FIRST_RESULT_S, waiting_for="a result"
-        )
-        stage.play(client, parts, until=lambda: recording.elapsed_s >= options.seconds)
+        stage.play(client, [worker, camera], until=lambda: recording.tally.frames > 0, within_s=FIRST_RESULT_S)
+        stage.play(client, [worker, camera], until=lambda: recording.elapsed_s >= options.seconds)
 
 
-def _camera(options: DemoOptions, file: Path) -> list[str]:
+def _camera_arguments(options: DemoOptions, file: Path) -> list[str]:
     rate = [] if options.fps is None else ["--fps", str(options.fps)]
     return ["camera", options.source, "--camera", CAMERA, "--loop", "-c", str(file), *rate]
 
@@ -126,50 +110,30 @@ def _write_config(out: Path, *, port: int, model: str) -> Path:
         "ops": {"log": {"format": "console"}},
     }
     file = out / "edge_worker.yaml"
-    file.write_text(
-        "# Written by `edge-worker demo`: what the worker of the demo ran with.\n"
-        + yaml.safe_dump(config, sort_keys=False)
-    )
+    comment = "# Written by `edge-worker demo`: what the worker of the demo ran with.\n"
+    file.write_text(comment + yaml.safe_dump(config, sort_keys=False))
     return file
 
 
-def _port(broker: Popen[bytes], log: Path) -> int:
+def _port(broker: Child) -> int:
     """Wait for the broker to say where it listens.
 
     Raises:
         EdgeWorkerError: it does not.
     """
-    output = broker.stdout
+    output = broker.process.stdout
     answer = output.readline() if output and select.select([output], [], [], BROKER_S)[0] else b""
     if not answer:
-        raise _failure("the broker did not start", log)
+        raise broker.failure("the broker did not start")
     return int(json.loads(answer)["port"])
-
-
-def _failure(problem: str, log: Path) -> EdgeWorkerError:
-    tail = log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
-    return EdgeWorkerError("\n".join([problem, f"the end of {log}:", *tail]))
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A process of the demo that must not end before it."""
-
-    name: str
-    process: Popen[bytes]
-    log: Path
-
-    def check(self) -> None:
-        """Raise EdgeWorkerError with the end of its log if it has ended."""
-        if self.process.poll() is not None:
-            raise _failure(f"{self.name} ended with exit code {self.process.returncode}", self.log)
 
 
 class _Stage:
     """Hands what is published to the recording, and knows whether the worker is online."""
 
-    def __init__(self, config: Config, results: Results, recording: Recording) -> None:
-        self._results, self._recording = results, recording
+    def __init__(self, config: Config, recording: Recording) -> None:
+        self._recording = recording
+        self._results = Results(config, on_result=recording.result, on_error=recording.error)
         self._frames = Template(config.cameras[0].topic, node=config.node.id)
         self._status = Template(config.node.status_topic, node=config.node.id).format()
         self._state = ""
@@ -185,26 +149,18 @@ class _Stage:
         own = (Subscription(self._frames.filter, qos=0), Subscription(self._status, qos=1))
         return (*self._results.subscriptions, *own)
 
-    def play(
-        self,
-        client: Client,
-        parts: list[_Part],
-        *,
-        until: Callable[[], bool],
-        within_s: float = inf,
-        waiting_for: str = "",
-    ) -> None:
+    def play(self, client: Client, cast: list[Child], *, until: Callable[[], bool], within_s: float = inf) -> None:
         """Take messages in *until* a condition holds.
 
         Raises:
-            EdgeWorkerError: a part ended, or the condition did not come to hold *within_s* seconds.
+            EdgeWorkerError: one of *cast* ended, or the condition did not come to hold *within_s* seconds.
         """
-        end = time.monotonic() + within_s
+        patience = Deadline(within_s)
         while not until():
-            for part in parts:
-                part.check()
-            if time.monotonic() > end:
-                raise _failure(f"waited {within_s:.0f} s for {waiting_for}", parts[0].log)
+            for child in cast:
+                child.check()
+            if patience.expired:
+                raise cast[0].failure(f"gave up after {within_s:.0f} s; the worker is {self._state or 'silent'}")
             event = client.next(timeout_s=0.2)
             if isinstance(event, Arrived):
                 self._take(event.message)

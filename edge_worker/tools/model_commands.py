@@ -5,22 +5,46 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+from rich.progress import Progress
+
+from edge_worker.errors import EngineError
+from edge_worker.m2fp import hub
 from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
+from edge_worker.m2fp.engines.base import is_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+LICENCE_NOTE = "Mind the licence on the model's card: M2FP's published weights are for non-commercial use."
 
-def pull(name: str, out: Path) -> int:
-    """Fetch checkpoint *name* from ModelScope's hub into *out*."""
-    from edge_worker.m2fp.hub import pull as fetch  # noqa: PLC0415 - the hub's client is an extra
 
-    fetch(name, out)
+def pull(model_id: str, out: Path) -> int:
+    """Fetch checkpoint *model_id* (OWNER/NAME) from ModelScope's hub into *out*.
+
+    Raises:
+        ModelError: it is not there, or did not arrive whole.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        tasks = {name: progress.add_task(name, total=None) for name in hub.CHECKPOINT_FILES}
+        hub.pull(
+            model_id,
+            out,
+            progress=lambda file, done, total: progress.update(tasks[file], completed=done, total=total),
+        )
+    sys.stderr.write(f"{LICENCE_NOTE}\n")
     return info(str(out))
 
 
 def export(checkpoint: Path, out: Path) -> int:
-    """Export *checkpoint* into *out*, so that it runs without torch."""
+    """Export *checkpoint* into *out*, so that it runs without torch.
+
+    Raises:
+        CheckpointError: it cannot be loaded.
+        EngineError: torch is not installed.
+    """
+    _require_torch("exporting a model")
     from edge_worker.m2fp.export import export as write  # noqa: PLC0415 - brings torch, an extra
 
     write(checkpoint, out)
@@ -28,19 +52,24 @@ def export(checkpoint: Path, out: Path) -> int:
 
 
 def info(path: str | None) -> int:
-    """Describe the model at *path*, or name those that come with the package."""
+    """Describe the model at *path*, or name those that come with the package.
+
+    Raises:
+        CheckpointError: there is no model, or an exported one was altered.
+    """
     if path is None:
         sys.stdout.writelines(f"{BUILTIN}{name}\n" for name in builtin_names())
         return 0
     model = open_directory(path)
+    manifest = model.manifest
     facts = {
         "name": model.name,
         "directory": model.path,
-        "format": "checkpoint" if model.manifest is None else f"exported, ONNX opset {model.manifest.opset}",
+        "format": "checkpoint" if manifest is None else f"exported, ONNX opset {manifest.opset}",
         "sha256": model.sha256,
         "kind": "single-human" if model.config.single_human else "multi-human",
         "classes": ", ".join(model.config.classes),
-        "precisions": ", ".join(["f32", *(model.manifest.precisions if model.manifest else ())]),
+        "precisions": ", ".join(["f32", *(manifest.precisions if manifest else ())]),
         "warning": model.warning,
     }
     sys.stdout.writelines(f"{fact + ':':<12}{value}\n" for fact, value in facts.items() if value)
@@ -52,11 +81,18 @@ def verify(path: str) -> int:
 
     Raises:
         CheckpointError: saying which file or tensor is wrong.
+        EngineError: it is a checkpoint, and torch is not installed.
     """
     model = open_directory(path)
     if model.manifest is None:
+        _require_torch("verifying a checkpoint")
         from edge_worker.m2fp.checkpoint import load_network  # noqa: PLC0415 - brings torch, an extra
 
         load_network(model.path)
     sys.stdout.write(f"ok: {model.path} ({model.name}, SHA-256 {model.sha256})\n")
     return 0
+
+
+def _require_torch(purpose: str) -> None:
+    if not is_installed("torch", "onnx"):
+        raise EngineError(f"{purpose} needs torch: pip install 'edge-worker[torch]'")

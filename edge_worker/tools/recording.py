@@ -69,15 +69,21 @@ class Recording:
         self.tally.add_error(error)
         self._console.print(error_line(error))
 
-    def conclude(self, model: str) -> None:
-        """Write summary.json and summary.png, and print what came out; *model* is named in both."""
+    def conclude(self, model: str, warning: str) -> None:
+        """Write summary.json and summary.png, and print what came out of *model*, with the *warning* it carries."""
         seconds = round(self._last - self._first, 1)
-        summary = {"model": model, "seconds": seconds, "files": self._files, **self.tally.to_values()}
+        summary = {
+            "model": model,
+            "warning": warning,
+            "seconds": seconds,
+            "files": self._files,
+            **self.tally.to_values(),
+        }
         (self._out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
         self._console.print(self._table())
         self.say(
             f"{self.tally.frames} frames in {seconds} s, {summary['persons_per_frame']} persons a frame, "
-            f"{sum(self.tally.rejected.values())} rejected; model {model}"
+            f"{sum(self.tally.rejected.values())} rejected; model {model}. {warning}"
         )
         self.say(f"{self._files} files in {self._out / 'frames'}; figures in {self._out / 'summary.json'}")
         if self._rows:
