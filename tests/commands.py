@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 LIMIT_S: Final = 60.0
+HOME: Final = tempfile.mkdtemp(prefix="edge-worker-tests-")
+"""Compiled networks go here, not to the home of whoever runs the tests."""
+
+atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 
 def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
@@ -20,7 +27,7 @@ def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         [sys.executable, "-m", "edge_worker", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env={**inherited, **environment},
+        env={**inherited, "XDG_CACHE_HOME": HOME, "XDG_STATE_HOME": HOME, **environment},
         text=True,
     )
 

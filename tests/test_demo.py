@@ -1,0 +1,97 @@
+"""The demo end to end, as `make demo` starts it."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import commands
+import cv2
+import psutil  # type: ignore[import-untyped]
+import pytest
+import yaml
+from brokers import wait_until
+
+from edge_worker.messages import LabelsMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.demo
+
+
+def processes_of(folder: Path) -> list[psutil.Process]:
+    """Every process that was started for the demo in *folder*: itself, its children and theirs."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if str(folder) in " ".join(process.info["cmdline"] or []) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found += [process, *process.children(recursive=True)]
+    return found
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Iterator[Path]:
+    """The demo's folder; whatever it left running fails the test, and is ended."""
+    folder = tmp_path / "demo"
+    yield folder
+    left = processes_of(folder)
+    for process in left:
+        process.kill()
+    assert not left
+
+
+def test_a_new_user_sees_maps_and_labels(out: Path) -> None:
+    """One command: results, pictures and figures are there, the summary is right, and everything has ended."""
+    ended = commands.run("demo", "--seconds", "3", "--out", out, "--model", "builtin:seeded")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    labels = sorted(out.glob("frames/*.labels.json"))
+    maps, overlays = sorted(out.glob("frames/*.colormap.png")), sorted(out.glob("frames/*.overlay.jpg"))
+    summary = json.loads((out / "summary.json").read_text())
+    assert len(labels) == len(maps) == len(overlays) == summary["frames"] > 0
+    assert summary["files"] == 3 * summary["frames"]
+    assert {"decode", "inference", "total"} <= summary["latency_ms"].keys()
+    for file in labels:
+        assert LabelsMessage.model_validate_json(file.read_bytes()).camera == "demo"
+    for picture in (*maps, *overlays, out / "summary.png"):
+        assert cv2.imread(str(picture)) is not None, picture
+    assert yaml.safe_load((out / "edge_worker.yaml").read_text())["mqtt"]["host"] == "127.0.0.1"
+    assert "its labels mean nothing" in ended.stdout
+    assert ended.stdout.count(" demo ") >= summary["frames"]
+
+
+def test_ctrl_c_ends_it_in_order(out: Path) -> None:
+    """Interrupted after the first result, the demo sums up what came and leaves nothing running."""
+    with commands.start("demo", "--seconds", "600", "--out", out, "--model", "builtin:seeded") as demo:
+        wait_until(lambda: list(out.glob("frames/*.labels.json")), "a result", 60.0)
+        demo.send_signal(signal.SIGINT)
+        output, errors = demo.communicate(timeout=40)
+    assert demo.returncode == 0, errors
+    assert "side by side" in output
+    assert "Traceback" not in errors
+
+
+def test_killed_demo_leaves_no_children(out: Path) -> None:
+    """Even kill -9 of the demo ends broker, worker and model process."""
+    with commands.start("demo", "--out", out, "--model", "builtin:seeded") as demo:
+        wait_until((out / "worker.log").exists, "the worker is started", 30.0)
+        assert len(processes_of(out)) > 1
+        demo.kill()
+    wait_until(lambda: not processes_of(out), "its children end", 40.0)
+
+
+def test_source_that_cannot_be_read_is_told_at_once(out: Path) -> None:
+    """Nothing is started for a source that is not there."""
+    ended = commands.run("demo", "--source", "nowhere.mp4", "--out", out)
+    assert ended.returncode == 1
+    assert "nowhere.mp4: no such file" in ended.stderr
+    assert not out.exists()
+
+
+def test_worker_that_fails_is_told_with_its_log(out: Path, tmp_path: Path) -> None:
+    """Exit code 1, the reason, and where the log is: here a model directory without a usable network."""
+    (tmp_path / "model").mkdir()
+    ended = commands.run("demo", "--out", out, "--model", tmp_path / "model")
+    assert ended.returncode == 1
+    assert "no model here" in ended.stderr

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import commands
+import numpy as np
+import pytest
+from PIL import Image
+from pycocotools import mask as coco
+from replies import JPEG
+
+from edge_worker import png
+from edge_worker.messages import LabelsMessage
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+# Agreement of the raw answers with the published pipeline's, in float32.
+CLASS_TOLERANCE, MASK_TOLERANCE = 1e-3, 5e-3
+
+
+@pytest.mark.parametrize("name", ["tiny-multi", "tiny-single"])
+def test_raw_answers_agree_with_the_published_pipeline(tmp_path: Path, name: str) -> None:
+    """From a photo to the network's input and answer by the command line, as a user would check it."""
+    pytest.importorskip("torch")
+    folder = GOLDEN / name
+    options = ("--model", folder, "--engine", "torch", "--out", tmp_path, "--raw")
+    ended = commands.run("parse", folder / "frame.png", *options)
+    assert ended.returncode == 0, ended.stderr
+    got, expected = np.load(tmp_path / "frame.npz"), np.load(folder / "expected.npz")
+    assert np.array_equal(got["net_input"], expected["net_input"])
+    assert got["pred_masks"].shape == expected["pred_masks"].shape
+    assert np.abs(got["pred_logits"] - expected["pred_logits"]).max() <= CLASS_TOLERANCE
+    assert np.abs(got["pred_masks"] - expected["pred_masks"]).max() <= MASK_TOLERANCE
+
+
+@pytest.fixture(scope="module")
+def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A folder with good pictures of clashing names and broken ones, parsed with everything on; the results' folder."""
+    source = tmp_path_factory.mktemp("photos")
+    photo = Image.open(GOLDEN / "tiny-multi" / "frame.png").convert("RGB").resize((96, 80))
+    for name in ("a/x.jpg", "b/x.jpg", "a/y.png"):
+        (source / name).parent.mkdir(exist_ok=True)
+        photo.save(source / name)
+    (source / "cut.jpg").write_bytes(JPEG[: len(JPEG) // 2])
+    (source / "empty.png").touch()
+    (source / "words.jpg").write_text("not a picture")
+    (source / "notes.txt").write_text("no picture, and not taken for one")
+    out = tmp_path_factory.mktemp("results")
+    options = ("--model", "builtin:seeded", "--overlay", "--masks", "rle", "--threads", "1", "--out", out)
+    ended = commands.run("parse", source, source / "missing.jpg", *options)
+    return out, ended
+
+
+def test_broken_files_are_told_and_the_others_go_on(parsed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Each failure is a line with file and reason; the exit code says that there was one."""
+    _, ended = parsed
+    assert ended.returncode == 1
+    *failures, summary = ended.stderr.splitlines()
+    assert len(failures) == 4
+    for name, reason in (("cut.jpg", "undecodable"), ("empty.png", "undecodable"), ("words.jpg", "unsupported")):
+        assert any(f"{name}: {reason}" in failure for failure in failures), ended.stderr
+    assert any("missing.jpg: No such file" in failure for failure in failures)
+    assert summary.startswith("3 of 7 parsed")
+    assert "4 failed" in summary
+
+
+def test_files_of_one_name_do_not_overwrite_each_other(
+    parsed: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    """Two folders' x.jpg give two results; y keeps its short name."""
+    out, _ = parsed
+    names = {file.name.removesuffix(".labels.json") for file in out.glob("*.labels.json")}
+    assert names == {"a-x.jpg", "b-x.jpg", "y"}
+    for kind in ("colormap.png", "overlay.jpg", "labels.json"):
+        assert len(list(out.glob(f"*.{kind}"))) == 3
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
+def test_results_are_those_of_the_worker(parsed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Labels follow the published schema, the map is indexed and names its frame, and run lengths are COCO's."""
+    out, _ = parsed
+    labels = LabelsMessage.model_validate_json((out / "y.labels.json").read_bytes())
+    content = (out / "y.colormap.png").read_bytes()
+    label_map = np.asarray(Image.open(io.BytesIO(content)))
+    assert label_map.shape == (80, 96) == (labels.image.height, labels.image.width)
+    assert png.read_text(content)["frame-id"] == labels.frame_id
+    assert labels.frame_id.endswith("a/y.png")
+    assert {label.id: label.pixels for label in labels.labels} == {
+        int(value): int(count)
+        for value, count in zip(*np.unique(label_map[label_map > 0], return_counts=True), strict=True)
+    }
+    for person in json.loads((out / "y.labels.json").read_text())["persons"]:
+        assert coco.decode(person["rle"]).sum() == person["pixels"]
+
+
+def test_no_progress_bar_without_a_terminal(parsed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    """Standard output stays empty, and standard error has no control characters, where nobody watches."""
+    _, ended = parsed
+    assert ended.stdout == ""
+    assert "\x1b" not in ended.stderr
+    assert "\r" not in ended.stderr
+
+
+def test_nothing_to_parse_is_a_failure(tmp_path: Path) -> None:
+    """A folder without pictures is no success."""
+    ended = commands.run("parse", tmp_path, "--out", tmp_path / "out")
+    assert ended.returncode == 1
+    assert "no pictures" in ended.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_missing_model_is_told(tmp_path: Path) -> None:
+    """A model that is not there is a failure in a line, with the names of those that are."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    ended = commands.run("parse", tmp_path, "--model", "builtin:nothing", "--out", tmp_path / "out")
+    assert ended.returncode == 1
+    assert len(ended.stderr.splitlines()) == 1
+    assert "builtin:seeded" in ended.stderr
+
+
+def test_threads_are_limited_before_numeric_libraries_load() -> None:
+    """Libraries size their pools when they are loaded: the module of the command itself loads none."""
+    code = "import sys, edge_worker.tools.parse; sys.exit('numpy' in sys.modules or 'cv2' in sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=30, cwd=Path(__file__).parents[2])
+    assert ended.returncode == 0
