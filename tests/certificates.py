@@ -1,4 +1,4 @@
-"""A private certificate authority, made with openssl for the length of a test run."""
+"""A private certificate authority, made with openssl as mosquitto-tls(7) says, for the length of a test run."""
 
 from __future__ import annotations
 
