@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from edge_worker.errors import ConfigError
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.mqtt.topics import Template
@@ -31,8 +32,11 @@ def run(config: Config, save: Path | None) -> int:
     """Print a line per frame until Ctrl-C, and write files to *save* if given; returns the exit code.
 
     Raises:
+        ConfigError: no camera has labels, which tell what belongs to a frame.
         EdgeWorkerError: the broker refuses us.
     """
+    if not any(config.outputs_for(camera).labels.enabled for camera in config.cameras):
+        raise ConfigError("is off, but without labels nothing tells when a frame is done", key="output.labels.enabled")
     console, recorder = Console(highlight=False), None if save is None else Recorder(save)
 
     def show(result: FrameResult) -> None:

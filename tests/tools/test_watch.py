@@ -89,6 +89,13 @@ def test_every_result_topic_is_subscribed_to_once() -> None:
     assert filters == ["own/+", "parsing/+/colormap", "parsing/+/error", "parsing/+/labels", "parsing/+/overlay"]
 
 
+def test_watch_without_labels_is_refused() -> None:
+    """Labels tell which pictures belong to a frame; without them there would be nothing but silence."""
+    ended = commands.run("watch", "--host", "127.0.0.1", EDGE_WORKER__OUTPUT__LABELS__ENABLED="false")
+    assert ended.returncode == 78
+    assert "output.labels.enabled" in ended.stderr
+
+
 def test_line_says_what_was_found() -> None:
     """Persons are counted, and the largest classes named."""
     coat = Label(id=7, name="Coat", color="#ff910d", pixels=1, fraction=0.25, score=0.9, box=(0, 0, 1, 1))
