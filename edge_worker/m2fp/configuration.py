@@ -42,6 +42,8 @@ _TOLERATED = frozenset(
         "train_num_points",
         "oversample_ratio",
         "importance_sample_ratio",
+        # Where it is true the published pipeline refuses to run.
+        "sem_seg_postprocess_before_inference",
     }
 )
 
@@ -173,7 +175,6 @@ class ModelConfig(_Section):
     parsing_on: bool = True
     semantic_on: bool = False
     parsing_ins_score_thr: float = 0.5
-    sem_seg_postprocess_before_inference: bool = False
     input_single_human: SingleHumanInput | None = None
 
     @property

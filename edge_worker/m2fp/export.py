@@ -62,6 +62,8 @@ def write_onnx(network: M2FP, file: Path) -> None:
     with warnings.catch_warnings():
         # The exporter's successor needs onnxscript and keeps shapes that this network computes from its input fixed.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
+        # GroupNorm checks the batch size, which is fixed. A warning of our own modules would be a defect: it stays.
+        warnings.filterwarnings("ignore", "Converting a tensor", module=r"torch\.nn\.functional")
         torch.onnx.export(
             network,
             (torch.zeros(1, 3, *_TRACED),),

@@ -107,8 +107,15 @@ def _normalisation_tables() -> tuple[FloatArray, ...]:
 
 
 def _resize(image: ByteArray, size: Size) -> ByteArray:
-    if image.shape[:2] == (size.height, size.width):
-        return image
+    """Resize rows first, then columns, each rounded to bytes: older Pillows do so by themselves, 13 may not."""
+    if image.shape[1] != size.width:
+        image = _resize_once(image, Size(size.width, image.shape[0]))
+    if image.shape[0] != size.height:
+        image = _resize_once(image, size)
+    return image
+
+
+def _resize_once(image: ByteArray, size: Size) -> ByteArray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
@@ -122,9 +129,17 @@ def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
 
 
 def _fit(frame: Size, canvas: Size) -> Size:
-    """Size of *frame* inside *canvas*: the side that limits becomes the canvas's, the other is truncated."""
-    if frame.width <= canvas.width and frame.height <= canvas.height:
+    """Size of *frame* inside *canvas*, as published.
+
+    Its longer side becomes the canvas's if the other fits then, else the other does; what follows is truncated.
+    """
+    if _fits(frame, canvas):
         return frame
-    if frame.width * canvas.height >= frame.height * canvas.width:
-        return Size(canvas.width, max(1, frame.height * canvas.width // frame.width))
-    return Size(max(1, frame.width * canvas.height // frame.height), canvas.height)
+    by_width = Size(canvas.width, max(1, frame.height * canvas.width // frame.width))
+    by_height = Size(max(1, frame.width * canvas.height // frame.height), canvas.height)
+    first, second = (by_height, by_width) if frame.height > frame.width else (by_width, by_height)
+    return first if _fits(first, canvas) else second
+
+
+def _fits(size: Size, canvas: Size) -> bool:
+    return size.width <= canvas.width and size.height <= canvas.height

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _WARNING = "Seeded random weights: its labels mean nothing."
 _SEED = 21
 
-# Factors on the last layers: random logits are near zero, which would make every score too low to count.
+# Factors on the last layers of that model: random logits are near zero, which makes every score too low to count.
 _CLASS_GAIN = 60.0
 _MASK_GAIN = 8.0
 
@@ -46,6 +46,7 @@ def tiny_configuration(*, single_human: bool = False) -> dict[str, Any]:
         "pipeline": {"type": "m2fp-image-human-parsing"},
         "model": {
             "type": "m2fp",
+            "pretrained": True,
             "backbone": _tiny_backbone(),
             "encoder": _tiny_encoder(),
             "decoder": {**_tiny_decoder(), "num_classes": len(names)},
@@ -55,6 +56,7 @@ def tiny_configuration(*, single_human: bool = False) -> dict[str, Any]:
             "parsing_on": not single_human,
             "semantic_on": single_human,
             "parsing_ins_score_thr": 0.3,
+            "sem_seg_postprocess_before_inference": False,
             **({"input_single_human": {"sizes": [[384, 512]]}} if single_human else {}),
         },
     }
@@ -103,13 +105,22 @@ def _tiny_decoder() -> dict[str, Any]:
     }
 
 
-def write_seeded_checkpoint(directory: Path, configuration: Mapping[str, Any], seed: int) -> Path:
-    """Write a checkpoint of random weights, the same for the same *configuration* and *seed*; returns *directory*."""
+def write_seeded_checkpoint(
+    directory: Path, configuration: Mapping[str, Any], seed: int, *, class_gain: float = 1.0, mask_gain: float = 1.0
+) -> Path:
+    """Write a checkpoint of random weights, the same for the same arguments; returns *directory*.
+
+    The gains are factors on the weights of the last layers of class and mask logits.
+    """
     config = parse_configuration(dict(configuration), directory / CONFIGURATION_FILE)
     generator_state = torch.get_rng_state()
     torch.manual_seed(seed)
     network = M2FP(config)
     _calibrate(network)
+    predictor = network.sem_seg_head.predictor
+    with torch.no_grad():
+        predictor.get_parameter("class_embed.weight").mul_(class_gain)
+        predictor.get_parameter("mask_embed.layers.2.weight").mul_(mask_gain)
     torch.set_rng_state(generator_state)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIGURATION_FILE).write_text(json.dumps(configuration, indent=1) + "\n", encoding="utf-8")
@@ -119,20 +130,19 @@ def write_seeded_checkpoint(directory: Path, configuration: Mapping[str, Any], s
 
 @torch.no_grad()
 def _calibrate(network: M2FP) -> None:
-    """Take running statistics from random images, for activations of ordinary size; and widen the logits."""
+    """Take running statistics from random images, for activations of ordinary size."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the plain mean of what it sees
     network.train()(torch.randn(_CALIBRATION))
-    predictor = network.sem_seg_head.predictor
-    for name, gain in (("class_embed.weight", _CLASS_GAIN), ("mask_embed.layers.2.weight", _MASK_GAIN)):
-        predictor.get_parameter(name).mul_(gain)
 
 
 def main(out: Path) -> None:
     """Write the model that the package carries as ``builtin:seeded`` into *out*."""
     with tempfile.TemporaryDirectory() as temporary:
-        checkpoint = write_seeded_checkpoint(Path(temporary), tiny_configuration(), _SEED)
+        checkpoint = write_seeded_checkpoint(
+            Path(temporary), tiny_configuration(), _SEED, class_gain=_CLASS_GAIN, mask_gain=_MASK_GAIN
+        )
         export(checkpoint, out, name="seeded", warning=_WARNING)
 
 

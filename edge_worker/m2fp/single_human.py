@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge_worker.m2fp.resample import Enlargement, enlargement, padded_window
+from edge_worker.m2fp.resample import Enlargement, padded_window
 from edge_worker.m2fp.types import ByteArray, FloatArray, Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
@@ -23,9 +23,7 @@ def parse_semantics(
 ) -> Parsing:
     """Read mask logits (Q, h, w) and class probabilities (Q, classes) as a label map, one part per present class."""
     low = Size(mask_logits.shape[2], mask_logits.shape[1])
-    early = config.sem_seg_postprocess_before_inference
-    enlarge = enlargement(low, geometry) if early else padded_window(low, geometry)
-    values = semantic_values(mask_logits, probabilities, enlarge)
+    values = semantic_values(mask_logits, probabilities, padded_window(low, geometry))
     labels, best = arg_max(values, geometry.frame)
     return Parsing(labels, _parts(labels, best, config.classes), (), geometry.frame, config.classes)
 

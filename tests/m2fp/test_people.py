@@ -64,7 +64,8 @@ def test_pixels_add_up(given_parsing: Parsing) -> None:
         assert of_persons + left == label.pixels == counts[class_id]
         assert label.fraction == label.pixels / given_parsing.label_map.size
         rows, columns = np.nonzero(given_parsing.label_map == class_id)
-        assert label.box == (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)
+        around = columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1
+        assert label.box == tuple(map(int, around))
 
 
 @settings(deadline=None)

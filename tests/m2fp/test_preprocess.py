@@ -7,6 +7,7 @@ import pytest
 from checkpoints import Golden, variant
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from edge_worker.m2fp.configuration import InputConfig, ModelConfig, parse_configuration
 from edge_worker.m2fp.preprocess import multi_human_size, normalise, preprocess
@@ -71,6 +72,36 @@ def test_single_human_canvas(frame: tuple[int, int], window: Box) -> None:
     canvas = np.full((130, 200), 128)
     canvas[window.slices] = 0
     np.testing.assert_array_equal(net_input.picture[..., 1], canvas)
+
+
+@pytest.mark.parametrize(
+    ("canvas", "frame", "window"),
+    [
+        ((384, 512), (640, 853), (0, 0, 384, 512)),  # upright: its height comes first, 853 · 384 / 640 = 511.8
+        ((384, 512), (385, 512), (0, 1, 384, 510)),
+        ((384, 512), (768, 1025), (0, 0, 383, 512)),
+        ((384, 512), (401, 777), (60, 0, 264, 512)),
+        ((384, 512), (1280, 720), (0, 148, 384, 216)),
+        ((301, 203), (390, 263), (0, 0, 301, 202)),  # lying: its width comes first
+        ((301, 203), (601, 407), (0, 0, 301, 203)),
+        ((200, 130), (258, 168), (0, 0, 200, 130)),
+    ],
+)
+def test_published_windows(canvas: tuple[int, int], frame: tuple[int, int], window: tuple[int, int, int, int]) -> None:
+    """Where the published pipeline was seen to put frames on canvases, to the pixel."""
+    data = variant("single-odd-canvas")
+    data["model"]["input_single_human"]["sizes"] = [list(canvas)]
+    image = np.zeros((frame[1], frame[0], 3), np.uint8)
+    assert preprocess(image, parse_configuration(data, "test")).geometry.window == window
+
+
+def test_rows_are_resized_first() -> None:
+    """The published order of the two passes, each rounded, whatever order the installed Pillow prefers."""
+    image = np.random.default_rng(0).integers(0, 256, (900, 150, 3), np.uint8)
+    rows = Image.fromarray(image).resize((21, 900), Image.Resampling.BILINEAR)
+    expected = np.asarray(rows.resize((21, 130), Image.Resampling.BILINEAR))
+    net_input = preprocess(image, configuration("single-odd-canvas"))
+    np.testing.assert_array_equal(net_input.picture[net_input.geometry.window.slices], expected)
 
 
 def test_normalisation() -> None:

@@ -16,7 +16,7 @@ from edge_worker.m2fp.seeded import tiny_configuration
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-GOLDEN = Path(__file__).resolve().parent.parent / "golden"
+GOLDEN = Path(__file__).resolve().parent / "golden"
 GOLDEN_NAMES = ("tiny-multi", "tiny-single")
 
 

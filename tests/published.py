@@ -75,11 +75,8 @@ def parsing(masks: Tensor, probabilities: Tensor, geometry: Geometry, config: Mo
 
 
 def semantic(masks: Tensor, probabilities: Tensor, geometry: Geometry, config: ModelConfig) -> Answer:
-    if config.sem_seg_postprocess_before_inference:
-        masks = resize(crop(masks, geometry), *geometry.frame)
     values = torch.einsum("qc,qhw->chw", probabilities, masks.sigmoid())
-    if not config.sem_seg_postprocess_before_inference:
-        values = resize(crop(values, geometry), *geometry.frame)
+    values = resize(crop(values, geometry), *geometry.frame)
     label_map = values.argmax(0)
     instances = []
     for class_id in np.unique(label_map.numpy()).tolist():
