@@ -68,7 +68,7 @@ class Children:
         """Run ``python -m MODULE ARGUMENTS``; what it writes goes to its log, or if it *answers* its output to a pipe.
 
         It has a session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
-        Settings of the user's own worker (``EDGE_WORKER__…``) are kept from it.
+        Settings of the user's own worker (``EDGE_WORKER…``) are kept from it.
         """
         tether = [sys.executable, "-m", "edge_worker.tools.tether", str(os.getpid())]
         log = self._logs / f"{name}.log"
@@ -78,7 +78,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if answers else stderr,
                 stderr=stderr,
-                env={name: value for name, value in os.environ.items() if not name.startswith("EDGE_WORKER__")},
+                env={name: value for name, value in os.environ.items() if not name.startswith("EDGE_WORKER")},
                 start_new_session=True,
             )
         self._running.append(process)

@@ -65,7 +65,7 @@ def run(options: DemoOptions) -> int:
     directory = open_directory(model)
     options.out.mkdir(parents=True, exist_ok=True)
     recording = Recording(options.out, options.seconds)
-    recording.say(f"model: {directory.name}. {directory.warning}")
+    recording.say(f"model {directory.name}" + (f": {directory.warning}" if directory.warning else ""))
     with until_interrupted(), Children(options.out) as children:
         _record(options, model, children, recording)
     if not recording.tally.frames:

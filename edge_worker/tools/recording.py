@@ -36,7 +36,7 @@ class Recording:
         self._recorder = Recorder(_emptied(out / "frames"))
         self._console = Console(highlight=False, soft_wrap=True)
         self._frames: OrderedDict[str, bytes] = OrderedDict()
-        self._rows: dict[int, Row] = {}
+        self._rows: dict[int, tuple[int, Row]] = {}
         self._files = 0
         self._first = self._last = 0.0
 
@@ -83,20 +83,20 @@ class Recording:
         self._console.print(self._table())
         self.say(
             f"{self.tally.frames} frames in {seconds} s, {summary['persons_per_frame']} persons a frame, "
-            f"{sum(self.tally.rejected.values())} rejected; model {model}. {warning}"
+            f"{sum(self.tally.rejected.values())} rejected; model {model}" + (f": {warning}" if warning else "")
         )
         self.say(f"{self._files} files in {self._out / 'frames'}; figures in {self._out / 'summary.json'}")
         if self._rows:
-            (self._out / "summary.png").write_bytes(contact_sheet([self._rows[slot] for slot in sorted(self._rows)]))
+            (self._out / "summary.png").write_bytes(contact_sheet([row for _, (_, row) in sorted(self._rows.items())]))
             self.say(f"frames, maps and overlays side by side: {self._out / 'summary.png'}")
 
     def _keep_row(self, result: FrameResult) -> None:
-        """Keep the first frame of each span of time that has all its pictures."""
-        slot = min(int(self.elapsed_s / self._row_s), SHEET_ROWS - 1)
-        frame = self._frames.get(result.labels.frame_id)
-        pictures = result.pictures
-        if slot not in self._rows and frame and {"colormap", "overlay"} <= pictures.keys():
-            self._rows[slot] = Row(frame, pictures["colormap"], pictures["overlay"])
+        """Keep the frame with the most persons of each span of time, the first of them."""
+        slot, persons = min(int(self.elapsed_s / self._row_s), SHEET_ROWS - 1), len(result.labels.persons)
+        frame, pictures = self._frames.get(result.labels.frame_id), result.pictures
+        better = slot not in self._rows or persons > self._rows[slot][0]
+        if better and frame and {"colormap", "overlay"} <= pictures.keys():
+            self._rows[slot] = (persons, Row(frame, pictures["colormap"], pictures["overlay"]))
 
     def _table(self) -> Table:
         table = Table("stage", "median ms", "95 % ms", title="latency")
