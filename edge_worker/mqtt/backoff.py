@@ -46,8 +46,10 @@ class Backoff:
         """Give the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
         if connected_s >= self._config.stable_s:
             self._failures = 0
-        ceiling = min(self._limit_s(failure), self._config.min_s * 2.0 ** min(self._failures, 64))
-        self._failures += 1
+        wanted, limit = self._config.min_s * 2.0**self._failures, self._limit_s(failure)
+        if wanted < limit:  # an hour of closed ports must not make the first other failure wait for a minute
+            self._failures += 1
+        ceiling = min(wanted, limit)
         return self._draw(ceiling / 2, ceiling)
 
     def _limit_s(self, failure: Failure) -> float:

@@ -24,6 +24,7 @@ from edge_worker.mqtt.events import (
     Unreachable,
 )
 from edge_worker.mqtt.happenings import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.subscriber import Subscriber
 from edge_worker.mqtt.unacked import Unacked
 
 if TYPE_CHECKING:
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
 _TICK_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
-
-RESUBSCRIBE_S: Final = (2.0, 5.0, 15.0, 60.0)
-"""Between two attempts at a subscription that was refused; the last for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +71,7 @@ class Conversation:
         self.epoch = epoch
         self._acks: deque[int] = deque()
         self._unacked = Unacked(hello.receive_maximum or 0)
-        self._asked: dict[int, tuple[Subscription, ...]] = {}
-        self._refused: tuple[Subscription, ...] = ()
-        self._resubscribe_at, self._refusals = 0.0, 0
+        self._subscriber = Subscriber(setting.subscriptions)
         self._accepted_at: float | None = None
         self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
         self._farewell = ""
@@ -122,7 +118,7 @@ class Conversation:
     def _patience_s(self) -> float:
         """How long to wait for the network at most: until something of our own is due."""
         due = [self._answer_by] if self._answer_by is not None else []
-        due += [self._resubscribe_at] if self._refused else []
+        due += [self._subscriber.due_at] if self._subscriber.is_waiting else []
         return max(0.0, min([_TICK_S, *(moment - time.monotonic() for moment in due)]))
 
     def _speak(self) -> None:
@@ -133,8 +129,9 @@ class Conversation:
             self._session.acknowledge(mid)
             self._unacked.settle(mid)
         now = time.monotonic()
-        if self._refused and now >= self._resubscribe_at:
-            self._subscribe(self._refused)
+        if subscriptions := self._subscriber.due(now):
+            self._subscriber.asked(self._session.subscribe(subscriptions))
+            self._answer_by = now + self._setting.answer_timeout_s
         while (parcel := self._setting.outbox.take(now)) is not None:
             self._send(parcel)
 
@@ -143,11 +140,6 @@ class Conversation:
             self._setting.outbox.sent(self._session.publish(parcel.message), parcel)
         except ValueError as error:
             self._report_lost([self._setting.outbox.unsendable(parcel, str(error))])
-
-    def _subscribe(self, subscriptions: tuple[Subscription, ...]) -> None:
-        self._refused = ()
-        self._asked[self._session.subscribe(subscriptions)] = subscriptions
-        self._answer_by = time.monotonic() + self._setting.answer_timeout_s
 
     def _say_goodbye(self, reason: str) -> None:
         if self._farewell:
@@ -193,12 +185,9 @@ class Conversation:
         failure = None if cause is Cause.OURS else Failure.FAILED
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
-            text = (
-                reason
-                if symptom == "silent"
-                else f"closed before the broker answered ({reason}); {self._setting.suspicion}"
-            )
-            return Ending(failure, Unreachable(self._setting.name, text), symptom=symptom)
+            if symptom == "closed":
+                reason = f"closed before the broker answered ({reason}); {self._setting.suspicion}"
+            return Ending(failure, Unreachable(self._setting.name, reason), symptom=symptom)
         event = Disconnected(self._setting.name, self._farewell or reason)
         return Ending(failure, event, time.monotonic() - self._accepted_at, cause)
 
@@ -218,22 +207,15 @@ class Conversation:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
         self._report_lost(setting.outbox.connected(accepted.receive_maximum, accepted.max_packet))
-        if setting.subscriptions:
-            self._subscribe(setting.subscriptions)
-        else:
+        if self._subscriber.is_complete:
             self._all_granted()
 
     def _granted(self, granted: Granted) -> None:
-        asked = self._asked.pop(granted.mid, ())
-        verdicts = list(zip(asked, granted.refusals, strict=False))
-        refused = [(subscription, reason) for subscription, reason in verdicts if reason is not None]
+        refused = self._subscriber.answered(granted.mid, granted.refusals, time.monotonic())
         self._answer_by = None
-        if not refused:
+        if self._subscriber.is_complete:
             self._all_granted()
             return
-        self._refused = tuple(subscription for subscription, _ in refused)
-        self._resubscribe_at = time.monotonic() + RESUBSCRIBE_S[min(self._refusals, len(RESUBSCRIBE_S) - 1)]
-        self._refusals += 1
         filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)
         self._setting.board.note(subscribed=False, trouble=f"subscription refused: {filters}")
         for subscription, reason in refused:

@@ -1,4 +1,4 @@
-"""One connection, from the TCP handshake to its end. The only user of paho-mqtt, with :mod:`.packets`.
+"""One connection, from the TCP handshake to its end. With its two helpers, the only user of paho-mqtt.
 
 A session belongs to one thread, which calls :meth:`Session.turn` again and again; paho gets no thread of its own, its
 callbacks only note what happened, and ``turn`` returns the notes. So nothing can raise or block inside paho, nothing
@@ -14,30 +14,24 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, LogLevel, MQTTProtocolVersion
+from paho.mqtt.enums import LogLevel
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_worker.lifecycle import Deadline
-from edge_worker.mqtt import packets
+from edge_worker.mqtt import client, packets
 from edge_worker.mqtt.happenings import Accepted, Cause, Denied, Ended, Granted, Received, Sent
-from edge_worker.mqtt.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from paho.mqtt import client as paho
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.events import Outgoing, Subscription, Will
+    from edge_worker.mqtt.events import Outgoing, Subscription
     from edge_worker.mqtt.happenings import Happening, Hello
 
-KEEPALIVE_SHARE: Final = 0.75
-"""paho notices a dead peer after two keepalives. Asking for three quarters of the configured one makes that 1.5 of it,
-which is also when the broker would notice us."""
-
-_VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 _UNSUPPORTED_VERSION: Final = 132
 _TAKEN_OVER: Final = 142
 _TOO_LARGE: Final = 149
@@ -54,7 +48,8 @@ class Session:
         self._happenings: list[Happening] = []
         self._error = ""
         self._lingering: socket.socket | None = None
-        self._client = self._make_client()
+        self._client = client.make(config, hello)
+        self._set_callbacks()
 
     def open(self) -> None:
         """Connect, shake hands, send CONNECT; the answer comes by :meth:`turn`.
@@ -64,18 +59,7 @@ class Session:
             ConfigError: the certificates cannot be read.
             ValueError: the host is no name.
         """
-        config, hello = self._config, self._hello
-        if config.tls is not None:
-            self._client.tls_set_context(make_context(config.tls))
-            self._client.tls_insecure_set(not config.tls.verify)
-        keepalive = max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
-        if hello.protocol == "5":
-            properties = packets.connect_properties(hello.session_expiry_s, hello.receive_maximum)
-            self._client.connect(
-                config.host, config.port, keepalive, clean_start=hello.clean_start, properties=properties
-            )
-        else:
-            self._client.connect(config.host, config.port, keepalive)
+        client.connect(self._client, self._config, self._hello)
         self._send_at_once()
 
     @property
@@ -148,43 +132,15 @@ class Session:
 
     # -- set up -------------------------------------------------------------------------------------------------------
 
-    def _make_client(self) -> paho.Client:
-        config, hello = self._config, self._hello
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=hello.client_id,
-            clean_session=None if hello.protocol == "5" else hello.clean_start,
-            protocol=_VERSIONS[hello.protocol],
-            transport=config.transport,
-            reconnect_on_failure=False,
-            manual_ack=hello.manual_ack,
-        )
-        client.connect_timeout = config.connect_timeout_s
-        client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
-        if config.transport == "websockets":
-            client.ws_set_options(path=config.websocket_path)
-        if config.username is not None:
-            client.username_pw_set(config.username, hello.password)
-        if hello.will is not None:
-            self._set_will(client, hello.will)
-        self._set_callbacks(client)
-        return client
-
-    def _set_will(self, client: paho.Client, will: Will) -> None:
-        properties = None
-        if self._hello.protocol == "5":
-            properties = packets.will_properties(self._config.will_delay_s, will.content_type)
-        client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
-
-    def _set_callbacks(self, client: paho.Client) -> None:
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_publish = self._on_publish
-        client.on_log = self._on_log
+    def _set_callbacks(self) -> None:
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+        self._client.on_log = self._on_log
         # With this set, paho only queues, and never writes (nor fails) inside publish() and the like.
-        client.on_socket_register_write = lambda *_: None
+        self._client.on_socket_register_write = lambda *_: None
 
     def _send_at_once(self) -> None:
         """Spare small packets the wait for the acknowledgement of the large ones before them."""

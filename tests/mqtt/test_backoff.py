@@ -49,6 +49,14 @@ def test_only_a_stable_connection_starts_anew() -> None:
     assert backoff.wait_s(Failure.FAILED, connected_s=30.0) == 0.5
 
 
+def test_a_long_time_without_broker_is_forgotten_when_it_is_back() -> None:
+    """A broker that stumbles while it starts is not punished for having been away."""
+    backoff = Backoff(CONFIG, longest)
+    for _ in range(1000):
+        backoff.wait_s(Failure.CLOSED_PORT)
+    assert backoff.wait_s(Failure.FAILED) <= 2 * CLOSED_PORT_MAX_S
+
+
 def test_the_configured_limit_is_never_passed() -> None:
     """A closed port is not asked less often than configured, either."""
     config = ReconnectConfig(min_s=0.1, max_s=0.4, stable_s=1.0)

@@ -23,7 +23,7 @@ from brokers import (
 from links import Client, Watched
 
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.mqtt import conversation
+from edge_worker.mqtt import subscriber
 from edge_worker.mqtt.events import (
     Connected,
     Disconnected,
@@ -246,7 +246,7 @@ def test_a_refused_subscription_is_reported_and_tried_again(
     make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the refused filter is asked for again; until then the link says that it is not subscribed."""
-    monkeypatch.setattr(conversation, "RESUBSCRIBE_S", (0.05,))
+    monkeypatch.setattr(subscriber, "RETRY_S", (0.05,))
 
     def refuse_one(peer: Peer) -> None:
         peer.accept()

@@ -1,0 +1,68 @@
+"""A paho client, set up for one connection. Used by the session only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from edge_worker.mqtt import packets
+from edge_worker.mqtt.tls import make_context
+
+if TYPE_CHECKING:
+    from edge_worker.config.mqtt import MqttConfig
+    from edge_worker.mqtt.events import Will
+    from edge_worker.mqtt.happenings import Hello
+
+KEEPALIVE_SHARE: Final = 0.75
+"""paho notices a dead peer after two keepalives. Asking for three quarters of the configured one makes that 1.5 of it,
+which is also when the broker would notice us."""
+
+_VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+def make(config: MqttConfig, hello: Hello) -> paho.Client:
+    """Make a client that knows everything but its callbacks; nothing is opened."""
+    client = paho.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=hello.client_id,
+        clean_session=None if hello.protocol == "5" else hello.clean_start,
+        protocol=_VERSIONS[hello.protocol],
+        transport=config.transport,
+        reconnect_on_failure=False,
+        manual_ack=hello.manual_ack,
+    )
+    client.connect_timeout = config.connect_timeout_s
+    client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
+    if config.transport == "websockets":
+        client.ws_set_options(path=config.websocket_path)
+    if config.username is not None:
+        client.username_pw_set(config.username, hello.password)
+    if hello.will is not None:
+        _set_will(client, hello.will, config.will_delay_s if hello.protocol == "5" else None)
+    return client
+
+
+def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
+    """Connect, shake hands, send CONNECT.
+
+    Raises:
+        OSError: no connection (TLS failures are of this kind).
+        ConfigError: the certificates cannot be read.
+        ValueError: the host is no name.
+    """
+    if config.tls is not None:
+        client.tls_set_context(make_context(config.tls))
+        client.tls_insecure_set(not config.tls.verify)
+    keepalive = max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
+    if hello.protocol == "5":
+        properties = packets.connect_properties(hello.session_expiry_s, hello.receive_maximum)
+        client.connect(config.host, config.port, keepalive, clean_start=hello.clean_start, properties=properties)
+    else:
+        client.connect(config.host, config.port, keepalive)
+
+
+def _set_will(client: paho.Client, will: Will, delay_s: int | None) -> None:
+    properties = None if delay_s is None else packets.will_properties(delay_s, will.content_type)
+    client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)

@@ -1,0 +1,53 @@
+"""Which subscriptions are asked for, granted or refused on one connection. Pure: time comes in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.mqtt.events import Subscription
+
+RETRY_S: Final = (2.0, 5.0, 15.0, 60.0)
+"""Between two attempts at what was refused; the last for ever."""
+
+
+class Subscriber:
+    """Asks for everything at first, then for what was refused, again and again."""
+
+    def __init__(self, subscriptions: Sequence[Subscription]) -> None:
+        """Begin with nothing asked for."""
+        self._open = tuple(subscriptions)
+        self._asked: dict[int, tuple[Subscription, ...]] = {}
+        self._refusals = 0
+        self.due_at = 0.0
+        """When to ask again, monotonic seconds; of no meaning while nothing is open."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is to be asked for (when it is due)."""
+        return bool(self._open)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything is granted."""
+        return not self._open and not self._asked
+
+    def due(self, now: float) -> tuple[Subscription, ...]:
+        """Give what to ask for now."""
+        return self._open if now >= self.due_at else ()
+
+    def asked(self, mid: int) -> None:
+        """Note that what was due was asked for in packet *mid*."""
+        self._asked[mid], self._open = self._open, ()
+
+    def answered(self, mid: int, refusals: Sequence[str | None], now: float) -> list[tuple[Subscription, str]]:
+        """Note the broker's answer to packet *mid*; returns what was refused, and why."""
+        verdicts = zip(self._asked.pop(mid, ()), refusals, strict=False)
+        refused = [(subscription, reason) for subscription, reason in verdicts if reason is not None]
+        if refused:
+            self._open = tuple(subscription for subscription, _ in refused)
+            self.due_at = now + RETRY_S[min(self._refusals, len(RETRY_S) - 1)]
+            self._refusals += 1
+        return refused

@@ -1,0 +1,52 @@
+"""Subscriptions of one connection."""
+
+from __future__ import annotations
+
+from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.subscriber import RETRY_S, Subscriber
+
+ONE, TWO = Subscription("one", 1), Subscription("two", 0, share_group="g")
+
+
+def test_a_share_group_is_written_before_the_filter() -> None:
+    """As MQTT 5 (4.8.2) has it."""
+    assert (ONE.wire, TWO.wire) == ("one", "$share/g/two")
+
+
+def test_everything_is_asked_for_at_once_and_complete_when_granted() -> None:
+    """Between asking and the answer it is neither due nor complete."""
+    subscriber = Subscriber([ONE, TWO])
+    assert subscriber.due(0.0) == (ONE, TWO)
+    subscriber.asked(7)
+    assert (subscriber.due(0.0), subscriber.is_complete) == ((), False)
+    assert subscriber.answered(7, [None, None], 1.0) == []
+    assert subscriber.is_complete
+
+
+def test_what_was_refused_is_asked_for_again_ever_less_often() -> None:
+    """And only that."""
+    subscriber, now = Subscriber([ONE, TWO]), 0.0
+    subscriber.asked(1)
+    for wait_s in (*RETRY_S, RETRY_S[-1]):
+        refusals = [None, "no"] if now == 0.0 else ["no"]
+        assert subscriber.answered(1, refusals, now) == [(TWO, "no")]
+        assert subscriber.is_waiting
+        assert subscriber.due(now + wait_s - 0.1) == ()
+        now += wait_s
+        assert subscriber.due(now) == (TWO,)
+        subscriber.asked(1)
+    assert subscriber.answered(1, [None], now) == []
+    assert subscriber.is_complete
+
+
+def test_without_subscriptions_there_is_nothing_to_wait_for() -> None:
+    """A tool that only publishes is ready at once."""
+    assert Subscriber([]).is_complete
+
+
+def test_an_answer_to_a_question_never_asked_changes_nothing() -> None:
+    """A broker may say what it likes."""
+    subscriber = Subscriber([ONE])
+    subscriber.asked(1)
+    assert subscriber.answered(2, ["no"], 0.0) == []
+    assert not subscriber.is_complete
