@@ -54,7 +54,8 @@ def run(config: Config, options: CameraOptions) -> int:
             for shot in paced(repeated(source, fps, loop=options.loop), fps):
                 publisher.publish(shot)
             publisher.settle(0)
-        sys.stderr.write(f"{publisher.published} frames published\n")
+    publisher.settle(MAX_IN_FLIGHT)  # what the goodbye still took along
+    sys.stderr.write(f"{publisher.published} frames published\n")
     return 0
 
 
@@ -94,7 +95,8 @@ class _Publisher:
 
     def __init__(self, client: Client, topic: str, qos: Literal[0, 1]) -> None:
         self._client, self._topic, self._qos = client, topic, qos
-        self._ids = (f"{int(time.time()):x}-{number:06d}" for number in itertools.count(1))
+        run = f"{int(time.time()):x}"
+        self._ids = (f"{run}-{number:06d}" for number in itertools.count(1))
         self._in_flight: set[int] = set()
         self.published = 0
 

@@ -37,7 +37,7 @@ def run(config: Config, save: Path | None) -> int:
     """
     if not any(config.outputs_for(camera).labels.enabled for camera in config.cameras):
         raise ConfigError("is off, but without labels nothing tells when a frame is done", key="output.labels.enabled")
-    console, recorder = Console(highlight=False), None if save is None else Recorder(save)
+    console, recorder = Console(highlight=False, soft_wrap=True), None if save is None else Recorder(save)
 
     def show(result: FrameResult) -> None:
         console.print(line(result.labels))
