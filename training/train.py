@@ -31,12 +31,12 @@ INIT = Path("../shared/m2fp/init/shufflenetv2.pth")
 CACHE = Path("training/cache")
 
 BATCH = 16
-LEARNING_RATE = 6e-4
+LEARNING_RATE = 1e-3
 BACKBONE_SHARE = 0.5  # of the learning rate, for the part that is not trained from nothing
 WARMUP = 0.03  # of the time
 WEIGHT_DECAY = 0.03
 CLIP = 5.0  # norm of the gradient
-EMA_DECAY = 0.998
+EMA_DECAY = 0.996
 SAVE_S = 240.0
 CHECK_S = 600.0
 
