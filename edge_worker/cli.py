@@ -44,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as `| head` does; Python must not complain about that while it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILURE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}", FAILURE)
     return code
 
 

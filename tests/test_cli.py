@@ -14,8 +14,9 @@ HEAVY = ("cv2", "numpy", "openvino", "paho", "pydantic", "rich", "torch")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Whoever runs the tests may have a configuration; it does not reach them."""
+def _nothing_in_or_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever runs the tests may have a configuration, and other tests log: neither is touched."""
+    monkeypatch.setattr(cli, "_log_warnings_only", lambda: None)
     monkeypatch.delenv("EDGE_WORKER_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -79,6 +80,21 @@ def test_expected_errors_are_one_line_and_an_exit_code(
     monkeypatch.setattr(cli, "_model_info", fail)
     assert cli.main(["model", "info"]) == code
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file system's own errors name the file, without a traceback."""
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "out").touch()
+    assert cli.main(["demo", "--source", str(tmp_path / "a.jpg"), "--out", str(tmp_path / "out")]) == cli.FAILURE
+    assert capsys.readouterr().err == f"{tmp_path / 'out'}: File exists\n"
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a+", "#"])
+def test_camera_name_is_one_level_of_a_topic(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """A name that would change the topic is refused before anything is published."""
+    assert cli.main(["camera", "scene", "--camera", name, "--host", "127.0.0.1"]) == cli.FAILURE
+    assert "camera's name" in capsys.readouterr().err
 
 
 def test_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from edge_worker.errors import EdgeWorkerError, ResultTooLarge
 from edge_worker.messages import rfc3339
 from edge_worker.mqtt.events import Outgoing, Published
-from edge_worker.mqtt.topics import Template
+from edge_worker.mqtt.topics import Template, is_publishable
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.sources import Shot, Source, open_source
@@ -40,11 +40,11 @@ def run(config: Config, options: CameraOptions) -> int:
     """Publish until the source ends or Ctrl-C; returns the exit code.
 
     Raises:
-        EdgeWorkerError: the source cannot be read, or the broker refuses us.
+        EdgeWorkerError: the source cannot be read, the camera's name is none, or the broker refuses us.
     """
     source = open_source(options.source)
     fps = options.fps or source.fps
-    topic = Template(config.cameras[0].topic, node=config.node.id).format(camera=options.camera)
+    topic = _topic(config, options.camera)
     limits = config.mqtt.model_copy(update={"max_result_mb": config.limits.max_payload_mb})
     with Client(config.model_copy(update={"mqtt": limits}), role="camera") as client:
         publisher = _Publisher(client, topic, options.qos)
@@ -57,6 +57,19 @@ def run(config: Config, options: CameraOptions) -> int:
     publisher.settle(MAX_IN_FLIGHT)  # what the goodbye still took along
     sys.stderr.write(f"{publisher.published} frames published\n")
     return 0
+
+
+def _topic(config: Config, camera: str) -> str:
+    """Give the topic that the worker expects frames of *camera* on.
+
+    Raises:
+        EdgeWorkerError: the name cannot stand in a topic.
+    """
+    template = Template(config.cameras[0].topic, node=config.node.id)
+    topic = template.format(camera=camera)
+    if not camera or not is_publishable(topic) or template.match(topic) != camera:
+        raise EdgeWorkerError(f"{camera!r} cannot be a camera's name: it is one level of a topic, without /, + and #")
+    return topic
 
 
 def repeated(source: Source, fps: float, *, loop: bool) -> Iterator[Shot]:
