@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import MOSQUITTO, Amqtt, Mosquitto
+from hypothesis import settings
 from links import Watched
 
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig
@@ -17,6 +18,10 @@ from edge_worker.mqtt.link import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing here
+settings.load_profile("busy machine")
 
 
 def _require_mosquitto() -> None:
@@ -64,7 +69,7 @@ def make_link() -> Iterator[Callable[..., Watched]]:
     with ExitStack() as stack:
 
         def make(port: int = 0, **options: Any) -> Watched:  # noqa: ANN401 - of Link and MqttConfig
-            settings = {key: options.pop(key) for key in list(options) if key in MqttConfig.model_fields}
+            keys = {key: options.pop(key) for key in list(options) if key in MqttConfig.model_fields}
             defaults: dict[str, Any] = {
                 "host": "127.0.0.1",
                 "port": port or 1,
@@ -72,7 +77,7 @@ def make_link() -> Iterator[Callable[..., Watched]]:
                 "reconnect": ReconnectConfig(min_s=0.05, max_s=0.2, stable_s=5.0),
                 "connack_timeout_s": 2.0,
             }
-            config = MqttConfig(**(defaults | settings))
+            config = MqttConfig(**(defaults | keys))
             link_options: dict[str, Any] = {
                 "name": "link",
                 "client_id": config.client_id,

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import socket
-import ssl
 import subprocess
-import time
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
+from brokers import MOSQUITTO, free_port, is_listening, wait_until
+from certificates import Authority
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge_worker.config import CameraConfig, NodeConfig, OutputConfig
+from edge_worker.config import CameraConfig, NodeConfig, OutputConfig, TlsConfig
+from edge_worker.mqtt.tls import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto"
-NEEDED = ("mosquitto", "mosquitto_passwd", "openssl")
 ACCOUNTS = ("edge-worker", "front-door", "consumer", "operator")
 PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a second
 WAIT_S = 10.0
@@ -62,34 +60,11 @@ class Broker:
     ca_file: Path
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def run(*command: str | Path) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
-
-
-def certificates(folder: Path) -> None:
-    """Make an authority and a server certificate for localhost, named as in the example."""
-    folder.mkdir()
-    ca, ca_key, key, csr, crt = (
-        folder / name for name in ("ca.crt", "ca.key", "server.key", "server.csr", "server.crt")
-    )
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    run("openssl", "req", "-x509", *new_key, "-keyout", ca_key, "-out", ca, "-days", "2", "-subj", "/CN=test authority")
-    run("openssl", "req", *new_key, "-keyout", key, "-out", csr, "-subj", "/CN=localhost")
-    names = folder / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    run("openssl", "x509", "-req", "-in", csr, "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2",
-        "-out", crt, "-extfile", names)  # fmt: skip
-
-
 def install(folder: Path) -> Broker:
     """Lay the example out below *folder* instead of /etc/mosquitto, on free ports."""
-    broker = Broker(free_port(), free_port(), folder / "certs" / "ca.crt")
+    authority = Authority(folder / "certs")
+    authority.issue("server", alt_names="DNS:localhost,IP:127.0.0.1")
+    broker = Broker(free_port(), free_port(), authority.cert)
     text = (EXAMPLE / "edge-worker.conf").read_text()
     for standard, ours in [
         ("/etc/mosquitto", str(folder)),
@@ -102,40 +77,24 @@ def install(folder: Path) -> Broker:
     shutil.copy(EXAMPLE / "edge-worker.acl", folder)
     (folder / "edge-worker.passwd").touch()
     for account in ACCOUNTS:
-        run("mosquitto_passwd", "-b", folder / "edge-worker.passwd", account, PASSWORD)
-    certificates(folder / "certs")
+        command = ["mosquitto_passwd", "-b", str(folder / "edge-worker.passwd"), account, PASSWORD]
+        subprocess.run(command, check=True, capture_output=True)
     return broker
 
 
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A mosquitto that runs the example."""
-    missing = [tool for tool in NEEDED if shutil.which(tool) is None]
-    if missing and "CI" in os.environ:
-        pytest.fail(f"not installed: {missing}; .ci/run installs them")
-    if missing:
-        pytest.skip(f"not installed: {missing}")
+    assert MOSQUITTO is not None
     folder = tmp_path_factory.mktemp("mosquitto")
     broker = install(folder)
     log = (folder / "log").open("wb")
-    with log, subprocess.Popen(["mosquitto", "-c", folder / "edge-worker.conf"], stdout=log, stderr=log) as process:
+    with log, subprocess.Popen([MOSQUITTO, "-c", folder / "edge-worker.conf"], stdout=log, stderr=log) as process:
         try:
-            wait_for_port(broker.port, folder / "log")
+            wait_until(lambda: is_listening(broker.tls_port), "mosquitto listens")
             yield broker
         finally:
             process.terminate()
-
-
-def wait_for_port(port: int, log: Path) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not listens(port):
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.05)
-
-
-def listens(port: int) -> bool:
-    with closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Account:
@@ -151,7 +110,7 @@ class Account:
         self.client.on_publish = self._on_publish
         self.client.on_message = self._on_message
         if tls:
-            self.client.tls_set_context(ssl.create_default_context(cafile=str(broker.ca_file)))
+            self.client.tls_set_context(make_context(TlsConfig(ca_file=broker.ca_file)))
         self.client.connect("localhost" if tls else "127.0.0.1", broker.tls_port if tls else broker.port)
         self.client.loop_start()
         self.greeting = self.answers.get(timeout=WAIT_S)
