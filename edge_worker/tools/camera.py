@@ -95,12 +95,15 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Shot]:
-    """Give *shots* at *fps* by the *clock*; what came late is not made up for by a burst."""
+    """Give *shots* at *fps* by the *clock*; what came late is not made up for by a burst.
+
+    A shot is asked for when its time has come, so that one of a live stream is fresh.
+    """
     due = clock()
     for shot in shots:
-        sleep(max(0.0, due - clock()))
         yield shot
         due = max(due + 1.0 / fps, clock())
+        sleep(due - clock())
 
 
 class _Publisher:

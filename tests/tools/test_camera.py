@@ -65,6 +65,18 @@ def test_a_late_shot_is_not_made_up_for_by_a_burst() -> None:
     assert times == [0.0, 0.5, 2.5, 3.0]
 
 
+def test_a_shot_is_taken_when_its_time_has_come() -> None:
+    """What is published is fresh: no frame of a live stream waits for its turn."""
+    clock = Clock()
+
+    def stream() -> Iterator[Shot]:
+        while True:
+            yield Shot(b"", "image/jpeg", clock.now)
+
+    for shot in islice(paced(stream(), 0.5, clock, clock.sleep), 3):
+        assert shot.captured_at == clock.now
+
+
 def test_files_are_repeated_only_if_asked() -> None:
     """Without loop a source ends; with loop it begins again."""
     assert list(repeated(ThreeShots(), 1.0, loop=False)) == SHOTS[:3]
