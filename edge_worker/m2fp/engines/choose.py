@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 AUTO = "auto"
 
 # Changed whenever the exported graph of an unchanged checkpoint changes, so that older exports in a cache are not used.
-_EXPORT_REVISION = "1"
+_EXPORT_REVISION = "2"
 
 
 @dataclass(frozen=True)

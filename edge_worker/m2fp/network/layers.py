@@ -40,6 +40,16 @@ class ConvNorm(nn.Conv2d):
         return functional.relu(x) if self.relu else x
 
 
+def channels_first(tokens: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Project tokens (B, N, in) by *weight* (out, in) and transpose the result: (B, out, N).
+
+    As a convolution: engines compute it channels last and put it into order with their tuned reorder, in a fraction of
+    the time that a transposition takes.
+    """
+    image = tokens.transpose(1, 2)[:, :, None]  # (B, in, 1, N)
+    return functional.conv2d(image, weight[:, :, None, None], bias)[:, :, 0]
+
+
 def resize(x: Tensor, like: Tensor) -> Tensor:
     """Bilinear resize (align_corners False, no antialiasing) of (B, C, h, w) to the height and width of *like*."""
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)

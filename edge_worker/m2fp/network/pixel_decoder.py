@@ -5,6 +5,7 @@ The base class, and the published one with deformable attention.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -14,7 +15,7 @@ from torch.nn import functional
 from torch.onnx.operators import shape_as_tensor
 
 from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS
-from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
+from edge_worker.m2fp.network.layers import ConvNorm, channels_first, resize, sine_positions
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import MSDeformAttnConfig
@@ -75,40 +76,51 @@ class MSDeformAttn(nn.Module):
         """Attend from *query* to *source*, both (B, N, C); *maps* (B, C, h, w) only lend their sizes.
 
         *references* (N, 2) are the cell centres (x, y) of the tokens in [0, 1]². Returns (B, N, C).
+
+        A point at a time: the samples of all points together are twelve times as large as the values, and to move them
+        takes longer than to compute them.
         """
-        value = self.value_proj(source)  # (B, N, C)
-        offsets = torch.unflatten(self.sampling_offsets(query), -1, (self.heads, self.levels, _POINTS, 2))
-        weights = torch.unflatten(self.attention_weights(query), -1, (self.heads, -1))  # (B, N, heads, levels·points)
-        weights = torch.unflatten(weights.softmax(-1), -1, (self.levels, _POINTS))
-        sampled: Tensor | None = None
+        value = channels_first(source, self.value_proj.weight, self.value_proj.bias)  # (B, C, N)
+        offsets, weights = self._points(query)
+        sums: list[Tensor] = []
         start = 0
         for level, like in enumerate(maps):
-            size = like.shape[-2] * like.shape[-1]
-            plane = self._plane(value[:, start : start + size], like)
-            part = self._sample(plane, offsets[:, :, :, level], weights[:, :, :, level], references)
-            sampled = part if sampled is None else sampled + part
-            start = start + size
-        assert sampled is not None  # noqa: S101  at least one level, by configuration
-        merged = torch.unflatten(sampled, 0, (-1, self.heads)).flatten(1, 2)  # (B·heads, C/heads, N) → (B, C, N)
+            height, width = like.shape[-2:]
+            plane = value[:, :, start : start + height * width].reshape(-1, value.shape[1] // self.heads, height, width)
+            sums.append(_sample(plane, offsets[:, :, level], weights[:, :, level], references))
+            start = start + height * width
+        merged = torch.unflatten(functools.reduce(torch.add, sums), 0, (-1, self.heads)).flatten(1, 2)  # (B, C, N)
         return cast("Tensor", self.output_proj(merged.transpose(1, 2)))
 
-    def _plane(self, tokens: Tensor, like: Tensor) -> Tensor:
-        """Tokens of one level (B, h·w, C) → (B·heads, C/heads, h, w)."""
-        height, width = like.shape[-2:]
-        heads = torch.unflatten(tokens.transpose(1, 2), 1, (self.heads, -1))  # (B, heads, C/heads, h·w)
-        return heads.reshape(-1, heads.shape[2], height, width)
+    def _points(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets in cells (B, heads, levels, points, N, 2) and weights (B, heads, levels, points, N).
 
-    def _sample(self, plane: Tensor, offsets: Tensor, weights: Tensor, references: Tensor) -> Tensor:
-        """Weighted sum over the points of one level, (B·heads, C/heads, N).
-
-        *offsets* (B, N, heads, points, 2) are in cells of the level, *weights* (B, N, heads, points).
+        Both are projections of *query*, taken in one.
         """
-        cells = shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
-        # sampling location = reference + offset / (w, h); grid_sample counts from -1 to 1, so grid = 2·location - 1
-        grid = (2 * references - 1)[None, :, None, None, :] + offsets * (2 / cells)  # (B, N, heads, points, 2)
-        grid = grid.transpose(1, 2).flatten(0, 1)  # (B·heads, N, points, 2)
-        values = functional.grid_sample(plane, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-        return (values * weights.transpose(1, 2).flatten(0, 1)[:, None]).sum(-1)
+        projections = self.sampling_offsets, self.attention_weights
+        weight, bias = (torch.cat([getattr(one, name) for one in projections]) for name in ("weight", "bias"))
+        both = functional.linear(query, weight, bias).transpose(1, 2)  # (B, heads·levels·points·3, N)
+        offsets, scores = torch.split(both, [one.out_features for one in projections], dim=1)
+        weights = torch.unflatten(scores, 1, (self.heads, -1)).softmax(2)  # (B, heads, levels·points, N)
+        offsets = torch.unflatten(offsets, 1, (self.heads, self.levels, _POINTS, 2)).transpose(-1, -2)
+        return offsets, torch.unflatten(weights, 2, (self.levels, _POINTS))
+
+
+def _sample(plane: Tensor, offsets: Tensor, weights: Tensor, references: Tensor) -> Tensor:
+    """Weighted sum over the points of one level, (B·heads, C/heads, N).
+
+    *plane* (B·heads, C/heads, h, w), *offsets* (B, heads, points, N, 2) in its cells, *weights* (B, heads, points, N).
+    """
+    cells = shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
+    samples: list[Tensor] = []
+    for point in range(_POINTS):
+        # location = reference + offset / (w, h); grid_sample counts from -1 to 1, so grid = 2·location - 1
+        grid = (2 * references - 1) + offsets[:, :, point].flatten(0, 1) * (2 / cells)  # (B·heads, N, 2)
+        values = functional.grid_sample(
+            plane, grid[:, None], mode="bilinear", padding_mode="zeros", align_corners=False
+        )
+        samples.append(values[:, :, 0] * weights[:, :, point].flatten(0, 1)[:, None])
+    return functools.reduce(torch.add, samples)
 
 
 class EncoderLayer(nn.Module):
@@ -159,7 +171,7 @@ class DeformableTransformer(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> list[Tensor]:
         """Maps (B, C, h, w), coarsest first → maps of the same shapes."""
-        tokens = torch.cat([one.flatten(2).transpose(1, 2) for one in maps], dim=1)  # (B, N, C)
+        tokens = torch.cat([one.permute(0, 2, 3, 1).flatten(1, 2) for one in maps], dim=1)  # (B, N, C)
         positions = torch.cat(
             [sine_positions(one, one.shape[1]) + self.level_embed[level] for level, one in enumerate(maps)], dim=1
         )
@@ -220,6 +232,6 @@ def _split(tokens: Tensor, maps: list[Tensor]) -> list[Tensor]:
     for like in maps:
         height, width = like.shape[-2:]
         part = tokens[:, start : start + height * width]
-        parts.append(part.transpose(1, 2).reshape(like.shape[0], -1, height, width))
+        parts.append(part.reshape(like.shape[0], height, width, -1).permute(0, 3, 1, 2))
         start = start + height * width
     return parts

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edge_worker.m2fp.network.layers import resize, sine_positions
+from edge_worker.m2fp.network.layers import channels_first, resize, sine_positions
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import DecoderConfig
@@ -44,17 +44,20 @@ class Attention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
         """*query* (B, Q, C), *key* and *value* (B, K, C), additive *mask* (B, 1, Q, K) → (B, Q, C)."""
         weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        queries, keys, values = (  # (B, heads, n, C/heads) each
-            torch.unflatten(functional.linear(x, weight, bias), -1, (self.heads, -1)).transpose(
-                1, 2
-            )  # (B, heads, n, C/heads)
-            for x, weight, bias in zip((query, key, value), weights, biases, strict=True)
-        )
-        scores = (queries * self.scale) @ keys.transpose(-1, -2)  # (B, heads, Q, K)
+        queries = self._split(functional.linear(query, weights[0], biases[0]) * self.scale)  # (B, heads, Q, C/heads)
+        keys = torch.unflatten(
+            channels_first(key, weights[1], biases[1]), 1, (self.heads, -1)
+        )  # (B, heads, C/heads, K)
+        values = self._split(functional.linear(value, weights[2], biases[2]))  # (B, heads, K, C/heads)
+        scores = queries @ keys  # (B, heads, Q, K)
         if mask is not None:
             scores = scores + mask
         attended = scores.softmax(-1) @ values  # (B, heads, Q, C/heads)
         return cast("Tensor", self.out_proj(attended.transpose(1, 2).flatten(2)))
+
+    def _split(self, tokens: Tensor) -> Tensor:
+        """(B, n, C) → (B, heads, n, C/heads)."""
+        return torch.unflatten(tokens, -1, (self.heads, -1)).transpose(1, 2)
 
 
 class SelfAttentionLayer(nn.Module):
