@@ -20,7 +20,10 @@ An exception outside this tree is a defect: it ends the process, and the service
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class EdgeWorkerError(Exception):
