@@ -135,3 +135,4 @@ class Client:
     ) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
+        self._paho._reset_sockets()  # which paho leaves to the garbage collector, with a warning
