@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import yaml
 from brokers import wait_until
+from workers import PICTURE
 
 from edge_worker.messages import LabelsMessage
 
@@ -99,9 +101,19 @@ def test_source_that_cannot_be_read_is_told_at_once(out: Path) -> None:
     assert not out.exists()
 
 
-def test_worker_that_fails_is_told_with_its_log(out: Path, tmp_path: Path) -> None:
-    """Exit code 1, the reason, and where the log is: here a model directory without a usable network."""
-    (tmp_path / "model").mkdir()
-    ended = commands.run("demo", "--out", out, "--model", tmp_path / "model")
+def test_model_that_is_not_there_is_told_at_once(out: Path, tmp_path: Path) -> None:
+    """Nothing is started for a directory without a model."""
+    ended = commands.run("demo", "--out", out, "--model", tmp_path)
     assert ended.returncode == 1
     assert "no model here" in ended.stderr
+    assert not out.exists()
+
+
+def test_worker_that_fails_is_told_with_its_log(out: Path, tmp_path: Path) -> None:
+    """Exit code 1, and the end of the worker's log: here a checkpoint whose weights are cut off."""
+    shutil.copy(PICTURE.with_name("configuration.json"), tmp_path)
+    (tmp_path / "pytorch_model.pt").write_bytes(PICTURE.with_name("pytorch_model.pt").read_bytes()[:1000])
+    ended = commands.run("demo", "--out", out, "--model", tmp_path)
+    assert ended.returncode == 1
+    assert "the worker cannot start to work" in ended.stderr
+    assert "pytorch_model.pt" in ended.stderr

@@ -88,7 +88,9 @@ def _record(options: DemoOptions, model: str, children: Children, recording: Rec
     with Client(config, role="recorder", subscriptions=stage.subscriptions) as client:
         client.wait_connected()
         worker = children.start("worker", "edge_worker", "run", "-c", str(file))
-        stage.play(client, [worker], until=lambda: stage.online, within_s=ONLINE_S)
+        stage.play(client, [worker], until=lambda: stage.state in {"online", "degraded"}, within_s=ONLINE_S)
+        if stage.state == "degraded":
+            raise worker.failure("the worker cannot start to work")
         camera = children.start("camera", "edge_worker", *_camera_arguments(options, file))
         recording.say(f"the camera shows {options.source}")
         stage.play(client, [worker, camera], until=lambda: recording.tally.frames > 0, within_s=FIRST_RESULT_S)
@@ -129,19 +131,14 @@ def _port(broker: Child) -> int:
 
 
 class _Stage:
-    """Hands what is published to the recording, and knows whether the worker is online."""
+    """Hands what is published to the recording, and knows the worker's state."""
 
     def __init__(self, config: Config, recording: Recording) -> None:
         self._recording = recording
         self._results = Results(config, on_result=recording.result, on_error=recording.error)
         self._frames = Template(config.cameras[0].topic, node=config.node.id)
         self._status = Template(config.node.status_topic, node=config.node.id).format()
-        self._state = ""
-
-    @property
-    def online(self) -> bool:
-        """Whether the worker takes frames."""
-        return self._state == "online"
+        self.state = ""
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -160,7 +157,7 @@ class _Stage:
             for child in cast:
                 child.check()
             if patience.expired:
-                raise cast[0].failure(f"gave up after {within_s:.0f} s; the worker is {self._state or 'silent'}")
+                raise cast[0].failure(f"gave up after {within_s:.0f} s; the worker is {self.state or 'silent'}")
             event = client.next(timeout_s=0.2)
             if isinstance(event, Arrived):
                 self._take(event.message)
@@ -176,6 +173,6 @@ class _Stage:
 
     def _follow(self, status: StatusMessage) -> None:
         """Tell of a new state; while the model loads only its details change."""
-        if status.state != self._state:
+        if status.state != self.state:
             self._recording.say(f"the worker is {status.state}" + (f": {status.detail}" if status.detail else ""))
-        self._state = status.state
+        self.state = status.state
