@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -54,6 +56,7 @@ class Parser:
         self._config = model.config
         self._engine = choice.engine
         self._short_side = short_side
+        self._pool = ThreadPoolExecutor(threads or _processors(), thread_name_prefix="postprocess")
         self.info = ModelInfo(
             model.name, model.sha256, choice.name, choice.precision, choice.reason, threads, model.warning
         )
@@ -95,7 +98,7 @@ class Parser:
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
         """Read the network's answer for the frame that *net_input* was made of."""
-        return postprocess(logits, net_input.geometry, self._config)
+        return postprocess(logits, net_input.geometry, self._config, self._pool.map)
 
     def warm_up(self, width: int, height: int) -> None:
         """Parse a grey frame of this size, so that the first of its kind is served without delay."""
@@ -104,6 +107,12 @@ class Parser:
     def close(self) -> None:
         """Give back what the engine holds; the parser is not used afterwards."""
         self._engine.close()
+        self._pool.shutdown()
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def load_parser(

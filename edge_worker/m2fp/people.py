@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
@@ -128,9 +129,16 @@ def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
     """Best first, without those that overlap a better one too much."""
     kept: list[Instance] = []
     for person in sorted(persons, key=lambda one: -one.score):
-        if all(intersection_over_union(person.region, better.region) <= _DUPLICATE_IOU for better in kept):
+        if not any(_is_duplicate(person.region, better.region) for better in kept):
             kept.append(person)
     return kept
+
+
+def _is_duplicate(one: Region, other: Region) -> bool:
+    smaller, larger = sorted((one.pixels, other.pixels))
+    if smaller <= _DUPLICATE_IOU * larger:  # they cannot overlap by more than this
+        return False
+    return intersection_over_union(one, other) > _DUPLICATE_IOU
 
 
 def _claim(owner: NDArray[np.int16], wanted: Region, number: int) -> Region:
@@ -144,7 +152,7 @@ def _claim(owner: NDArray[np.int16], wanted: Region, number: int) -> Region:
 def _parts_inside(parsing: Parsing, region: Region) -> tuple[Instance, ...]:
     """The label map inside *region*, a part for each class but background."""
     inside = np.where(region.crop, parsing.label_map[region.box.slices], np.uint8(BACKGROUND))
-    counts = np.bincount(inside.ravel(), minlength=BACKGROUND + 1)
+    counts = cv2.calcHist([inside], [0], None, [256], [0, 256]).ravel() if inside.size else np.zeros(1)
     counts[BACKGROUND] = 0
     return tuple(_part(parsing, region, inside, int(class_id)) for class_id in np.flatnonzero(counts))
 
@@ -172,14 +180,11 @@ def _labels(parsing: Parsing, parts: Sequence[Instance]) -> tuple[Label, ...]:
 def _label(parts: Sequence[Instance], frame: Size) -> Label:
     """All *parts* of one class as one label."""
     pixels = sum(part.region.pixels for part in parts)
-    left, top = min(part.box.x for part in parts), min(part.box.y for part in parts)
-    right = max(part.box.x + part.box.width for part in parts)
-    bottom = max(part.box.y + part.box.height for part in parts)
     return Label(
         class_id=parts[0].class_id,
         name=parts[0].label,
         score=max(part.score for part in parts),
-        box=Box(left, top, right - left, bottom - top),
+        box=Box.around([part.box for part in parts]),
         pixels=pixels,
         fraction=pixels / (frame.width * frame.height),
     )

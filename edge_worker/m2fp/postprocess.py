@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_worker.m2fp.each import Each, one_by_one
 from edge_worker.m2fp.multi_human import parse_instances
 from edge_worker.m2fp.single_human import parse_semantics
 
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.types import FloatArray, Logits, Parsing
 
 
-def postprocess(logits: Logits, geometry: Geometry, config: ModelConfig) -> Parsing:
-    """Read the answer of a network, given how the frame lay in its input."""
+def postprocess(logits: Logits, geometry: Geometry, config: ModelConfig, each: Each = one_by_one) -> Parsing:
+    """Read the answer of a network, given how the frame lay in its input; *each* does the pieces of the work."""
     read = parse_instances if config.parsing_on else parse_semantics
-    return read(logits.mask_logits, class_probabilities(logits.class_logits), geometry, config)
+    return read(logits.mask_logits, class_probabilities(logits.class_logits), geometry, config, each)
 
 
 def class_probabilities(class_logits: FloatArray) -> FloatArray:

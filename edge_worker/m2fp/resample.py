@@ -8,6 +8,7 @@ part of each matrix.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -18,10 +19,20 @@ from edge_worker.m2fp.preprocess import Geometry
 from edge_worker.m2fp.types import Box, FloatArray, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
 # Geometries whose operators are kept; one per size of frame in use.
 _GEOMETRIES = 16
+
+# Logits that one pixel depends on, at most.
+_TAPS = 4
+
+# Multiplications of a matrix product that OpenBLAS does not spread over threads. Its threads wait for each other by
+# spinning: on a box where anything else runs, products as small as these take ten times as long with them.
+_SMALL_PRODUCT = 1 << 18
+_LONGEST_STRIP = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +62,23 @@ class Axis:
         """The logits that *pixels* (not empty) depend on."""
         return slice(int(self.first[pixels.start]), int(self.last[pixels.stop - 1]) + 1)
 
+    def strips(self, pixels: slice, width: int) -> Iterator[tuple[slice, slice]]:
+        """Cut *pixels* into strips that are multiplied at a time, when each pixel is *width* numbers.
+
+        Yields the pixels of a strip and the logits they depend on: of the matrix only the band is multiplied.
+        """
+        step = self._step(width)
+        for start in range(pixels.start, pixels.stop, step):
+            strip = slice(start, min(start + step, pixels.stop))
+            yield strip, self.support(strip)
+
+    def _step(self, width: int) -> int:
+        """The largest step with step · (step · low / pixels + taps) · width multiplications, or fewer, in a product."""
+        pixels, low = self.matrix.shape
+        ratio, limit = low / pixels, _SMALL_PRODUCT / width
+        step = (math.sqrt(_TAPS**2 + 4 * ratio * limit) - _TAPS) / (2 * ratio)
+        return min(max(1, int(step)), _LONGEST_STRIP)
+
 
 @dataclass(frozen=True, eq=False)
 class Enlargement:
@@ -58,6 +86,11 @@ class Enlargement:
 
     rows: Axis
     columns: Axis
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what comes out."""
+        return len(self.rows.matrix), len(self.columns.matrix)
 
     def positive_box(self, logits: FloatArray) -> Box | None:
         """Where logits (h, w) can be positive once enlarged: a weighted mean is positive only near a positive value."""
@@ -71,35 +104,42 @@ class Enlargement:
             return None
         return Box(across.start, down.start, across.stop - across.start, down.stop - down.start)
 
-    def enlarge(self, logits: FloatArray, box: Box) -> FloatArray:
-        """The part *box* of the enlarged logits (h, w), float32 box.height × box.width."""
+    def strips(self, logits: FloatArray, box: Box) -> Iterator[tuple[slice, FloatArray]]:
+        """Enlarge logits (h, w) in the part *box* of the frame, some rows at a time, which stay in the cache.
+
+        Yields the rows, counted from the top of the box, and their float32 rows × box.width.
+        """
         down, across = box.slices
-        low_rows, low_columns = self.rows.support(down), self.columns.support(across)
-        rows, columns = self.rows.matrix[down, low_rows], self.columns.matrix[across, low_columns]
-        logits = logits[low_rows, low_columns]
-        high, wide = len(rows) * columns.shape[1], len(columns) * rows.shape[1]
-        enlarged = (rows @ logits) @ columns.T if high < wide else rows @ (logits @ columns.T)
-        return np.asarray(enlarged, np.float32)
+        wide = self.widen(logits, down, across)
+        top = self.rows.support(down).start
+        for strip, low in self.rows.strips(down, box.width):
+            rows = slice(strip.start - box.y, strip.stop - box.y)
+            yield rows, self.rows.matrix[strip, low] @ wide[low.start - top : low.stop - top]
 
-
-def enlargement(low: Size, geometry: Geometry) -> Enlargement:
-    """The operator from mask logits of the size *low* to the frame of *geometry*."""
-    return _enlargement(low, geometry)
-
-
-def padded_window(low: Size, geometry: Geometry) -> Enlargement:
-    """The operator from mask logits of the size *low* to the window of the padded input that shows the frame."""
-    window = geometry.window
-    return _enlargement(low, Geometry(Size(window.width, window.height), geometry.padded, window))
+    def widen(self, logits: FloatArray, down: slice, across: slice) -> FloatArray:
+        """Enlarge logits (h, w) across: the columns *across* of the rows that *down* depends on, rows × columns."""
+        logits = logits[self.rows.support(down)]
+        wide = np.empty((len(logits), across.stop - across.start), np.float32)
+        for strip, low in self.columns.strips(across, len(logits)):
+            columns = slice(strip.start - across.start, strip.stop - across.start)
+            np.matmul(logits[:, low], self.columns.matrix[strip, low].T, out=wide[:, columns])
+        return wide
 
 
 @lru_cache(maxsize=_GEOMETRIES)
-def _enlargement(low: Size, geometry: Geometry) -> Enlargement:
+def enlargement(low: Size, geometry: Geometry) -> Enlargement:
+    """The operator from mask logits of the size *low* to the frame of *geometry*."""
     frame, padded, window = geometry.frame, geometry.padded, geometry.window
     return Enlargement(
         Axis.from_matrix(_axis(low.height, padded.height, window.y, window.height, frame.height)),
         Axis.from_matrix(_axis(low.width, padded.width, window.x, window.width, frame.width)),
     )
+
+
+def padded_window(low: Size, geometry: Geometry) -> Enlargement:
+    """The operator from mask logits of the size *low* to the window of the padded input that shows the frame."""
+    window = geometry.window
+    return enlargement(low, Geometry(Size(window.width, window.height), geometry.padded, window))
 
 
 def _axis(low: int, padded: int, start: int, length: int, frame: int) -> FloatArray:

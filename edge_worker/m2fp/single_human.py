@@ -8,36 +8,47 @@ import cv2
 import numpy as np
 
 from edge_worker.m2fp.resample import Enlargement, padded_window
+from edge_worker.m2fp.semantic_map import strips, take_better
 from edge_worker.m2fp.types import ByteArray, FloatArray, Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.each import Each
     from edge_worker.m2fp.preprocess import Geometry
 
-# Enlarged logits of all queries in memory at a time, floats: 16 MB stay in the cache's neighbourhood.
-_BLOCK_FLOATS = 1 << 22
+
+# Numbers of the enlarged masks of all queries that are in memory at a time, per thread.
+_BLOCK = 1 << 19
 
 
 def parse_semantics(
-    mask_logits: FloatArray, probabilities: FloatArray, geometry: Geometry, config: ModelConfig
+    mask_logits: FloatArray, probabilities: FloatArray, geometry: Geometry, config: ModelConfig, each: Each
 ) -> Parsing:
     """Read mask logits (Q, h, w) and class probabilities (Q, classes) as a label map, one part per present class."""
     low = Size(mask_logits.shape[2], mask_logits.shape[1])
-    values = semantic_values(mask_logits, probabilities, padded_window(low, geometry))
+    values = semantic_values(mask_logits, probabilities, padded_window(low, geometry), each)
     labels, best = arg_max(values, geometry.frame)
     return Parsing(labels, _parts(labels, best, config.classes), (), geometry.frame, config.classes)
 
 
-def semantic_values(mask_logits: FloatArray, probabilities: FloatArray, enlarge: Enlargement) -> FloatArray:
-    """Σ over queries of class probability × sigmoid(enlarged mask), float32 (classes, H, W); in blocks of rows."""
-    rows, columns = enlarge.rows.matrix, enlarge.columns.matrix  # (H, h), (W, w)
-    wide = mask_logits @ columns.T  # (Q, h, W)
-    values = np.empty((probabilities.shape[1], len(rows), len(columns)), np.float32)
-    step = max(1, _BLOCK_FLOATS // (len(wide) * len(columns)))
-    for top in range(0, len(rows), step):
-        block = rows[top : top + step] @ wide  # (Q, step, W)
-        weighted = probabilities.T @ _sigmoid(block).reshape(len(block), -1)  # (classes, step·W)
-        values[:, top : top + step] = weighted.reshape(len(values), -1, len(columns))
+def semantic_values(mask_logits: FloatArray, probabilities: FloatArray, enlarge: Enlargement, each: Each) -> FloatArray:
+    """Σ over queries of class probability × sigmoid(enlarged mask), float32 (classes, H, W).
+
+    Where no query sees anything, the tiniest of sigmoids decide: they have to be right to their last digit.
+    """
+    height, width = enlarge.size
+    down, across = slice(0, height), slice(0, width)
+    top = enlarge.rows.support(down).start
+    wide = np.stack(list(each(lambda logits: enlarge.widen(logits, down, across), mask_logits)))
+    values = np.empty((probabilities.shape[1], height, width), np.float32)
+
+    def fill(strip: slice) -> None:
+        low = enlarge.rows.support(strip)
+        block = enlarge.rows.matrix[strip, low] @ wide[:, low.start - top : low.stop - top]  # (Q, rows, W)
+        weighted = probabilities.T @ _sigmoid(block).reshape(len(block), -1)  # (classes, rows·W)
+        values[:, strip] = weighted.reshape(len(values), -1, width)
+
+    list(each(fill, strips(0, height, len(wide) * width, _BLOCK)))
     return values
 
 
@@ -46,15 +57,12 @@ def arg_max(values: FloatArray, frame: Size) -> tuple[ByteArray, FloatArray]:
     best = np.full((frame.height, frame.width), -np.inf, np.float32)
     labels = np.zeros(best.shape, np.uint8)
     for class_id, plane in enumerate(values):
-        value = cv2.resize(plane, frame, interpolation=cv2.INTER_LINEAR)
-        better = value > best
-        np.copyto(labels, np.uint8(class_id), where=better)
-        np.maximum(best, value, out=best)
+        take_better(labels, best, class_id, cv2.resize(plane, frame, interpolation=cv2.INTER_LINEAR))
     return labels, best
 
 
 def _sigmoid(values: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-x)), in place; exp of what would overflow gives 0 as it should."""
+    """1 / (1 + exp(-x)), in place; exp of what overflows gives 0, as it should."""
     np.negative(values, out=values)
     with np.errstate(over="ignore"):
         np.exp(values, out=values)

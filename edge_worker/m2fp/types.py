@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 BoolArray = NDArray[np.bool_]
 FloatArray = NDArray[np.float32]
@@ -31,6 +34,13 @@ class Box(NamedTuple):
     y: int
     width: int
     height: int
+
+    @classmethod
+    def around(cls, boxes: Sequence[Box]) -> Box:
+        """The smallest rectangle around all *boxes*, of which there is at least one."""
+        left, top = min(box.x for box in boxes), min(box.y for box in boxes)
+        right, bottom = max(box.x + box.width for box in boxes), max(box.y + box.height for box in boxes)
+        return cls(left, top, right - left, bottom - top)
 
     @property
     def slices(self) -> tuple[slice, slice]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from agreement import assert_same_instances, assert_same_map
-from checkpoints import Golden
 
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.engines.base import ShapeCache, is_installed
@@ -21,6 +20,8 @@ from edge_worker.m2fp.preprocess import Geometry, NetInput, normalise
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from checkpoints import Golden
 
 CLASS_TOLERANCE = 1e-3
 MASK_TOLERANCE = 5e-3
