@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"edge-worker {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_add_run, _add_check, _add_demo, _add_camera, _add_watch, _add_parse, _add_model):
+    for add in (_add_run, _add_check, _add_demo, _add_camera, _add_watch, _add_parse, _add_bench, _add_model):
         add(commands)
     return whole
 
@@ -185,10 +185,55 @@ def _parse(arguments: Arguments) -> int:
     from edge_worker.config import load
     from edge_worker.tools import parse
 
-    # Without a file nothing names a broker, which a configuration must; none is used here.
-    broker = {} if arguments.config else {"EDGE_WORKER__MQTT__HOST": "localhost"}
-    config = load(arguments.config, {**broker, **_environment(arguments)})
+    config = load(arguments.config, _without_broker(arguments))
     return parse.run(config, parse.ParseOptions(tuple(arguments.paths), arguments.out, raw=arguments.raw))
+
+
+def _add_bench(commands: Commands) -> None:
+    command = _command(
+        commands, "bench", _bench, "time each stage, compare engines and precisions in turn, find limits"
+    )
+    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="pictures (default: a drawn frame)")
+    command.add_argument("--size", type=_size, default=(1280, 720), metavar="WxH", help="of the drawn frame (1280x720)")
+    command.add_argument(
+        "--variants",
+        type=_variants,
+        default=(("openvino", "f32"), ("openvino", "bf16")),
+        metavar="ENGINE:PRECISION,…",
+        help="what to compare; the first is the reference for agreement (default openvino:f32,openvino:bf16)",
+    )
+    command.add_argument("--threads", type=_counts, default=(), metavar="N,…", help="tried with each (default: all)")
+    command.add_argument(
+        "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
+    )
+    command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
+    command.add_argument(
+        "--sweep", action="append", choices=("candidates", "sizes", "processes"), default=[], help="vary one thing too"
+    )
+    command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
+    command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    _setting(command, "--model", "model.path", help=f"{MODELS}, or seeded-r101: random weights of the published size")
+
+
+def _bench(arguments: Arguments) -> int:
+    from edge_worker.config import load
+    from edge_worker.tools import bench
+
+    options = bench.BenchOptions(
+        paths=tuple(arguments.paths),
+        size=arguments.size,
+        variants=arguments.variants,
+        threads=arguments.threads,
+        against=arguments.against,
+        turns=max(1, arguments.turns),
+        sweeps=tuple(dict.fromkeys(arguments.sweep)),
+        roofline=not arguments.no_roofline,
+        json=arguments.json,
+        plot=arguments.plot,
+    )
+    return bench.run(load(arguments.config, _without_broker(arguments)), options)
 
 
 def _add_model(commands: Commands) -> None:
@@ -270,6 +315,12 @@ def _environment(arguments: Arguments) -> dict[str, str]:
     return {**os.environ, **{name: value for name, value in settings.items() if value is not None}}
 
 
+def _without_broker(arguments: Arguments) -> dict[str, str]:
+    """Give the environment for a command that uses no broker: without a file nothing names one, and something must."""
+    broker = {} if arguments.config else {"EDGE_WORKER__MQTT__HOST": "localhost"}
+    return {**broker, **_environment(arguments)}
+
+
 def _load(arguments: Arguments) -> tuple[Config, Path | None]:
     """Load the configuration that the arguments name, with their settings on top; and the file it came from."""
     from edge_worker.config import find_config, load
@@ -284,3 +335,24 @@ def _positive(text: str) -> float:
     if not 0.0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return number
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text} is not a size such as 1280x720")
+    return int(width), int(height)
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    counts = text.split(",")
+    if not all(count.isdigit() and int(count) for count in counts):
+        raise argparse.ArgumentTypeError(f"{text} are not numbers such as 1,2")
+    return tuple(map(int, counts))
+
+
+def _variants(text: str) -> tuple[tuple[str, str], ...]:
+    pairs = [tuple(one.split(":")) for one in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004 - engine and precision
+        raise argparse.ArgumentTypeError(f"{text} are not ENGINE:PRECISION such as openvino:f32,openvino:bf16")
+    return tuple((engine, precision) for engine, precision in pairs)

@@ -105,6 +105,18 @@ def _tiny_decoder() -> dict[str, Any]:
     }
 
 
+def published_configuration() -> dict[str, Any]:
+    """The configuration of the published ResNet-101 model, 63 million parameters: for measuring time."""
+    configuration = tiny_configuration()
+    model = configuration["model"]
+    model["backbone"].update(depth=101, width_per_group=64, stem_out_channels=128, res2_out_channels=256)
+    model["encoder"].update(
+        conv_dim=256, mask_dim=256, transformer_nheads=8, transformer_dim_feedforward=1024, transformer_enc_layers=6
+    )
+    model["decoder"].update(hidden_dim=256, mask_dim=256, nheads=8, dim_feedforward=2048, dec_layers=9, num_queries=100)
+    return configuration
+
+
 def write_seeded_checkpoint(
     directory: Path, configuration: Mapping[str, Any], seed: int, *, class_gain: float = 1.0, mask_gain: float = 1.0
 ) -> Path:

@@ -1,0 +1,96 @@
+"""One variant in a process of its own: ``python -m edge_worker.tools.bench.child``.
+
+Memory and thread limits are the process's, so each engine, precision and number of threads gets one. It is told the
+:class:`edge_worker.results.ModelSettings` in a first line of JSON, and then a frame's file a line; it answers each line
+with a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.ops.threads import ThreadPlan
+from edge_worker.results import ModelSettings, OutputRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TextIO
+
+    from edge_worker.pipeline import Pipeline
+
+_KB = 1024
+
+
+def main() -> int:
+    """Serve orders from standard input until it ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
+    os.dup2(2, 1)  # what libraries print must not come between the answers
+    return serve(sys.stdin, answers)
+
+
+def serve(orders: Iterable[str], answers: TextIO) -> int:
+    """Load the model of the first line, then parse the frame of each other line."""
+    lines = iter(orders)
+    settings = ModelSettings(**json.loads(next(lines)))
+    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    try:
+        pipeline, loaded = _load(settings)
+    except EdgeWorkerError as error:
+        answers.write(json.dumps({"error": str(error)}) + "\n")
+        return 1
+    answers.write(json.dumps(loaded) + "\n")
+    answers.writelines(json.dumps(_frame(pipeline, json.loads(line))) + "\n" for line in lines)
+    return 0
+
+
+def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
+    began = time.perf_counter()
+    # Not before: numeric libraries size their thread pools when they are loaded.
+    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+
+    ThreadPlan.from_wire(settings.threads).apply_to_opencv()
+    pipeline = Pipeline.open(settings)
+    return pipeline, {"load_s": time.perf_counter() - began, "model": asdict(pipeline.parser.info)}
+
+
+def _frame(pipeline: Pipeline, order: dict[str, Any]) -> dict[str, Any]:
+    """Parse the file ``frame``; where ``save`` names one, write what agreement is judged by to it, untimed."""
+    payload = Path(order["frame"]).read_bytes()
+    began = time.perf_counter()
+    result = pipeline.run(payload, OutputRequest())
+    wall_ms = 1000 * (time.perf_counter() - began)
+    if save := order.get("save"):
+        from edge_worker.tools.bench.agreement import save_answer  # noqa: PLC0415
+
+        save_answer(Path(save), pipeline.parser, pipeline.decode(payload))
+    return {
+        "wall_ms": wall_ms,
+        "stages_ms": result.timings_ms,
+        "peak_mb": peak_mb(),
+        "threads": pipeline.parser.threads(),
+        "persons": len(result.body["persons"]),
+    }
+
+
+def peak_mb() -> float:
+    """The most memory that was resident in this process at once, 10^6 bytes; as the kernel says, 0 where it is silent.
+
+    Not getrusage: that begins with what the parent had.
+    """
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    peak = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    return int(peak.split()[1]) * _KB / 1e6
+
+
+if __name__ == "__main__":
+    sys.exit(main())

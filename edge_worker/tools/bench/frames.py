@@ -1,0 +1,41 @@
+"""Frames to measure with: files, or the drawn scene at a size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edge_worker.codec import encode_jpeg
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.pictures import find_all
+from edge_worker.tools.scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_QUALITY = 90
+_SECOND = 2.0  # of the scene: everybody is in view
+
+
+def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[Path]:
+    """The pictures in *paths*, or without any a frame of the scene of this width and height, written into *folder*.
+
+    Raises:
+        EdgeWorkerError: there are no pictures in *paths*.
+    """
+    if not paths:
+        return [drawn(size, folder)]
+    if found := find_all(paths):
+        return list(found)
+    raise EdgeWorkerError("no pictures there")
+
+
+def drawn(size: tuple[int, int], folder: Path) -> Path:
+    """A frame of the scene, of this width and height, as a JPEG in *folder*."""
+    file = folder / f"scene-{size[0]}x{size[1]}.jpg"
+    picture = cv2.resize(Scene().at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
+    file.write_bytes(encode_jpeg(np.asarray(picture, np.uint8), _QUALITY))
+    return file

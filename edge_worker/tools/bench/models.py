@@ -1,0 +1,56 @@
+"""Models to measure: one that is there, or a seeded one of the published size, which is made when first asked for."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import tempfile
+from pathlib import Path
+
+from edge_worker.errors import ModelError
+from edge_worker.m2fp.directory import MANIFEST_FILE, WEIGHTS_FILE, open_directory
+from edge_worker.m2fp.engines.base import is_installed
+
+SEEDED = "seeded-r101"
+_SEED = 7
+
+
+def checkpoint(model: str, cache: Path) -> Path | None:
+    """The checkpoint that *model* is or was made from, for the engines that run those; None where it is not here."""
+    directory = seeded_checkpoint(cache) if model == SEEDED else Path(model)
+    return directory if (directory / WEIGHTS_FILE).is_file() else None
+
+
+def exported(model: str, cache: Path) -> str:
+    """*model* as engines without torch run it: itself, or an export of the checkpoint it names.
+
+    Raises:
+        ModelError: it is a checkpoint, or the seeded model, and there is no torch to export it.
+    """
+    if model != SEEDED and (open_directory(model).path / MANIFEST_FILE).is_file():
+        return model
+    if not is_installed("torch", "onnx"):
+        raise ModelError(f"{model} must be exported first, which needs torch: pip install 'edge-worker[torch]'")
+    source = checkpoint(model, cache)
+    assert source is not None  # noqa: S101 - what is no export is a checkpoint, or open_directory has refused it
+    choose = importlib.import_module("edge_worker.m2fp.engines.choose")
+    return str(choose.exported(open_directory(source), cache).path)
+
+
+def seeded_checkpoint(cache: Path) -> Path:
+    """A checkpoint of the published ResNet-101 model's size with random weights, under *cache*; made where missing.
+
+    Raises:
+        ModelError: it must be made, and there is no torch.
+    """
+    directory = cache / "checkpoints" / SEEDED
+    if directory.is_dir():
+        return directory
+    if not is_installed("torch"):
+        raise ModelError(f"to make {SEEDED} needs torch: pip install 'edge-worker[torch]'")
+    seeded = importlib.import_module("edge_worker.m2fp.seeded")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".part-"))
+    seeded.write_seeded_checkpoint(fresh, seeded.published_configuration(), _SEED)
+    os.replace(fresh, directory)  # noqa: PTH105 - a directory, whole or not at all
+    return directory

@@ -1,0 +1,105 @@
+"""The findings as tables for people, and as one JSON document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+_STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode")
+
+
+def show(findings: Mapping[str, Any], console: Console) -> None:
+    """Print what was found."""
+    console.print(_machine_line(findings["machine"]))
+    console.print(_variants(findings["variants"]))
+    for variant in findings["variants"]:
+        if variant["error"]:
+            console.print(variant["error"], markup=False)
+    if roofline := findings.get("roofline"):
+        console.print(_roofline(roofline))
+    for title, rows in findings.get("sweeps", {}).items():
+        console.print(_rows(title, rows))
+
+
+def _machine_line(machine: Mapping[str, Any]) -> str:
+    quota = "no quota" if machine["quota"] is None else f"quota {machine['quota']:g}"
+    flags = " ".join(machine["flags"]) or "none that matter"
+    return (
+        f"{machine['architecture']}, {machine['processors']} processors, {quota}, {machine['memory_gb']} GB; {flags}; "
+        f"load {machine['load']}"
+    )
+
+
+def _variants(variants: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title="one frame, milliseconds: median (quartiles)", title_justify="left")
+    for column in ("variant", *_STAGES, "frame", "ratio", "first", "load s", "peak MB", "pixels", "instances"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for variant in variants:
+        if not variant["error"]:
+            table.add_row(*_variant(variant))
+    return table
+
+
+def _variant(variant: Mapping[str, Any]) -> list[str]:
+    stages = variant["stages_ms"]
+    agreement = variant.get("agreement") or {}
+    return [
+        variant["variant"],
+        *(f"{stages[stage]['median']:.1f}" if stage in stages else "" for stage in _STAGES),
+        spread(variant["wall_ms"]),
+        _number(variant.get("ratio"), ".2f"),
+        f"{variant['first_ms']:.0f}",
+        f"{variant['load_s']:.1f}",
+        f"{variant['peak_mb']:.0f}",
+        _number(agreement.get("pixels"), ".3%"),
+        _number(agreement.get("instance_iou"), ".3f"),
+    ]
+
+
+def spread(summary: Mapping[str, float]) -> str:
+    """A median with its quartiles."""
+    return f"{summary['median']:.0f} ({summary['low']:.0f}–{summary['high']:.0f})"
+
+
+def _roofline(roofline: Mapping[str, Any]) -> Table:
+    table = Table(
+        title=f"the network: {roofline['multiply_adds'] / 1e9:.0f} G multiply-adds, {roofline['threads']} threads; "
+        f"memory copies at {roofline['copy_bytes'] / 1e9:.1f} GB/s",
+        title_justify="left",
+    )
+    for column in ("precision", "matrix rate, GFLOP/s", "floor, ms", "network, ms", "over the floor"):
+        table.add_column(column, justify="right")
+    for row in roofline["rows"]:
+        table.add_row(
+            row["precision"],
+            f"{row['flops'] / 1e9:.0f}",
+            f"{row['floor_ms']:.0f}",
+            _number(row["network_ms"], ".0f"),
+            _number(row["over_floor"], ".2f"),
+        )
+    return table
+
+
+def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column, justify="right")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    return table
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, dict):
+        return f"{value['median']:.1f} ({value['low']:.1f}–{value['high']:.1f})"
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)

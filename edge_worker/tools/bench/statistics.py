@@ -1,0 +1,41 @@
+"""Medians and spread: what is said of repeated measurements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median, quantiles
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Repeated measurements of one thing: their median, lower and upper quartile, smallest, and number."""
+
+    median: float
+    low: float
+    high: float
+    best: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Summary:
+        """Sum up *values*, of which there is at least one."""
+        low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
+        return cls(median(values), low, high, min(values), len(values))
+
+
+def by_stage(frames: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+    """Sum up the stages of repeated frames; ``total`` is the sum of each frame's stages."""
+    totals = [{**frame, "total": sum(frame.values())} for frame in frames]
+    return {stage: Summary.of([frame[stage] for frame in totals]) for stage in totals[0]}
+
+
+def paired_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
+    """How many times as long *slow* takes as *fast*: the median over the turns, each of which had one of both.
+
+    What else the machine did in a turn met both alike.
+    """
+    return median(one / other for one, other in zip(slow, fast, strict=True))

@@ -1,0 +1,193 @@
+"""``edge-worker bench``: sums, processes in turn, agreement, what the tables and the plot show."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from edge_worker.cli import main
+from edge_worker.m2fp.directory import open_directory
+from edge_worker.m2fp.multi_human import Rules
+from edge_worker.m2fp.postprocess import class_probabilities
+from edge_worker.m2fp.preprocess import Geometry
+from edge_worker.m2fp.types import Box, Size
+from edge_worker.tools.bench import report
+from edge_worker.tools.bench.agreement import compare
+from edge_worker.tools.bench.candidates import blobs
+from edge_worker.tools.bench.machine import cpu_flags
+from edge_worker.tools.bench.plot import plot
+from edge_worker.tools.bench.roofline import Roofline
+from edge_worker.tools.bench.statistics import Summary, by_stage, paired_ratio
+from edge_worker.tools.bench.variants import Variant, measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# A variant that answers as the real ones do, with the milliseconds that its settings name, one a frame.
+_CHILD = """
+import json, sys
+settings = json.loads(sys.stdin.readline())
+print(json.dumps(settings["loaded"]), flush=True)
+for ms, _ in zip(settings["ms"], sys.stdin):
+    answer = {"wall_ms": ms + 1, "stages_ms": {"inference": ms}, "peak_mb": 10 * ms, "threads": 2, "persons": 0}
+    print(json.dumps(answer), flush=True)
+"""
+
+
+def variant(name: str, *ms: float, loaded: dict[str, Any] | None = None) -> Variant:
+    loaded = loaded or {"load_s": 0.5, "model": {"engine": name, "precision": "f32"}}
+    return Variant(name, (sys.executable, "-c", _CHILD), {}, {"ms": ms, "loaded": loaded})
+
+
+def test_summary_is_robust() -> None:
+    """One slow frame moves neither the median nor the best."""
+    assert Summary.of([2.0, 1.0, 3.0, 100.0, 2.0]) == Summary(median=2.0, low=2.0, high=3.0, best=1.0, count=5)
+    assert Summary.of([4.0]) == Summary(4.0, 4.0, 4.0, 4.0, 1)
+
+
+def test_total_is_summed_frame_by_frame() -> None:
+    """The median of the totals, not the total of the medians."""
+    summed = by_stage([{"a": 1.0, "b": 9.0}, {"a": 9.0, "b": 1.0}, {"a": 2.0, "b": 2.0}])
+    assert summed["total"].median == 10.0
+    assert summed["a"].median == summed["b"].median == 2.0
+
+
+def test_ratio_is_taken_turn_by_turn() -> None:
+    """A turn in which the machine was slow for both does not change the ratio."""
+    assert paired_ratio([20.0, 200.0, 22.0], [10.0, 100.0, 11.0]) == 2.0
+
+
+def test_variants_run_in_turn() -> None:
+    """The first frame is told apart; memory is the most that was seen; each variant has its own figures."""
+    slow, fast = measure([variant("slow", 50.0, 9.0, 8.0), variant("fast", 5.0, 2.0, 1.0)], [_any_file()], 2)
+    assert (slow.first_ms, slow.walls_ms, slow.peak_mb) == (51.0, [10.0, 9.0], 500.0)
+    assert fast.frames == [{"inference": 2.0}, {"inference": 1.0}]
+    assert fast.summary()["stages_ms"]["inference"]["median"] == 1.5
+
+
+def _any_file() -> Path:
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(__file__)
+
+
+def test_one_variant_that_fails_stops_no_other() -> None:
+    """What cannot be loaded says why, and the others are measured."""
+    broken = variant("broken", loaded={"error": "precision bf16 is not offered"})
+    failed, measured = measure([broken, variant("good", 3.0, 2.0)], [_any_file()], 1)
+    assert failed.error == "broken: precision bf16 is not offered"
+    assert failed.summary()["wall_ms"] is None
+    assert measured.walls_ms == [3.0]
+
+
+def answer(file: Path, label_map: np.ndarray, masks: np.ndarray, classes: list[int], logits: float) -> Path:
+    class_logits = np.full((2, 3), logits, np.float32)
+    packed = np.packbits(masks, axis=-1)
+    np.savez(
+        file, class_logits=class_logits, mask_logits=class_logits, label_map=label_map, classes=classes, masks=packed
+    )
+    return file
+
+
+def test_agreement(tmp_path: Path) -> None:
+    """Pixels, largest logit difference, and the best overlap of each instance with one of its class."""
+    masks = np.zeros((2, 4, 10), np.bool_)
+    masks[0, :, :4] = masks[1, :, 4:8] = True
+    reference = answer(tmp_path / "a.npz", np.zeros((4, 10), np.uint8), masks, [1, 2], 0.0)
+    moved = masks.copy()
+    moved[0, :, 2:4] = False
+    other_map = np.zeros((4, 10), np.uint8)
+    other_map[0, 0] = 1
+    found = compare(answer(tmp_path / "b.npz", other_map, moved, [1, 3], 0.25), reference)
+    assert found.pixels == 39 / 40
+    assert found.class_logits == found.mask_logits == 0.25
+    assert found.instance_iou == pytest.approx((0.5 + 0.0) / 2)
+
+
+@pytest.mark.parametrize("count", [0, 5, 20, 100])
+def test_as_many_candidates_as_asked(count: int) -> None:
+    """The made-up answer has that many candidates that survive, each of one query."""
+    config = open_directory("builtin:seeded").config
+    geometry = Geometry(Size(320, 180), Size(320, 192), Box(0, 0, 320, 180))
+    logits = blobs(count, config, geometry)
+    assert logits.mask_logits.shape == (100, 48, 80)
+    assert len(Rules(config).candidates(class_probabilities(logits.class_logits))) == count
+
+
+def test_cpu_flags() -> None:
+    """Those that matter, of either architecture; the first processor speaks for all."""
+    assert cpu_flags("processor : 0\nflags\t\t: fpu avx2 fma amx_bf16\n") == ["avx2", "fma", "amx_bf16"]
+    assert cpu_flags("Features : fp asimd bf16\n") == ["asimd", "bf16"]
+    assert cpu_flags("") == []
+
+
+def test_floor() -> None:
+    """A multiply-add is two operations; a precision that was not measured has no floor."""
+    roofline = Roofline({"f32": 4e11}, 1e10, 200_000_000_000, 2)
+    assert roofline.floor_ms("f32") == 1000.0
+    assert roofline.floor_ms("bf16") is None
+
+
+def findings() -> dict[str, Any]:
+    measured = measure([variant("openvino f32", 50.0, 40.0, 42.0), variant("other", 9.0, 8.0, 8.0)], [_any_file()], 2)
+    variants = [one.summary() for one in measured]
+    machine = {"architecture": "x86_64", "processors": 2, "quota": None, "memory_gb": 8.0, "flags": [], "load": 0.1}
+    return {"machine": machine, "variants": variants, "sweeps": {"sizes": [{"frame": "640×360", "total": 3.25}]}}
+
+
+def test_report() -> None:
+    """The tables hold the medians, and everything can be written as JSON."""
+    found = findings()
+    out = io.StringIO()
+    report.show(found, Console(file=out, width=200))
+    assert "42 (42–42)" in out.getvalue()
+    assert "3.25" in out.getvalue()
+    assert json.loads(json.dumps(found)) == found
+
+
+def test_plot(tmp_path: Path) -> None:
+    """A bar for each variant, as long as its frame takes."""
+    file = tmp_path / "bench.png"
+    plot(findings()["variants"], file)
+    picture = np.asarray(Image.open(file).convert("RGB"))
+    bars = (picture == (33, 113, 181)).all(axis=-1).sum(axis=1)
+    assert bars.max() == pytest.approx(960, abs=2)
+    assert bars[bars > 50].min() == pytest.approx(960 * 8 / 41, abs=2)
+
+
+@pytest.mark.parametrize("wrong", [("--size", "big"), ("--variants", "openvino"), ("--threads", "0")])
+def test_usage(wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong option is told with an example of a right one."""
+    with pytest.raises(SystemExit) as raised:
+        main(["bench", *wrong])
+    assert raised.value.code == 2
+    assert "such as" in capsys.readouterr().err
+
+
+def test_the_published_pipeline_must_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without it, --against modelscope says how to get it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert main(["bench", "--model", "builtin:seeded", "--against", "modelscope"]) == 1
+
+
+def test_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the small model: every stage, memory, first frame; f32 agrees with itself to the last bit."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "bench.json"
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
+    variants = ["--variants", "openvino:f32,openvino:f32"]
+    assert main(["bench", "--model", "builtin:seeded", *variants, *options]) == 0
+    _, second = json.loads(file.read_text())["variants"]
+    assert set(second["stages_ms"]) >= {"decode", "preprocess", "inference", "postprocess", "encode", "total"}
+    assert second["threads"] == 1
+    assert 50 < second["peak_mb"] < 2000
+    assert second["agreement"]["pixels"] == 1.0
+    assert second["agreement"]["class_logits"] == 0.0
