@@ -17,6 +17,7 @@ from typing import Any
 from edge_worker.errors import EdgeWorkerError
 
 HOST = "127.0.0.1"
+GOODBYE_S = 3.0
 HOW_TO_INSTALL = "the embedded broker needs the package amqtt: pip install 'edge-worker[demo]'"
 
 
@@ -50,7 +51,8 @@ async def serve(port: int) -> None:
     sys.stdout.write(json.dumps({"host": HOST, "port": _port_of(broker)}) + "\n")
     sys.stdout.flush()
     await stop.wait()
-    await broker.shutdown()
+    # amqtt waits for its connections to end; with Python 3.12.0 and 3.12.1 that can be for ever.
+    await asyncio.wait([loop.create_task(broker.shutdown())], timeout=GOODBYE_S)
 
 
 def _port_of(broker: Any) -> int:  # noqa: ANN401 - amqtt is used without its types
