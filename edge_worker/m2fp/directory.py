@@ -113,8 +113,12 @@ def resolve(path: str | Path) -> Path:
         CheckpointError: there is none, or no such model comes with the package.
     """
     text = str(path)
-    directory = _BUILTIN_DIRECTORY / text[len(BUILTIN) :] if text.startswith(BUILTIN) else Path(path)
-    if not directory.is_dir():
+    if text.startswith(BUILTIN):
+        name = text[len(BUILTIN) :]
+        directory = _BUILTIN_DIRECTORY / name if name in builtin_names() else None
+    else:
+        directory = Path(path) if Path(path).is_dir() else None
+    if directory is None:
         known = ", ".join(f"{BUILTIN}{name}" for name in builtin_names()) or "none"
         raise CheckpointError(f"{text}: no such model directory; models that come with the package: {known}")
     return directory

@@ -1,0 +1,95 @@
+"""Model directories are told apart by their files, and exported ones verified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from checkpoints import GOLDEN
+
+from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.directory import builtin_names, open_directory, resolve, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> Path:
+    """An exported model that may be damaged."""
+    return Path(shutil.copytree(resolve("builtin:seeded"), tmp_path / "model"))
+
+
+def test_checkpoint() -> None:
+    """A directory with weights is a checkpoint, named after itself, with the SHA-256 of its weights."""
+    model = open_directory(GOLDEN / "tiny-multi")
+    assert model.manifest is None
+    assert model.name == "tiny-multi"
+    assert model.sha256 == sha256_of(GOLDEN / "tiny-multi" / "pytorch_model.pt")
+
+
+def test_exported_model(exported: Path) -> None:
+    """A directory with a manifest is an exported model, with the name and the warning that stand there."""
+    model = open_directory(exported)
+    assert model.name == "seeded"
+    assert "mean nothing" in model.warning
+    assert model.sha256 == sha256_of(exported / "model.onnx")
+
+
+def test_every_builtin_model_is_whole() -> None:
+    """What comes with the package is what its manifests say."""
+    assert "seeded" in builtin_names()
+    for name in builtin_names():
+        assert open_directory(f"builtin:{name}").config.classes[0] == "Background"
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "configuration.json"])
+def test_altered_files_are_named(exported: Path, file: str) -> None:
+    """One changed byte is found, and the message says in which file."""
+    content = bytearray((exported / file).read_bytes())
+    content[len(content) // 2] ^= 1
+    (exported / file).write_bytes(content)
+    with pytest.raises(CheckpointError, match=rf"{file}: SHA-256"):
+        open_directory(exported)
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "configuration.json"])
+def test_missing_files_are_named(exported: Path, file: str) -> None:
+    """A file that the manifest lists has to be there."""
+    (exported / file).unlink()
+    with pytest.raises(CheckpointError, match=file):
+        open_directory(exported)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data["files"].pop("model.onnx"), "must be listed"),
+        (lambda data: data["files"].update({"../other/model.onnx": "0"}), "beside it"),
+        (lambda data: data.pop("name"), "name"),
+        (lambda data: data.update(speed="fast"), "speed"),
+    ],
+)
+def test_manifests_are_checked(exported: Path, change: Callable[[dict[str, Any]], object], said: str) -> None:
+    """A manifest that says too little, too much, or points elsewhere is refused."""
+    file = exported / "manifest.json"
+    data = json.loads(file.read_text())
+    change(data)
+    file.write_text(json.dumps(data))
+    with pytest.raises(CheckpointError, match=said):
+        open_directory(exported)
+
+
+def test_other_directories_are_explained(tmp_path: Path) -> None:
+    """A directory without a model, and one that does not exist, say what was looked for."""
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.pt"):
+        open_directory(tmp_path)
+    with pytest.raises(CheckpointError, match="builtin:seeded"):
+        open_directory("builtin:nonsense")
+    with pytest.raises(CheckpointError, match="no such model directory"):
+        open_directory(tmp_path / "nowhere")
+    with pytest.raises(CheckpointError, match="no such model directory"):
+        open_directory("builtin:../m2fp")

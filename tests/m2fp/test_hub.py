@@ -1,0 +1,216 @@
+"""Fetching a checkpoint: from a stand-in of the hub on loopback, over cut connections, checked by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from edge_worker.errors import ModelError
+from edge_worker.m2fp import hub as hub_module
+from edge_worker.m2fp.hub import pull
+from edge_worker.m2fp.seeded import tiny_configuration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+from types import ModuleType
+
+MODEL = "damo/cv_test_parsing"
+WEIGHTS = b"weights" * 100_000
+
+
+class Hub(ThreadingHTTPServer):
+    """ModelScope's file interface with one model; ``cut_after`` breaks each download off after so many bytes."""
+
+    files: dict[str, bytes]
+    cut_after: int | None = None
+    lists_sums = True
+
+    def __init__(self) -> None:
+        self.files = {"configuration.json": json.dumps(tiny_configuration()).encode(), "pytorch_model.pt": WEIGHTS}
+        self.requests: list[tuple[str, str | None]] = []
+        super().__init__(("127.0.0.1", 0), Answer)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers one request of the hub's interface."""
+
+    server: Hub
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        if parts.path == f"/api/v1/models/{MODEL}/repo/files":
+            self.answer(json.dumps({"Data": {"Files": [self.listed(name) for name in self.server.files]}}).encode())
+        elif parts.path == f"/api/v1/models/{MODEL}/repo" and query["FilePath"] in self.server.files:
+            self.server.requests.append((query["FilePath"], self.headers["Range"]))
+            self.send_file(self.server.files[query["FilePath"]])
+        else:
+            self.send_error(404)
+
+    def listed(self, name: str) -> dict[str, Any]:
+        entry = {"Path": name, "Type": "blob"}
+        if self.server.lists_sums:
+            entry["Sha256"] = hashlib.sha256(self.server.files[name]).hexdigest()
+        return entry
+
+    def send_file(self, content: bytes) -> None:
+        asked = self.headers["Range"]
+        start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+        if asked and start >= len(content):
+            self.send_error(416)
+        else:
+            self.answer(content[start:], 206 if asked else 200, self.server.cut_after)
+
+    def answer(self, body: bytes, status: int = 200, cut_after: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[:cut_after])
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[Hub]:
+    server = Hub()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_pull(hub: Hub, tmp_path: Path) -> None:
+    """Both files of a checkpoint come, progress is told, and nothing else is left."""
+    told: list[tuple[str, int, int | None]] = []
+    out = pull(MODEL, tmp_path / "out", base_url=hub.url, progress=lambda *step: told.append(step))
+    assert sorted(file.name for file in out.iterdir()) == ["configuration.json", "pytorch_model.pt"]
+    assert (out / "pytorch_model.pt").read_bytes() == WEIGHTS
+    assert told[-1] == ("pytorch_model.pt", len(WEIGHTS), len(WEIGHTS))
+
+
+def test_files_that_are_there_are_kept(hub: Hub, tmp_path: Path) -> None:
+    """A second pull fetches only what is missing or differs."""
+    pull(MODEL, tmp_path, base_url=hub.url)
+    (tmp_path / "configuration.json").write_text("altered")
+    hub.requests.clear()
+    pull(MODEL, tmp_path, base_url=hub.url)
+    assert hub.requests == [("configuration.json", None)]
+
+
+def test_broken_downloads_go_on(hub: Hub, tmp_path: Path) -> None:
+    """A connection that is cut is taken up where it broke, within a pull and at the next."""
+    hub.cut_after = 150_000
+    pull(MODEL, tmp_path, base_url=hub.url)
+    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+    ranges = [asked for name, asked in hub.requests if name == "pytorch_model.pt"]
+    assert ranges == [None, *(f"bytes={150_000 * step}-" for step in range(1, 5))]
+    hub.cut_after = 50_000
+    with pytest.raises(ModelError, match="run it again"):
+        pull(MODEL, tmp_path / "other", base_url=hub.url)
+    hub.cut_after = None
+    hub.requests.clear()
+    pull(MODEL, tmp_path / "other", base_url=hub.url)
+    assert hub.requests[-1] == ("pytorch_model.pt", "bytes=250000-")
+
+
+def test_a_part_of_something_else_is_started_anew(hub: Hub, tmp_path: Path) -> None:
+    """What was left by an earlier, longer file does not stay for ever."""
+    (tmp_path / "pytorch_model.pt.part").write_bytes(b"x" * (len(WEIGHTS) + 5))
+    pull(MODEL, tmp_path, base_url=hub.url)
+    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+
+
+def test_wrong_content_is_refused(hub: Hub, tmp_path: Path) -> None:
+    """A file that is not what the caller pinned is removed and named."""
+    pins = {"pytorch_model.pt": "0" * 64}
+    with pytest.raises(ModelError, match=r"pytorch_model\.pt: SHA-256"):
+        pull(MODEL, tmp_path, base_url=hub.url, sha256=pins)
+    assert not (tmp_path / "pytorch_model.pt").exists()
+    pins = {"pytorch_model.pt": hashlib.sha256(WEIGHTS).hexdigest().upper()}
+    pull(MODEL, tmp_path, base_url=hub.url, sha256=pins)
+
+
+def test_a_damaged_part_is_refused_and_removed(hub: Hub, tmp_path: Path) -> None:
+    """A part that does not fit what follows is found by the sum that the hub lists; the next pull starts anew."""
+    (tmp_path / "pytorch_model.pt.part").write_bytes(b"wrong start")
+    with pytest.raises(ModelError, match="SHA-256"):
+        pull(MODEL, tmp_path, base_url=hub.url)
+    pull(MODEL, tmp_path, base_url=hub.url)
+    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+
+
+def test_hubs_without_sums(hub: Hub, tmp_path: Path) -> None:
+    """A hub that lists no sums still serves."""
+    hub.lists_sums = False
+    pull(MODEL, tmp_path, base_url=hub.url)
+    pull(MODEL, tmp_path, base_url=hub.url)
+    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("model_id", "said"), [("damo/other", "404"), ("no model", "OWNER/NAME"), ("../../x", "OWNER/NAME")]
+)
+def test_unknown_models(hub: Hub, tmp_path: Path, model_id: str, said: str) -> None:
+    """What the hub does not have, and what no hub can have, is said so."""
+    with pytest.raises(ModelError, match=said):
+        pull(model_id, tmp_path, base_url=hub.url)
+
+
+def test_models_of_another_kind(hub: Hub, tmp_path: Path) -> None:
+    """A repository without the weights file is no checkpoint."""
+    del hub.files["pytorch_model.pt"]
+    with pytest.raises(ModelError, match=r"no pytorch_model\.pt"):
+        pull(MODEL, tmp_path, base_url=hub.url)
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    """No connection is an error with the address, not a traceback."""
+    with pytest.raises(ModelError, match=r"127\.0\.0\.1:9"):
+        pull(MODEL, tmp_path, base_url="http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("url", ["http://modelscope.cn", "file:///etc", "ftp://127.0.0.1"])
+def test_only_https(url: str, tmp_path: Path) -> None:
+    """Weights do not come over plain HTTP from another machine, nor from anything that is no hub."""
+    with pytest.raises(ModelError, match="https"):
+        pull(MODEL, tmp_path, base_url=url)
+
+
+def test_the_hubs_own_client_is_used_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the modelscope package the download is its business; its errors become ours."""
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    (snapshot / "configuration.json").write_text(json.dumps(tiny_configuration()))
+    (snapshot / "pytorch_model.pt").write_bytes(WEIGHTS)
+
+    def snapshot_download(model_id: str, revision: str) -> str:
+        if revision != "v1":
+            raise RuntimeError("no such revision")
+        assert model_id == MODEL
+        return str(snapshot)
+
+    client = ModuleType("modelscope.hub.snapshot_download")
+    client.__dict__["snapshot_download"] = snapshot_download
+    monkeypatch.setattr(hub_module, "is_installed", lambda *_: True)
+    for name in ("modelscope", "modelscope.hub"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, client.__name__, client)
+    out = pull(MODEL, tmp_path / "out", revision="v1")
+    assert (out / "pytorch_model.pt").read_bytes() == WEIGHTS
+    with pytest.raises(ModelError, match="no such revision"):
+        pull(MODEL, tmp_path / "out", revision="v2")
