@@ -102,8 +102,9 @@ def paced(
     due = clock()
     for shot in shots:
         yield shot
-        due = max(due + 1.0 / fps, clock())
-        sleep(due - clock())
+        now = clock()
+        due = max(due + 1.0 / fps, now)
+        sleep(due - now)
 
 
 class _Publisher:
