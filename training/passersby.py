@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 
 _CHANGED = 28  # levels by which a channel must differ from the empty view
-_BACKGROUND_FRAMES = 60  # of which the median is taken
+_BACKGROUND_FRAMES = 140  # looked at to find the empty view
+_APART = 10  # of those frames: nobody stands still so long
 _LEAST = 0.012  # share of the view: less is a hand, a shadow, noise
 _TALL = 0.35  # of the view's height: less is not a whole person here
 _EDGE = 4  # px: nearer to the frame, the person may be cut
@@ -43,9 +44,14 @@ class View:
 
 
 def background(path: Path) -> Image:
-    """The empty view: the median over the video."""
-    frames = [image for _, image in video_frames(path, step=_step(path))]
-    return np.asarray(np.median(np.stack(frames), axis=0), dtype=np.uint8)
+    """The empty view: the median of the frames that look alike though they lie far apart; people do not come back."""
+    frames = np.stack([image for _, image in video_frames(path, step=_step(path))])
+    small = frames[:, ::4, ::4].astype(np.int16)
+    apart = np.abs(np.subtract.outer(np.arange(len(frames)), np.arange(len(frames)))) > _APART
+    alike = np.array([(np.abs(small - one).max(axis=3) > _CHANGED).mean(axis=(1, 2)) < _LEAST / 4 for one in small])
+    returns = (alike & apart).sum(axis=1)
+    empty = alike[int(np.argmax(returns))]
+    return np.asarray(np.median(frames[empty], axis=0), dtype=np.uint8)
 
 
 def _step(path: Path) -> int:

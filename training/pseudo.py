@@ -29,17 +29,18 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-SHAPE = (480, 320)
+SHAPE = (352, 240)
 CERTAIN = 0.6  # share of the best part among all parts
 LEAST_PERSON, MOST_DOUBT = 0.03, 0.3  # shares: of the photo that is the person, of the person that is undecided
 
 
 @torch.no_grad()
 def part_logits(network: M2FP, image: Image) -> Floats:
-    """Mask logits of the part queries at the photo's size, H×W×20."""
+    """Mask logits of the part queries at half the photo's size, H/2×W/2×20."""
     small = cv2.resize(image, SHAPE[::-1], interpolation=cv2.INTER_AREA)
     masks = network(normalise(torch.from_numpy(small)[None])).mask_logits[0, :PARTS]
-    return np.asarray(cv2.resize(np.asarray(masks.permute(1, 2, 0)), image.shape[1::-1]), dtype=np.float32)
+    size = (image.shape[1] // 2, image.shape[0] // 2)
+    return np.asarray(cv2.resize(np.asarray(masks.permute(1, 2, 0)), size), dtype=np.float32)
 
 
 def decide(logits: Floats, allowed: frozenset[int]) -> Image | None:
@@ -69,7 +70,7 @@ def label_all(network: M2FP, photos: Pack, tags: dict[str, frozenset[int]]) -> I
     for i, name in enumerate(track(photos.names, "pseudo-labels")):
         labels = decide(part_logits(network, photos[i]), tags[name])
         if labels is not None:
-            yield name, labels
+            yield name, np.asarray(cv2.resize(labels, photos[i].shape[1::-1], interpolation=cv2.INTER_NEAREST))
 
 
 def main() -> None:
@@ -79,6 +80,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path("training/cache"))
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     network, photos = trained_network(arguments.run), Pack(arguments.cache / "unlabelled.bin")
     Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, tagged_classes(arguments.data)))
     print(f"{len(Pack(arguments.cache / 'pseudo.bin'))} of {len(photos)} photos labelled")
