@@ -89,17 +89,11 @@ class App:
     def __init__(self, config: Config, source: Path | None, environ: Mapping[str, str]) -> None:
         """Build every part; nothing is started."""
         self._config, self._source, self._environ = config, source, environ
-        # A queue because a signal handler may put into it; an Event's lock could be held by the code it interrupts.
         self._wake: SimpleQueue[Order] = SimpleQueue()
-        self._failed = False
-        self._ready_told = False
-        self._looked_at = time.monotonic()
-        self._stats_at = time.monotonic()
-        node, topics = config.node.id, config.node
-
-        self._stats_topic = Template(topics.stats_topic, node=node).format()
+        self._failed = self._ready_told = False
+        self._looked_at = self._stats_at = time.monotonic()
         self._notifier = Notifier(environ)
-        self._reporter = Reporter(node)
+        self._reporter = Reporter(config.node.id)
         self._stopwatch = Stopwatch()
         self._controls = Controls()
         self._cache = ResultCache(config.cache.max_mb)
@@ -111,15 +105,29 @@ class App:
             on_change=lambda: self._wake.put(Order.LOOK),
             environ=environ,
         )
-        self._presence = Presence(
+        self._presence = self._make_presence()
+        self._commands = self._make_commands()
+        events: SimpleQueue[LinkEvent] = SimpleQueue()
+        self._board = self._make_switchboard(events)
+        self._worker = self._make_worker()
+        self._router = self._make_router(events)
+        self._metrics = Metrics(self._snapshot)
+        self._health = config.ops.http and HealthServer(
+            config.ops.http, alive=self._alive, ready=self._ready, metrics=self._metrics.exposition
+        )
+
+    def _make_presence(self) -> Presence:
+        return Presence(
             self._reporter,
-            status_topic=Template(topics.status_topic, node=node).format(),
-            model_topic=Template(topics.model_topic, node=node).format(),
+            status_topic=self._topic(self._config.node.status_topic),
+            model_topic=self._topic(self._config.node.model_topic),
             publish=self._publish,
             on_change=lambda judgement: self._notifier.status(_sentence(judgement)),
         )
-        self._commands = Commands(
-            config,
+
+    def _make_commands(self) -> Commands:
+        return Commands(
+            self._config,
             desk=self._desk,
             controls=self._controls,
             stats=lambda: self._stats(restart=False).to_values(),
@@ -127,42 +135,43 @@ class App:
             restart=self._pool.restart,
             publish=self._publish,
         )
-        events: SimpleQueue[LinkEvent] = SimpleQueue()
-        self._board = Switchboard(
-            config,
+
+    def _make_switchboard(self, events: SimpleQueue[LinkEvent]) -> Switchboard:
+        return Switchboard(
+            self._config,
             own=[*self._presence.subscriptions(), *self._commands.subscriptions()],
             will=self._presence.will(),
-            password=lambda: logs.hide(read_password(config.mqtt, environ)),
+            password=lambda: logs.hide(read_password(self._config.mqtt, self._environ)),
             events=events,
         )
-        self._metrics = Metrics(self._snapshot)
-        self._worker = Worker(
+
+    def _make_worker(self) -> Worker:
+        worker = Worker(
             desk=self._desk,
             pool=self._pool,
             cache=self._cache,
             controls=self._controls,
             model=lambda: model_name(self._card()),
-            max_payload_bytes=config.limits.max_payload_bytes,
+            max_payload_bytes=self._config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self._board.answer, room=self._board.room, observe=self._observe, fatal=self._fatal
             ),
         )
-        self._worker.desired = _desired(config)
-        self._router = Router(
-            events,
-            self._board.routes,
-            Desks(
-                frames=self._desk,
-                node=self._take_own,
-                news=self._news,
-                reanswer=self._worker.reanswer,
-                fatal=self._fatal,
-            ),
-            max_payload=config.limits.max_payload_bytes,
+        worker.desired = _desired(self._config)
+        return worker
+
+    def _make_router(self, events: SimpleQueue[LinkEvent]) -> Router:
+        desks = Desks(
+            frames=self._desk,
+            node=self._take_own,
+            news=self._news,
+            reanswer=self._worker.reanswer,
+            fatal=self._fatal,
         )
-        self._health = config.ops.http and HealthServer(
-            config.ops.http, alive=self._alive, ready=self._ready, metrics=self._metrics.exposition
-        )
+        return Router(events, self._board.routes, desks, max_payload=self._config.limits.max_payload_bytes)
+
+    def _topic(self, template: str) -> str:
+        return Template(template, node=self._config.node.id).format()
 
     def run(self) -> int:
         """Start, keep an eye on everything until told to stop, stop; returns the exit code."""
@@ -216,7 +225,12 @@ class App:
         if now - self._stats_at >= self._config.ops.stats_interval_s:
             self._stats_at = now
             self._publish(
-                Outgoing(self._stats_topic, self._stats(restart=True).to_json(), 0, content_type="application/json")
+                Outgoing(
+                    self._topic(self._config.node.stats_topic),
+                    self._stats(restart=True).to_json(),
+                    0,
+                    content_type="application/json",
+                )
             )
 
     def _shut_down(self) -> None:
@@ -277,7 +291,7 @@ class App:
         self._board.acknowledge(delivery)
 
     def _settings(self) -> dict[str, JsonValue]:
-        return self._config.masked()
+        return self._config.masked()  # the one in force when asked: a reload replaces it
 
     def _observe(self, timings_ms: dict[str, float], age_ms: float) -> None:
         self._stopwatch.observe(timings_ms, age_ms)

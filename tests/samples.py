@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_worker.frames import Frame
+from edge_worker.mqtt.events import Incoming
 
 
 @dataclass(frozen=True)
@@ -33,3 +34,19 @@ def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - 
         "delivery": None,
     }
     return Frame(camera=camera, **(defaults | fields))
+
+
+def make_incoming(topic: str, payload: bytes = b"", **fields: Any) -> Incoming:  # noqa: ANN401 - any field of Incoming
+    """Make a message on *topic* that arrived at 0 seconds and needs no acknowledgement, with *fields* replaced."""
+    defaults: dict[str, Any] = {
+        "qos": 1,
+        "retained": False,
+        "redelivered": False,
+        "properties": {},
+        "content_type": "",
+        "response_topic": "",
+        "correlation": None,
+        "arrived": 0.0,
+        "delivery": None,
+    }
+    return Incoming(topic, payload, **(defaults | fields))

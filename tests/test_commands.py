@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import SimplePolicy
+from samples import SimplePolicy, make_incoming
 
 from edge_worker.commands import Commands
 from edge_worker.config import CommandsConfig, Config, MqttConfig, NodeConfig
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
-from edge_worker.mqtt.events import Incoming, Outgoing
 from edge_worker.results import OutputRequest
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.events import Incoming, Outgoing
 
 
 class Bench:
@@ -51,20 +53,7 @@ class Bench:
 
 
 def request(command: str, payload: bytes = b"", **fields: Any) -> Incoming:  # noqa: ANN401 - any field of Incoming
-    defaults: dict[str, Any] = {
-        "topic": f"edge-worker/box-1/request/{command}",
-        "payload": payload,
-        "qos": 1,
-        "retained": False,
-        "redelivered": False,
-        "properties": {},
-        "content_type": "",
-        "response_topic": "",
-        "correlation": None,
-        "arrived": 0.0,
-        "delivery": None,
-    }
-    return Incoming(**(defaults | fields))
+    return make_incoming(f"edge-worker/box-1/request/{command}", payload, **fields)
 
 
 @pytest.mark.parametrize(("command", "data"), [("ping", None), ("stats", {"uptime_s": 1.0}), ("restart", None)])

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from samples import make_incoming
 
 from edge_worker.lifecycle import State
 from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
@@ -87,7 +88,7 @@ def said(message: Outgoing) -> dict[str, object]:
 
 
 def heard(payload: bytes, topic: str = "status") -> Incoming:
-    return Incoming(topic, payload, 1, False, False, {}, "", "", None, 0.0, None)
+    return make_incoming(topic, payload)
 
 
 def test_each_change_is_published_once_and_retained(

@@ -8,11 +8,11 @@ from queue import SimpleQueue
 from typing import Any
 
 import pytest
-from samples import SimplePolicy
+from samples import SimplePolicy, make_incoming
 
 from edge_worker.desk import Desk
 from edge_worker.frames import Delivery, Frame, content_id
-from edge_worker.mqtt.events import Arrived, Connected, Incoming, LinkEvent, Published
+from edge_worker.mqtt.events import Arrived, Connected, LinkEvent, Published
 from edge_worker.mqtt.topics import Template
 from edge_worker.router import Desks, Route, Router
 
@@ -54,19 +54,8 @@ class Bench:
 
 
 def arrived(topic: str = "cameras/door/frame", payload: bytes = b"picture", **fields: Any) -> Arrived:  # noqa: ANN401 - any field of Incoming
-    defaults: dict[str, Any] = {
-        "qos": 1,
-        "retained": False,
-        "redelivered": False,
-        "properties": {},
-        "content_type": "",
-        "response_topic": "",
-        "correlation": None,
-        "arrived": 0.0,
-        "delivery": Delivery("every", 1, 7),
-    }
     link = fields.pop("link", "every")
-    return Arrived(link, Incoming(topic, payload, **(defaults | fields)))
+    return Arrived(link, make_incoming(topic, payload, **({"delivery": Delivery("every", 1, 7)} | fields)))
 
 
 def test_a_frame_without_a_name_is_named_by_its_content() -> None:
