@@ -59,6 +59,21 @@ class Engine(Protocol):
         ...
 
 
+class AnyShape:
+    """An engine's part that has to do with shapes, where nothing is compiled for them."""
+
+    def is_compiled(self, shape: Shape) -> bool:
+        """Always."""
+        del shape
+        return True
+
+    def compile(self, shape: Shape) -> None:
+        """Nothing is to be done."""
+
+    def close(self) -> None:
+        """Nothing but memory is held."""
+
+
 class ShapeCache(Generic[T]):
     """One compiled network per input shape, the least recently used dropped first."""
 

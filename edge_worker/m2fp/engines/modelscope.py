@@ -13,15 +13,16 @@ from modelscope.pipelines import pipeline
 from modelscope.utils.constant import Tasks
 
 from edge_worker.errors import EngineError
+from edge_worker.m2fp.engines.base import AnyShape
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
-    from edge_worker.m2fp.engines.base import EngineOptions, Shape
+    from edge_worker.m2fp.engines.base import EngineOptions
     from edge_worker.m2fp.types import FloatArray
 
 
-class ModelScopeEngine:
+class ModelScopeEngine(AnyShape):
     """Backbone and head of ModelScope's own model; its pre- and postprocessing are not used."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
@@ -33,14 +34,6 @@ class ModelScopeEngine:
         except Exception as error:
             raise EngineError(f"{model.path}: ModelScope cannot load it: {error}") from error
 
-    def is_compiled(self, shape: Shape) -> bool:
-        """Always: nothing is compiled."""
-        del shape
-        return True
-
-    def compile(self, shape: Shape) -> None:
-        """Nothing is compiled."""
-
     def threads(self) -> int | None:
         """What PyTorch says."""
         return torch.get_num_threads()
@@ -50,9 +43,6 @@ class ModelScopeEngine:
         with torch.no_grad():
             outputs = self._network.sem_seg_head(self._network.backbone(torch.from_numpy(tensor)))
         return Logits(outputs["pred_logits"][0].numpy(), outputs["pred_masks"][0].numpy())
-
-    def close(self) -> None:
-        """Nothing but memory is held."""
 
 
 def precisions() -> tuple[str, ...]:

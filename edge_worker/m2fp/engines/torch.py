@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import torch
 
 from edge_worker.m2fp.checkpoint import load_network
+from edge_worker.m2fp.engines.base import AnyShape
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
-    from edge_worker.m2fp.engines.base import EngineOptions, Shape
+    from edge_worker.m2fp.engines.base import EngineOptions
     from edge_worker.m2fp.types import FloatArray
 
 _AUTOCAST = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
-class TorchEngine:
+class TorchEngine(AnyShape):
     """The network of ``edge_worker.m2fp.network`` itself; nothing to compile, any shape."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
@@ -30,14 +31,6 @@ class TorchEngine:
         self._network, _ = load_network(model.path)
         self._dtype = _AUTOCAST[options.precision]
 
-    def is_compiled(self, shape: Shape) -> bool:
-        """Always: nothing is compiled."""
-        del shape
-        return True
-
-    def compile(self, shape: Shape) -> None:
-        """Nothing is compiled."""
-
     def threads(self) -> int | None:
         """What PyTorch says."""
         return torch.get_num_threads()
@@ -48,9 +41,6 @@ class TorchEngine:
         with torch.inference_mode(), torch.autocast("cpu", dtype=self._dtype, enabled=reduced):
             prediction = self._network(torch.from_numpy(tensor))
         return Logits(*(output[0].float().numpy() for output in prediction))
-
-    def close(self) -> None:
-        """Nothing but memory is held."""
 
 
 def precisions() -> tuple[str, ...]:
