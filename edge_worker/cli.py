@@ -214,7 +214,7 @@ def _add_bench(commands: Commands) -> None:
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")
     command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
-    _setting(command, "--model", "model.path", help=f"{MODELS}, or seeded-r101: random weights of the published size")
+    command.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
 
 
 def _bench(arguments: Arguments) -> int:
@@ -222,6 +222,7 @@ def _bench(arguments: Arguments) -> int:
     from edge_worker.tools import bench
 
     options = bench.BenchOptions(
+        model=arguments.model,
         paths=tuple(arguments.paths),
         size=arguments.size,
         variants=arguments.variants,

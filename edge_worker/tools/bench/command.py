@@ -37,6 +37,7 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
+        model: ``builtin:NAME``, a directory or :data:`models.SEEDED`; None: the configuration's.
         paths: pictures; without any a drawn frame of *size* (width, height).
         variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
         threads: of one inference, each tried with every variant; empty: what the configuration says.
@@ -47,6 +48,7 @@ class BenchOptions:
         json, plot: files to write.
     """
 
+    model: str | None
     paths: tuple[Path, ...]
     size: tuple[int, int]
     variants: tuple[tuple[str, str], ...]
@@ -84,7 +86,7 @@ class Bench:
     def __init__(self, config: Config, options: BenchOptions, scratch: Path) -> None:
         """Find or make the model and the frames; *scratch* is a folder for files that are not kept."""
         self._config, self._options, self._scratch = config, options, scratch
-        self._model = config.model.path
+        self._model = options.model or config.model.path
         self._cache = cache_directory(os.environ) or scratch
         self._exported = models.exported(self._model, self._cache)
         from edge_worker.tools.bench.frames import frames  # noqa: PLC0415 - numeric libraries, once they are needed
