@@ -11,6 +11,8 @@ from edge_worker.errors import EngineError
 from edge_worker.m2fp.directory import ONNX_FILE
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore
+from edge_worker.m2fp.engines.deformable import KERNEL, is_built
+from edge_worker.m2fp.engines.fusion import fuse, sampling_operation
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
@@ -42,6 +44,11 @@ class OpenVinoEngine:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
         processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
         key = (model.sha256, openvino.get_version(), options.precision, *processor)
+        self._operation = None
+        if is_built():
+            self._operation = sampling_operation(options.threads)
+            self._core.add_extension(self._operation)
+            key = (*key, KERNEL)
         self._blobs = BlobStore(options.cache_directory, "openvino", key)
         self._requests: ShapeCache[openvino.InferRequest] = ShapeCache(self._request)
 
@@ -87,6 +94,8 @@ class OpenVinoEngine:
         try:
             network = self._core.read_model(self._file)
             network.reshape([1, 3, *shape])
+            if self._operation:
+                fuse(network, self._operation)
             return self._core.compile_model(network, _DEVICE, self._settings)
         except RuntimeError as error:
             raise EngineError(f"{self._file}: OpenVINO cannot compile it for {shape}: {error}") from error

@@ -1,0 +1,142 @@
+"""Replaces the sampling of deformable attention in an OpenVINO graph by one operation that runs the compiled kernel.
+
+In the graph of standard operators most of the time goes into moving the samples; the kernel never writes them. Layers
+that do not look as this project exports them (older exports) keep their operators.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+
+from edge_worker.m2fp.engines import deformable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+# Scope that the exporter gives to the operators of one deformable attention.
+_SCOPE = "/self_attn/"
+
+
+def sampling_operation(threads: int | None) -> type[openvino.Op]:
+    """The operation (value, projected, sizes) → out of :func:`deformable.sample`, run by this many threads.
+
+    Made for each engine: a compiled graph that is kept on disk knows its name only, not how many threads it had.
+    """
+    workers = deformable.Workers(threads or len(os.sched_getaffinity(0)))
+
+    class DeformableSampling(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
+        """One layer's sampling."""
+
+        def __init__(self, inputs: Sequence[Any] | None = None) -> None:
+            """Take the outputs of other nodes; None: OpenVINO sets them later."""
+            super().__init__(self)
+            if inputs is not None:
+                self.set_arguments(inputs)
+                self.constructor_validate_and_infer_types()
+
+        def validate_and_infer_types(self) -> None:
+            """The sums are of the type and shape of the values."""
+            self.set_output_type(0, self.get_input_element_type(0), self.get_input_partial_shape(0))
+
+        def clone_with_new_inputs(self, inputs: Sequence[Any]) -> DeformableSampling:
+            """Another one, of other inputs."""
+            return DeformableSampling(inputs)
+
+        def visit_attributes(self, _visitor: object) -> bool:
+            """There are none."""
+            return True
+
+        def has_evaluate(self) -> bool:
+            """It can be run."""
+            return True
+
+        def evaluate(self, outputs: Sequence[openvino.Tensor], inputs: Sequence[openvino.Tensor]) -> bool:
+            """Run the kernel."""
+            value, projected = (np.asarray(tensor.data[0], np.float32) for tensor in inputs[:2])
+            out = outputs[0].data[0]
+            sums = out if out.dtype == np.float32 else np.empty_like(value)  # float16 where the whole graph is
+            deformable.sample(value, projected, inputs[2].data, sums, workers)
+            if sums is not out:
+                out[:] = sums
+            return True
+
+    return DeformableSampling
+
+
+def fuse(network: openvino.Model, operation: type[openvino.Op]) -> int:
+    """Put *operation* into the layers of a *network* of fixed shape where it can go; how many have it."""
+    layers: dict[str, list[Any]] = {}
+    for node in network.get_ordered_ops():
+        scope, found, _ = node.get_friendly_name().partition(_SCOPE)
+        if found:
+            layers.setdefault(scope, []).append(node)
+    count = sum(_fuse_layer(nodes, operation) for nodes in layers.values())
+    network.validate_nodes_and_infer_types()
+    return count
+
+
+def _fuse_layer(nodes: Sequence[Any], operation: type[openvino.Op]) -> bool:
+    sizes = _sizes(nodes)
+    if not sizes or not deformable.is_built(len(sizes)):
+        return False
+    with suppress(StopIteration):  # an operator that is looked for is not there
+        attend, projection = (_typed(nodes, "MatMul", output=output) for output in (True, False))
+        inputs = (_value(_typed(nodes, "Convolution")), _next(projection, "Add").output(0))
+        sums = operation([*inputs, ops.constant(np.array(sizes, np.int32)).output(0)])
+        turned = attend.get_attributes()["transpose_b"]
+        product = ops.matmul(sums, attend.input_value(1), transpose_a=False, transpose_b=turned)
+        for target in attend.output(0).get_target_inputs():
+            target.replace_source_output(product.output(0))
+        return True
+    return False
+
+
+def _sizes(nodes: Iterable[Any]) -> list[tuple[int, int]]:
+    """Height and width of each level, coarsest first: as many samplers have it as there are points."""
+    samplers = [node for node in nodes if node.get_type_name() == "GridSample"]
+    found = Counter(tuple(node.input(0).get_shape())[2:] for node in samplers)
+    return [size for size in sorted(found) for _ in range(found[size] // deformable.POINTS)]
+
+
+def _typed(nodes: Iterable[Any], kind: str, *, output: bool = False) -> Any:  # noqa: ANN401 - OpenVINO has no types
+    """The only node of that kind, inside or outside the output projection."""
+    return next(n for n in nodes if n.get_type_name() == kind and ("output_proj" in n.get_friendly_name()) == output)
+
+
+def _next(node: Any, kind: str) -> Any:  # noqa: ANN401
+    users = (target.get_node() for target in node.output(0).get_target_inputs())
+    return next(user for user in users if user.get_type_name() == kind)
+
+
+def _value(convolution: Any) -> Any:  # noqa: ANN401
+    """The projected values channels last, instead of the *convolution* that makes them channels first."""
+    biased = _next(convolution, "Add")
+    others = (biased.input_value(index).get_node() for index in (0, 1))
+    bias = _constant(next(node for node in others if node.get_type_name() != "Convolution"))
+    weight = _constant(convolution.input_value(1).get_node())
+    channels = len(weight)
+    product = ops.matmul(
+        _tokens(convolution.input_value(0)), weight.reshape(channels, -1), transpose_a=False, transpose_b=True
+    )
+    return ops.add(product, bias.reshape(channels)).output(0)
+
+
+def _tokens(output: Any) -> Any:  # noqa: ANN401
+    """Where (1, N, C) came from before it was turned into an image."""
+    while output.get_node().get_type_name() in {"Reshape", "Unsqueeze", "Transpose"}:
+        output = output.get_node().input_value(0)
+    return output
+
+
+def _constant(node: Any) -> Any:  # noqa: ANN401
+    """The array behind a node, through reshapes."""
+    while node.get_type_name() != "Constant":
+        node = node.input_value(0).get_node()
+    return np.array(node.data)
