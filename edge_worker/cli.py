@@ -219,7 +219,7 @@ def _add_bench(commands: Commands) -> None:
 
 def _bench(arguments: Arguments) -> int:
     from edge_worker.config import load
-    from edge_worker.tools import bench
+    from edge_worker.tools.bench import command as bench
 
     options = bench.BenchOptions(
         model=arguments.model,

@@ -1,5 +1,4 @@
-"""``edge-worker bench``: what each stage of a frame costs here, by engine, precision, threads, size and people."""
+"""``edge-worker bench``: what each stage of a frame costs here, by engine, precision, threads, size and people.
 
-from edge_worker.tools.bench.command import BenchOptions, run
-
-__all__ = ["BenchOptions", "run"]
+Nothing is imported here: the processes that are measured begin with this module, one of them in another environment.
+"""
