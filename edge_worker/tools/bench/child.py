@@ -61,7 +61,7 @@ def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
 
 
 def _frame(pipeline: Pipeline, order: dict[str, Any]) -> dict[str, Any]:
-    """Parse the file ``frame``; uncounted, write what agreement is judged by to the file ``save`` where one is named."""
+    """Parse the file ``frame``; uncounted, write what agreement is judged by to ``save`` where that is given."""
     payload = Path(order["frame"]).read_bytes()
     began = time.perf_counter()
     result = pipeline.run(payload, OutputRequest())
