@@ -75,7 +75,7 @@ class ResNetConfig(_Section):
     res4_dilation: int = Field(1, ge=1)
     res5_dilation: int = Field(1, ge=1)
     res5_multi_grid: tuple[int, int, int] = (1, 1, 1)
-    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...]
+    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...] = Field(min_length=1)
 
 
 class MSDeformAttnConfig(_Section):
@@ -100,7 +100,7 @@ class ShuffleNetConfig(_Section):
     stem_channels: int = Field(24, ge=1)
     channels: tuple[int, int, int]
     units: tuple[int, int, int] = (4, 8, 4)
-    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...]
+    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...] = Field(min_length=1)
 
 
 class FpnConfig(_Section):

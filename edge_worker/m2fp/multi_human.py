@@ -37,9 +37,8 @@ T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
-    """A query taken for a class."""
+    """A class that a query is taken for."""
 
-    query: int
     class_id: int
     class_score: float
 
@@ -77,7 +76,7 @@ class Rules:
             query, class_id = divmod(int(index), probabilities.shape[1])
             score = float(flat[index])
             if self.is_instance(class_id, score) or self.is_semantic(class_id, score):
-                chosen[query].append(Candidate(query, class_id, score))
+                chosen[query].append(Candidate(class_id, score))
         return chosen
 
 

@@ -8,19 +8,17 @@ import cv2
 import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
+from edge_worker.m2fp.pixels import strips, take_better
 from edge_worker.m2fp.types import Box, ByteArray, FloatArray, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from edge_worker.m2fp.each import Each
     from edge_worker.m2fp.query_mask import QueryMask
 
 # A candidate counts at a pixel where sigmoid × score exceeds this.
 PIXEL_THRESHOLD = 0.5
-
-# Numbers of which a few arrays at a time stay in a core's cache.
-_CACHED = 1 << 16
 
 
 class Vote(NamedTuple):
@@ -59,24 +57,6 @@ class SemanticMap:
         for class_id in sorted(self._classes):
             columns, value = self._classes[class_id].mean(rows)
             take_better(labels[rows, columns], best[:, columns], class_id, value)
-
-
-def take_better(labels: ByteArray, best: FloatArray, class_id: int, value: FloatArray) -> None:
-    """Let *class_id* have the pixels where its *value* is better than the *best* so far; both are updated.
-
-    By arithmetic: a conditional copy takes ten times as long where pixels alternate.
-    """
-    better = value > best
-    np.maximum(best, value, out=best)
-    labels *= ~better
-    labels += better * np.uint8(class_id)
-
-
-def strips(top: int, bottom: int, width: int, numbers: int = _CACHED) -> Iterator[slice]:
-    """Cut the rows *top* … *bottom* (exclusive), of *width* numbers each, into strips of at most so many *numbers*."""
-    step = max(1, numbers // width)
-    for start in range(top, bottom, step):
-        yield slice(start, min(start + step, bottom))
 
 
 class _ClassMean:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge_worker.m2fp.pixels import strips, take_better
 from edge_worker.m2fp.resample import Enlargement, padded_window
-from edge_worker.m2fp.semantic_map import strips, take_better
 from edge_worker.m2fp.types import ByteArray, FloatArray, Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import ModelConfig
     from edge_worker.m2fp.each import Each
     from edge_worker.m2fp.preprocess import Geometry
-
 
 # Numbers of the enlarged masks of all queries that are in memory at a time, per thread.
 _BLOCK = 1 << 19

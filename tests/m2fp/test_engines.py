@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from agreement import assert_same_instances, assert_same_map
 
 from edge_worker.errors import EngineError
+from edge_worker.m2fp.directory import open_directory
+from edge_worker.m2fp.engines import choose
 from edge_worker.m2fp.engines.base import ShapeCache, is_installed
 from edge_worker.m2fp.engines.blobs import BlobStore
 from edge_worker.m2fp.parser import Parser, load_parser
@@ -151,16 +154,13 @@ class TestChoice:
 
     def test_auto_takes_a_measured_precision(self) -> None:
         """A precision whose agreement the manifest states is taken, where the processor offers it."""
-        from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-        from edge_worker.m2fp.engines.choose import _choose_precision  # noqa: PLC0415
-
         model = open_directory("builtin:seeded")
         assert model.manifest is not None
         manifest = model.manifest.model_copy(update={"precisions": {"bf16": "99.7 % of pixels"}})
         measured = replace(model, manifest=manifest)
-        assert _choose_precision(measured, "auto", "openvino", ("f32", "bf16", "f16"))[0] == "bf16"
-        assert _choose_precision(measured, "auto", "openvino", ("f32",))[0] == "f32"
-        precision, reason = _choose_precision(model, "auto", "openvino", ("f32", "bf16"))
+        assert choose._choose_precision(measured, "auto", "openvino", ("f32", "bf16", "f16"))[0] == "bf16"
+        assert choose._choose_precision(measured, "auto", "openvino", ("f32",))[0] == "f32"
+        precision, reason = choose._choose_precision(model, "auto", "openvino", ("f32", "bf16"))
         assert precision == "f32"
         assert "not measured" in reason
 
@@ -178,10 +178,30 @@ class TestChoice:
         with pytest.raises(EngineError, match=said):
             load_parser("builtin:seeded", engine, precision)
 
+    def test_broken_engines_are_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A runtime that is installed and does not load is an error of the engine, not a traceback."""
+        monkeypatch.setitem(sys.modules, "edge_worker.m2fp.engines.openvino", None)
+        with pytest.raises(EngineError, match="openvino is installed and does not load"):
+            load_parser("builtin:seeded", "openvino")
+
+    def test_checkpoints_run_without_a_cache(self, seeded: Callable[[str], Path], tmp_path: Path) -> None:
+        """Where nothing can be kept, a checkpoint is exported for this process alone."""
+        file = tmp_path / "a file, not a directory"
+        file.touch()
+        for cache in (None, file):
+            parser = load_parser(seeded("few-classes"), "onnxruntime", "f32", 1, short_side=64, cache_directory=cache)
+            assert parser.parse(np.zeros((64, 64, 3), np.uint8)).label_map.shape == (64, 64)
+
+    def test_two_processes_may_export_at_once(self, seeded: Callable[[str], Path], tmp_path: Path) -> None:
+        """The slower of two finds the other's export in its place and uses it."""
+        model = open_directory(seeded("few-classes"))
+        first = choose.exported(model, tmp_path)
+        choose._export(model, first.path)
+        assert open_directory(first.path).sha256 == first.sha256
+        assert [entry.name for entry in (tmp_path / "exported").iterdir()] == [first.path.name]
+
     def test_without_torch_a_checkpoint_says_what_to_run(self, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where torch is missing, the way from a checkpoint to an exported model is told."""
-        from edge_worker.m2fp.engines import choose  # noqa: PLC0415
-
         monkeypatch.setattr(choose, "is_installed", lambda *modules: "torch" not in modules)
         with pytest.raises(EngineError, match="edge-worker model export"):
             load_parser(golden.directory, "openvino")
@@ -239,8 +259,6 @@ class TestBlobs:
 
     def test_blobs_of_another_key_are_not_found(self, tmp_path: Path) -> None:
         """Another model, runtime, precision, processor or shape has another name; few are kept."""
-        from io import BytesIO  # noqa: PLC0415
-
         store = BlobStore(tmp_path, "openvino", ("model", "f32"))
         store.store((32, 64), lambda: BytesIO(b"blob"))
         found = store.map((32, 64))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import importlib
+import os
+import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +19,8 @@ from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 from edge_worker.m2fp.engines.base import EngineOptions, is_installed
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from edge_worker.m2fp.engines.base import Engine
 
 AUTO = "auto"
@@ -68,12 +74,19 @@ def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> 
         CheckpointError: the model cannot be loaded.
     """
     name, why_engine = _choose_engine(model, engine)
-    module = importlib.import_module(f"edge_worker.m2fp.engines.{name}")
+    module = _import_engine(name)
     precision, why_precision = _choose_precision(model, options.precision, name, module.precisions())
     if _RUNTIMES[name].runs_exported and model.manifest is None:
         model = exported(model, options.cache_directory)
     loaded = module.create(model, replace(options, precision=precision))
     return Choice(loaded, name, precision, f"{why_engine}; {why_precision}")
+
+
+def _import_engine(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"edge_worker.m2fp.engines.{name}")
+    except ImportError as error:
+        raise EngineError(f"engine {name} is installed and does not load: {error}") from error
 
 
 def _choose_engine(model: ModelDirectory, wanted: str) -> tuple[str, str]:
@@ -129,15 +142,37 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
     key = hashlib.sha256()
     for part in (model.sha256, sha256_of(model.path / CONFIGURATION_FILE), _EXPORT_REVISION):
         key.update(part.encode())
-    home = Path(tempfile.mkdtemp(prefix="edge-worker-")) if cache_directory is None else cache_directory / "exported"
-    place = home / key.hexdigest()[:32]
+    place = _export_home(cache_directory) / key.hexdigest()[:32]
     if not place.is_dir():
-        export = importlib.import_module("edge_worker.m2fp.export").export  # brings torch
-        home.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=home, prefix=".part-"))
+        _export(model, place)
+    return open_directory(place)
+
+
+def _export_home(cache_directory: Path | None) -> Path:
+    """Where exports are kept; a directory that ends with this process where there is no cache or none to write to."""
+    if cache_directory is not None:
+        home = cache_directory / "exported"
+        with suppress(OSError):
+            home.mkdir(parents=True, exist_ok=True)
+        if os.access(home, os.W_OK):
+            return home
+    home = Path(tempfile.mkdtemp(prefix="edge-worker-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home
+
+
+def _export(model: ModelDirectory, place: Path) -> None:
+    """Export beside *place*, then rename; where another process was faster, its export stays."""
+    export = importlib.import_module("edge_worker.m2fp.export").export  # brings torch
+    fresh = Path(tempfile.mkdtemp(dir=place.parent, prefix=".part-"))
+    try:
         export(model.path, fresh, name=model.name)
         fresh.replace(place)
-    return open_directory(place)
+    except OSError:
+        if not place.is_dir():
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def _list(obstacles: dict[str, str]) -> str:
