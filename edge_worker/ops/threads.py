@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from edge_worker.config import ThreadsConfig
     from edge_worker.ops.cpus import CpuAllowance
 
-# Read once, while the library loads: OpenMP (torch, ONNX Runtime), MKL, OpenBLAS (numpy), numexpr.
-_POOL_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# Read once, while the library loads: OpenMP (torch, ONNX Runtime), MKL, numexpr.
+_POOL_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+# numpy's. Postprocessing multiplies small matrices: a second thread gains nothing, and waits for a busy processor
+# (20 masks on a loaded machine of two processors: 17 ms with one thread, 234 ms with two).
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class ThreadPlan:
     """Threads of one model process.
 
     Attributes:
-        inference: threads of the engine and of the BLAS and OpenMP pools.
+        inference: threads of the engine and of the OpenMP and MKL pools.
         opencv: threads of OpenCV.
         cpus: processors it is tied to; None: those of the worker.
         nice: added to the worker's niceness.
@@ -69,7 +72,7 @@ class ThreadPlan:
         Waiting OpenMP threads sleep rather than spin: under a quota spinning is paid for, and other processes need the
         processors.
         """
-        return {**dict.fromkeys(_POOL_VARIABLES, str(self.inference)), "OMP_WAIT_POLICY": "PASSIVE"}
+        return {**dict.fromkeys(_POOL_VARIABLES, str(self.inference)), **_ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE"}
 
     def apply_to_process(self) -> None:
         """Set affinity and niceness of this process; call it before numeric libraries load.
