@@ -25,6 +25,8 @@ _DEVICE = "CPU"
 # Ours → the capability of the processor, as OpenVINO names both it and the precision hint.
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 
+_cores: list[openvino.Core] = []
+
 
 class OpenVinoEngine:
     """A compiled network for each shape; compiled networks are kept on disk."""
@@ -32,7 +34,7 @@ class OpenVinoEngine:
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
         """Take the exported *model*; a shape is compiled, or loaded, when it first comes."""
         self._file = model.path / ONNX_FILE
-        self._core = openvino.Core()
+        self._core = _new_core()
         self._settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": options.precision,
             "PERFORMANCE_HINT": "LATENCY",
@@ -103,8 +105,18 @@ class OpenVinoEngine:
 
 def precisions() -> tuple[str, ...]:
     """The precisions that are worth running on this processor."""
-    capabilities = _capabilities(openvino.Core())
+    capabilities = _capabilities(_new_core())
     return tuple(precision for precision, needed in _CAPABILITIES.items() if needed in capabilities)
+
+
+def _new_core() -> openvino.Core:
+    """Make a core that stays until the process ends.
+
+    A core with AMX gives the main thread another signal stack, and puts the one before it back when it goes. Cores that
+    go in another order than they came leave a stack that is gone, and then the next signal ends the process.
+    """
+    _cores.append(openvino.Core())
+    return _cores[-1]
 
 
 def _capabilities(core: openvino.Core) -> tuple[str, ...]:
