@@ -8,7 +8,11 @@
 #include <string.h>
 
 #if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
 #define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DISPATCHED __attribute__((target_clones("avx512f", "fma", "default")))
+#endif
 #else
 #define DISPATCHED
 #endif
