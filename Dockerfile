@@ -8,10 +8,14 @@ ARG SETUPTOOLS=84.2.1
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 WORKDIR /source
 RUN python -m venv /opt/edge-worker
-# Wheels only, each with its hash: nothing is compiled, on x86-64 or aarch64.
+# Wheels only, each with its hash: of what others made nothing is compiled, on x86-64 or aarch64.
 COPY deploy/requirements.txt ./
 RUN /opt/edge-worker/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+# Our own kernel is; the compiler stays in this stage.
+RUN apt-get update \
+ && apt-get install --yes --no-install-recommends gcc libc6-dev \
+ && rm -rf /var/lib/apt/lists/*
+COPY pyproject.toml setup.py README.md LICENSE ./
 COPY edge_worker ./edge_worker
 RUN pip install "setuptools==${SETUPTOOLS}" \
  && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels . \

@@ -33,12 +33,14 @@ format: $(VENV)/.with-dev
 	$(RUN) -m ruff check --fix --quiet || true
 	$(RUN) -m ruff format
 
-# One stamp an extra, so that a second run starts at once and a change of the dependencies installs again.
-$(VENV)/.with-demo: pyproject.toml scripts/venv.sh
+# One stamp an extra, so that a second run starts at once and a change of what is installed installs again.
+INSTALLED := pyproject.toml setup.py edge_worker/m2fp/engines/deformable.c scripts/venv.sh
+
+$(VENV)/.with-demo: $(INSTALLED)
 	scripts/venv.sh $(VENV) demo
 	touch $@
 
-$(VENV)/.with-dev: pyproject.toml scripts/venv.sh
+$(VENV)/.with-dev: $(INSTALLED)
 	scripts/venv.sh $(VENV) dev
 	touch $(VENV)/.with-demo $@
 
