@@ -193,6 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=100.0, help="training time in all, resumed runs included")
     parser.add_argument("--stop-after", type=float, help="minutes after which this start ends, the schedule unchanged")
+    parser.add_argument("--done", type=float, help="count the run as this far (minutes): train on at a higher rate")
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
     parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
     parser.add_argument("--batch", type=int, default=BATCH)
@@ -203,6 +204,8 @@ def main() -> None:
     cache.build(DATA, CACHE)
     arguments.run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(arguments.run, arguments.minutes, arguments.stop_after)
+    if arguments.done is not None:
+        trainer.done.seconds = 60 * arguments.done
     seed = trainer.done.step
     batches = Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo)
     train(trainer, batches, chooser)

@@ -1,0 +1,62 @@
+"""The model that ships."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from edge_worker import load_parser
+from edge_worker.m2fp.directory import ONNX_FILE, open_directory, resolve
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.parser import Parser
+
+MODEL = "builtin:m2fp-lite"
+LARGEST = 12_000_000  # bytes of the exported network
+PHOTOS = Path(__file__).parents[3] / "shared/data/ccp/photos"
+
+CIHP = (
+    *("Background", "Hat", "Hair", "Glove", "Sunglasses", "UpperClothes", "Dress", "Coat", "Socks", "Pants"),
+    *("Torso-skin", "Scarf", "Skirt", "Face", "Left-arm", "Right-arm", "Left-leg", "Right-leg", "Left-shoe"),
+    *("Right-shoe", "Human"),
+)
+
+
+@pytest.fixture(scope="module")
+def parser() -> Parser:
+    """The model in its default engine."""
+    return load_parser(MODEL, threads=1)
+
+
+def test_it_is_small_and_speaks_cihp() -> None:
+    """The file stays under its limit, its checksum holds, and its classes are those of the published model."""
+    model = open_directory(MODEL)
+    assert (resolve(MODEL) / ONNX_FILE).stat().st_size <= LARGEST
+    assert model.config.classes == CIHP
+    assert model.config.num_parsing == CIHP.index("Human")
+    assert (resolve(MODEL) / "MODEL_CARD.md").is_file()
+
+
+def test_nobody_is_seen_where_nobody_is(parser: Parser) -> None:
+    """A blank wall and noise hold no person."""
+    wall = np.full((360, 640, 3), 180, np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
+    for picture in (wall, noise):
+        assert not [person for person in parser.parse(picture).persons if person.score > 0.5]
+
+
+@pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not part of the repository")
+def test_a_person_is_found_with_parts(parser: Parser) -> None:
+    """On photos kept from training there is one person over half sure, with hair, a face and something to wear."""
+    names = (Path(__file__).parents[2] / "training/validation.txt").read_text(encoding="utf-8").split()[:6]
+    for name in names:
+        parsing = parser.parse(np.asarray(Image.open(PHOTOS / f"{name}.jpg").convert("RGB")))
+        found = set(np.unique(parsing.label_map).tolist())
+        assert [person for person in parsing.persons if person.score > 0.5]
+        assert CIHP.index("Hair") in found or CIHP.index("Hat") in found
+        assert CIHP.index("Face") in found
+        assert found & {CIHP.index(name) for name in ("UpperClothes", "Dress", "Coat")}
