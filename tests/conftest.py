@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing here
 settings.load_profile("busy machine")
+
+# A job in the background ignores Ctrl-C, and would hand that on to the programs that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _require_mosquitto() -> None:
