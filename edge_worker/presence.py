@@ -116,7 +116,7 @@ class Presence:
             return None
         try:
             said = json.loads(message.payload)
-        except ValueError:
+        except (ValueError, RecursionError):
             said = None
         says_offline = isinstance(said, dict) and said.get("state") == State.OFFLINE.value
         return says_offline and self.state is not State.OFFLINE

@@ -109,6 +109,7 @@ def test_an_old_will_is_contradicted(make_presence: Callable[[], Presence]) -> N
     assert presence.contradicts(heard(presence.will().payload)) is True
     assert presence.contradicts(heard(b'{"state": "online"}')) is False
     assert presence.contradicts(heard(b"not json")) is False
+    assert presence.contradicts(heard(b"[" * 200_000)) is False
     assert presence.contradicts(heard(b"{}", topic="other")) is None
 
 
