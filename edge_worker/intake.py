@@ -49,8 +49,9 @@ class Intake:
     ) -> None:
         """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
 
-        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes* of payload, the frame of
-        a ``latest`` camera that has waited longest is superseded: topics are the senders' to invent, memory is ours.
+        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes* of payload, the frame
+        that has waited longest is superseded, unless it is to be acknowledged: topics are the senders' to invent,
+        memory is ours.
         """
         self._policies = policies
         self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
@@ -113,13 +114,13 @@ class Intake:
     def _make_room(self, newest: Frame) -> tuple[Drop, ...]:
         dropped: list[Drop] = []
         while self._waiting_bytes > self._max_waiting_bytes:
-            others = [
-                lane for lane in self._lanes.values() if lane.latest and lane.waiting and lane.waiting[0] is not newest
-            ]
+            expendable = ((lane, lane.expendable) for lane in self._lanes.values())
+            others = [(lane, frame) for lane, frame in expendable if frame is not None and frame is not newest]
             if not others:
                 break
-            oldest = min(others, key=lambda lane: lane.waiting[0].arrived)
-            dropped += self._forget_bytes(oldest.drop_waiting("superseded"))
+            lane, oldest = min(others, key=lambda pair: pair[1].arrived)
+            lane.waiting.remove(oldest)
+            dropped += self._forget_bytes((lane.drop(oldest, "superseded"),))
         return tuple(dropped)
 
     # -- frames out ---------------------------------------------------------------------------------------------

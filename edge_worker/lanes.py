@@ -1,6 +1,7 @@
 """Where the frames of one camera wait. Pure.
 
-A ``latest`` lane has one waiting slot, an ``every`` lane a queue, which the broker's Receive Maximum bounds.
+A ``latest`` lane has one waiting slot, an ``every`` lane a queue, which the broker's Receive Maximum bounds
+(but for frames in QoS 0, which the intake's budget does).
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ class Policy(Protocol):
 class Drop:
     """A frame that will not be answered, and why (one of :data:`edge_worker.frames.DROPS`).
 
-    A frame of an ``every`` camera is dropped for age, where the configuration asks for that, and by ``Intake.drain``.
-    The latter must not be acknowledged: the broker keeps it for the next start.
+    A frame of an ``every`` camera is dropped for age, where the configuration asks for that, for lack of memory, if it
+    came in QoS 0, and by ``Intake.drain``. The last must not be acknowledged: the broker keeps it for the next start.
     """
 
     frame: Frame
@@ -58,6 +59,11 @@ class Lane:
     def idle(self) -> bool:
         """Whether the lane could be forgotten without losing sight of a frame."""
         return not self.waiting and not self.in_work
+
+    @property
+    def expendable(self) -> Frame | None:
+        """The frame to drop first where memory is short; of ``every``, only one that was sent without a promise."""
+        return next((frame for frame in self.waiting if self.latest or frame.delivery is None), None)
 
     def drop(self, frame: Frame, reason: str) -> Drop:
         """Count *frame*, which does not wait here, as dropped."""

@@ -8,6 +8,7 @@ import pytest
 from samples import SimplePolicy, make_frame
 
 from edge_worker.accounts import OTHER, Count
+from edge_worker.frames import Delivery
 from edge_worker.intake import Intake
 
 LATEST, EVERY = SimplePolicy(), SimplePolicy(delivery="every")
@@ -221,6 +222,16 @@ def test_waiting_payloads_have_a_budget() -> None:
     assert offer.accepted
     assert reasons(offer.dropped) == ["superseded"] * 2
     assert intake.account().total.waiting == 1
+
+
+def test_unpromised_frames_of_every_share_the_budget() -> None:
+    """In QoS 0 the broker bounds nothing, so the oldest goes for newer ones; what is to be acknowledged stays."""
+    intake = Intake([EVERY], max_waiting_bytes=100)
+    for n, delivery in enumerate((Delivery("every", 1, 1), None, None)):
+        frame = make_frame(frame_id=str(n), payload=b"x" * 40, arrived=float(n), delivery=delivery)
+        dropped = intake.offer(frame, float(n)).dropped
+    assert [(drop.frame.frame_id, drop.reason) for drop in dropped] == [("1", "superseded")]
+    assert [intake.next(9.0).frame.frame_id, intake.next(9.0).frame.frame_id] == ["0", "2"]  # type: ignore[union-attr]
 
 
 def test_one_camera_of_two_subscriptions_is_one_line_of_the_account() -> None:
