@@ -111,9 +111,14 @@ class Presence:
         self._publish_card()
 
     def contradicts(self, message: Incoming) -> bool | None:
-        """Whether *message* says that this worker, which is alive, is offline; None where it is no status of ours."""
+        """Whether *message* says that this worker, which is alive, is offline; None where it is no status of ours.
+
+        What the broker had retained when we subscribed is of an earlier time, and replaced as soon as we are heard.
+        """
         if message.topic != self._status_topic:
             return None
+        if message.retained:
+            return False
         try:
             said = json.loads(message.payload)
         except (ValueError, RecursionError):

@@ -113,6 +113,14 @@ def test_an_old_will_is_contradicted(make_presence: Callable[[], Presence]) -> N
     assert presence.contradicts(heard(b"{}", topic="other")) is None
 
 
+def test_what_was_retained_before_us_is_no_contradiction(make_presence: Callable[[], Presence]) -> None:
+    """After a restart the broker shows us our own goodbye; our birth is on its way."""
+    presence = make_presence()
+    presence.move(Judgement(State.LOADING))
+    retained = make_incoming("status", presence.will().payload, retained=True)
+    assert presence.contradicts(retained) is False
+
+
 def test_will_and_birth_name_the_same_session(make_presence: Callable[[], Presence], published: list[Outgoing]) -> None:
     """So a reader can tell an old will from a new birth."""
     presence, other = make_presence(), make_presence()
