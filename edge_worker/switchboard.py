@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import structlog
+
+from edge_worker.errors import ResultTooLarge
 from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.topics import Template
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
 CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""
+
+_log = structlog.get_logger(__name__)
 
 _HEADER_BYTES = 4096  # more than topic and properties of an answer take; the limits are on whole packets
 
@@ -76,11 +81,18 @@ class Switchboard:
             link.stop(deadline)
 
     def publish(self, message: Outgoing) -> None:
-        """Publish a message about the worker itself."""
-        self._links[CONTROL].publish(message)
+        """Publish a message about the worker itself; one that the broker would not take is left out, and logged."""
+        try:
+            self._links[CONTROL].publish(message)
+        except ResultTooLarge as error:
+            _log.warning("not published", topic=message.topic, problem=str(error))
 
     def answer(self, frame: Frame, message: Outgoing) -> None:
-        """Publish a message that answers *frame*, by the link the frame came by."""
+        """Publish a message that answers *frame*, by the link the frame came by.
+
+        Raises:
+            ResultTooLarge: the broker would not take it.
+        """
         self._link(frame.delivery).publish(message)
 
     def room(self, frame: Frame) -> int:

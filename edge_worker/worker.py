@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.answers import Now, Parsed, timings_ms
-from edge_worker.errors import FrameRejected, ModelProcessError
+from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -155,8 +155,7 @@ class Worker:
         )
 
     def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
-        message = self.desired[frame.source].composer.error(frame, rejection, _now())
-        self._publish(frame, [message])
+        self._publish_error(frame, rejection)
         self._desk.finish(frame, "rejected", rejection.reason)
         _log.info(
             "frame rejected",
@@ -169,13 +168,28 @@ class Worker:
 
     def reanswer(self, frame: Frame, problem: str) -> None:
         """Answer *frame* with an error, its results having been given up because of *problem*."""
-        rejection = FrameRejected("too_big", f"the results could not be delivered: {problem}")
-        self._publish(frame, [self.desired[frame.source].composer.error(frame, rejection, _now())])
+        self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
+
+    def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
+        message = self.desired[frame.source].composer.error(frame, rejection, _now())
+        try:
+            self._publish(frame, [message])
+        except FrameRejected as problem:  # kept, the frame would stop its camera for ever
+            _log.error("frame left unanswered", camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail)
+            self._desk.answered(frame, ())
 
     def _publish(self, frame: Frame, messages: Sequence[Outgoing]) -> None:
+        """Publish the answer to *frame*.
+
+        Raises:
+            FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
+        """
         self._desk.answered(frame, [message.publication for message in messages])
-        for message in messages:
-            self._outlets.publish(frame, message)
+        try:
+            for message in messages:
+                self._outlets.publish(frame, message)
+        except ResultTooLarge as error:
+            raise FrameRejected("too_big", str(error)) from error
 
 
 def _fitting(messages: Mapping[str, Outgoing], room: int) -> list[Outgoing]:

@@ -182,6 +182,22 @@ def test_a_broker_restart_loses_no_frame_and_forgets_no_status(
 
 
 @pytest.mark.mosquitto
+def test_a_broker_that_takes_only_small_messages_is_lived_with(
+    make_mosquitto: Callable[..., Mosquitto], make_worker: Callable[..., WorkerProcess]
+) -> None:
+    """The model card does not fit and is left out, with a word in the log; frames are answered."""
+    broker = make_mosquitto("max_packet_size 1000")
+    with Client(broker.port, "parsing/#") as consumer:
+        worker = make_worker(broker.port, **EVERY).ready()
+        consumer.publish("cameras/door/frame", b"no picture")
+        (error,) = consumer.wait_for(1)
+        assert json.loads(error.payload)["reason"] == "unsupported"
+        assert any(line.get("topic") == "edge-worker/box/model" for line in worker.log() if line["level"] == "warning")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+
+
+@pytest.mark.mosquitto
 def test_a_lost_session_is_said_and_outlived(
     tmp_path: Path, mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]
 ) -> None:

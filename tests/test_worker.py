@@ -7,6 +7,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from brokers import wait_until
 from samples import SimplePolicy, make_frame
 
 from edge_worker.answers import Composer
@@ -14,7 +15,7 @@ from edge_worker.cache import ResultCache
 from edge_worker.config import OutputConfig, OverlayConfig
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
-from edge_worker.errors import FrameRejected, ModelProcessDied
+from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames import Delivery, Frame
 from edge_worker.lifecycle import Deadline
 from edge_worker.messages import ModelName
@@ -62,8 +63,10 @@ class Bench:
     def __init__(self, pool: ScriptedPool, room: int, outputs: OutputConfig) -> None:
         """Start it."""
         self.pool = pool
-        self.desk = Desk([SimplePolicy(delivery="every")], lambda _: None)
+        self.desk = Desk([SimplePolicy(delivery="every")], self._acknowledge)
         self.published: list[Outgoing] = []
+        self.acknowledged: list[Delivery] = []
+        self.refuses: Callable[[Outgoing], bool] = lambda _: False
         self.failures: list[str] = []
         self.controls = Controls()
         self._done = Event()
@@ -86,8 +89,13 @@ class Bench:
         self.worker.desired = [Desired(composer, OutputRequest(colormap=None))]
         self.worker.start()
 
+    def _acknowledge(self, delivery: Delivery) -> None:
+        self.acknowledged.append(delivery)
+
     def _publish(self, frame: Frame, message: Outgoing) -> None:
         del frame
+        if self.refuses(message):
+            raise ResultTooLarge(1_000, 500)
         self.published.append(message)
         if "labels" in message.topic or "error" in message.topic:
             self._done.set()
@@ -177,6 +185,24 @@ def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., B
     one = bench(with_overlay, room=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
     assert one.answer()["schema"] == "edge-worker.labels/1"
     assert [message.topic for message in one.published] == ["parsing/door/labels"]
+
+
+def test_a_limit_that_shrank_meanwhile_makes_an_error(bench: Callable[..., Bench]) -> None:
+    """The broker of the next connection may take less than the one that was asked for room."""
+    one = bench(RESULT)
+    one.refuses = lambda message: "labels" in message.topic
+    assert one.answer()["reason"] == "too_big"
+
+
+def test_a_frame_that_cannot_be_answered_at_all_is_let_go(bench: Callable[..., Bench]) -> None:
+    """Where not even an error fits, waiting for a better broker would stop the camera; the worker goes on."""
+    one = bench(FrameRejected("undecodable", "no picture"))
+    one.refuses = lambda _: True
+    frame = make_frame(delivery=Delivery("every", 1, 1))
+    one.desk.arrive(frame)
+    wait_until(lambda: one.desk.account().total.rejected, "it is counted")
+    assert one.acknowledged == [frame.delivery]
+    assert one.failures == []
 
 
 def test_a_defect_ends_the_worker(bench: Callable[..., Bench]) -> None:
