@@ -114,8 +114,14 @@ class Outbox:
                 return parcel.message, [self._give_up(parcel.message, reason)]
             parcel.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(parcel.refusals, 10))
             parcel.refusals += 1
-            self._waiting.appendleft(parcel)
+            self._insert(parcel)
             return parcel.message, []
+
+    def _insert(self, parcel: Parcel) -> None:
+        """Put *parcel* back to its place: labels must not come before their map."""
+        number = parcel.message.publication
+        behind = (place for place, other in enumerate(self._waiting) if other.message.publication > number)
+        self._waiting.insert(next(behind, len(self._waiting)), parcel)
 
     def unsendable(self, parcel: Parcel, reason: str) -> GivenUp:
         """Note that *parcel* cannot be put into a packet."""

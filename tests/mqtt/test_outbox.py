@@ -150,6 +150,17 @@ def test_what_is_too_large_for_this_broker_is_given_up_when_it_says_so() -> None
     assert len(outbox) == 1
 
 
+def test_refused_messages_keep_their_order() -> None:
+    """A frame's map is published before its labels also when both were refused at first."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None)
+    for _ in range(3):
+        outbox.add(message(must_arrive=True), 10)
+    for mid in (sent := send_all(outbox, mids)):
+        outbox.refused(mid, "Not authorized", now=0.0)
+    assert list(send_all(outbox, mids, now=1.0).values()) == list(sent.values())
+
+
 def test_what_was_refused_and_must_arrive_is_tried_again_later() -> None:
     """Rights may be granted; meanwhile others pass. What need not arrive is given up."""
     outbox, mids = Outbox(), itertools.count(1)
