@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 TICK_S: Final = 1.0
 STOP_S: Final = 20.0
 """Budget of a stop, seconds; the unit file's TimeoutStopSec is longer."""
+GOODBYE_S: Final = 4.0
+"""Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost."""
 STALLED_S: Final = 10.0
 """A part that has not advanced for this long is reported as not alive."""
 
@@ -234,12 +236,12 @@ class App:
             )
 
     def _shut_down(self) -> None:
-        deadline = Deadline(STOP_S)
+        deadline, answers_by = Deadline(STOP_S), Deadline(STOP_S - GOODBYE_S)
         self._notifier.stopping("stopping")
         self._presence.move(Judgement(State.STOPPING))
         self._desk.close()  # take no more frames
-        self._worker.stop(deadline)  # answer those in work
-        self._desk.settle(deadline)  # have the answers' arrival confirmed, and so the frames acknowledged
+        self._worker.stop(answers_by)  # answer those in work
+        self._desk.settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
         self._presence.move(Judgement(State.OFFLINE, "failed" if self._failed else "stopped"))
         self._board.stop(deadline)  # say goodbye
         self._router.stop(deadline.remaining())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.errors import ResultTooLarge
+from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.topics import Template
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames import Delivery, Frame
-    from edge_worker.lifecycle import Deadline
     from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Will
 
 CONTROL = "control"
@@ -76,9 +76,12 @@ class Switchboard:
             link.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Send what is queued and say goodbye on every link, the first one last: it carries the status."""
-        for link in reversed(self._links.values()):
-            link.stop(deadline)
+        """Send what is queued and say goodbye on every link, the first one last: it carries the status.
+
+        Each has its share of the time left, so that one which cannot send all does not keep the others from it.
+        """
+        for left, link in zip(range(len(self._links), 0, -1), reversed(self._links.values()), strict=True):
+            link.stop(Deadline(deadline.remaining() / left))
 
     def publish(self, message: Outgoing) -> None:
         """Publish a message about the worker itself; one that the broker would not take is left out, and logged."""
