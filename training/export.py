@@ -13,9 +13,11 @@ import torch
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
-from training.model import CONFIGURATION, new_student
+from training.model import CONFIGURATION, new_student, save_weights
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from edge_worker.m2fp.network.m2fp import M2FP
 
 NAME = "m2fp-lite"
@@ -23,11 +25,16 @@ OUT = Path("edge_worker/models") / NAME
 PART_BIAS = 3.0  # chosen on the validation photos, see README
 
 
+def averaged_weights(run: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run's checkpoint."""
+    content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
+    return dict(content["average"])
+
+
 def trained_network(run: Path) -> M2FP:
     """The averaged network of a run's checkpoint."""
-    content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     student = new_student(None)
-    student.load_state_dict(content["average"])
+    student.load_state_dict(averaged_weights(run))
     return student.network.eval()
 
 
@@ -55,9 +62,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
     parser.add_argument("--person-bias", type=float, default=0.0)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
     arguments = parser.parse_args()
+    if arguments.weights is not None:
+        save_weights(averaged_weights(arguments.run), arguments.weights)
     network = trained_network(arguments.run)
     calibrate(network, arguments.person_bias, arguments.part_bias)
     with tempfile.TemporaryDirectory() as directory:

@@ -14,7 +14,7 @@ from edge_worker.m2fp.network.transformer_decoder import Prediction
 from training.labels import PARTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 MEAN = (123.675, 116.28, 103.53)  # RGB, as the worker normalises
@@ -100,6 +100,16 @@ def new_student(init: Path | None) -> Student:
         load_backbone(student.network, init)
     place_anchors(student.network)
     return student.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def save_weights(average: Mapping[str, Tensor], file: Path) -> None:
+    """Keep the averaged weights of a run in half precision: enough to start another run from."""
+    torch.save({name: value.half() if value.is_floating_point() else value for name, value in average.items()}, file)
+
+
+def load_weights(student: Student, file: Path) -> None:
+    """Fill *student* with what :func:`save_weights` kept."""
+    student.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
 def anchors() -> Tensor:

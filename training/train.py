@@ -20,7 +20,7 @@ from training.batches import Batches
 from training.check import check
 from training.curve import draw_curve
 from training.losses import Criterion, TargetMaker, Weights
-from training.model import Student, anchors, new_student, normalise
+from training.model import Student, anchors, load_weights, new_student, normalise
 from training.threads import ThreadChooser
 
 if TYPE_CHECKING:
@@ -53,11 +53,13 @@ class Progressed:
 class Trainer:
     """One run: the student, its running average, the optimiser and how far they are."""
 
-    def __init__(self, run: Path, minutes: float, stop_after: float | None = None) -> None:
-        """Start anew, or go on from `run/checkpoint.pt`."""
+    def __init__(self, run: Path, minutes: float, stop_after: float | None = None, start: Path | None = None) -> None:
+        """Start anew (from the weights in *start*, where given), or go on from `run/checkpoint.pt`."""
         self.run, self.seconds_in_all = run, 60 * minutes
         self.until = 60 * (stop_after or minutes)
-        self.student = new_student(INIT if INIT.exists() else None)
+        self.student = new_student(INIT if INIT.exists() and start is None else None)
+        if start is not None:
+            load_weights(self.student, start)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(requires_grad=False)
         self.optimiser = torch.optim.AdamW(parameter_groups(self.student), lr=LEARNING_RATE, fused=True)
         self.make_targets = TargetMaker()
@@ -199,11 +201,12 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=Path, help="weights for a new run, such as training/start.pt")
     arguments = parser.parse_args()
     chooser = ThreadChooser(arguments.threads)
     cache.build(DATA, CACHE)
     arguments.run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(arguments.run, arguments.minutes, arguments.stop_after)
+    trainer = Trainer(arguments.run, arguments.minutes, arguments.stop_after, arguments.start)
     if arguments.done is not None:
         trainer.done.seconds = 60 * arguments.done
     seed = trainer.done.step

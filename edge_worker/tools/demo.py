@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 CAMERA = "demo"
 # Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.
 BROKER_S, ONLINE_S, FIRST_RESULT_S = 20.0, 300.0, 60.0
+# The light model's scores between 0.1 (the published threshold) and this are fragments of persons, by its card.
+SCORE_THRESHOLD = 0.5
 # The models to show, the better one first.
 MODELS = ("m2fp-lite", "seeded")
 
@@ -107,7 +109,7 @@ def _write_config(out: Path, *, port: int, model: str) -> Path:
     config = {
         "node": {"id": "demo"},
         "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
-        "model": {"path": model},
+        "model": {"path": model, "score_threshold": SCORE_THRESHOLD},
         "output": {"overlay": {"enabled": True}},
         "ops": {"log": {"format": "console"}},
     }
