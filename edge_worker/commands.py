@@ -10,7 +10,6 @@ import structlog
 from edge_worker.controls import Overrides
 from edge_worker.errors import CommandError
 from edge_worker.messages import (
-    COMMANDS,
     CommandResponse,
     PauseRequest,
     ResumeRequest,
@@ -112,7 +111,7 @@ class Commands:
         prefix = self._config.response_prefix
         if asked and prefix is not None and asked.startswith(prefix) and not set(asked) & set("+#\0"):
             return asked
-        return self._response_topic.format(command=command if command in COMMANDS else "unknown")
+        return self._response_topic.format(command=command)  # any level that was matched can be published to
 
     def _pause(self, request: PauseRequest) -> None:
         self._desk.pause(request.camera)

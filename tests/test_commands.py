@@ -98,11 +98,12 @@ def test_a_bad_request_is_told_what_would_be_right(command: str, payload: bytes,
     assert hint in answer["error"]
 
 
-def test_an_unknown_command_names_no_topic_of_its_own() -> None:
-    """The answer goes to a fixed topic, whatever was asked."""
+@pytest.mark.parametrize(("command", "level"), [("pong", "pong"), ("a+b#", "a_b_~")])
+def test_an_unknown_command_is_answered_where_it_is_waited_for(command: str, level: str) -> None:
+    """On the response topic of its own name, made publishable where it was not."""
     bench = Bench()
-    bench.ask("whatever")
-    assert bench.published[0].topic == "edge-worker/box-1/response/unknown"
+    bench.ask(command)
+    assert bench.published[0].topic.startswith(f"edge-worker/box-1/response/{level}")
 
 
 def test_retained_commands_are_ignored() -> None:

@@ -53,7 +53,7 @@ class ResumeRequest(CommandRequest):
 
 
 class SetRequest(CommandRequest):
-    """Change settings until the next restart or reload, for one camera or for all."""
+    """Change settings until the next restart, for one camera or for all."""
 
     camera: CameraName | None = None
     min_interval_s: Annotated[float, Field(ge=0)] | None = None
