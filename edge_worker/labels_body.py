@@ -1,6 +1,6 @@
 """A parsed frame as the plain values of the labels message: the part that depends on the picture alone.
 
-``docs/schema/labels.json`` describes them; :class:`edge_worker.messages.LabelsBody` checks them.
+``docs/schema/labels.schema.json`` describes them; :class:`edge_worker.messages.LabelsBody` checks them.
 """
 
 from __future__ import annotations
