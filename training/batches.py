@@ -1,8 +1,7 @@
-"""Endless training batches, drawn in a process of their own."""
+"""Endless training batches."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SHAPES = ((416, 288), (256, 448), (352, 352))  # portrait for whole figures, landscape as cameras see
-_DRAWING_THREADS = 2
 _CHANCES = (0.5, 0.33, 0.17)
 
 
@@ -30,6 +28,14 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     persons: Tensor
+
+
+class Share(NamedTuple):
+    """Every `of`-th picture of batches of `size`, from picture `number` on: what one of several processes draws."""
+
+    size: int
+    number: int = 0
+    of: int = 1
 
 
 def training_names(pack: Pack) -> frozenset[str]:
@@ -50,26 +56,22 @@ def composer(cache: Path, *, pseudo: bool) -> Composer:
 
 
 class Batches:
-    """Batches whose pictures share a shape; the seed decides all of them.
+    """Batches whose pictures share a shape; the seed decides all of them."""
 
-    Scenes are drawn by threads between the steps: a process beside the steps makes their parallel loops wait (measured:
-    2.6 s a step instead of 1.7 s on two cores).
-    """
-
-    def __init__(self, cache: Path, size: int, seed: int, *, scale: float = 1.0, pseudo: bool = False) -> None:
+    def __init__(self, cache: Path, share: Share, *, seed: int, scale: float = 1.0, pseudo: bool = False) -> None:
         """Shapes are multiplied by `scale` and rounded to 32."""
-        self._source, self._size = composer(cache, pseudo=pseudo), size
+        self._source, self._share = composer(cache, pseudo=pseudo), share
         self._rng = np.random.default_rng(seed)
         self._shapes = [(_rounded(height * scale), _rounded(width * scale)) for height, width in SHAPES]
 
     def __iter__(self) -> Iterator[Batch]:
         """Draw for ever."""
         cv2.setNumThreads(1)
-        with ThreadPoolExecutor(_DRAWING_THREADS) as pool:
-            while True:
-                shape = self._shapes[self._rng.choice(len(SHAPES), p=_CHANCES)]
-                rngs = self._rng.spawn(self._size)
-                yield collate(list(pool.map(self._source.draw, rngs, [shape] * self._size)))
+        share = self._share
+        while True:
+            shape = self._shapes[self._rng.choice(len(SHAPES), p=_CHANCES)]
+            rngs = self._rng.spawn(share.size)[share.number :: share.of]
+            yield collate([self._source.draw(rng, shape) for rng in rngs])
 
 
 def _rounded(side: float) -> int:

@@ -69,7 +69,7 @@ class Weights:
     presence: float = 0.5
     person_mask: float = 2.0
     person_dice: float = 2.0
-    person_class: float = 1.0
+    person_class: float = 2.0
     no_object: float = 0.2
     auxiliary: float = 0.5
 

@@ -7,8 +7,10 @@ import copy
 import itertools
 import json
 import math
+import os
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,12 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from training import cache
-from training.batches import Batches
+from training.batches import Batches, Share
 from training.check import check
 from training.curve import draw_curve
 from training.losses import Criterion, TargetMaker, Weights
 from training.model import Student, anchors, load_weights, new_student, normalise
-from training.threads import ThreadChooser
+from training.team import Team, work_together
 
 if TYPE_CHECKING:
     from training.batches import Batch
@@ -38,7 +40,7 @@ WEIGHT_DECAY = 0.03
 CLIP = 5.0  # norm of the gradient
 EMA_DECAY = 0.996
 SAVE_S = 240.0
-CHECK_S = 600.0
+CHECK_S = 900.0
 
 
 @dataclass
@@ -53,9 +55,11 @@ class Progressed:
 class Trainer:
     """One run: the student, its running average, the optimiser and how far they are."""
 
-    def __init__(self, run: Path, minutes: float, stop_after: float | None = None, start: Path | None = None) -> None:
+    def __init__(
+        self, run: Path, team: Team, minutes: float, stop_after: float | None = None, start: Path | None = None
+    ) -> None:
         """Start anew (from the weights in *start*, where given), or go on from `run/checkpoint.pt`."""
-        self.run, self.seconds_in_all = run, 60 * minutes
+        self.run, self.team, self.seconds_in_all = run, team, 60 * minutes
         self.until = 60 * (stop_after or minutes)
         self.student = new_student(INIT if INIT.exists() and start is None else None)
         if start is not None:
@@ -78,17 +82,18 @@ class Trainer:
         losses = self.criterion(deep, targets)
         self.optimiser.zero_grad()
         sum(losses.values(), torch.zeros(())).backward()  # type: ignore[no-untyped-call]
+        gradients = [parameter.grad for parameter in self.student.parameters() if parameter.grad is not None]
+        self.done.seconds = self.team.share(gradients, self._seconds())
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), CLIP)
         self.optimiser.step()
         self._follow()
         self.done.step += 1
         return {name: float(value.detach()) for name, value in losses.items()}
 
-    def count_time(self) -> None:
-        """Add the time since the last call, drawing of the batch included."""
-        now = time.monotonic()
-        self.done.seconds += now - self._since
-        self._since = now
+    def _seconds(self) -> float:
+        """The time the run has taken so far, drawing of batches included."""
+        since, self._since = self._since, time.monotonic()
+        return self.done.seconds + self._since - since
 
     def _set_rate(self) -> None:
         rate = LEARNING_RATE * schedule(self.done.seconds / self.seconds_in_all)
@@ -144,26 +149,24 @@ def schedule(part: float) -> float:
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (part - WARMUP) / (1 - WARMUP))))
 
 
-def train(trainer: Trainer, batches: Batches, chooser: ThreadChooser) -> None:
+def train(trainer: Trainer, batches: Batches) -> None:
     """Until the time is over; saves, checks and draws on the way."""
     saved = checked = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    leads = trainer.team.leads
+    with Progress(*columns, disable=not leads) as progress:
         task = progress.add_task("training", total=trainer.until)
         for batch in batches:
-            begun = time.monotonic()
             losses = trainer.step(batch)
-            chooser.record(time.monotonic() - begun)
-            trainer.count_time()
-            if trainer.done.step % 20 == 0:
+            if leads and trainer.done.step % 20 == 0:
                 note(trainer, losses)
             text = f"step {trainer.done.step}  loss {sum(losses.values()):.2f}"
             progress.update(task, completed=trainer.done.seconds, description=text)
             over = trainer.done.seconds >= trainer.until
-            if over or time.monotonic() - saved > SAVE_S:
+            if leads and (over or time.monotonic() - saved > SAVE_S):
                 trainer.save()
                 saved = time.monotonic()
-            if over or time.monotonic() - checked > CHECK_S:
+            if leads and (over or time.monotonic() - checked > CHECK_S):
                 report(trainer)
                 checked = time.monotonic()
             if over:
@@ -174,7 +177,6 @@ def note(trainer: Trainer, losses: dict[str, float]) -> None:
     """Append the losses of a step to the run's log."""
     line = {
         "step": trainer.done.step,
-        "threads": torch.get_num_threads(),
         "seconds": round(trainer.done.seconds, 1),
         **losses,
     }
@@ -190,28 +192,38 @@ def report(trainer: Trainer) -> None:
     draw_curve(trainer.run / "losses.jsonl", trainer.done.history, trainer.run / "curve.png")
 
 
-def main() -> None:
-    """Read the arguments, prepare the cache, train."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=100.0, help="training time in all, resumed runs included")
     parser.add_argument("--stop-after", type=float, help="minutes after which this start ends, the schedule unchanged")
     parser.add_argument("--done", type=float, help="count the run as this far (minutes): train on at a higher rate")
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
     parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
-    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--batch", type=int, default=BATCH, help="pictures of a step, of all processes together")
     parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="one thread each")
     parser.add_argument("--start", type=Path, help="weights for a new run, such as training/start.pt")
-    arguments = parser.parse_args()
-    chooser = ThreadChooser(arguments.threads)
+    return parser.parse_args()
+
+
+def take_part(chosen: argparse.Namespace, team: Team) -> None:
+    """One process of the run."""
+    torch.set_num_threads(1)
+    trainer = Trainer(chosen.run, team, chosen.minutes, chosen.stop_after, chosen.start)
+    if chosen.done is not None:
+        trainer.done.seconds = 60 * chosen.done
+    share = Share(chosen.batch, team.rank, team.size)
+    batches = Batches(CACHE, share, seed=trainer.done.step, scale=chosen.scale, pseudo=chosen.pseudo)
+    train(trainer, batches)
+
+
+def main() -> None:
+    """Read the arguments, prepare the cache, train."""
+    chosen = arguments()
     cache.build(DATA, CACHE)
-    arguments.run.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(arguments.run, arguments.minutes, arguments.stop_after, arguments.start)
-    if arguments.done is not None:
-        trainer.done.seconds = 60 * arguments.done
-    seed = trainer.done.step
-    batches = Batches(CACHE, arguments.batch, seed, scale=arguments.scale, pseudo=arguments.pseudo)
-    train(trainer, batches, chooser)
+    chosen.run.mkdir(parents=True, exist_ok=True)
+    work_together(chosen.processes, partial(take_part, chosen))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,55 @@
+"""Processes that train one network together, each with a processor of its own and a share of every batch.
+
+Between two threads of one process every small operation ends with a wait for the slower; two processes wait for each
+other once a step.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import distributed
+from torch.multiprocessing.spawn import spawn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from torch import Tensor
+
+
+class Team:
+    """The processes of one run; the first leads: it keeps the time, writes the files and checks the quality."""
+
+    def __init__(self, rank: int, size: int, meeting: Path) -> None:
+        """Join as number *rank* of *size*; all name the same file, where they find each other."""
+        self.rank, self.size = rank, size
+        distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the first process."""
+        return self.rank == 0
+
+    def share(self, gradients: Sequence[Tensor], seconds: float) -> float:
+        """Average the gradients of all processes, in place; returns the leader's `seconds`."""
+        told = torch.tensor([seconds * self.size if self.leads else 0.0])
+        together = torch.cat([gradient.flatten() for gradient in gradients] + [told])
+        distributed.all_reduce(together)
+        together /= self.size
+        *parts, told = torch.split(together, [gradient.numel() for gradient in gradients] + [1])
+        torch._foreach_copy_(list(gradients), [p.view_as(g) for p, g in zip(parts, gradients, strict=True)])
+        return float(told)
+
+
+def work_together(size: int, work: Callable[[Team], None]) -> None:
+    """Run *work*, a function of a module, in *size* processes; the first that fails ends all."""
+    with tempfile.TemporaryDirectory() as directory:
+        meeting = Path(directory) / "meeting"
+        spawn(_join, (size, meeting, work), nprocs=size)  # type: ignore[no-untyped-call]
+
+
+def _join(rank: int, size: int, meeting: Path, work: Callable[[Team], None]) -> None:
+    work(Team(rank, size, meeting))
