@@ -6,11 +6,12 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test lint format reference lock clean
+.PHONY: help demo test chaos lint format reference lock clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
 	@echo 'make test       every check and test'
+	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
@@ -22,6 +23,9 @@ demo: $(VENV)/.with-demo
 
 test: lint
 	$(RUN) -m pytest $(ARGS)
+
+chaos: $(VENV)/.with-dev
+	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)
 
 lint: $(VENV)/.with-dev
 	$(RUN) -m ruff check
@@ -59,5 +63,5 @@ lock: $(VENV)/.with-dev
 		--quiet --no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
 
 clean:
-	rm -rf $(VENV) .venv-reference build dist demo_out ./*.egg-info
+	rm -rf $(VENV) .venv-reference build dist demo_out chaos_out ./*.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

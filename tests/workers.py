@@ -30,9 +30,17 @@ PICTURE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
 class WorkerProcess:
     """``edge-worker run`` with node id ``box``, a small model and short waiting times."""
 
-    def __init__(self, directory: Path, port: int, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, directory: Path, port: int, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None
+    ) -> None:
         """*settings* are sections of the configuration that take the place of the usual ones."""
         self._directory = directory
+        self._environment = {
+            **os.environ,
+            "XDG_CACHE_HOME": str(directory),
+            "XDG_STATE_HOME": str(directory),
+            **(environment or {}),
+        }
         self._log = directory / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.configuration = directory / "edge_worker.yaml"
@@ -51,13 +59,12 @@ class WorkerProcess:
 
     def start(self) -> Self:
         """Start it; it may not be ready yet."""
-        environment = {**os.environ, "XDG_CACHE_HOME": str(self._directory), "XDG_STATE_HOME": str(self._directory)}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edge_worker", "run", "-c", self.configuration],
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=self._environment,
             )
         return self
 
@@ -81,6 +88,12 @@ class WorkerProcess:
         if not self._log.exists():
             return []
         return [line["new"] for line in self.log() if line["event"] == "state"]
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        assert self._process is not None
+        return self._process.pid
 
     def model_pid(self) -> int:
         """The process id of its (first) model process."""

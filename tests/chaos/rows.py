@@ -1,0 +1,12 @@
+"""Every row of the report, in its order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from chaos import worker_killed
+
+if TYPE_CHECKING:
+    from chaos.row import Row
+
+ROWS: Final[tuple[Row, ...]] = (*worker_killed.ROWS,)
