@@ -1,7 +1,8 @@
 """The model process: frames in, encoded results out, over one channel; started by the worker, one frame at a time.
 
 It touches bytes that strangers sent and runs native code on them. So it may crash or hang: the worker notices and
-starts another. It decides nothing about its own life: it ends when the channel closes or the worker dies, and ignores
+starts another. And it may be taken over: before it loads anything it gives up the network, most files and the sight of
+other processes. It decides nothing about its own life: it ends when the channel closes or the worker dies, and ignores
 the signals that are meant for the worker.
 
 Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
@@ -11,18 +12,19 @@ each frame.
 
 from __future__ import annotations
 
-import ctypes
 import faulthandler
 import os
 import signal
 import socket
 import sys
 import traceback
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_worker.errors import EdgeWorkerError, FrameRejected
 from edge_worker.ipc import Channel
+from edge_worker.ops.kernel import prctl
+from edge_worker.ops.sandbox import Sandbox
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings, OutputRequest
 
@@ -66,8 +68,8 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
         channel.send({"type": "phase", "phase": phase})
 
     try:
-        settings = _receive_settings(channel)
-        handler = _load(channel, lambda: open_handler(settings), note)
+        settings, sandbox = _receive_settings(channel)
+        handler = _load(channel, lambda: open_handler(settings), sandbox, note)
         while handler is not None:
             header, (payload,) = channel.receive()
             _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
@@ -83,24 +85,28 @@ def _stand_apart() -> None:
     faulthandler.enable()
 
 
-def _receive_settings(channel: Channel) -> ModelSettings:
-    """Take the first message, and bind this process to the life and the limits it speaks of."""
+def _receive_settings(channel: Channel) -> tuple[ModelSettings, dict[str, Any]]:
+    """Take the first message, and bind this process to the life and the limits it speaks of.
+
+    Returns:
+        What to load, and what :meth:`edge_worker.ops.sandbox.Sandbox.enter` says.
+    """
     header, _ = channel.receive()
     _die_with(header["parent"])
     settings = ModelSettings(**header["settings"])
     ThreadPlan.from_wire(settings.threads).apply_to_process()
-    return settings
+    return settings, Sandbox.from_wire(header["sandbox"]).enter()
 
 
 def _die_with(parent: int) -> None:
     """Have the kernel end this process when the worker dies, even in the middle of native code."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel knew
         raise EOFError("the worker is gone")
 
 
 def _load(
-    channel: Channel, open_handler: Callable[[], FrameHandler], note: Callable[[str], None]
+    channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: dict[str, Any], note: Callable[[str], None]
 ) -> FrameHandler | None:
     """Open and warm up the handler and say so; None if it cannot be opened, which is said too."""
     try:
@@ -110,7 +116,8 @@ def _load(
     except EdgeWorkerError as error:
         channel.send({"type": "failed", "detail": str(error)})
         return None
-    channel.send({"type": "ready", "card": asdict(handler.card()), "warm_up_s": warm_up_s})
+    card = replace(handler.card(), sandbox=sandbox)
+    channel.send({"type": "ready", "card": asdict(card), "warm_up_s": warm_up_s})
     return handler
 
 

@@ -21,6 +21,7 @@ from edge_worker.messages import (
     ModelClass,
     ModelName,
     ModelProcess,
+    Sandbox,
     Spread,
     StatsMessage,
     StatusMessage,
@@ -126,6 +127,7 @@ class Reporter:
             warning=facts.warning or None,
             classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
             threads=Threads(**facts.threads),
+            sandbox=Sandbox(**facts.sandbox),
         )
 
     def stats(

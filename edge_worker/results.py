@@ -6,7 +6,7 @@ Both travel as JSON plus blobs (:mod:`edge_worker.ipc`), never as pickles.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class OutputRequest:
     overlay: bool = False
     alpha: float = 0.5  # weight of the colours in the overlay, 0-1
     quality: int = 85  # of JPEG outputs, 1-100
+    overlay_bytes: int | None = None  # at most; made smaller until it fits, and left out where it cannot
     score_threshold: float | None = None  # None: the model's own
 
 
@@ -136,6 +137,7 @@ class ModelCardFacts:
         classes: names in index order; colors: their ``#rrggbb``, same order and length.
         threads: ``requested`` and ``effective``, each name → number, list or null.
         warning: a sentence for users, where the model needs one (seeded weights: its labels mean nothing).
+        sandbox: what :meth:`edge_worker.ops.sandbox.Sandbox.enter` said; added by the model process.
     """
 
     name: str
@@ -147,6 +149,7 @@ class ModelCardFacts:
     colors: tuple[str, ...]
     threads: dict[str, dict[str, Any]]
     warning: str = ""
+    sandbox: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ModelCardFacts:
@@ -155,4 +158,5 @@ class ModelCardFacts:
         Raises:
             LookupError, TypeError: it was not that.
         """
-        return cls(**{**wire, "classes": tuple(wire["classes"]), "colors": tuple(wire["colors"])})
+        sandbox = {"in_force": list(wire["sandbox"]["in_force"]), "refused": dict(wire["sandbox"]["refused"])}
+        return cls(**{**wire, "classes": tuple(wire["classes"]), "colors": tuple(wire["colors"]), "sandbox": sandbox})

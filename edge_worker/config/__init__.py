@@ -1,7 +1,7 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
 from edge_worker.config.cautions import warnings
-from edge_worker.config.credentials import read_key_password, read_password
+from edge_worker.config.credentials import read_key_password, read_password, secret_paths
 from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
 from edge_worker.config.reload import LIVE, Reload, diff
@@ -55,5 +55,6 @@ __all__ = [
     "load",
     "read_key_password",
     "read_password",
+    "secret_paths",
     "warnings",
 ]

@@ -62,13 +62,24 @@ def read_secret(file: Path, key: str) -> str:
 
 def exposed_secrets(mqtt: MqttConfig) -> list[str]:
     """Return the keys that name a secret file which others than its owner may read."""
+    return [key for key, file in _secret_files(mqtt).items() if file.stat().st_mode & _OTHERS_MAY_READ]
+
+
+def secret_paths(mqtt: MqttConfig, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return where secrets of this worker lie: the files that are named, and systemd's directory of credentials."""
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    return (*_secret_files(mqtt).values(), *([Path(folder)] if folder else []))
+
+
+def _secret_files(mqtt: MqttConfig) -> dict[str, Path]:
+    """The files that hold secrets, by the keys that name them."""
     named = {"mqtt.password_file": mqtt.password_file}
     if mqtt.tls is not None:
         named |= {
             "mqtt.tls.key_file": mqtt.tls.key_file,
             "mqtt.tls.key_password_file": mqtt.tls.key_password_file,
         }
-    return [key for key, file in named.items() if file is not None and file.stat().st_mode & _OTHERS_MAY_READ]
+    return {key: file for key, file in named.items() if file is not None}
 
 
 def _credential(environ: Mapping[str, str]) -> Path | None:

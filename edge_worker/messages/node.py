@@ -44,6 +44,14 @@ class Threads(Message):
     effective: dict[str, JsonValue]
 
 
+class Sandbox(Message):
+    """What the model process, which touches the frames, gave up before the first one; the names of the measures."""
+
+    in_force: tuple[Word, ...] = ()
+    refused: dict[Word, str] = Field(default_factory=dict)
+    """What the kernel or a container's profile did not grant, and why."""
+
+
 class ModelCard(Message):
     """How to read the maps; retained."""
 
@@ -56,6 +64,7 @@ class ModelCard(Message):
     warning: str | None = None
     classes: tuple[ModelClass, ...]
     threads: Threads
+    sandbox: Sandbox = Field(default_factory=Sandbox)
     labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
 
 

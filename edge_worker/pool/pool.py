@@ -7,10 +7,12 @@ import sys
 from math import inf
 from typing import TYPE_CHECKING
 
+import structlog
+
 from edge_worker.errors import FrameRejected
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.pool.launch import Launch, child_environment
+from edge_worker.pool.launch import Launch, child_environment, sandbox_for
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
 from edge_worker.pool.state import PoolState
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.lifecycle import Deadline
     from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+
+_log = structlog.get_logger(__name__)
 
 MODEL_PROCESS = (sys.executable, "-m", "edge_worker.model_process")
 
@@ -60,7 +64,12 @@ class ModelPool:
         """
         plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
         settings = ModelSettings.from_config(config, plan, cache_directory)
-        launch = Launch(command, child_environment(environ, plan.environment()), settings)
+        launch = Launch(
+            command,
+            child_environment(environ, plan.environment()),
+            settings,
+            sandbox_for(config, environ, cache_directory),
+        )
         limits = SlotLimits(config.watchdog, inf if config.memory.limit_mb is None else config.memory.limit_mb)
         self._quarantine = Quarantine(state_directory)
         self._card: ModelCardFacts | None = None
@@ -145,4 +154,7 @@ class ModelPool:
         return min(slot.seen_at for slot in self._slots)
 
     def _learn_card(self, card: ModelCardFacts) -> None:
+        if self._card is None or card.sandbox != self._card.sandbox:
+            log = _log.warning if card.sandbox["refused"] else _log.info
+            log("model process confined", **card.sandbox)
         self._card = card

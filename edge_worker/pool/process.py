@@ -53,7 +53,7 @@ class ModelProcess:
         Raises:
             ModelProcessDied: it cannot be started.
         """
-        self._settings = launch.settings
+        self._launch = launch
         self._patience = patience
         self._beat = beat
         self._stopped_since: float | None = None
@@ -96,13 +96,17 @@ class ModelProcess:
             ModelProcessDied, ModelProcessStuck: it ended or passed ``load_s``.
         """
         clock = PhaseClock(self._patience, "load")
-        header, _ = self._ask(clock, {"type": "settings", "parent": os.getpid(), "settings": asdict(self._settings)})
+        header, _ = self._ask(clock, self._first_message())
         self.phase = "idle"
         with self._understanding(clock):
             if header["type"] == "failed":
                 raise ModelError(header["detail"])
             self._patience.learn(float(header["warm_up_s"]))
             return ModelCardFacts.from_wire(header["card"])
+
+    def _first_message(self) -> dict[str, Any]:
+        settings, sandbox = asdict(self._launch.settings), self._launch.sandbox.to_wire()
+        return {"type": "settings", "parent": os.getpid(), "settings": settings, "sandbox": sandbox}
 
     def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
         """Have one frame parsed.

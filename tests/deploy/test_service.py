@@ -118,6 +118,12 @@ def _give_password(box: SystemdBox) -> None:
     secret.chmod(0o600)
 
 
+def _logged(box: SystemdBox, event: str) -> list[dict[str, Any]]:
+    """The log lines of *event*."""
+    lines = [json.loads(line) for line in (box.root / LOG).read_text().splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == event]
+
+
 def test_a_life_under_systemd(box: SystemdBox, broker: Mosquitto, tmp_path: Path) -> None:
     """Strictly confined it serves; it gets its password from systemd, is restarted when hung, and stops well."""
     client = Client(broker)
@@ -132,6 +138,11 @@ def test_a_life_under_systemd(box: SystemdBox, broker: Mosquitto, tmp_path: Path
     wait_until(lambda: client.status()[0] == "online", "online", START_S)
     Image.fromarray(photo()).save(tmp_path / "frame.jpg")
     assert client.parse(tmp_path / "frame.jpg")["image"] == {"width": 90, "height": 60}
+
+    # Confined as it is, the process that touches the pictures confines itself further.
+    (confined,) = _logged(box, "model process confined")[-1:]
+    assert confined["refused"] == {}
+    assert {"network", "files", "memory"} <= set(confined["in_force"])
 
     # A reload is confirmed to systemd, or this would wait for ever.
     assert box.systemctl("reload", UNIT) == 0

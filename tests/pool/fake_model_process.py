@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -73,6 +74,8 @@ class Handler:
             raise ZeroDivisionError("a defect")
         elif word == "unusable":
             raise CheckpointError("pytorch_model.pt is missing")
+        elif word == "connect":
+            socket.create_connection(("127.0.0.1", int(argument)))
         elif word == "babble":
             os.write(int(sys.argv[-1]), b"\xff" * 100)
             time.sleep(60)

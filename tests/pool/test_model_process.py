@@ -67,6 +67,20 @@ def test_frames_come_back_parsed(pool: ModelPool) -> None:
     assert card.threads["effective"]["nice"] == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 1)
 
 
+def test_the_process_that_decodes_is_confined(pool: ModelPool) -> None:
+    """The kernel says so: a filter of system calls, no new privileges, no core dumps, a bound on memory."""
+    run(pool, FRAME)
+    process = Path(f"/proc/{pool.state().processes[0].pid}")
+    status = dict(line.split(":\t", 1) for line in (process / "status").read_text().splitlines() if ":\t" in line)
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    limits = {line[:26].strip(): line[26:].split()[:2] for line in (process / "limits").read_text().splitlines()}
+    assert limits["Max core file size"] == ["0", "0"]
+    assert int(limits["Max data size"][1]) < 6e9
+    card = pool.card()
+    assert card is not None
+    assert card.sandbox["refused"] == {}
+
+
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,15 @@ from typing import TypeVar
 
 import pytest
 
-from edge_worker.config import Config, MemoryConfig, ModelConfig, MqttConfig, ThreadsConfig, WatchdogConfig
+from edge_worker.config import (
+    Config,
+    LimitsConfig,
+    MemoryConfig,
+    ModelConfig,
+    MqttConfig,
+    ThreadsConfig,
+    WatchdogConfig,
+)
 from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.lifecycle import Deadline
 from edge_worker.pool import ModelPool, SlotState
@@ -33,6 +42,7 @@ PoolFactory = Callable[..., ModelPool]
 WATCHDOG = WatchdogConfig(frame_min_s=1, frame_factor=1, load_s=5, crash_limit=5, crash_window_s=60)
 ONE_THREAD = ThreadsConfig(inference=1)
 MEMORY = MemoryConfig()
+LIMITS = LimitsConfig()
 REQUEST = OutputRequest()
 
 
@@ -41,6 +51,7 @@ def config(
     watchdog: WatchdogConfig = WATCHDOG,
     threads: ThreadsConfig = ONE_THREAD,
     memory: MemoryConfig = MEMORY,
+    limits: LimitsConfig = LIMITS,
 ) -> Config:
     return Config(
         mqtt=MqttConfig(host="localhost"),
@@ -48,6 +59,7 @@ def config(
         watchdog=watchdog,
         threads=threads,
         memory=memory,
+        limits=limits,
     )
 
 
@@ -149,6 +161,28 @@ def test_the_child_gets_no_secrets_and_its_thread_limits(make_pool: PoolFactory)
     assert environment["OMP_NUM_THREADS"] == environment["OPENBLAS_NUM_THREADS"] == "1"
     assert "s3cret" not in environment.values()
     assert "CREDENTIALS_DIRECTORY" not in environment
+
+
+def test_a_model_process_has_no_network(make_pool: PoolFactory) -> None:
+    """Before the first payload it has given it up; what it gave up besides is on the card."""
+    pool = make_pool()
+    with socket.create_server(("127.0.0.1", 0)) as listening, pytest.raises(FrameRejected) as rejected:
+        run(pool, b"connect %d" % listening.getsockname()[1])
+    assert rejected.value.reason == "model_error"
+    assert "PermissionError" in rejected.value.detail
+    card = pool.card()
+    assert card is not None
+    assert (card.sandbox["refused"], "network" in card.sandbox["in_force"]) == ({}, True)
+
+
+def test_a_frame_cannot_take_all_memory(make_pool: PoolFactory) -> None:
+    """A frame that asks for more than limit, largest picture and reserve together is answered; the process goes on."""
+    pool = make_pool(config(memory=MemoryConfig(limit_mb=100), limits=LimitsConfig(max_pixels=100_000)))
+    pid = pid_of(pool)
+    with pytest.raises(FrameRejected) as rejected:
+        run(pool, b"grow 2000")
+    assert rejected.value.reason == "model_error"
+    assert run(pool, b"next").body["pid"] == pid
 
 
 def test_a_processor_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:

@@ -1,0 +1,67 @@
+"""Calls to the kernel that Python has no function for."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+
+_PR_SET_NO_NEW_PRIVS = 38  # <linux/prctl.h>
+# <linux/capability.h>: sets of 64 capabilities in two words each of effective, permitted, inheritable.
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAP_DAC_OVERRIDE = 1 << 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def prctl(option: int, *arguments: int) -> None:
+    """Change a property of this process (prctl(2)); addresses are passed as numbers.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    if _libc.prctl(option, *words) != 0:
+        raise _last_error()
+
+
+def syscall(number: int, *arguments: int) -> int:
+    """Make a system call by its number; returns what it returns.
+
+    Raises:
+        OSError: the kernel refuses, or does not know it.
+    """
+    result = int(_libc.syscall(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments)))
+    if result < 0:
+        raise _last_error()
+    return result
+
+
+def forbid_new_privileges() -> None:
+    """Let no program that this process starts gain rights; the kernel wants this before it takes filters from anyone.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def drop_capabilities() -> None:
+    """Give up what root may do beyond others, but for opening files of other users, which Landlock bounds.
+
+    Processes of other users have nothing to give up.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    if os.geteuid() != 0:
+        return
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
+    kept = struct.pack("=6I", _CAP_DAC_OVERRIDE, _CAP_DAC_OVERRIDE, 0, 0, 0, 0)
+    if _libc.capset(header, kept) != 0:
+        raise _last_error()
+
+
+def _last_error() -> OSError:
+    code = ctypes.get_errno()
+    return OSError(code, os.strerror(code))

@@ -1,0 +1,104 @@
+"""Files that a process may no longer read or write (landlock(7): Linux 5.13, for any process that confines itself).
+
+A confined process may not look into the memory and the environment of processes outside either, and from Linux 6.12 on
+may not send them signals.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.ops.kernel import syscall
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# System calls, the same on every architecture we run on, and their constants (<linux/landlock.h>).
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_ASK_VERSION, _PATH_BENEATH = 1, 1
+_WRITE_FILE, _READ_FILE = 1 << 1, 1 << 2
+_CHANGE_DIRECTORY: Final = 0x1FF0  # remove files and directories, make files of any kind
+_RENAME_ACROSS, _RENAME_ACROSS_SINCE = 1 << 13, 2
+_TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
+_SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS, _SCOPES_SINCE = 1, 2, 6
+_ON_A_FILE: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE  # the rights that a rule about a single file may name
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What stays in reach: writing below the paths ``writable``, reading all but what lies at or below ``hidden``."""
+
+    writable: tuple[Path, ...]
+    hidden: tuple[Path, ...]
+
+
+def confine(reach: Reach) -> None:
+    """Confine this thread, and threads and processes it starts, to *reach*; there is no way back.
+
+    Landlock can allow a path with all below it, but not except something from that. So what may be read is listed:
+    where a hidden path lies below a directory, all its other entries. What is put into such a directory later cannot be
+    read; so a secret that is replaced by renaming stays hidden.
+
+    Call it after :func:`edge_worker.ops.kernel.forbid_new_privileges`, before other threads run.
+
+    Raises:
+        OSError: the kernel has no Landlock, or refuses.
+    """
+    version = syscall(_CREATE_RULESET, 0, 0, _ASK_VERSION)
+    hidden = {path.resolve() for path in reach.hidden}
+    ruleset = _create_ruleset(version)
+    try:
+        for path in reach.writable:
+            _allow(ruleset, path, _writing(version))
+        for path in _all_but(hidden, Path("/")):
+            _allow(ruleset, path, _READ_FILE)
+        syscall(_RESTRICT_SELF, ruleset, 0)
+    finally:
+        os.close(ruleset)
+
+
+def _writing(version: int) -> int:
+    """The rights to write that this *version* of Landlock knows."""
+    rights = _WRITE_FILE | _CHANGE_DIRECTORY
+    rights |= _RENAME_ACROSS if version >= _RENAME_ACROSS_SINCE else 0
+    return rights | (_TRUNCATE if version >= _TRUNCATE_SINCE else 0)
+
+
+def _create_ruleset(version: int) -> int:
+    """Make a ruleset that governs reading and writing of files, and signals; returns its file descriptor."""
+    rights = _writing(version) | _READ_FILE
+    attributes = struct.pack("=Q", rights)  # of struct landlock_ruleset_attr, as far as this version knows it
+    if version >= _SCOPES_SINCE:
+        attributes = struct.pack("=QQQ", rights, 0, _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
+    memory = ctypes.create_string_buffer(attributes, len(attributes))
+    return syscall(_CREATE_RULESET, ctypes.addressof(memory), len(attributes), 0)
+
+
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    """Allow *rights* at *path* and below; a path that is not there, or is out of reach anyway, needs no rule."""
+    with suppress(FileNotFoundError, PermissionError):
+        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            rule = struct.pack("=Qi", rights if path.is_dir() else rights & _ON_A_FILE, place)
+            memory = ctypes.create_string_buffer(rule, len(rule))
+            syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.addressof(memory), 0)
+        finally:
+            os.close(place)
+
+
+def _all_but(hidden: set[Path], directory: Path) -> Iterator[Path]:
+    """The fewest paths that cover *directory* without *hidden*, links left out: where they lead is covered itself."""
+    if not any(directory in path.parents for path in hidden):
+        yield directory
+        return
+    with suppress(PermissionError):
+        for entry in os.scandir(directory):
+            path = Path(entry.path)
+            if path not in hidden and not entry.is_symlink():
+                yield from _all_but(hidden, path)

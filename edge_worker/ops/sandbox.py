@@ -1,0 +1,112 @@
+"""What a model process gives up before it is shown a byte that a stranger sent.
+
+Every measure is one that the kernel grants to any process, and may still be refused: by an old kernel, or by a
+container's profile. That is no reason not to work; it is reported, in the log and on the model card.
+"""
+
+from __future__ import annotations
+
+import resource
+import socket
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_worker.ops.kernel import drop_capabilities, forbid_new_privileges
+from edge_worker.ops.landlock import Reach, confine
+from edge_worker.ops.seccomp import deny_network
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_OPEN_FILES: Final = 256  # an engine keeps fewer than ten open
+_BYTES_PER_MB: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The limits of one model process.
+
+    Attributes:
+        hidden: files and directories that it must not read: the worker's passwords and keys.
+        cache_directory: where it may write besides the directory for temporary files; None: only there.
+        memory_mb: private memory that it may take, MB; None: no limit.
+    """
+
+    hidden: tuple[str, ...]
+    cache_directory: str | None
+    memory_mb: float | None
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> Sandbox:
+        """The limits that :meth:`to_wire` wrote."""
+        return cls(**{**wire, "hidden": tuple(wire["hidden"])})
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    def enter(self) -> dict[str, Any]:
+        """Put this process under the limits; call it once, before numeric libraries load or a second thread runs.
+
+        Returns:
+            ``in_force``, the names of the measures that took effect, and ``refused``, name → why for the others: as on
+            the model card (:class:`edge_worker.messages.node.Sandbox`).
+        """
+        measures: dict[str, Callable[[], None]] = {
+            "no_new_privileges": forbid_new_privileges,
+            "capabilities": drop_capabilities,
+            "files": self._confine_files,
+            "network": _cut_off,
+            "memory": self._limit_memory,
+            "open_files": lambda: _lower(resource.RLIMIT_NOFILE, _OPEN_FILES),
+            "core_dumps": lambda: _lower(resource.RLIMIT_CORE, 0),  # a frame must not reach the disk in one
+        }
+        refused = {name: reason for name, measure in measures.items() if (reason := _refusal(measure))}
+        return {"in_force": [name for name in measures if name not in refused], "refused": refused}
+
+    def _confine_files(self) -> None:
+        writable = [Path(tempfile.gettempdir()), Path("/dev/null")]
+        if self.cache_directory is not None:
+            cache = Path(self.cache_directory)
+            with suppress(OSError):  # a cache that cannot be written is known to cost only time
+                cache.mkdir(parents=True, exist_ok=True)
+            writable.append(cache)
+        confine(Reach(tuple(writable), tuple(map(Path, self.hidden))))
+
+    def _limit_memory(self) -> None:
+        """Limit private writable memory.
+
+        Not the address space (``RLIMIT_AS``): engines map gigabytes that they never touch, such as files, stacks and
+        allocators' reserves.
+        """
+        if self.memory_mb is not None:
+            _lower(resource.RLIMIT_DATA, int(self.memory_mb * _BYTES_PER_MB))
+
+
+def _cut_off() -> None:
+    """Deny the network, and believe it only after a socket was refused."""
+    deny_network()
+    try:
+        socket.socket().close()
+    except PermissionError:
+        return
+    raise OSError("a socket can still be opened")
+
+
+def _lower(limit: int, value: int) -> None:
+    """Set a limit of this process to *value*, or leave it where it is lower."""
+    current = resource.getrlimit(limit)[1]
+    lowest = value if current == resource.RLIM_INFINITY else min(value, current)
+    resource.setrlimit(limit, (lowest, lowest))
+
+
+def _refusal(measure: Callable[[], None]) -> str:
+    """Take a *measure*; returns why the kernel refused it, or nothing."""
+    try:
+        measure()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""

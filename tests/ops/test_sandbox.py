@@ -1,0 +1,157 @@
+"""What a process in the sandbox can no longer do, tried on the real kernel."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from confined import attempt
+
+from edge_worker.ops import sandbox as sandbox_module
+from edge_worker.ops.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
+DENIED = "PermissionError"
+SIGNALS_SINCE = (6, 12)
+LIMITLESS = Sandbox(hidden=(), cache_directory=None, memory_mb=None)
+
+
+def kernel() -> tuple[int, ...]:
+    """Version of the running kernel."""
+    return tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2])
+
+
+def test_every_measure_takes_effect_here() -> None:
+    """On the kernels that tests run on nothing is refused, so the tests below try what is promised."""
+    said, _ = attempt(LIMITLESS)
+    assert said["refused"] == {}
+    assert {"files", "network", "memory"} <= set(said["in_force"])
+
+
+def test_no_connection_and_no_new_socket() -> None:
+    """Not to a port that listens on this machine, and not in any other family."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+        _, outcomes = attempt(
+            LIMITLESS,
+            f"socket.create_connection(('127.0.0.1', {port}))",
+            *(f"socket.socket({family:d})" for family in _families()),
+        )
+    assert outcomes == [DENIED] * len(outcomes)
+
+
+def _families() -> list[socket.AddressFamily]:
+    return [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX, socket.AF_NETLINK, socket.AF_PACKET, socket.AF_VSOCK]
+
+
+def test_what_it_starts_has_no_network_either() -> None:
+    """Neither another program nor a thread gets out."""
+    _, outcomes = attempt(
+        LIMITLESS,
+        "subprocess.run([sys.executable, '-c', 'import socket; socket.socket()'], capture_output=True).returncode",
+        "concurrent.futures.ThreadPoolExecutor().submit(socket.socket).result()",
+    )
+    assert outcomes == ["1", DENIED]
+
+
+def test_secrets_cannot_be_read_and_all_else_can(tmp_path: Path) -> None:
+    """A file, a directory, by links to it, and after it was replaced; what lies beside them stays readable."""
+    password, link, credentials, other = (tmp_path / name for name in ("password", "link", "credentials", "other"))
+    credentials.mkdir()
+    for file in (password, credentials / "mqtt-password", other):
+        file.write_text("s3cret")
+    link.symlink_to(password)
+    secrets = (password, link, f"/proc/self/root{password}", credentials / "mqtt-password")
+    _, outcomes = attempt(
+        Sandbox((str(link), str(credentials)), str(tmp_path / "cache"), None),
+        *(f"open('{secret}').read()" for secret in secrets),
+        f"open('{tmp_path / 'new'}', 'w').write('newer') and os.rename('{tmp_path / 'new'}', '{password}')",
+        f"open('{password}').read()",
+        f"open('{other}').read()",
+    )
+    assert outcomes == [DENIED, DENIED, DENIED, DENIED, "None", DENIED, "'s3cret'"]
+
+
+def test_it_writes_its_cache_and_temporary_files_and_nothing_else(tmp_path: Path) -> None:
+    """The cache is made where it is missing."""
+    cache = tmp_path / "cache"
+    _, outcomes = attempt(
+        Sandbox((), str(cache), None),
+        f"open('{cache / 'draft'}', 'w').write('x')",
+        f"os.rename('{cache / 'draft'}', '{cache / 'blob'}')",
+        "tempfile.TemporaryFile().write(b'x')",
+        "open('/dev/null', 'w').write('x')",
+        *(f"open('{path}', 'a')" for path in (__file__, Path.home() / ".profile")),
+        f"os.mkdir('{Path(__file__).with_name('never')}')",
+    )
+    assert outcomes == ["1", "None", "1", "1", DENIED, DENIED, DENIED]
+
+
+def test_other_processes_are_out_of_reach() -> None:
+    """The environment and the memory of the process that started it, even if both are root's; and signals to it."""
+    _, outcomes = attempt(
+        LIMITLESS,
+        "open('/proc/%d/environ' % os.getppid()).read()",
+        "open('/proc/%d/mem' % os.getppid()).read()",
+        "os.readlink('/proc/%d/fd/0' % os.getppid())",
+        *(["os.kill(os.getppid(), 0)"] if kernel() >= SIGNALS_SINCE else []),
+    )
+    assert outcomes == [DENIED] * len(outcomes)
+
+
+def test_memory_has_an_end(tmp_path: Path) -> None:
+    """What asks for more gets an error, in the process and nowhere else."""
+    _, outcomes = attempt(Sandbox((), str(tmp_path), memory_mb=500), "len(bytes(300 << 20))", "bytes(600 << 20)")
+    assert outcomes == [str(300 << 20), "MemoryError"]
+
+
+def test_limits_of_the_process_are_set() -> None:
+    """No core dumps, few open files, no way to gain privileges; limits that were lower stay."""
+    lines = "[line for line in open('/proc/self/status') if line.startswith(('NoNewPrivs', 'CapEff'))]"
+    _, (core, files, status) = attempt(
+        LIMITLESS,
+        "resource.getrlimit(resource.RLIMIT_CORE)",
+        "resource.getrlimit(resource.RLIMIT_NOFILE)",
+        lines,
+    )
+    assert core == "(0, 0)"
+    assert int(files.strip("()").split(",")[1]) <= 256
+    assert "NoNewPrivs:\\t1" in status
+    effective = int(status.partition("CapEff:\\t")[2][:16], 16)
+    assert effective <= 2  # of root's rights only that to open others' files
+
+
+def test_a_refusal_is_reported_and_no_reason_to_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each measure stands for itself: the others are taken all the same."""
+
+    def refuse() -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    taken: list[str] = []
+    measures: dict[str, Callable[..., None]] = {
+        "forbid_new_privileges": refuse,
+        "drop_capabilities": lambda: taken.append("capabilities"),
+        "confine": lambda _reach: refuse(),
+        "deny_network": lambda: taken.append("network"),
+        "_lower": lambda limit, _value: taken.append(str(limit)),
+    }
+    for name, measure in measures.items():
+        monkeypatch.setattr(sandbox_module, name, measure)
+    said = LIMITLESS.enter()
+    assert set(said["refused"]) == {"no_new_privileges", "files", "network"}
+    assert said["refused"]["files"] == "Operation not permitted"
+    assert said["refused"]["network"] == "a socket can still be opened"
+    assert taken == ["capabilities", "network", str(resource.RLIMIT_NOFILE), str(resource.RLIMIT_CORE)]
+
+
+def test_the_wire_carries_all() -> None:
+    """What the worker writes is what the model process reads."""
+    inside = Sandbox(("/a", "/b"), "/cache", 12.5)
+    assert Sandbox.from_wire(inside.to_wire()) == inside
