@@ -45,6 +45,7 @@ CONFIGURATION: dict[str, Any] = {
             "transformer_dim_feedforward": 512,
             "transformer_enc_layers": 2,
             "conv_dim": 96,
+            "blocks_per_level": 1,
             "mask_dim": 96,
         },
         "decoder": {
@@ -108,8 +109,11 @@ def save_weights(average: Mapping[str, Tensor], file: Path) -> None:
 
 
 def load_weights(student: Student, file: Path) -> None:
-    """Fill *student* with what :func:`save_weights` kept."""
-    student.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+    """Fill *student* with what :func:`save_weights` kept; residual blocks that it lacks stay as they are, idle."""
+    found = student.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), strict=False)
+    wrong = [name for name in (*found.missing_keys, *found.unexpected_keys) if ".blocks." not in name]
+    if wrong:
+        raise ValueError(f"{file}: these weights are of another network: {', '.join(wrong[:5])}")
 
 
 def anchors() -> Tensor:

@@ -113,6 +113,7 @@ class FpnConfig(_Section):
     transformer_enc_layers: int = Field(ge=0)
     conv_dim: int = Field(multiple_of=4, ge=4)
     convs_per_level: int = Field(1, ge=1)
+    blocks_per_level: int = Field(0, ge=0)
     mask_dim: int = Field(ge=1)
 
     @property

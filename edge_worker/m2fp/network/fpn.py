@@ -39,6 +39,21 @@ class EncoderLayer(nn.Module):
         return cast("Tensor", self.norm2(x + self.linear2(functional.relu(self.linear1(x)))))
 
 
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with a residual (He et al., arXiv 1512.03385); does nothing before it is trained."""
+
+    def __init__(self, channels: int) -> None:
+        """*channels* in, inside and out."""
+        super().__init__()
+        self.conv1 = _smooth(channels)
+        self.conv2 = ConvNorm(channels, channels, 3, nn.BatchNorm2d(channels))
+        nn.init.zeros_(cast("Tensor", self.conv2.norm.weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w), not negative → (B, C, h, w)."""
+        return functional.relu(x + self.conv2(self.conv1(x)))
+
+
 class FpnPixelDecoder(PixelDecoder):
     """Coarse to fine: each backbone map through a 1×1 convolution, plus the coarser result, through 3×3 ones."""
 
@@ -54,6 +69,9 @@ class FpnPixelDecoder(PixelDecoder):
         self.smooth = nn.ModuleList(
             nn.Sequential(*[_smooth(channels) for _ in range(config.convs_per_level)]) for _ in self.levels
         )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(*[ResidualBlock(channels) for _ in range(config.blocks_per_level)]) for _ in self.levels
+        )
         self.mask_features = nn.Conv2d(channels, config.mask_dim, 1)
         self.map_channels = channels
         self.num_maps = min(MAX_MAPS, len(self.levels))
@@ -61,10 +79,10 @@ class FpnPixelDecoder(PixelDecoder):
     def forward(self, features: dict[str, Tensor]) -> PixelFeatures:
         """Maps of the backbone by name → mask features and the coarsest maps."""
         maps: list[Tensor] = []
-        for name, lateral, smooth in zip(self.levels, self.lateral, self.smooth, strict=True):
+        for name, lateral, smooth, blocks in zip(self.levels, self.lateral, self.smooth, self.blocks, strict=True):
             x = lateral(features[name])
             x = x + resize(maps[-1], x) if maps else self._attend(x)
-            maps.append(smooth(x))
+            maps.append(blocks(smooth(x)))
         return PixelFeatures(self.mask_features(maps[-1]), maps[: self.num_maps])
 
     def _attend(self, x: Tensor) -> Tensor:
