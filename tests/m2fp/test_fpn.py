@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from checkpoints import GOLDEN
@@ -14,7 +12,7 @@ from edge_worker.m2fp.network.m2fp import M2FP
 LEVELS = ("res2", "res3", "res4", "res5")
 
 
-def light(**encoder: Any) -> ModelConfig:
+def light(**encoder: int) -> ModelConfig:
     """A small model of the light kind; *encoder* changes its pixel decoder."""
     config = load_configuration(GOLDEN / "tiny-multi")
     data = config.model_dump()
@@ -32,7 +30,7 @@ def light(**encoder: Any) -> ModelConfig:
     return ModelConfig.model_validate(data)
 
 
-def network(**encoder: Any) -> M2FP:
+def network(**encoder: int) -> M2FP:
     """The same random weights at every call, as far as both have them."""
     torch.manual_seed(0)
     return M2FP(light(**encoder)).eval()
