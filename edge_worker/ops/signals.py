@@ -26,15 +26,16 @@ class Order(Enum):
 def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into an order to stop, SIGHUP into one to reload; the old handlers come back afterwards.
 
-    The second signal to stop ends the process at once: what was not acknowledged will be delivered again. A queue,
-    because a handler may put into one; an event's lock could be held by the very code the signal interrupted.
+    The second signal to stop ends the process at once, by that signal: what was not acknowledged will be delivered
+    again. A queue, because a handler may put into one; an event's lock could be held by the very code the signal
+    interrupted.
     """
     stopping = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         if stopping:
-            os._exit(128 + number)
+            _end_by(number)
         stopping = True
         orders.put(Order.STOP)
 
@@ -48,3 +49,14 @@ def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_by(number: int) -> None:
+    """End this process by signal *number*, so that whoever started it can tell this from an exit of its own.
+
+    systemd counts an end by SIGTERM or SIGINT as clean, and an exit code of 143 as a failure; a shell shows 143 for
+    both. The kernel spares a container's first process its own signals: that one exits.
+    """
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    os._exit(128 + number)

@@ -12,6 +12,7 @@ import structlog
 from edge_worker.errors import FrameRejected
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
+from edge_worker.pool.journal import Journal
 from edge_worker.pool.launch import Launch, child_environment, sandbox_for
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
@@ -52,7 +53,7 @@ class ModelPool:
 
         Args:
             config: its sections model, threads, watchdog, memory, limits and palette are used.
-            state_directory: keeps ``quarantine.json``; None: the quarantine is kept in memory only.
+            state_directory: keeps ``quarantine.json`` and ``in_work``; None: the quarantine is kept in memory only.
             cache_directory: keeps compiled networks; None: they are compiled at every start.
             on_change: called without locks held, from the pool's threads, when :meth:`state` or :meth:`card` changed;
                 it must be quick and must not raise.
@@ -72,6 +73,9 @@ class ModelPool:
         )
         limits = SlotLimits(config.watchdog, inf if config.memory.limit_mb is None else config.memory.limit_mb)
         self._quarantine = Quarantine(state_directory)
+        self._journal = Journal(state_directory, config.threads.processes)
+        for payload_sha in self._journal.left:
+            self._quarantine.died_with_worker(payload_sha)
         self._card: ModelCardFacts | None = None
         self._slots = tuple(
             Slot(f"model-{number}", launch, limits, self._quarantine, on_loaded=self._learn_card, on_change=on_change)
@@ -82,11 +86,6 @@ class ModelPool:
     def slots(self) -> int:
         """How many processes; slots are numbered from 0."""
         return len(self._slots)
-
-    @property
-    def quarantined(self) -> int:
-        """How many payloads are refused because the process ended twice in a row under them."""
-        return len(self._quarantine)
 
     def start(self) -> None:
         """Start every process; returns at once."""
@@ -99,6 +98,7 @@ class ModelPool:
             slot.ask_stop()
         for slot in self._slots:
             slot.join(deadline)
+        self._journal.close()
 
     def restart(self) -> None:
         """Replace every process after the frame it is at work on; returns at once. Counted as planned."""
@@ -120,14 +120,15 @@ class ModelPool:
 
         Raises:
             FrameRejected: the frame cannot be answered: not a picture we accept, a failure of the model under it, or
-                ``poisoned``: the process ended twice in a row under this payload.
+                ``poisoned``: the quarantine's verdict on this payload.
             ModelProcessError: the process was not ready, or ended under this frame. The frame may be tried again as
                 often as this is raised: the quarantine puts an end to it.
         """
         verdict = self._quarantine.verdict(payload_sha)
         if verdict is not None:
             raise FrameRejected("poisoned", verdict)
-        return self._slots[slot].run(payload, payload_sha, request)
+        with self._journal.entry(slot, payload_sha):
+            return self._slots[slot].run(payload, payload_sha, request)
 
     def state(self) -> PoolState:
         """What the processes are doing."""

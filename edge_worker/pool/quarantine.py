@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -17,15 +17,30 @@ _log = structlog.get_logger(__name__)
 _FILE = "quarantine.json"
 _SCHEMA = "edge-worker.quarantine/1"
 _DEATHS_ALLOWED = 1  # once may be bad luck: memory was short, someone killed the process
+# A worker has other reasons to end than its frames, and meets the same frame first after each of its starts.
+_WORKER_DEATHS_ALLOWED = 4
 _MAX_ENTRIES = 1000  # about 100 kB of file
 
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
-    """How often in a row the process ended under a payload, and how the last time."""
+    """How often in a row the process ended under a payload, how the last time, and how often the worker with it."""
 
     count: int
     detail: str
+    with_worker: int = 0
+
+    @property
+    def verdict(self) -> str | None:
+        """Why the payload must not be tried again; None: it may."""
+        if self.count > _DEATHS_ALLOWED:
+            return f"the model process ended {self.count} times under this payload: {self.detail}"
+        if self.with_worker > _WORKER_DEATHS_ALLOWED:
+            return f"the worker ended {self.with_worker} times under this payload"
+        return None
+
+
+_NONE = Deaths(0, "")
 
 
 class Quarantine:
@@ -45,18 +60,19 @@ class Quarantine:
         """Why the payload must not be tried again; None: it may."""
         with self._lock:
             deaths = self._deaths.get(payload_sha)
-        if deaths is None or deaths.count <= _DEATHS_ALLOWED:
-            return None
-        return f"the model process ended {deaths.count} times under this payload: {deaths.detail}"
+        return None if deaths is None else deaths.verdict
 
     def died(self, payload_sha: str, detail: str) -> None:
         """The process ended under the payload, as *detail* says."""
         with self._lock:
-            earlier = self._deaths.pop(payload_sha, None)
-            self._deaths[payload_sha] = Deaths(1 if earlier is None else earlier.count + 1, detail)
-            while len(self._deaths) > _MAX_ENTRIES:
-                del self._deaths[next(iter(self._deaths))]
-            self._save()
+            earlier = self._deaths.get(payload_sha, _NONE)
+            self._enter(payload_sha, replace(earlier, count=earlier.count + 1, detail=detail))
+
+    def died_with_worker(self, payload_sha: str) -> None:
+        """Process and worker ended together while the payload was in work."""
+        with self._lock:
+            earlier = self._deaths.get(payload_sha, _NONE)
+            self._enter(payload_sha, replace(earlier, with_worker=earlier.with_worker + 1))
 
     def survived(self, payload_sha: str) -> None:
         """The process did not end under the payload: an earlier death was not its fault."""
@@ -64,10 +80,12 @@ class Quarantine:
             if self._deaths.pop(payload_sha, None) is not None:
                 self._save()
 
-    def __len__(self) -> int:
-        """How many payloads are refused."""
-        with self._lock:
-            return sum(deaths.count > _DEATHS_ALLOWED for deaths in self._deaths.values())
+    def _enter(self, payload_sha: str, deaths: Deaths) -> None:
+        self._deaths.pop(payload_sha, None)
+        self._deaths[payload_sha] = deaths  # as the newest
+        while len(self._deaths) > _MAX_ENTRIES:
+            del self._deaths[next(iter(self._deaths))]
+        self._save()
 
     def _save(self) -> None:
         if self._file is None:
@@ -86,9 +104,13 @@ def _read(file: Path) -> dict[str, Deaths]:
     """The entries of *file*; none where it is missing or damaged."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
-        return {sha: Deaths(int(entry["count"]), str(entry["detail"])) for sha, entry in document["payloads"].items()}
+        return {sha: _deaths(entry) for sha, entry in document["payloads"].items()}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         _log.warning("quarantine file is not usable, starting an empty one", file=str(file), error=repr(error))
         return {}
+
+
+def _deaths(entry: dict[str, Any]) -> Deaths:
+    return Deaths(int(entry["count"]), str(entry["detail"]), int(entry.get("with_worker", 0)))

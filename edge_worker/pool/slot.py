@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from threading import Condition, Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ _log = structlog.get_logger(__name__)
 
 _ERRORS_ALLOWED = 3  # of the model under frames in a row, before a new process is tried
 _TICK_S = 0.5  # between two looks at an idle process
+_LAST_WAIT_S = 2.0  # from the kill at the end of a stop to leaving the process behind
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Slot:
         self._process: ModelProcess | None = None
         self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
         self._errors_in_a_row = 0  # of the model, in the present process
+        self._memory_limit_mb = limits.memory_mb  # of the present process
         self._thread = Thread(target=self._keep, name=name, daemon=True)
         self.seen_at = monotonic()
 
@@ -83,11 +86,14 @@ class Slot:
             self._kill()
 
     def join(self, deadline: Deadline) -> None:
-        """Wait until the thread has ended; when *deadline* has expired, kill the process under its frame."""
+        """Wait until the thread has ended; when *deadline* has expired, kill the process under its frame.
+
+        A process that the kernel does not let go is left behind: it ends with the worker.
+        """
         if self._thread.is_alive():
             self._thread.join(deadline.remaining())
             self._kill()
-            self._thread.join()
+            self._thread.join(_LAST_WAIT_S)
 
     def restart(self) -> None:
         """Start a new process after the frame in work, or cut a pause short; returns at once.
@@ -168,6 +174,7 @@ class Slot:
         if self._stopping.is_set():  # asked before there was a process to kill
             return Order.STOP.value
         self._on_loaded(process.load())
+        self._memory_limit_mb = self._limit_for(process.rss_mb)
         self._enter(SlotState.READY, "")
         while True:
             order = self._next_order(_TICK_S)
@@ -180,10 +187,24 @@ class Slot:
             if reason := self._reason_to_replace(process):
                 return f"replaced by plan: {reason}"
 
+    def _limit_for(self, loaded_mb: float) -> float:
+        """The memory, MB, at which a process that has *loaded_mb* before its first frame is replaced.
+
+        None where it is above the limit by then: the next one would be no better, and so on for every frame.
+        """
+        if loaded_mb <= self._limits.memory_mb:
+            return self._limits.memory_mb
+        self._log.warning(
+            "memory.limit_mb is not in force: the model alone takes more",
+            limit_mb=self._limits.memory_mb,
+            loaded_mb=round(loaded_mb),
+        )
+        return inf
+
     def _reason_to_replace(self, process: ModelProcess) -> str:
         """Why another process should take the next frame; empty if there is no reason."""
-        if (rss_mb := process.rss_mb) > self._limits.memory_mb:
-            return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._limits.memory_mb:.0f}"
+        if (rss_mb := process.rss_mb) > self._memory_limit_mb:
+            return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._memory_limit_mb:.0f}"
         if self._errors_in_a_row >= _ERRORS_ALLOWED:
             return f"the model failed under {self._errors_in_a_row} frames in a row"
         return ""

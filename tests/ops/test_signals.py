@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from queue import SimpleQueue
 
 import pytest
@@ -25,11 +27,27 @@ def test_a_signal_is_an_order(number: signal.Signals, order: Order) -> None:
     assert signal.getsignal(number) is before
 
 
-def test_the_second_signal_to_stop_forces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operator who asks twice does not want to wait for a frame."""
+TWICE = """
+import os, signal
+from queue import SimpleQueue
+from edge_worker.ops.signals import signals_as_orders
+with signals_as_orders(SimpleQueue()):
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_the_second_signal_to_stop_forces() -> None:
+    """An operator who asks twice does not want to wait for a frame; who started us sees that it was the signal."""
+    assert subprocess.run([sys.executable, "-c", TWICE], check=False).returncode == -signal.SIGINT
+
+
+def test_the_first_process_of_a_container_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel spares it its own signals; it exits with the code that a shell would show."""
     exits: list[int] = []
     monkeypatch.setattr(os, "_exit", exits.append)
     with signals_as_orders(SimpleQueue()):
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-    assert exits == [128 + signal.SIGINT]
+        signal.raise_signal(signal.SIGTERM)
+        monkeypatch.setattr(os, "kill", lambda _pid, _number: None)
+        signal.raise_signal(signal.SIGTERM)
+    assert exits == [128 + signal.SIGTERM]

@@ -1,0 +1,98 @@
+"""Which frames are in work, on disk: what a worker that ends under a frame leaves for the next one to read."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_FILE: Final = "in_work"
+_HASH: Final = re.compile(rb"[0-9a-f]{64}")
+_LINE: Final = 65  # bytes a slot has: a hash or blanks, and the end of the line
+_BLANK: Final = b" " * (_LINE - 1) + b"\n"
+_MAX_BYTES: Final = 64 * _LINE  # threads.processes is at most 64
+
+_log = structlog.get_logger(__name__)
+
+
+class Journal:
+    """One line a slot: the hash of the payload in work, or blanks. A worker that is killed leaves its lines behind.
+
+    The file stays open and locked, and its lines are overwritten in place: two system calls a frame, and no waiting for
+    the disk, for a kill does not lose what only the page cache has. Where there can be no file, there is a warning and
+    no journal. Safe to share between threads.
+    """
+
+    def __init__(self, state_directory: Path | None, slots: int) -> None:
+        """Open the journal in *state_directory* (None: keep none) for so many *slots*, after reading what was left."""
+        self._lock = Lock()
+        self._descriptor: int | None = None
+        self.left: tuple[str, ...] = ()
+        """Hashes of the payloads under which the worker before this one ended."""
+        if state_directory is None:
+            return
+        try:
+            self._descriptor = _open(state_directory / _FILE)
+            found = _HASH.findall(os.pread(self._descriptor, _MAX_BYTES, 0))
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, _BLANK * slots, 0)
+        except OSError as error:
+            self._give_up(f"{state_directory / _FILE}: {_explain(error)}")
+        else:
+            self.left = tuple(sha.decode() for sha in found)
+
+    @contextmanager
+    def entry(self, slot: int, payload_sha: str) -> Iterator[None]:
+        """Have the payload written down as in work in *slot* for as long as the block lasts."""
+        self._write(slot, payload_sha.encode() + b"\n")
+        try:
+            yield
+        finally:
+            self._write(slot, _BLANK)
+
+    def close(self) -> None:
+        """Let go of the file; what is written afterwards goes nowhere."""
+        with self._lock:
+            descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _write(self, slot: int, line: bytes) -> None:
+        problem = ""
+        with self._lock:
+            if self._descriptor is not None:
+                try:
+                    os.pwrite(self._descriptor, line, slot * _LINE)
+                except OSError as error:
+                    problem = str(error)
+        if problem:
+            self._give_up(problem)
+
+    def _give_up(self, problem: str) -> None:
+        self.close()
+        _log.warning("frames in work are not written down: one that ends the worker is tried for ever", problem=problem)
+
+
+def _open(file: Path) -> int:
+    """Open and lock *file*, made if need be."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _explain(error: OSError) -> str:
+    return "another worker uses it" if isinstance(error, BlockingIOError) else error.strerror or str(error)
