@@ -28,6 +28,7 @@ from edge_worker.desk import Desk
 from edge_worker.errors import ConfigError
 from edge_worker.lifecycle import Deadline, State
 from edge_worker.mqtt.events import Connected, Fatal, Outgoing, Subscribed
+from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
 from edge_worker.ops import logs
 from edge_worker.ops.directories import cache_directory, state_directory
@@ -109,10 +110,10 @@ class App:
         )
         self._presence = self._make_presence()
         self._commands = self._make_commands()
-        events: SimpleQueue[LinkEvent] = SimpleQueue()
-        self._board = self._make_switchboard(events)
+        inbox = Inbox()
+        self._board = self._make_switchboard(inbox)
         self._worker = self._make_worker()
-        self._router = self._make_router(events)
+        self._router = self._make_router(inbox)
         self._metrics = Metrics(self._snapshot)
         self._health = config.ops.http and HealthServer(
             config.ops.http, alive=self._alive, ready=self._ready, metrics=self._metrics.exposition
@@ -138,13 +139,13 @@ class App:
             publish=self._publish,
         )
 
-    def _make_switchboard(self, events: SimpleQueue[LinkEvent]) -> Switchboard:
+    def _make_switchboard(self, inbox: Inbox) -> Switchboard:
         return Switchboard(
             self._config,
             own=[*self._presence.subscriptions(), *self._commands.subscriptions()],
             will=self._presence.will(),
             password=lambda: logs.hide(read_password(self._config.mqtt, self._environ)),
-            events=events,
+            report=inbox.put,
         )
 
     def _make_worker(self) -> Worker:
@@ -162,7 +163,7 @@ class App:
         worker.desired = _desired(self._config)
         return worker
 
-    def _make_router(self, events: SimpleQueue[LinkEvent]) -> Router:
+    def _make_router(self, inbox: Inbox) -> Router:
         desks = Desks(
             frames=self._desk,
             node=self._take_own,
@@ -170,7 +171,7 @@ class App:
             reanswer=self._worker.reanswer,
             fatal=self._fatal,
         )
-        return Router(events, self._board.routes, desks, max_payload=self._config.limits.max_payload_bytes)
+        return Router(inbox, self._board.routes, desks, max_payload=self._config.limits.max_payload_bytes)
 
     def _topic(self, template: str) -> str:
         return Template(template, node=self._config.node.id).format()

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from edge_worker.arrays import LabelMap, Picture
     from edge_worker.palette import Palette
 
-__all__ = ["DecodeLimits", "decode", "encode_jpeg", "encode_png_palette", "encode_rgb_png"]
+__all__ = ["DecodeLimits", "decode", "encode_jpeg", "encode_jpeg_within", "encode_png_palette", "encode_rgb_png"]
 
 # A broken frame is answered with an error message; OpenCV's own lines about it would let a camera flood the log.
 # OpenCV 5 moved the function.
 _SILENT = 0
 (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
+
+_SMALLEST_SIDE = 32  # pixels; a smaller picture shows nothing to anybody
 
 _READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
@@ -156,6 +158,22 @@ def encode_jpeg(picture: Picture, quality: int) -> bytes:
     """Encode RGB uint8 H×W×3 as a JPEG of *quality* 1 to 100."""
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
     return encoded.tobytes()
+
+
+def encode_jpeg_within(picture: Picture, quality: int, max_bytes: int | None) -> bytes | None:
+    """Encode as :func:`encode_jpeg` does, halving width and height until it takes *max_bytes* at most (None: any).
+
+    Returns:
+        The JPEG; None where one of ``_SMALLEST_SIDE`` pixels would still be too large.
+    """
+    while True:
+        encoded = encode_jpeg(picture, quality)
+        if max_bytes is None or len(encoded) <= max_bytes:
+            return encoded
+        width, height = picture.shape[1] // 2, picture.shape[0] // 2
+        if min(width, height) < _SMALLEST_SIDE:
+            return None
+        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _png(samples: npt.NDArray[np.uint8], color_type: int, palette: bytes = b"") -> bytes:

@@ -114,15 +114,16 @@ class Commands:
         return self._response_topic.format(command=command)  # any level that was matched can be published to
 
     def _pause(self, request: PauseRequest) -> None:
-        self._desk.pause(request.camera)
+        self._bounded(request, self._desk.pause(request.camera))
 
     def _resume(self, request: ResumeRequest) -> None:
         self._desk.resume(request.camera)
 
     def _set(self, request: SetRequest) -> None:
         if request.min_interval_s is not None:
-            self._desk.set_min_interval(request.camera, request.min_interval_s)
-        self._bounded(request, self._controls.set(request.camera, Overrides(request.score_threshold, request.overlay)))
+            self._bounded(request, self._desk.set_min_interval(request.camera, request.min_interval_s))
+        overrides = Overrides(request.score_threshold, request.overlay)
+        self._bounded(request, self._controls.set(request.camera, overrides))
 
     def _snapshot(self, request: SnapshotRequest) -> None:
         self._bounded(request, self._controls.snapshot(request.camera))

@@ -44,6 +44,8 @@ class Controls:
                 self._general = overrides.over(self._general)
                 self._cameras = {name: _without(own, overrides) for name, own in self._cameras.items()}
                 return True
+            if overrides == Overrides():
+                return True
             if camera not in self._cameras and len(self._cameras) >= MAX_CAMERAS:
                 return False
             self._cameras[camera] = overrides.over(self._cameras.get(camera, Overrides()))

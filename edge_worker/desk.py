@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_worker.accounts import Account
     from edge_worker.frames import Delivery, Frame
     from edge_worker.lanes import Drop, Policy
+    from edge_worker.ledger import Loss
 
 _SHUTTING_DOWN = "shutting_down"
 
@@ -64,10 +65,13 @@ class Desk:
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
         return None
 
-    def answered(self, frame: Frame, publications: Collection[int]) -> None:
-        """Say which *publications* answer *frame*, before they are published; again to replace what was said."""
+    def answered(self, frame: Frame, publications: Collection[int], *, final: bool = False) -> None:
+        """Say which *publications* answer *frame*, before they are published; again to replace what was said.
+
+        *final*: there is no other answer; if one of them is given up, the frame goes without.
+        """
         with self._changed:
-            self._acknowledge_all(self._ledger.answered(frame, publications))
+            self._acknowledge_all(self._ledger.answered(frame, publications, final=final))
 
     def published(self, publication: int) -> None:
         """Note that the broker has *publication*, and acknowledge the frames this completes."""
@@ -75,10 +79,14 @@ class Desk:
             self._acknowledge_all(self._ledger.published(publication))
             self._changed.notify_all()
 
-    def failed(self, publication: int) -> Frame | None:
-        """Note that *publication* was given up; returns the frame (without payload) that needs another answer."""
+    def failed(self, publication: int) -> Loss | None:
+        """Note that *publication* was given up; returns the frame that lost its answer, and whether for good."""
         with self._changed:
-            return self._ledger.failed(publication)
+            loss = self._ledger.failed(publication)
+            if loss is not None:
+                self._acknowledge_all(loss.deliveries)
+                self._changed.notify_all()
+            return loss
 
     def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
         """Count a frame picked up as answered."""
@@ -92,10 +100,13 @@ class Desk:
             self._settle(self._intake.release(frame))
             self._changed.notify()
 
-    def pause(self, camera: str | None) -> None:
-        """Hand out no more frames of *camera* (None: of any)."""
+    def pause(self, camera: str | None) -> bool:
+        """Hand out no more frames of *camera* (None: of any); False when too many cameras have orders of their own."""
         with self._changed:
-            self._settle(self._intake.pause(camera))
+            known = self._intake.knows(camera)
+            if known:
+                self._settle(self._intake.pause(camera))
+            return known
 
     def resume(self, camera: str | None) -> None:
         """End a pause of *camera* (None: every pause)."""
@@ -103,11 +114,17 @@ class Desk:
             self._intake.resume(camera)
             self._changed.notify_all()
 
-    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
-        """Hand out a frame of *camera* (None: of each) every *seconds* at most; None: as configured."""
+    def set_min_interval(self, camera: str | None, seconds: float | None) -> bool:
+        """Hand out a frame of *camera* (None: of each) every *seconds* at most; None: as configured.
+
+        False when too many cameras have orders of their own.
+        """
         with self._changed:
-            self._intake.set_min_interval(camera, seconds)
-            self._changed.notify_all()
+            known = self._intake.knows(camera)
+            if known:
+                self._intake.set_min_interval(camera, seconds)
+                self._changed.notify_all()
+            return known
 
     def close(self) -> None:
         """Hand out no more frames. What waits is dropped; the broker keeps what it was not told is done."""

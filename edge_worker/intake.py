@@ -175,6 +175,11 @@ class Intake:
 
     # -- pauses and throttles -------------------------------------------------------------------------------------
 
+    def knows(self, camera: str | None) -> bool:
+        """Whether *camera* can be paused or throttled by its name: so many are remembered, and names are free."""
+        named = self._paused | self._intervals.keys()
+        return camera is None or camera in named or len(named) < self._max_cameras
+
     def pause(self, camera: str | None = None) -> tuple[Drop, ...]:
         """Hand out no more frames of *camera* (None: of all); waiting ``latest`` frames are dropped, ``every`` wait."""
         self._paused.add(camera)

@@ -27,11 +27,27 @@ class Verdict(Enum):
     """A duplicate of one answered already: acknowledge ``frame.delivery`` at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An answer that will never arrive.
+
+    Attributes:
+        frame: which it answered, without its payload.
+        final: there is no other answer to give; the frame is settled without.
+        deliveries: what may be acknowledged for that.
+    """
+
+    frame: Frame
+    final: bool
+    deliveries: tuple[Delivery, ...] = ()
+
+
 @dataclass(slots=True)
 class _Entry:
     frame: Frame  # without its payload
     deliveries: list[Delivery] = field(default_factory=list)
     publications: set[int] = field(default_factory=set)
+    final: bool = False
 
     def owe(self, delivery: Delivery | None) -> None:
         """Add what must be acknowledged; what came by an older connection of that link never can be again."""
@@ -77,16 +93,19 @@ class AckLedger:
         self._newest[identity] = _key(frame)
         return Verdict.NEW
 
-    def answered(self, frame: Frame, publications: Collection[int]) -> tuple[Delivery, ...]:
+    def answered(self, frame: Frame, publications: Collection[int], *, final: bool = False) -> tuple[Delivery, ...]:
         """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
 
         Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
-        or nothing is to be published). Returns what may be acknowledged now.
+        or nothing is to be published). *final*: there is no other answer, should this one be given up. A frame that was
+        settled meanwhile, by another answer, stays so. Returns what may be acknowledged now.
         """
         key = _key(frame)
-        entry = self._open[key]
+        entry = self._open.get(key)
+        if entry is None:
+            return ()
         self._forget_publications(entry)
-        entry.publications = set(publications)
+        entry.publications, entry.final = set(publications), final
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
 
@@ -99,10 +118,16 @@ class AckLedger:
         entry.publications.discard(publication)
         return self._settle_if_complete(key, entry)
 
-    def failed(self, publication: int) -> Frame | None:
-        """Note that *publication* was given up; returns its frame (without payload), which now needs another answer."""
+    def failed(self, publication: int) -> Loss | None:
+        """Note that *publication* was given up; returns what that means to a frame, None where it answered none.
+
+        Unless the answer was the final one, the frame now needs another.
+        """
         key = self._by_publication.get(publication)
-        return None if key is None else self._open[key].frame
+        if key is None:
+            return None
+        entry = self._open[key]
+        return Loss(entry.frame, entry.final, self.answered(entry.frame, ()) if entry.final else ())
 
     def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
         if entry.publications:

@@ -47,6 +47,8 @@ def judge(present: State, pool: PoolState, links: Mapping[str, LinkStatus]) -> J
         reason, detail, failed = "disconnected", trouble, bool(trouble)
     elif not all(link.subscribed for link in links.values()):
         reason, detail, failed = "subscribing", trouble, bool(trouble)
+    elif rivals := "; ".join(f"{name}: {link.rival}" for name, link in links.items() if link.rival):
+        reason, detail, failed = "contested", rivals, True
     else:
         return Judgement(State.ONLINE)
     first = present in {State.STARTING, State.LOADING}

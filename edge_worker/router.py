@@ -16,10 +16,10 @@ from edge_worker.mqtt import events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from queue import SimpleQueue
 
     from edge_worker.desk import Desk
     from edge_worker.mqtt.events import Incoming, LinkEvent
+    from edge_worker.mqtt.inbox import Inbox
     from edge_worker.mqtt.topics import Template
 
 _log = structlog.get_logger(__name__)
@@ -51,11 +51,11 @@ class Desks:
 
 
 class Router:
-    """Reads the queue that all links report to."""
+    """Reads the inbox that all links report to."""
 
-    def __init__(self, queue: SimpleQueue[LinkEvent], routes: Sequence[Route], desks: Desks, max_payload: int) -> None:
+    def __init__(self, inbox: Inbox, routes: Sequence[Route], desks: Desks, max_payload: int) -> None:
         """*max_payload* bytes bound what is looked at to find a frame's identity."""
-        self._queue: SimpleQueue[LinkEvent | None] = queue  # type: ignore[assignment]  # None: our own sign to stop
+        self._inbox = inbox
         self._routes = routes
         self._desks = desks
         self._max_payload = max_payload
@@ -67,12 +67,12 @@ class Router:
 
     def stop(self, timeout_s: float) -> None:
         """Handle what was reported so far, then end."""
-        self._queue.put(None)
+        self._inbox.close()
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         try:
-            while (event := self._queue.get()) is not None:
+            while (event := self._inbox.get()) is not None:
                 self._handle(event)
         except Exception as error:  # noqa: BLE001 - reported, and ends the worker
             self._desks.fatal("router failed", error)
@@ -89,14 +89,16 @@ class Router:
         if event.ok:
             self._desks.frames.published(event.publication)
             return
-        frame = self._desks.frames.failed(event.publication)
-        _log.warning("publication given up", link=event.link, reason=event.reason, answers=frame and frame.frame_id)
-        if frame is None:
+        loss = self._desks.frames.failed(event.publication)
+        _log.warning("publication given up", link=event.link, reason=event.reason, answers=loss and loss.frame.frame_id)
+        if loss is None:
             return
-        if frame.delivery is None:
-            self._desks.frames.answered(frame, ())  # the camera has newer ones
+        if loss.final:
+            _log.error("frame left unanswered", camera=loss.frame.camera, frame_id=loss.frame.frame_id)
+        elif loss.frame.delivery is None:
+            self._desks.frames.answered(loss.frame, ())  # the camera has newer ones
         else:
-            self._desks.reanswer(frame, event.reason)
+            self._desks.reanswer(loss.frame, event.reason)
 
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message

@@ -19,7 +19,6 @@ from edge_worker.router import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from queue import SimpleQueue
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames import Delivery, Frame
@@ -29,8 +28,6 @@ CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""
 
 _log = structlog.get_logger(__name__)
-
-_HEADER_BYTES = 4096  # more than topic and properties of an answer take; the limits are on whole packets
 
 
 class Switchboard:
@@ -43,7 +40,7 @@ class Switchboard:
         own: Iterable[Subscription],
         will: Will,
         password: Callable[[], str | None],
-        events: SimpleQueue[LinkEvent],
+        report: Callable[[LinkEvent], None],
     ) -> None:
         """Build the links of *config*; the first subscribes to its *own* topics too. Nothing is opened yet."""
         self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
@@ -60,7 +57,7 @@ class Switchboard:
                 client_id=config.client_id if first else f"{config.client_id}-{name}",
                 persistent=not first,
                 subscriptions=[*(own if first else ()), *(_subscription(config, camera) for camera in cameras)],
-                events=events,
+                report=report,
                 password=password,
                 will=will if first else None,
                 receive_maximum=None if first else cameras[0].prefetch,
@@ -99,9 +96,8 @@ class Switchboard:
         self._link(frame.delivery).publish(message)
 
     def room(self, frame: Frame) -> int:
-        """How many bytes of payload an answer to *frame* may have."""
-        max_packet = self._link(frame.delivery).status().max_packet or self._max_result
-        return min(self._max_result, max_packet) - _HEADER_BYTES
+        """How many bytes a message that answers *frame* may have as a packet, as far as is known."""
+        return min(self._max_result, self._link(frame.delivery).status().max_packet or self._max_result)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""

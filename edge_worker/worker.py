@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from edge_worker.answers import Now, Parsed, timings_ms
 from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from edge_worker.answers import Composer
     from edge_worker.cache import ResultCache
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from edge_worker.results import OutputRequest
 
 _GLANCE_S = 0.5  # how long a dispatcher waits before it looks whether it should stop
+_HEADER_BYTES = 4096  # more than topic and properties of an answer take of a packet
 
 _log = structlog.get_logger(__name__)
 
@@ -48,8 +49,8 @@ class Desired:
 class Outlets:
     """Where a dispatcher's work goes.
 
-    ``publish`` hands a message that answers a frame to the link the frame came by, and ``room`` says how many bytes of
-    payload the broker takes there; ``observe`` takes the stage times and the age of a processed frame, both in
+    ``publish`` hands a message that answers a frame to the link the frame came by, and ``room`` says how large a packet
+    is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame, both in
     milliseconds; ``fatal`` takes a defect that ended a dispatcher.
     """
 
@@ -113,19 +114,19 @@ class Worker:
         if frame is None:
             return
         try:
-            self._answer(frame, self._parse(slot, frame))
+            request = self._request(frame)
+            self._answer(frame, request, self._parse(slot, frame, request))
         except FrameRejected as rejection:
             self._reject(frame, rejection)
         except ModelProcessError as error:
             _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(error))
             self._desk.release(frame)
 
-    def _parse(self, slot: int, frame: Frame) -> Parsed:
+    def _parse(self, slot: int, frame: Frame, request: OutputRequest) -> Parsed:
         taken = time.monotonic()
         size = len(frame.payload)
         if size > self._max_payload_bytes:
             raise FrameRejected("too_big", f"{size} bytes; at most {self._max_payload_bytes} are accepted")
-        request = self._controls.apply(frame.camera, self.desired[frame.source].request)
         digest = hashlib.sha256(frame.payload).hexdigest()
         result = self._cache.get((digest, request))
         if result is not None:
@@ -134,13 +135,21 @@ class Worker:
         self._cache.put((digest, request), result)
         return Parsed(result, self._model(), taken, cached=False)
 
-    def _answer(self, frame: Frame, parsed: Parsed) -> None:
+    def _request(self, frame: Frame) -> OutputRequest:
+        """What is wanted of *frame*, by configuration and operator, and fits through its link."""
+        request = self._controls.apply(frame.camera, self.desired[frame.source].request)
+        if not request.overlay:
+            return request
+        return replace(request, overlay_bytes=max(0, self._outlets.room(frame) - _HEADER_BYTES))
+
+    def _answer(self, frame: Frame, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
         messages = self.desired[frame.source].composer.results(frame, parsed, now)
-        self._publish(frame, _fitting(messages, self._outlets.room(frame)))
+        fitting = _fitting(messages, self._outlets.room(frame))
+        self._publish(frame, fitting.values())
         self._desk.finish(frame, "processed")
-        if parsed.result.overlay is not None:
-            self._controls.taken(frame.camera)
+        if request.overlay:
+            self._overlay_done(frame, published="overlay" in fitting)
         timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
         self._outlets.observe(timings, age_ms)
         _log.info(
@@ -153,6 +162,13 @@ class Worker:
             age_ms=round(age_ms),
             **timings,
         )
+
+    def _overlay_done(self, frame: Frame, *, published: bool) -> None:
+        """Take note that a snapshot asked for is fulfilled, or cannot be: trying for ever would help nobody."""
+        self._controls.taken(frame.camera)
+        if not published:
+            room = self._outlets.room(frame)
+            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, room=room)
 
     def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
         self._publish_error(frame, rejection)
@@ -173,18 +189,18 @@ class Worker:
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
         message = self.desired[frame.source].composer.error(frame, rejection, _now())
         try:
-            self._publish(frame, [message])
+            self._publish(frame, [message], final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
             _log.error("frame left unanswered", camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail)
             self._desk.answered(frame, ())
 
-    def _publish(self, frame: Frame, messages: Sequence[Outgoing]) -> None:
-        """Publish the answer to *frame*.
+    def _publish(self, frame: Frame, messages: Collection[Outgoing], *, final: bool = False) -> None:
+        """Publish the answer to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
 
         Raises:
             FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
         """
-        self._desk.answered(frame, [message.publication for message in messages])
+        self._desk.answered(frame, [message.publication for message in messages], final=final)
         try:
             for message in messages:
                 self._outlets.publish(frame, message)
@@ -192,17 +208,17 @@ class Worker:
             raise FrameRejected("too_big", str(error)) from error
 
 
-def _fitting(messages: Mapping[str, Outgoing], room: int) -> list[Outgoing]:
+def _fitting(messages: Mapping[str, Outgoing], room: int) -> dict[str, Outgoing]:
     """Leave out an overlay that the broker would not take; it is for people.
 
     Raises:
         FrameRejected: ``too_big``; without its map or its labels an answer is none.
     """
-    large = {kind: len(message.payload) for kind, message in messages.items() if len(message.payload) > room}
+    large = {kind: size for kind, message in messages.items() if (size := message.packet_size) > room}
     if large.keys() - {"overlay"}:
         sizes = ", ".join(f"{kind} {size}" for kind, size in large.items())
         raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {room}")
-    return [message for kind, message in messages.items() if kind not in large]
+    return {kind: message for kind, message in messages.items() if kind not in large}
 
 
 def _now() -> Now:

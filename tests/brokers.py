@@ -6,6 +6,7 @@ Real mosquitto, amqtt in a process of its own, one that misbehaves byte by byte,
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import shutil
@@ -285,9 +286,15 @@ class FakeBroker:
 
 # -- a bad network -----------------------------------------------------------------------------------------------------
 
+_CHUNK: Final = 65_536
+
 
 class Proxy:
-    """Passes bytes on to a broker until it is told to swallow, slow down or cut."""
+    """Passes bytes on to a broker until it is told to swallow, slow down or cut.
+
+    ``delay_s`` holds every piece up; ``bytes_per_s`` is what one direction of a connection carries. ``allowance`` says
+    how many bytes a new connection carries, both ways together, before it is reset: most often within a packet.
+    """
 
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
@@ -296,6 +303,8 @@ class Proxy:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._swallowing = threading.Event()
         self.delay_s = 0.0
+        self.bytes_per_s = math.inf
+        self.allowance: Callable[[], float] = lambda: math.inf
         self.connections = 0
 
     def __enter__(self) -> Self:
@@ -322,10 +331,7 @@ class Proxy:
         """Reset every connection, in the middle of whatever is on the wire."""
         pairs, self._pairs = self._pairs, []
         for pair in pairs:
-            for end in pair:
-                with suppress(OSError):
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                    end.shutdown(socket.SHUT_RDWR)
+            _reset(*pair)
 
     def _serve(self) -> None:
         with suppress(OSError):
@@ -337,12 +343,21 @@ class Proxy:
         self.connections += 1
         with near, suppress(OSError), socket.create_connection(("127.0.0.1", self._target_port)) as far:
             self._pairs.append((near, far))
-            other = {near: far, far: near}
-            while True:
+            other, left = {near: far, far: near}, self.allowance()
+            while left > 0:
                 for end in select.select([near, far], [], [])[0]:
-                    data = end.recv(65536)
+                    data = end.recv(_CHUNK)
                     if not data:
                         return
-                    time.sleep(self.delay_s)
+                    time.sleep(self.delay_s + len(data) / self.bytes_per_s)
                     if not self._swallowing.is_set():
-                        other[end].sendall(data)
+                        other[end].sendall(data[: int(min(left, _CHUNK))])
+                    left -= len(data)
+            _reset(near, far)
+
+
+def _reset(*ends: socket.socket) -> None:
+    for end in ends:
+        with suppress(OSError):
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            end.shutdown(socket.SHUT_RDWR)

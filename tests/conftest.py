@@ -91,7 +91,7 @@ def make_link() -> Iterator[Callable[..., Watched]]:
             password = options.pop("password", None)
             read = password if callable(password) else lambda: password
             queue: SimpleQueue[Any] = SimpleQueue()
-            link = Link(config, events=queue, password=read, **(link_options | options))
+            link = Link(config, report=queue.put, password=read, **(link_options | options))
             return stack.enter_context(Watched(link, queue))
 
         yield make

@@ -18,7 +18,14 @@ from pictures import CIHP, PHOTOS, encoded, figures, photo, with_orientation
 from PIL import Image, ImageOps
 
 from edge_worker import png
-from edge_worker.codec import DecodeLimits, decode, encode_jpeg, encode_png_palette, encode_rgb_png
+from edge_worker.codec import (
+    DecodeLimits,
+    decode,
+    encode_jpeg,
+    encode_jpeg_within,
+    encode_png_palette,
+    encode_rgb_png,
+)
 from edge_worker.errors import DecodeError
 from edge_worker.headers import FORMATS
 from edge_worker.palette import Palette
@@ -347,3 +354,23 @@ def test_jpegs_of_higher_quality_are_closer_and_larger() -> None:
     assert errors == sorted(errors, reverse=True)
     assert sizes == sorted(sizes)
     assert errors[-1] < 3
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
+def test_a_picture_is_made_small_enough(share: float) -> None:
+    """It keeps its shape and its quality; one that fits is not touched."""
+    picture = np.asarray(cv2.resize(photo(), (480, 320)), np.uint8)
+    whole = encode_jpeg(picture, 85)
+    limit = int(share * len(whole))
+    fitting = encode_jpeg_within(picture, 85, limit)
+    assert fitting is not None
+    assert len(fitting) <= limit
+    height, width = decode(fitting, LIMITS).shape[:2]
+    assert 2 * width == 3 * height
+    assert (fitting == whole) == (share == 1.0)
+
+
+def test_a_picture_that_cannot_be_small_enough_is_left_out() -> None:
+    """Rather than shown as a few blocks."""
+    assert encode_jpeg_within(photo(), 85, 100) is None
+    assert encode_jpeg_within(photo(), 85, None) == encode_jpeg(photo(), 85)

@@ -10,7 +10,7 @@ from samples import SimplePolicy, make_incoming
 
 from edge_worker.commands import Commands
 from edge_worker.config import CommandsConfig, Config, MqttConfig, NodeConfig
-from edge_worker.controls import Controls
+from edge_worker.controls import MAX_CAMERAS, Controls
 from edge_worker.desk import Desk
 from edge_worker.results import OutputRequest
 
@@ -79,6 +79,20 @@ def test_settings_take_effect() -> None:
     assert bench.ask("snapshot", b'{"camera": "yard"}')["status"] == "ok"
     assert bench.controls.apply("door", OutputRequest()).score_threshold == 0.4
     assert bench.controls.apply("yard", OutputRequest()).overlay
+
+
+@pytest.mark.parametrize(("command", "settings"), [("pause", {}), ("set", {"min_interval_s": 1})])
+def test_names_from_outside_do_not_fill_the_memory(command: str, settings: dict[str, int]) -> None:
+    """Past a bound, orders for further cameras are refused; those for all, and for known ones, are not."""
+    bench = Bench()
+
+    def order(**camera: str) -> str:
+        return str(bench.ask(command, json.dumps(camera | settings).encode())["status"])
+
+    assert {order(camera=f"camera-{number}") for number in range(MAX_CAMERAS)} == {"ok"}
+    assert (order(camera="one more"), order(camera="camera-0"), order()) == ("error", "ok", "ok")
+    bench.ask("resume")
+    assert order(camera="one more") == ("ok" if command == "pause" else "error")
 
 
 @pytest.mark.parametrize(

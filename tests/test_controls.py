@@ -43,3 +43,4 @@ def test_names_from_outside_do_not_fill_the_memory() -> None:
     assert all(controls.set(str(n), Overrides(overlay=True)) for n in range(MAX_CAMERAS))
     assert not controls.set("one more", Overrides(overlay=True))
     assert controls.set("0", Overrides(overlay=False))
+    assert controls.set("one more", Overrides()), "nothing to remember"

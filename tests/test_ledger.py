@@ -13,7 +13,7 @@ from samples import SimplePolicy, make_frame
 from edge_worker.accounts import Count
 from edge_worker.frames import REJECTIONS, Delivery, Frame
 from edge_worker.intake import Intake
-from edge_worker.ledger import AckLedger, Verdict
+from edge_worker.ledger import AckLedger, Loss, Verdict
 
 
 def token(mid: int, epoch: int = 1) -> Delivery:
@@ -43,12 +43,32 @@ def test_an_answer_can_be_replaced() -> None:
     ledger, frame = AckLedger(), make_frame(delivery=token(1))
     ledger.opened(frame)
     ledger.answered(frame, {10, 11})
-    failed = ledger.failed(11)
-    assert failed is not None
-    assert (failed.camera, failed.frame_id, failed.payload) == (frame.camera, frame.frame_id, b"")
-    assert ledger.answered(failed, {12}) == ()
+    loss = ledger.failed(11)
+    assert loss == Loss(make_frame(delivery=token(1), payload=b""), final=False)
+    assert ledger.answered(frame, {12}) == ()
     assert ledger.published(10) == ()
     assert ledger.published(12) == (token(1),)
+
+
+def test_after_the_last_answer_there_is_none() -> None:
+    """An error that was given up settles its frame: waiting for a better broker would stop the camera."""
+    ledger, frame = AckLedger(), make_frame(delivery=token(1))
+    ledger.opened(frame)
+    ledger.answered(frame, {10}, final=True)
+    loss = ledger.failed(10)
+    assert loss is not None
+    assert (loss.final, loss.deliveries) == (True, (token(1),))
+    assert ledger.awaited == 0
+
+
+def test_a_settled_frame_stays_settled() -> None:
+    """The router replaced its answer while the dispatcher was still at it: what comes later changes nothing."""
+    ledger, frame = AckLedger(), make_frame(delivery=token(1))
+    ledger.opened(frame)
+    ledger.answered(frame, {10}, final=True)
+    assert ledger.published(10) == (token(1),)
+    assert ledger.answered(frame, {11}) == ()
+    assert (ledger.published(11), ledger.awaited) == ((), 0)
 
 
 def test_a_redelivered_frame_in_work_is_acknowledged_where_it_came_last() -> None:

@@ -28,6 +28,7 @@ LINKED = LinkStatus(
     protocol="5",
     epoch=1,
     trouble="",
+    rival="",
     sessions_lost=0,
     takeovers=0,
     shed=0,
@@ -39,6 +40,7 @@ LINKED = LinkStatus(
 CUT = replace(LINKED, connected=False, subscribed=False, trouble="connection refused")
 CONNECTING = replace(CUT, trouble="")
 REFUSED = replace(LINKED, subscribed=False, trouble="not authorized")
+CONTESTED = replace(LINKED, rival="another client uses our client id")
 CARD = ModelCardFacts(
     "tiny", "0" * 64, "openvino", "f32", "told so", ("a",), ("#000000",), {"requested": {}, "effective": {}}
 )
@@ -55,6 +57,7 @@ CARD = ModelCardFacts(
         (State.ONLINE, DOWN, LINKED, (State.DEGRADED, "model_restarting")),
         (State.ONLINE, LOADING, LINKED, (State.DEGRADED, "model_loading")),
         (State.ONLINE, UP, REFUSED, (State.DEGRADED, "subscribing")),
+        (State.ONLINE, UP, CONTESTED, (State.DEGRADED, "contested")),
         (State.DEGRADED, UP, LINKED, (State.ONLINE, "")),
     ],
 )

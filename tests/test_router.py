@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from samples import SimplePolicy, make_incoming
 from edge_worker.desk import Desk
 from edge_worker.frames import Delivery, Frame, content_id
 from edge_worker.mqtt.events import Arrived, Connected, LinkEvent, Published
+from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
 from edge_worker.router import Desks, Route, Router
 
@@ -29,7 +29,7 @@ class Bench:
         self.reanswered: list[tuple[str, str]] = []
         self.failures: list[str] = []
         self.desk = Desk([SimplePolicy(delivery="every")], self.acknowledged.append)
-        self.queue: SimpleQueue[LinkEvent] = SimpleQueue()
+        self.inbox = Inbox()
         desks = Desks(
             frames=self.desk,
             node=lambda message: message.topic == "ours",
@@ -37,13 +37,13 @@ class Bench:
             reanswer=lambda frame, why: self.reanswered.append((frame.frame_id, why)),
             fatal=lambda what, _: self.failures.append(what),
         )
-        self.router = Router(self.queue, [Route("every", Template("cameras/{camera}/frame"), 0)], desks, 10_000)
+        self.router = Router(self.inbox, [Route("every", Template("cameras/{camera}/frame"), 0)], desks, 10_000)
         self.router.start()
 
     def handle(self, *events: LinkEvent) -> None:
         """Have *events* handled, and stop."""
         for event in events:
-            self.queue.put(event)
+            self.inbox.put(event)
         self.router.stop(SOON_S)
 
     def frame(self) -> Frame:
@@ -114,7 +114,7 @@ def test_messages_of_nobody_and_of_ourselves_are_no_frames() -> None:
 def test_an_answer_given_up_is_replaced_by_an_error() -> None:
     """The camera's frame is owed an answer; the broker must not keep it for ever."""
     bench = Bench()
-    bench.queue.put(arrived())
+    bench.inbox.put(arrived())
     frame = bench.frame()
     bench.desk.answered(frame, [101])
     bench.handle(Published("every", 101, ok=False, reason="too large"))
@@ -122,10 +122,20 @@ def test_an_answer_given_up_is_replaced_by_an_error() -> None:
     assert bench.acknowledged == []
 
 
+def test_the_last_answer_given_up_lets_its_frame_go() -> None:
+    """An error that the broker does not take either is not made again for ever; the frame is acknowledged."""
+    bench = Bench()
+    bench.inbox.put(arrived())
+    bench.desk.answered(bench.frame(), [101], final=True)
+    bench.handle(Published("every", 101, ok=False, reason="too large"))
+    assert bench.reanswered == []
+    assert bench.acknowledged == [Delivery("every", 1, 7)]
+
+
 def test_an_answer_to_a_live_picture_given_up_is_forgotten() -> None:
     """Its camera has newer ones, and the broker was told long ago."""
     bench = Bench()
-    bench.queue.put(arrived(delivery=None))
+    bench.inbox.put(arrived(delivery=None))
     bench.desk.answered(bench.frame(), [101])
     bench.handle(Published("every", 101, ok=False, reason="broker away"))
     assert bench.reanswered == []
@@ -134,7 +144,7 @@ def test_an_answer_to_a_live_picture_given_up_is_forgotten() -> None:
 def test_an_answer_that_arrived_acknowledges_its_frame() -> None:
     """``Published`` is what the acknowledgement waits for."""
     bench = Bench()
-    bench.queue.put(arrived())
+    bench.inbox.put(arrived())
     bench.desk.answered(bench.frame(), [101])
     bench.handle(Published("every", 101, ok=True))
     assert bench.acknowledged == [Delivery("every", 1, 7)]

@@ -42,15 +42,18 @@ class ScriptedPool:
         """*script*: what each run returns or raises."""
         self._script = list(script)
         self.runs = 0
+        self.requests: list[OutputRequest] = []
 
     def wait_ready(self, slot: int, timeout: float) -> bool:
         """Be ready."""
         del slot, timeout
         return True
 
-    def run(self, *_: object) -> EncodedResult:
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
         """Do the next line."""
+        del slot, payload, payload_sha
         self.runs += 1
+        self.requests.append(request)
         line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(line, Exception):
             raise line
@@ -192,6 +195,44 @@ def test_a_limit_that_shrank_meanwhile_makes_an_error(bench: Callable[..., Bench
     one = bench(RESULT)
     one.refuses = lambda message: "labels" in message.topic
     assert one.answer()["reason"] == "too_big"
+
+
+def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
+    bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wish is done with, and the log says why; labels come as ever."""
+    one = bench(RESULT)
+    one.controls.snapshot("door")
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert not one.controls.apply("door", OutputRequest()).overlay
+    assert "overlay left out" in capsys.readouterr().out
+
+
+def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]) -> None:
+    """The model process makes it small enough; without an overlay the limit is no part of the request."""
+    one = bench(RESULT, room=10_000)
+    one.controls.snapshot("door")
+    one.answer(frame_id="1")
+    one.answer(frame_id="2", arrived=1.0)
+    assert [request.overlay_bytes for request in one.pool.requests] == [10_000 - 4096, None]
+
+
+def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., Bench]) -> None:
+    """Its map was given up and its error confirmed while its labels were being published: the dispatcher goes on."""
+    one = bench(RESULT)
+    frame = make_frame(delivery=Delivery("every", 1, 1))
+
+    def refuse(message: Outgoing) -> bool:
+        if "labels" in message.topic:
+            one.desk.answered(frame, ())
+        return "labels" in message.topic
+
+    one.refuses = refuse
+    one.desk.arrive(frame)
+    wait_until(lambda: one.desk.account().total.rejected, "it is counted")
+    assert one.failures == []
+    assert one.acknowledged == [frame.delivery]
 
 
 def test_a_frame_that_cannot_be_answered_at_all_is_let_go(bench: Callable[..., Bench]) -> None:

@@ -29,6 +29,7 @@ class Board:
             protocol=None,
             epoch=0,
             trouble="",
+            rival="",
             sessions_lost=0,
             takeovers=0,
             shed=0,

@@ -39,18 +39,19 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.outbox import GivenUp, Outbox, Parcel
     from edge_worker.mqtt.session import Session
 
-_TICK_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What a conversation has of its link."""
+    """What a conversation has of its link; it looks at the clock every ``tick_s`` seconds at least."""
 
     name: str
     subscriptions: tuple[Subscription, ...]
     answer_timeout_s: float
+    tick_s: float
+    stable_s: float
     suspicion: str
     outbox: Outbox
     board: Board
@@ -103,6 +104,7 @@ class Conversation:
         now = time.monotonic()
         if self._answer_by is not None and now > self._answer_by:
             self._break_off(self._silence())
+        self._outlive_a_rival(now)
         deadline = self._setting.leave_by()
         if deadline is not None and deadline.expired:
             self._break_off(self._end(Cause.OURS, "out of time"))
@@ -110,6 +112,12 @@ class Conversation:
             self._say_goodbye("stopping")
         elif self._unacked.wants_reconnect and not self._acks:
             self._say_goodbye("fetching what was left for redelivery")
+
+    def _outlive_a_rival(self, now: float) -> None:
+        """Forget another client with our name once a connection has lasted."""
+        board = self._setting.board
+        if board.status.rival and self._accepted_at and now - self._accepted_at > self._setting.stable_s:
+            board.note(rival="")
 
     def _has_said_all(self) -> bool:
         """Whether nothing waits to be sent or confirmed. An acknowledgement left unsaid would bring its frame again."""
@@ -119,7 +127,7 @@ class Conversation:
         """How long to wait for the network at most: until something of our own is due."""
         due = [self._answer_by] if self._answer_by is not None else []
         due += [self._subscriber.due_at] if self._subscriber.is_waiting else []
-        return max(0.0, min([_TICK_S, *(moment - time.monotonic() for moment in due)]))
+        return max(0.0, min([self._setting.tick_s, *(moment - time.monotonic() for moment in due)]))
 
     def _speak(self) -> None:
         if self._accepted_at is None or self._farewell:
@@ -200,13 +208,13 @@ class Conversation:
             protocol=protocol,
             epoch=self.epoch,
             sessions_lost=setting.board.status.sessions_lost + lost,
-            max_packet=accepted.max_packet,
             keepalive_s=accepted.keepalive_s,
         )
         if self._fallback:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
-        self._report_lost(setting.outbox.connected(accepted.receive_maximum, accepted.max_packet))
+        limits = accepted.receive_maximum, accepted.max_packet
+        self._report_lost(setting.outbox.connected(*limits, self._accepted_at))
         if self._subscriber.is_complete:
             self._all_granted()
 

@@ -1,13 +1,13 @@
 """What passes between a link and the rest of the worker: values only, no behaviour.
 
-A link reports by putting these on its queue; ``link`` is always the name the link was given.
+``link`` is always the name the link was given.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from edge_worker.frames import Delivery
 
 Protocol = Literal["5", "3.1.1"]
+
+_PACKET_OVERHEAD: Final = 64  # header, lengths, packet id and identifiers of the single properties, rounded up
 
 _publications = itertools.count(1)
 
@@ -63,6 +65,13 @@ class Outgoing:
     correlation: bytes | None = None
     must_arrive: bool = False
     publication: int = field(default_factory=lambda: next(_publications))
+
+    @property
+    def packet_size(self) -> int:
+        """Bytes that this takes at most as a packet."""
+        texts = [self.topic, self.content_type, self.response_topic, *self.properties, *self.properties.values()]
+        lengths = sum(len(text.encode(errors="replace")) + 3 for text in texts)
+        return _PACKET_OVERHEAD + lengths + len(self.correlation or b"") + len(self.payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,10 +156,20 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class TakenOver:
-    """Another client uses our client id: the broker said so (``certain``), or the kicks in a row look like it."""
+    """Another client uses our ``client_id``: the broker said so (``certain``), or the kicks in a row look like it."""
 
     link: str
+    client_id: str
     certain: bool
+
+    @property
+    def explanation(self) -> str:
+        """What it is, in an operator's words."""
+        if self.certain:
+            return f"another client uses our client id {self.client_id!r}: each throws the other out"
+        return (
+            f"the broker ends connections soon after they begin: another client with our client id {self.client_id!r}?"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,13 +234,18 @@ LinkEvent = (
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link as it stands: for status, metrics and the health page. ``trouble`` is empty while all is well."""
+    """A link as it stands: for status, metrics and the health page.
+
+    ``trouble`` is empty while all is well. ``rival`` tells of another client with our client id that threw us out,
+    until a connection has lasted: frames are answered now, but it will come back.
+    """
 
     connected: bool
     subscribed: bool
     protocol: Protocol | None
     epoch: int
     trouble: str
+    rival: str
     sessions_lost: int
     takeovers: int
     shed: int

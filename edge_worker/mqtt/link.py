@@ -21,16 +21,14 @@ from edge_worker.mqtt.board import Board
 from edge_worker.mqtt.conversation import Conversation, Setting
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
-from edge_worker.mqtt.happenings import Cause, Hello
+from edge_worker.mqtt.happenings import Hello
 from edge_worker.mqtt.outbox import Outbox
-from edge_worker.mqtt.packets import packet_size
 from edge_worker.mqtt.session import Session
 from edge_worker.mqtt.tls import make_context
 from edge_worker.mqtt.topics import is_publishable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from queue import SimpleQueue
 
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames import Delivery
@@ -40,11 +38,13 @@ if TYPE_CHECKING:
 
 _MB: Final = 1_000_000
 _LINGER_S: Final = 1.0  # for the broker to take our goodbye
+_TICK_S: Final = 1.0
+_TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 _log = structlog.get_logger(__name__)
 
 
 class Link:
-    """One client of the broker, reporting through a queue. Every method may be called from any thread."""
+    """One client of the broker, reporting what happens. Every method may be called from any thread."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Link:
         client_id: str,
         persistent: bool,
         subscriptions: Sequence[Subscription],
-        events: SimpleQueue[LinkEvent],
+        report: Callable[[LinkEvent], None],
         password: Callable[[], str | None],
         will: Will | None = None,
         receive_maximum: int | None = None,
@@ -62,12 +62,13 @@ class Link:
         """Describe the link; nothing is opened before :meth:`start`.
 
         A *persistent* link has a session that outlives it, and its QoS 1 messages wait for :meth:`acknowledge`, at
-        most *receive_maximum* at a time. *password* is called anew for each attempt to connect.
+        most *receive_maximum* at a time. *report* is called from any thread; only for a message that arrived may it
+        wait, which keeps the link from reading more. *password* is called anew for each attempt to connect.
         """
         self._config, self._name, self._client_id = config, name, client_id
         self._persistent, self._receive_maximum = persistent, receive_maximum
         self._will, self._password = will, password
-        self._report, self._subscriptions = events.put, tuple(subscriptions)
+        self._report, self._subscriptions = report, tuple(subscriptions)
         self._outbox, self._board = Outbox(), Board(config.keepalive_s)
         self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
         self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect.stable_s)
@@ -107,7 +108,7 @@ class Link:
         Raises:
             ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
         """
-        size = packet_size(message)
+        size = message.packet_size
         if size > (limit := self._max_packet()):
             raise ResultTooLarge(size, limit)
         if is_publishable(message.topic):
@@ -132,11 +133,14 @@ class Link:
 
     def status(self) -> LinkStatus:
         """Tell how the link stands."""
-        return replace(self._board.status, queued=len(self._outbox), publications_lost=self._outbox.lost)
+        outbox = self._outbox
+        return replace(
+            self._board.status, queued=len(outbox), publications_lost=outbox.lost, max_packet=outbox.max_packet
+        )
 
     def _max_packet(self) -> int:
         configured = int(self._config.max_result_mb * _MB)
-        return min(configured, self._board.status.max_packet or configured)
+        return min(configured, self._outbox.max_packet or configured)
 
     def _wake(self) -> None:
         if self._bell is not None:
@@ -213,6 +217,8 @@ class Link:
             name=self._name,
             subscriptions=self._subscriptions,
             answer_timeout_s=self._config.connack_timeout_s,
+            tick_s=min(_TICK_S, self._config.keepalive_s / _TICKS_PER_KEEPALIVE),
+            stable_s=self._config.reconnect.stable_s,
             suspicion=suspicion(self._config.tls),
             outbox=self._outbox,
             board=self._board,
@@ -228,7 +234,10 @@ class Link:
 
     def _rest_s(self, ending: Ending) -> float:
         """Draw the conclusions from *ending*; returns the seconds to wait before the next attempt."""
-        self._report_lost(self._outbox.disconnected(ending.cause or Cause.SILENCE))
+        if ending.cause is None:
+            self._outbox.unreachable()
+        else:
+            self._report_lost(self._outbox.disconnected(ending.cause))
         if self._stopping.is_set():
             self._board.note(connected=False, subscribed=False)
             return 0.0
@@ -257,5 +266,6 @@ class Link:
         self._fallback, self._was_accepted = "", True
         verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
         if verdict is not None:
-            self._board.note(takeovers=self._board.status.takeovers + 1)
-            self._report(TakenOver(self._name, certain=verdict == "certain"))
+            taken_over = TakenOver(self._name, self._client_id, certain=verdict == "certain")
+            self._board.note(takeovers=self._board.status.takeovers + 1, rival=taken_over.explanation)
+            self._report(taken_over)

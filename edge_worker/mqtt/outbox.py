@@ -17,12 +17,20 @@ MAX_WAITING_BYTES: Final = 32 << 20
 """What may wait of the messages that need not arrive; the oldest are dropped for newer ones."""
 
 MAX_FLYING: Final = 20
-MAX_FLYING_BYTES: Final = 8 << 20
-"""What is sent before the broker has acknowledged any of it; a single larger message flies alone."""
+MAX_FLYING_BYTES: Final = 1 << 20
+"""What is sent before the broker has acknowledged any of it; a single larger message flies alone. A slow network must
+carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
 
+SUSPECT_STRIKES: Final = 2
+CALM_S: Final = 2.0
 MAX_STRIKES: Final = 4
-"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. So
-many strikes are no accident: the broker chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
+"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. With
+``SUSPECT_STRIKES`` it is sent only on a connection that has stood for ``CALM_S``. A connection that ends with nothing
+in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
+chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
+
+TELLING_BYTES: Final = 4096
+"""A smaller message that the broker chokes on says nothing about the sizes it takes."""
 
 RETRY_MIN_S: Final = 1.0
 RETRY_MAX_S: Final = 60.0
@@ -57,6 +65,9 @@ class Outbox:
         self._waiting: deque[Parcel] = deque()
         self._flying: dict[int, Parcel] = {}  # by packet id, oldest first
         self._window = 0  # 0: not connected
+        self._calm_at = 0.0
+        self._announced: int | None = None
+        self._found: int | None = None
         self._lost = 0
 
     def __len__(self) -> int:
@@ -68,6 +79,14 @@ class Outbox:
         """Messages given up so far."""
         return self._lost
 
+    @property
+    def max_packet(self) -> int | None:
+        """The largest packet the broker takes, in bytes, as far as it said so or was found out; None: no limit known.
+
+        What was found out is forgotten when the broker cannot be reached: another one may come back.
+        """
+        return min((limit for limit in (self._announced, self._found) if limit is not None), default=None)
+
     def add(self, message: Outgoing, size: int) -> list[GivenUp]:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
         with self._lock:
@@ -76,19 +95,22 @@ class Outbox:
             self._waiting.append(Parcel(message, size))
             return self._make_room()
 
-    def connected(self, receive_maximum: int | None, max_packet: int | None) -> list[GivenUp]:
+    def connected(self, receive_maximum: int | None, max_packet: int | None, now: float) -> list[GivenUp]:
         """Begin to hand out, within the broker's limits; returns what is too large for them."""
         with self._lock:
             self._window = min(MAX_FLYING, receive_maximum or MAX_FLYING)
-            too_large = [p for p in self._waiting if max_packet is not None and p.size > max_packet]
-            self._waiting = deque(p for p in self._waiting if p not in too_large)
-            return [self._give_up(p.message, f"larger than the broker's {max_packet} bytes") for p in too_large]
+            self._calm_at, self._announced = now + CALM_S, max_packet
+            if (limit := self.max_packet) is None:
+                return []
+            too_large = [p for p in self._waiting if p.size > limit]
+            self._waiting = deque(p for p in self._waiting if p.size <= limit)
+            return [self._give_up(p.message, f"larger than the broker's {limit} bytes") for p in too_large]
 
     def take(self, now: float) -> Parcel | None:
         """Take out the next message to send; None when there is none, or the window is full."""
         with self._lock:
             parcel = next((p for p in self._waiting if p.not_before <= now), None)
-            if parcel is None or not self._may_fly(parcel):
+            if parcel is None or not self._may_fly(parcel, now):
                 return None
             self._waiting.remove(parcel)
             return parcel
@@ -128,19 +150,27 @@ class Outbox:
         with self._lock:
             return self._give_up(parcel.message, reason)
 
+    def unreachable(self) -> None:
+        """Note that no connection came about: who answers next may take other sizes."""
+        self._found = None
+
     def disconnected(self, cause: Cause) -> list[GivenUp]:
         """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
         with self._lock:
             self._window = 0
             flying = list(self._flying.values())
             self._flying.clear()
-            self._strike(flying, cause)
+            self._judge(flying, cause)
             parcels = [*flying, *self._waiting]
             reasons = {parcel: reason for parcel in parcels if (reason := _reason_to_give_up(parcel))}
             self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
             return [self._give_up(parcel.message, reason) for parcel, reason in reasons.items()]
 
-    def _strike(self, flying: list[Parcel], cause: Cause) -> None:
+    def _judge(self, flying: list[Parcel], cause: Cause) -> None:
+        """Ask of each message in flight whether the connection ended because of it."""
+        if not flying and cause is not Cause.OURS:
+            for parcel in self._waiting:
+                parcel.strikes = 0
         if cause not in (Cause.BROKER, Cause.TOO_LARGE):
             return
         alone = len(flying) == 1
@@ -149,8 +179,12 @@ class Outbox:
                 parcel.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
             else:
                 parcel.strikes = max(parcel.strikes, 1)
+            if parcel.strikes >= MAX_STRIKES and parcel.size > TELLING_BYTES:
+                self._found = parcel.size - 1
 
-    def _may_fly(self, parcel: Parcel) -> bool:
+    def _may_fly(self, parcel: Parcel, now: float) -> bool:
+        if parcel.strikes >= SUSPECT_STRIKES and now < self._calm_at:
+            return False
         if not self._flying:
             return self._window > 0
         if parcel.strikes or any(other.strikes for other in self._flying.values()):

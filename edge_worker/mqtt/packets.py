@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
 
 _MAX_TEXT: Final = 65_535  # MQTT 5, 1.5.4
-_FIXED_OVERHEAD: Final = 64  # header, lengths, packet id and identifiers of the single properties, rounded up
 
 
 def connect_properties(session_expiry_s: int, receive_maximum: int | None) -> Properties:
@@ -55,19 +54,6 @@ def publish_properties(message: Outgoing) -> Properties:
     if message.correlation is not None:
         properties.CorrelationData = message.correlation
     return properties
-
-
-def packet_size(message: Outgoing) -> int:
-    """Bytes that *message* takes at most as a packet."""
-    texts = [
-        message.topic,
-        message.content_type,
-        message.response_topic,
-        *message.properties,
-        *message.properties.values(),
-    ]
-    lengths = sum(len(text.encode(errors="replace")) + 3 for text in texts)
-    return _FIXED_OVERHEAD + lengths + len(message.correlation or b"") + len(message.payload)
 
 
 def incoming(message: MQTTMessage) -> Incoming:

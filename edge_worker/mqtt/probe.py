@@ -53,7 +53,7 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
         client_id=f"{config.client_id}-check",
         persistent=False,
         subscriptions=_subscriptions(config),
-        events=events,
+        report=events.put,
         password=partial(read_password, config.mqtt, environ),
     )
     link.start()

@@ -54,7 +54,7 @@ class Client:
             client_id=f"{config.client_id}-{role}-{os.getpid()}",
             persistent=False,
             subscriptions=subscriptions,
-            events=self._events,
+            report=self._events.put,
             password=partial(read_password, config.mqtt, os.environ),
         )
 

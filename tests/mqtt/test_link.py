@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 
 from edge_worker.errors import ResultTooLarge
 from edge_worker.lifecycle import Deadline
+from edge_worker.mqtt import outbox
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,
@@ -135,7 +136,8 @@ from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.mqtt.link import Link
 queue = SimpleQueue()
 link = Link(MqttConfig(host="127.0.0.1", port=int(sys.argv[1])), name="link", client_id="worker", persistent=True,
-            receive_maximum=1, subscriptions=[Subscription("cameras/+/frame", 1)], events=queue, password=lambda: None)
+            receive_maximum=1, subscriptions=[Subscription("cameras/+/frame", 1)], report=queue.put,
+            password=lambda: None)
 link.start()
 while True:
     event = queue.get()
@@ -270,14 +272,24 @@ def test_a_result_over_the_limit_is_refused_before_it_is_sent(
 
 @pytest.mark.parametrize(("protocol", "limit"), [("3.1.1", "max_packet_size 20000"), ("5", "message_size_limit 20000")])
 def test_a_result_the_broker_chokes_on_is_given_up(
-    make_mosquitto: Callable[..., Mosquitto], make_link: Callable[..., Watched], protocol: str, limit: str
+    make_mosquitto: Callable[..., Mosquitto],
+    make_link: Callable[..., Watched],
+    monkeypatch: pytest.MonkeyPatch,
+    protocol: str,
+    limit: str,
 ) -> None:
-    """Where the broker can only close the connection, that ends too: given up, and the next message goes through."""
+    """Where the broker can only close the connection, that ends too: given up, and the next message goes through.
+
+    From then on its size is known to be too much.
+    """
+    monkeypatch.setattr(outbox, "CALM_S", 0.5)
     watched = make_link(make_mosquitto(limit).port, protocol=protocol).ready()
     bad = watched.link.publish(Outgoing("out", b"x" * 30_000, must_arrive=True))
     good = watched.link.publish(Outgoing("out", b"x", must_arrive=True))
     ends = {event.publication: event.ok for event in (watched.wait_for(Published), watched.wait_for(Published))}
     assert ends == {bad: False, good: True}
+    with pytest.raises(ResultTooLarge):
+        watched.link.publish(Outgoing("out", b"x" * 30_000))
 
 
 # -- the will, and the end ---------------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import Mosquitto, Proxy, free_port, wait_until
 from links import Client, Watched
 
+from edge_worker.config.mqtt import ReconnectConfig
+from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,
@@ -99,7 +100,7 @@ def test_a_frozen_broker_is_noticed_within_one_and_a_half_keepalives(
     mosquitto.freeze()
     frozen_at = time.monotonic()
     assert "keepalive" in watched.wait_for(Disconnected).reason
-    assert time.monotonic() - frozen_at < 3.0 + 1.0  # plus a tick of the loop
+    assert time.monotonic() - frozen_at < 3.0 + 0.2  # of a busy machine
     assert "no answer to CONNECT" in watched.wait_for(Unreachable).reason
     mosquitto.thaw()
     watched.wait_for(Subscribed)
@@ -121,24 +122,14 @@ def test_a_network_that_swallows_is_noticed(mosquitto: Mosquitto, make_link: Cal
 
 
 def test_nothing_is_lost_while_the_network_cuts(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
-    """Resets at random moments, in the middle of frames and results: each frame is answered at least once, in order."""
-    total, frame, done, rng = 60, b"x" * 100_000, Event(), random.Random(7)  # noqa: S311 - repeatable faults
+    """Resets in the middle of frames and results: each frame is answered at least once, in order."""
+    total, frame, rng = 60, b"x" * 100_000, random.Random(7)  # noqa: S311 - repeatable faults
     with Proxy(mosquitto.port) as proxy, Client(mosquitto.port, "out/#") as consumer, Client(mosquitto.port) as camera:
+        proxy.allowance = lambda: rng.uniform(0, 2_000_000)
         watched = make_link(proxy.port, **EVERY).ready()
-
-        def cut() -> None:
-            while not done.wait(rng.uniform(0.02, 0.12)):
-                proxy.cut()
-
         for number in range(total):
             camera.publish(TOPIC, b"%03d" % number + frame)
-        cutter = Thread(target=cut)
-        cutter.start()
-        try:
-            seen = answer_until(watched, total)
-        finally:
-            done.set()
-            cutter.join()
+        seen = answer_until(watched, total)
         wait_until(lambda: len({message.payload for message in consumer.messages}) == total, "all are answered")
     assert seen == sorted(seen)
     assert proxy.connections > 3
@@ -149,14 +140,16 @@ def answer_until(watched: Watched, total: int) -> list[bytes]:
     seen: list[bytes] = []
     answered: set[bytes] = set()
     while len(answered) < total:
-        message = watched.wait_for(Arrived, timeout_s=30.0).message
+        message = watched.message(timeout_s=30.0)
         number = message.payload[:3]
         if number not in seen:
             seen.append(number)
         publication = watched.link.publish(Outgoing("out/x", message.payload, must_arrive=True))
         watched.wait_for(Published, lambda event, sent=publication: event.publication == sent, timeout_s=30.0)  # type: ignore[misc]
-        assert message.delivery is not None
-        watched.link.acknowledge(message.delivery)
+        for event in watched.seen:  # the frame may have come again meanwhile, on the connection that stands now
+            if isinstance(event, Arrived) and event.message.delivery is not None:
+                watched.link.acknowledge(event.message.delivery)
+        watched.seen.clear()
         answered.add(number)
     return seen
 
@@ -180,7 +173,18 @@ def test_two_clients_with_one_name_are_noticed(
     """They throw each other out for ever; mosquitto 2.0.11 does not say why, so a row of short connections does."""
     first = make_link(mosquitto.port, protocol=protocol).ready()
     second = make_link(mosquitto.port, protocol=protocol).ready()
-    first.wait_for(TakenOver)
+    assert first.wait_for(TakenOver).client_id == "worker"
     assert first.link.status().takeovers == 1
+    assert "client id 'worker'" in first.link.status().rival
     assert first.link.healthy()
     assert second.link.healthy()
+
+
+def test_a_rival_that_left_is_forgotten(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
+    """Once a connection has lasted, nobody is warned any more."""
+    reconnect = ReconnectConfig(min_s=0.05, max_s=0.2, stable_s=1.0)
+    first = make_link(mosquitto.port, reconnect=reconnect).ready()
+    second = make_link(mosquitto.port, reconnect=reconnect).ready()
+    first.wait_for(TakenOver)
+    second.link.stop(Deadline(2.0))
+    wait_until(lambda: first.link.status().connected and not first.link.status().rival, "the rival is forgotten")

@@ -235,7 +235,7 @@ def test_connect_says_what_the_design_needs(make_link: Callable[..., Watched]) -
     connect = broker.peers[0].packets[0][1]
     flags, keepalive, length = connect[7], connect[8:10], connect[10]
     assert flags & 0x02 == 0
-    assert int.from_bytes(keepalive, "big") == 22, "three quarters of 30"
+    assert int.from_bytes(keepalive, "big") == 21, "seven tenths of 30"
     assert connect[11 : 11 + length] == bytes([17, 0, 0, 14, 16, 33, 0, 1])
 
 

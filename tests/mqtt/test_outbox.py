@@ -10,7 +10,17 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.happenings import Cause
-from edge_worker.mqtt.outbox import MAX_FLYING, MAX_FLYING_BYTES, MAX_STRIKES, MAX_WAITING, MAX_WAITING_BYTES, Outbox
+from edge_worker.mqtt.outbox import (
+    CALM_S,
+    MAX_FLYING,
+    MAX_FLYING_BYTES,
+    MAX_STRIKES,
+    MAX_WAITING,
+    MAX_WAITING_BYTES,
+    SUSPECT_STRIKES,
+    TELLING_BYTES,
+    Outbox,
+)
 
 
 def message(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
@@ -32,7 +42,7 @@ def test_nothing_is_handed_out_before_a_connection() -> None:
     outbox = Outbox()
     assert outbox.add(message(), 10) == []
     assert outbox.take(0.0) is None
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     assert outbox.take(0.0) is not None
 
 
@@ -45,7 +55,7 @@ def test_the_window_bounds_what_is_in_flight() -> None:
         (None, MAX_FLYING_BYTES // 2, 2),
     ):
         outbox = Outbox()
-        outbox.connected(limit, None)
+        outbox.connected(limit, None, 0.0)
         for _ in range(30):
             outbox.add(message(must_arrive=True), size)
         assert len(send_all(outbox, itertools.count(1))) == expected
@@ -54,7 +64,7 @@ def test_the_window_bounds_what_is_in_flight() -> None:
 def test_a_message_larger_than_the_window_flies_alone() -> None:
     """It would else never be sent."""
     outbox, mids = Outbox(), itertools.count(1)
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     outbox.add(message(), MAX_FLYING_BYTES * 2)
     outbox.add(message(), 10)
     assert len(send_all(outbox, mids)) == 1
@@ -82,7 +92,7 @@ def test_qos_0_is_not_kept_for_later() -> None:
     outbox = Outbox()
     early, late = message(qos=0), message(qos=0)
     assert [lost.publication for lost in outbox.add(early, 1)] == [early.publication]
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     outbox.add(late, 1)
     send_all(outbox, itertools.count(1))
     assert [lost.publication for lost in outbox.disconnected(Cause.SILENCE)] == [late.publication]
@@ -91,26 +101,27 @@ def test_qos_0_is_not_kept_for_later() -> None:
 def test_what_was_in_flight_is_sent_again_first() -> None:
     """Order survives a lost connection."""
     outbox, mids = Outbox(), itertools.count(1)
-    outbox.connected(2, None)
+    outbox.connected(2, None, 0.0)
     messages = [message() for _ in range(4)]
     for m in messages:
         outbox.add(m, 1)
     send_all(outbox, mids)
     assert outbox.disconnected(Cause.SILENCE) == []
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     assert list(send_all(outbox, mids).values()) == [m.publication for m in messages]
 
 
 def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
     """After one crash the suspects fly alone; the culprit is given up, the others arrive."""
-    outbox, mids = Outbox(), itertools.count(1)
+    outbox, mids, now = Outbox(), itertools.count(1), 0.0
     messages = [message(must_arrive=True) for _ in range(5)]
     for m in messages:
         outbox.add(m, 1)
     culprit, arrived, given_up = messages[2].publication, [], []
     for _ in range(MAX_STRIKES + 1):
-        outbox.connected(None, None)
-        while sent := send_all(outbox, mids):
+        outbox.connected(None, None, now)
+        now += CALM_S
+        while sent := send_all(outbox, mids, now):
             if culprit in sent.values():
                 given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER)]
                 break
@@ -122,10 +133,76 @@ def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
     assert not len(outbox)
 
 
+def strike(outbox: Outbox, times: int = 1) -> list[int]:
+    """Have the broker end so many connections over the only message, each after a calm; returns what was given up."""
+    given_up = []
+    for _ in range(times):
+        outbox.connected(None, None, 0.0)
+        assert send_all(outbox, itertools.count(1), now=CALM_S)
+        given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER)]
+    return given_up
+
+
+def test_a_suspect_waits_for_a_calm_connection() -> None:
+    """On one that has just begun, a broker in trouble and a message too large for it look alike."""
+    outbox = Outbox()
+    outbox.add(message(must_arrive=True), 1)
+    strike(outbox, SUSPECT_STRIKES)
+    outbox.connected(None, None, 100.0)
+    assert send_all(outbox, itertools.count(1), now=100.0) == {}
+    assert len(send_all(outbox, itertools.count(1), now=100.0 + CALM_S)) == 1
+
+
+def test_a_connection_that_ends_by_itself_clears_the_suspect() -> None:
+    """The broker is stopped and started, or the network cuts, however often: no message is given up for that."""
+    outbox = Outbox()
+    outbox.add(message(must_arrive=True), 1)
+    for _ in range(3):
+        assert strike(outbox, MAX_STRIKES - 1) == []
+        outbox.connected(None, None, 0.0)
+        outbox.disconnected(Cause.BROKER)
+    assert strike(outbox, MAX_STRIKES) != []
+
+
+def test_a_broker_that_the_message_brings_down_is_spared_in_the_end() -> None:
+    """That nobody answers for a while after each blow does not clear the message."""
+    outbox = Outbox()
+    outbox.add(message(must_arrive=True), 1)
+    for _ in range(MAX_STRIKES - 1):
+        strike(outbox)
+        outbox.unreachable()
+    assert len(strike(outbox)) == 1
+
+
+def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
+    """The next message of that size is not tried; nor is one that waits already. Small ones prove nothing."""
+    outbox, large = Outbox(), message(must_arrive=True)
+    found = []
+    for size in (TELLING_BYTES, 100_000):
+        outbox.add(message(must_arrive=True), size)
+        if size > TELLING_BYTES:
+            outbox.add(large, 2 * size)
+        strike(outbox, MAX_STRIKES)
+        found.append(outbox.max_packet)
+    assert found == [None, 99_999]
+    assert [lost.publication for lost in outbox.connected(None, None, 0.0)] == [large.publication]
+
+
+def test_a_limit_found_out_is_forgotten_with_the_broker() -> None:
+    """The one that answers next may be another, or the same with more room; what it says itself holds all the same."""
+    outbox = Outbox()
+    outbox.add(message(must_arrive=True), 100_000)
+    strike(outbox, MAX_STRIKES)
+    outbox.unreachable()
+    assert outbox.max_packet is None
+    outbox.connected(None, 50, 0.0)
+    assert outbox.max_packet == 50
+
+
 def test_a_message_called_too_large_is_given_up_at_once() -> None:
     """MQTT 5 brokers say so; alone in flight, there is no doubt which it was."""
     outbox = Outbox()
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     outbox.add(message(must_arrive=True), 1)
     send_all(outbox, itertools.count(1))
     assert len(outbox.disconnected(Cause.TOO_LARGE)) == 1
@@ -136,7 +213,7 @@ def test_a_bad_network_gives_nothing_up() -> None:
     outbox, mids = Outbox(), itertools.count(1)
     outbox.add(message(must_arrive=True), 1)
     for _ in range(50):
-        outbox.connected(None, None)
+        outbox.connected(None, None, 0.0)
         assert len(send_all(outbox, mids)) == 1
         assert outbox.disconnected(Cause.SILENCE) == []
 
@@ -146,14 +223,14 @@ def test_what_is_too_large_for_this_broker_is_given_up_when_it_says_so() -> None
     outbox = Outbox()
     outbox.add(message(must_arrive=True), 100)
     outbox.add(message(), 10)
-    assert len(outbox.connected(None, max_packet=50)) == 1
+    assert len(outbox.connected(None, 50, 0.0)) == 1
     assert len(outbox) == 1
 
 
 def test_refused_messages_keep_their_order() -> None:
     """A frame's map is published before its labels also when both were refused at first."""
     outbox, mids = Outbox(), itertools.count(1)
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     for _ in range(3):
         outbox.add(message(must_arrive=True), 10)
     for mid in (sent := send_all(outbox, mids)):
@@ -164,7 +241,7 @@ def test_refused_messages_keep_their_order() -> None:
 def test_what_was_refused_and_must_arrive_is_tried_again_later() -> None:
     """Rights may be granted; meanwhile others pass. What need not arrive is given up."""
     outbox, mids = Outbox(), itertools.count(1)
-    outbox.connected(None, None)
+    outbox.connected(None, None, 0.0)
     stubborn, other = message(must_arrive=True), message()
     outbox.add(stubborn, 1)
     outbox.add(other, 1)
@@ -206,7 +283,7 @@ class Post(RuleBasedStateMachine):
     @rule(window=st.sampled_from([None, 1, 3]), limit=st.sampled_from([None, 50]))
     def connect(self, window: int | None, limit: int | None) -> None:
         self.online = True
-        too_large = self.outbox.connected(window, limit)
+        too_large = self.outbox.connected(window, limit, self.now)
         self.must -= {lost.publication for lost in too_large}
         self.give_up(too_large)
 
