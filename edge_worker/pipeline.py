@@ -7,7 +7,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
-from edge_worker.codec import decode, encode_jpeg, encode_png_palette, encode_rgb_png
+from edge_worker.codec import decode, encode_jpeg, encode_jpeg_within, encode_png_palette, encode_rgb_png
 from edge_worker.envelope import is_envelope, open_envelope
 from edge_worker.headers import DecodeLimits
 from edge_worker.labels_body import labels_body
@@ -155,7 +155,7 @@ class Pipeline:
             width=width,
             height=height,
             colormap=self._colormap(label_map, colors, request) if request.colormap else None,
-            overlay=None if blended is None else encode_jpeg(blended, request.quality),
+            overlay=None if blended is None else encode_jpeg_within(blended, request.quality, request.overlay_bytes),
             body=labels_body(analysis.parsing, analysis.people, self.palette, request) if request.labels else {},
             timings_ms=stages.end(),
         )
