@@ -38,7 +38,8 @@ format: $(VENV)/.with-dev
 	$(RUN) -m ruff format
 
 # One stamp an extra, so that a second run starts at once and a change of what is installed installs again.
-INSTALLED := pyproject.toml setup.py edge_worker/m2fp/engines/deformable.c scripts/venv.sh
+KERNELS := $(addprefix edge_worker/m2fp/,vector.h mask_kernel.c engines/deformable.c)
+INSTALLED := pyproject.toml setup.py $(KERNELS) scripts/venv.sh
 
 $(VENV)/.with-demo: $(INSTALLED)
 	scripts/venv.sh $(VENV) demo

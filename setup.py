@@ -1,15 +1,20 @@
-"""The compiled kernel for deformable attention; all else stands in ``pyproject.toml``.
+"""The compiled kernels; all else stands in ``pyproject.toml``.
 
-Optional: where nothing can compile it, the package installs all the same, and engines use their own operators.
+Optional: where nothing can compile them, the package installs all the same, and does their work without them.
 """
 
 from setuptools import Extension, setup
 
-KERNEL = Extension(
-    "edge_worker.m2fp.engines._deformable",
-    sources=["edge_worker/m2fp/engines/deformable.c"],
-    extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
-    optional=True,
-)
 
-setup(ext_modules=[KERNEL])
+def kernel(name: str, source: str) -> Extension:
+    """The kernel of one C file, for :func:`edge_worker.m2fp.compiled.load_kernel`."""
+    return Extension(
+        f"edge_worker.m2fp.{name}",
+        sources=[f"edge_worker/m2fp/{source}"],
+        depends=["edge_worker/m2fp/vector.h"],
+        extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
+        optional=True,
+    )
+
+
+setup(ext_modules=[kernel("engines._deformable", "engines/deformable.c"), kernel("_mask_kernel", "mask_kernel.c")])

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from edge_worker.rle import rle
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.people import Label, People, Person
-    from edge_worker.m2fp.types import Instance, Parsing, Region
+    from edge_worker.m2fp.people import Label, Part, People, Person
+    from edge_worker.m2fp.types import Instance, Parsing
     from edge_worker.palette import Palette
     from edge_worker.results import OutputRequest
 
@@ -48,7 +48,7 @@ def _label(label: Label, palette: Palette) -> dict[str, Any]:
 def _person(person: Person, *, masks: bool) -> dict[str, Any]:
     return {
         "id": person.number,
-        **_place(person.score, person.region, masks=masks),
+        **_place(person, masks=masks),
         "parts": [_instance(part, masks=masks) for part in person.parts],
     }
 
@@ -56,22 +56,20 @@ def _person(person: Person, *, masks: bool) -> dict[str, Any]:
 def _instances(parsing: Parsing, *, masks: bool) -> list[dict[str, Any]]:
     """The model's own candidates; one whose mask is empty has no box, and is left out."""
     kinds = (("part", parsing.parts), ("person", parsing.persons))
-    return [
-        {"kind": kind, **_instance(one, masks=masks)} for kind, group in kinds for one in group if one.region.pixels
-    ]
+    return [{"kind": kind, **_instance(one, masks=masks)} for kind, group in kinds for one in group if one.pixels]
 
 
-def _instance(instance: Instance, *, masks: bool) -> dict[str, Any]:
+def _instance(instance: Instance | Part, *, masks: bool) -> dict[str, Any]:
     return {
         "id": instance.class_id,
         "name": instance.label,
-        **_place(instance.score, instance.region, masks=masks),
+        **_place(instance, masks=masks),
     }
 
 
-def _place(score: float, region: Region, *, masks: bool) -> dict[str, Any]:
-    place = {"score": _portion(score, _SCORE_DIGITS), "box": list(region.box), "pixels": region.pixels}
-    return {**place, "rle": rle(region)} if masks else place
+def _place(one: Instance | Part | Person, *, masks: bool) -> dict[str, Any]:
+    place = {"score": _portion(one.score, _SCORE_DIGITS), "box": list(one.box), "pixels": one.pixels}
+    return {**place, "rle": rle(one.region)} if masks else place
 
 
 def _portion(value: float, digits: int) -> float:

@@ -42,6 +42,11 @@ def crop(x: Tensor, geometry: Geometry) -> Tensor:
     return x[:, rows, columns]
 
 
+def enlarged(masks: Tensor, geometry: Geometry) -> Tensor:
+    """Mask logits (Q, h, w) at the size of the frame, as for multi-human models."""
+    return resize(crop(resize(masks, *geometry.padded), geometry), *geometry.frame)
+
+
 def answer(logits: Logits, geometry: Geometry, config: ModelConfig) -> Answer:
     """What the published pipeline makes of *logits*."""
     masks = resize(torch.from_numpy(logits.mask_logits), *geometry.padded)

@@ -1,39 +1,37 @@
 """Postprocessing of multi-human models: candidates → parts, persons and label map.
 
 Work is done on few masks and small parts of them: a mask's quality is at most 1, so a candidate whose class score is
-under every threshold is dropped before its mask is enlarged; and a mask is enlarged only where it can be positive.
+under every threshold is dropped before its mask is enlarged; and a mask is enlarged only where it can be positive. What
+was enlarged is not kept: for the label map, which depends on the quality, it is done again, in less time and memory.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
-from edge_worker.m2fp.query_mask import QueryMask, query_mask
+from edge_worker.m2fp.query_mask import query_mask
 from edge_worker.m2fp.resample import enlargement
-from edge_worker.m2fp.semantic_map import PIXEL_THRESHOLD, SemanticMap, Vote
-from edge_worker.m2fp.types import FloatArray, Instance, Parsing, Region, Size
+from edge_worker.m2fp.semantic_map import PIXEL_THRESHOLD, Vote, label_map
+from edge_worker.m2fp.types import Instance, Parsing, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from edge_worker.m2fp.configuration import ModelConfig
     from edge_worker.m2fp.each import Each
     from edge_worker.m2fp.preprocess import Geometry
+    from edge_worker.m2fp.query_mask import QueryMask
+    from edge_worker.m2fp.types import FloatArray
 
 # Query and class pairs that become candidates: those of the highest class scores, as published.
 _CANDIDATES = 100
 
 # A part needs at least this score, a person more than this.
 _INSTANCE_THRESHOLD = 0.1
-
-# Queries whose masks are in memory at a time, 4 MB each for a frame of 720 lines.
-_BATCH = 8
-
-T = TypeVar("T")
 
 
 class Candidate(NamedTuple):
@@ -91,22 +89,18 @@ def parse_instances(
     mask_logits: FloatArray, probabilities: FloatArray, geometry: Geometry, config: ModelConfig, each: Each
 ) -> Parsing:
     """Read mask logits (Q, h, w) and class probabilities (Q, classes) as parts, persons and a label map."""
-    rules, semantic = Rules(config), SemanticMap(geometry.frame)
+    rules = Rules(config)
     to_frame = enlargement(Size(mask_logits.shape[2], mask_logits.shape[1]), geometry)
 
     def read(query_and_candidates: tuple[int, Sequence[Candidate]]) -> Reading | None:
         query, candidates = query_and_candidates
         mask = query_mask(mask_logits[query], to_frame)
-        return _read(mask, candidates, rules, geometry.frame) if mask else None
+        return _read(mask, candidates, rules) if mask else None
 
-    instances: list[Instance] = []
-    for batch in _batches(list(rules.candidates(probabilities).items())):
-        readings = [reading for reading in each(read, batch) if reading]
-        semantic.add([vote for reading in readings for vote in reading.votes], each)
-        instances += [one for reading in readings for one in reading.instances]
-    instances.sort(key=lambda instance: -instance.score)
+    readings = [reading for reading in each(read, rules.candidates(probabilities).items()) if reading]
+    instances = sorted((one for reading in readings for one in reading.instances), key=lambda one: -one.score)
     return Parsing(
-        label_map=semantic.label_map(each),
+        label_map=label_map([vote for reading in readings for vote in reading.votes], to_frame, each),
         parts=tuple(one for one in instances if not rules.is_person(one.class_id)),
         persons=tuple(one for one in instances if rules.is_person(one.class_id)),
         image_size=geometry.frame,
@@ -114,17 +108,14 @@ def parse_instances(
     )
 
 
-def _batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), _BATCH):
-        yield items[start : start + _BATCH]
-
-
-def _read(mask: QueryMask, candidates: Sequence[Candidate], rules: Rules, frame: Size) -> Reading:
+def _read(mask: QueryMask, candidates: Sequence[Candidate], rules: Rules) -> Reading:
     """The parts, persons and votes for the label map among *candidates* of one query; they share a mask."""
     scored = [(candidate.class_id, candidate.class_score * mask.quality) for candidate in candidates]
-    votes = [Vote(class_id, score, mask) for class_id, score in scored if rules.is_semantic(class_id, score)]
-    kept = [(class_id, score) for class_id, score in scored if rules.is_instance(class_id, score)]
-    if not kept:
-        return Reading(votes, ())
-    region = Region.from_mask(mask.positive, frame, x=mask.box.x, y=mask.box.y)
-    return Reading(votes, [Instance(rules.classes[class_id], class_id, score, region) for class_id, score in kept])
+    return Reading(
+        [Vote(class_id, score, mask) for class_id, score in scored if rules.is_semantic(class_id, score)],
+        [
+            Instance(rules.classes[class_id], class_id, score, mask.region)
+            for class_id, score in scored
+            if rules.is_instance(class_id, score)
+        ],
+    )

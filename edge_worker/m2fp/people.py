@@ -7,24 +7,59 @@ the label's.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
-import cv2
 import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
-from edge_worker.m2fp.types import BoolArray, Box, Instance, Parsing, Region, Size
+from edge_worker.m2fp.partition import NOBODY, Partition, Patch
+from edge_worker.m2fp.types import Box, Instance, Parsing, Region
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # A person that overlaps a better one by more than this is the same person found again.
 _DUPLICATE_IOU = 0.8
 
-_NOBODY = -1
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The label map inside a person, of one class.
+
+    Attributes:
+        label: name of the class.
+        score: of the candidate that explains it best.
+    """
+
+    label: str
+    score: float
+    _patch: Patch
+    _partition: Partition
+
+    @property
+    def class_id(self) -> int:
+        """Index of the class."""
+        return self._patch.class_id
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around it."""
+        return self._patch.box
+
+    @property
+    def pixels(self) -> int:
+        """Number of its pixels."""
+        return self._patch.pixels
+
+    @property
+    def region(self) -> Region:
+        """Its mask; made anew at each access, for few have a use for it."""
+        return self._partition.region(self._patch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,14 +70,23 @@ class Person:
         number: 0 is the highest score.
         score: of the candidate it comes from.
         region: what no better person has.
-        parts: the label map inside the region, by class; the score of a part is that of the candidate that explains it
-            best.
+        parts: the label map inside the region, by class.
     """
 
     number: int
     score: float
     region: Region
-    parts: tuple[Instance, ...]
+    parts: tuple[Part, ...]
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around the region."""
+        return self.region.box
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the region."""
+        return self.region.pixels
 
 
 @dataclass(frozen=True)
@@ -89,40 +133,30 @@ class People:
 
 def find_people(parsing: Parsing, score_threshold: float | None = None) -> People:
     """Tell *parsing* as persons; candidates for persons under *score_threshold* are left out."""
-    owner = np.full(parsing.label_map.shape, _NOBODY, np.int16)
-    candidates = [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
-    persons: list[Person] = []
-    for candidate in _without_duplicates(candidates):
-        region = _claim(owner, candidate.region, len(persons))
-        if region.pixels:
-            parts = _parts_inside(parsing, region)
-            persons.append(Person(len(persons), candidate.score, region, parts))
-    left = list(_parts_inside(parsing, Region.from_mask(owner == _NOBODY, parsing.image_size)))
-    labels = _labels(parsing, [part for person in persons for part in person.parts] + left)
-    return People(labels, tuple(persons), tuple(Unassigned(one.class_id, one.label, one.region.pixels) for one in left))
+    candidates = _without_duplicates(
+        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
+    )
+    partition = Partition([one.region for one in candidates], parsing.label_map)
+    scores = _scores(parsing.parts, partition)
+    left = [patch for patch in partition.patches if patch.rank == NOBODY and patch.class_id != BACKGROUND]
+    return People(
+        _labels(parsing, scores),
+        tuple(_persons(parsing, candidates, partition, scores)),
+        tuple(Unassigned(patch.class_id, parsing.classes[patch.class_id], patch.pixels) for patch in left),
+    )
 
 
 def intersection_over_union(one: Region, other: Region) -> float:
     """Pixels in both over pixels in either; 0 where both are empty."""
-    shared = _intersection(one, other)
-    either = one.pixels + other.pixels - shared
+    common = one.box.common(other.box)
+    shared = int(np.count_nonzero(one.within(common) & other.within(common))) if common else 0
+    return _ratio(shared, one.pixels, other.pixels)
+
+
+def _ratio(shared: int, one: int, other: int) -> float:
+    """Intersection over union from numbers of pixels; 0 where there are none."""
+    either = one + other - shared
     return shared / either if either else 0.0
-
-
-def _intersection(one: Region, other: Region) -> int:
-    left, top = max(one.box.x, other.box.x), max(one.box.y, other.box.y)
-    right = min(one.box.x + one.box.width, other.box.x + other.box.width)
-    bottom = min(one.box.y + one.box.height, other.box.y + other.box.height)
-    if right <= left or bottom <= top:
-        return 0
-    common = Box(left, top, right - left, bottom - top)
-    return int(np.count_nonzero(_within(one, common) & _within(other, common)))
-
-
-def _within(region: Region, box: Box) -> BoolArray:
-    """The part of a region's crop that lies in *box*, which its own box contains."""
-    rows, columns = Box(box.x - region.box.x, box.y - region.box.y, box.width, box.height).slices
-    return region.crop[rows, columns]
 
 
 def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
@@ -141,50 +175,67 @@ def _is_duplicate(one: Region, other: Region) -> bool:
     return intersection_over_union(one, other) > _DUPLICATE_IOU
 
 
-def _claim(owner: NDArray[np.int16], wanted: Region, number: int) -> Region:
-    """Give the pixels of *wanted* that nobody has to person *number*; the region they make."""
-    place = wanted.box.slices
-    free = wanted.crop & (owner[place] == _NOBODY)
-    owner[place][free] = number
-    return Region.from_mask(free, wanted.frame, x=wanted.box.x, y=wanted.box.y)
+def _persons(
+    parsing: Parsing, candidates: Sequence[Instance], partition: Partition, scores: Mapping[Patch, float]
+) -> list[Person]:
+    """The candidates, best first, that have pixels which no better one has."""
+    by_rank = _grouped(partition.patches, lambda patch: patch.rank)
+    persons: list[Person] = []
+    for candidate, rank in zip(candidates, range(len(candidates), NOBODY, -1), strict=True):
+        if patches := by_rank[rank]:
+            region = partition.owned(rank, Box.around([patch.box for patch in patches]))
+            parts = tuple(
+                Part(parsing.classes[patch.class_id], scores[patch], patch, partition)
+                for patch in patches
+                if patch.class_id != BACKGROUND
+            )
+            persons.append(Person(len(persons), candidate.score, region, parts))
+    return persons
 
 
-def _parts_inside(parsing: Parsing, region: Region) -> tuple[Instance, ...]:
-    """The label map inside *region*, a part for each class but background."""
-    inside = np.where(region.crop, parsing.label_map[region.box.slices], np.uint8(BACKGROUND))
-    counts = cv2.calcHist([inside], [0], None, [256], [0, 256]).ravel() if inside.size else np.zeros(1)
-    counts[BACKGROUND] = 0
-    return tuple(_part(parsing, region, inside, int(class_id)) for class_id in np.flatnonzero(counts))
+def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, float]:
+    """For each patch but background: the score of the candidate of its class that overlaps it best."""
+    candidates = _grouped(parts, lambda part: part.class_id)
+    scores: dict[Patch, float] = {}
+    for class_id, patches in _grouped(partition.patches, lambda patch: patch.class_id).items():
+        if class_id != BACKGROUND:
+            scores.update(zip(patches, _best_scores(candidates[class_id], patches, partition), strict=True))
+    return scores
 
 
-def _part(parsing: Parsing, region: Region, inside: NDArray[np.uint8], class_id: int) -> Instance:
-    own = Region.from_mask(inside == class_id, parsing.image_size, x=region.box.x, y=region.box.y)
-    return Instance(parsing.classes[class_id], class_id, _score(parsing.parts, class_id, own), own)
+def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], partition: Partition) -> list[float]:
+    """The score of the best of the *candidates* for each of the *patches*, all of one class; 0 without any."""
+    if len(candidates) <= 1:  # none to compare with
+        return [one.score for one in candidates] * len(patches) or [0.0] * len(patches)
+    box = Box.around([patch.box for patch in patches])
+    shared = [partition.shared(one.region, patches[0].class_id, box) for one in candidates]
+
+    def overlap(patch: Patch, index: int) -> float:
+        return _ratio(int(shared[index][patch.rank]), candidates[index].region.pixels, patch.pixels)
+
+    best = (max(range(len(candidates)), key=partial(overlap, patch)) for patch in patches)
+    return [candidates[index].score for index in best]
 
 
-def _score(candidates: Sequence[Instance], class_id: int, region: Region) -> float:
-    """Score of the candidate of the class that overlaps *region* best."""
-    of_class = [one for one in candidates if one.class_id == class_id]
-    best = max(of_class, key=lambda one: intersection_over_union(one.region, region), default=None)
-    return best.score if best else 0.0
-
-
-def _labels(parsing: Parsing, parts: Sequence[Instance]) -> tuple[Label, ...]:
-    by_class: dict[int, list[Instance]] = {}
-    for part in parts:
-        by_class.setdefault(part.class_id, []).append(part)
-    labels = (_label(same, parsing.image_size) for same in by_class.values())
+def _labels(parsing: Parsing, scores: Mapping[Patch, float]) -> tuple[Label, ...]:
+    """All patches of a class as one label, the largest first."""
+    labels = [
+        Label(
+            class_id=class_id,
+            name=parsing.classes[class_id],
+            score=max(scores[patch] for patch in patches),
+            box=Box.around([patch.box for patch in patches]),
+            pixels=(pixels := sum(patch.pixels for patch in patches)),
+            fraction=pixels / parsing.label_map.size,
+        )
+        for class_id, patches in _grouped(scores, lambda patch: patch.class_id).items()
+    ]
     return tuple(sorted(labels, key=lambda label: (-label.pixels, label.class_id)))
 
 
-def _label(parts: Sequence[Instance], frame: Size) -> Label:
-    """All *parts* of one class as one label."""
-    pixels = sum(part.region.pixels for part in parts)
-    return Label(
-        class_id=parts[0].class_id,
-        name=parts[0].label,
-        score=max(part.score for part in parts),
-        box=Box.around([part.box for part in parts]),
-        pixels=pixels,
-        fraction=pixels / (frame.width * frame.height),
-    )
+def _grouped(items: Iterable[T], key: Callable[[T], int]) -> defaultdict[int, list[T]]:
+    """*items* by their *key*, in order."""
+    groups: defaultdict[int, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups

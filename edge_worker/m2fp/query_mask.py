@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from edge_worker.m2fp import mask_kernel
+from edge_worker.m2fp.types import Region, Size
+
 if TYPE_CHECKING:
     from edge_worker.m2fp.resample import Enlargement
-    from edge_worker.m2fp.types import BoolArray, Box, FloatArray
+    from edge_worker.m2fp.types import Box, FloatArray
 
 # Guards the division of the mask quality.
 _EPSILON = 1e-6
@@ -18,19 +21,16 @@ _EPSILON = 1e-6
 
 @dataclass(frozen=True, eq=False)
 class QueryMask:
-    """The enlarged mask of one query.
+    """The mask of one query.
 
     Attributes:
-        box: the part of the frame that can be positive.
-        positive: bool box.height × box.width: the mask.
-        excess: float32 box.height × box.width: tanh(logit / 2), positive where the mask is. There the sigmoid is
-            (1 + excess) / 2; one tanh costs less than an exp, a sum and a division.
+        logits: float32 (h, w), contiguous, as the network gave them.
+        region: of the frame, where they are positive once enlarged.
         quality: mean of the sigmoids of the mask, 0.5 to 1, or 0 where it is empty.
     """
 
-    box: Box
-    positive: BoolArray
-    excess: FloatArray
+    logits: FloatArray
+    region: Region
     quality: float
 
 
@@ -39,12 +39,21 @@ def query_mask(logits: FloatArray, to_frame: Enlargement) -> QueryMask | None:
     box = to_frame.positive_box(logits)
     if box is None:
         return None
-    excess = np.empty((box.height, box.width), np.float32)
-    positive = np.empty(excess.shape, np.bool_)
-    total, count = 0.0, 0
-    for rows, values in to_frame.strips(logits * np.float32(0.5), box):
+    logits = np.ascontiguousarray(logits, np.float32)
+    read = mask_kernel.read_mask if mask_kernel.is_built() else read_plainly
+    region, sigmoids = read(logits, to_frame, box)
+    return QueryMask(logits, region, sigmoids / (region.pixels + _EPSILON))
+
+
+def read_plainly(logits: FloatArray, to_frame: Enlargement, box: Box) -> tuple[Region, float]:
+    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there."""
+    positive = np.empty((box.height, box.width), np.bool_)
+    excess = 0.0
+    for rows, values in to_frame.strips(logits, box):
         np.greater(values, 0, out=positive[rows])
-        np.tanh(values, out=excess[rows])
-        total += cv2.sumElems(cv2.threshold(excess[rows], 0, 0, cv2.THRESH_TOZERO, dst=values)[1])[0]
-        count += int(np.count_nonzero(positive[rows]))
-    return QueryMask(box, positive, excess, (count + total) / 2 / (count + _EPSILON))
+        # A sigmoid is (1 + tanh(x / 2)) / 2, and one tanh costs less than an exp, a sum and a division.
+        np.tanh(np.multiply(values, 0.5, out=values), out=values)
+        excess += cv2.sumElems(cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)[1])[0]
+    height, width = to_frame.size
+    region = Region.from_mask(positive, Size(width, height), x=box.x, y=box.y)
+    return region, (region.pixels + excess) / 2

@@ -2,7 +2,7 @@
 
 The published pipeline resizes mask logits bilinearly to the padded input, crops the padding, and resizes bilinearly to
 the frame (both align_corners False). Both steps are linear and separable, so that together they are one matrix per
-axis, banded, with at most four taps a row: ``enlarged = rows @ logits @ columns.T``. A part of the frame needs only a
+axis, banded, with at most three taps a row: ``enlarged = rows @ logits @ columns.T``. A part of the frame needs only a
 part of each matrix.
 """
 
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -26,13 +26,26 @@ if TYPE_CHECKING:
 # Geometries whose operators are kept; one per size of frame in use.
 _GEOMETRIES = 16
 
-# Logits that one pixel depends on, at most.
-_TAPS = 4
+# Logits that one pixel depends on, at most: it is a mean of two neighbours in the padded input, each a mean of two
+# neighbouring logits, of which they share at least one, for the first resize enlarges.
+TAPS = 3
 
 # Multiplications of a matrix product that OpenBLAS does not spread over threads. Its threads wait for each other by
 # spinning: on a box where anything else runs, products as small as these take ten times as long with them.
 _SMALL_PRODUCT = 1 << 18
 _LONGEST_STRIP = 64
+
+
+class Taps(NamedTuple):
+    """The band of an operator, as the compiled kernel reads it: contiguous, (TAPS, out) each.
+
+    Attributes:
+        logits: int32, rising along both axes; in place of one that a pixel has no need of, its last one again.
+        weights: float32, those of the logits; 0 for what there is no need of.
+    """
+
+    logits: NDArray[np.int32]
+    weights: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +66,15 @@ class Axis:
         """Find the band of *matrix*."""
         taps = matrix > 0
         return cls(matrix, taps.argmax(axis=1), matrix.shape[1] - 1 - taps[:, ::-1].argmax(axis=1))
+
+    @cached_property
+    def taps(self) -> Taps:
+        """The matrix without its zeros."""
+        assert (self.last - self.first < TAPS).all()  # noqa: S101 - masks are no finer than the network's input
+        wanted = self.first + np.arange(TAPS)[:, None]
+        logits = np.minimum(wanted, self.last)
+        weights = np.take_along_axis(self.matrix.T, logits, axis=0) * (wanted <= self.last)
+        return Taps(np.ascontiguousarray(logits, np.int32), np.ascontiguousarray(weights, np.float32))
 
     def reach(self, low: int, high: int) -> slice:
         """The pixels that depend on any of the logits *low* … *high* (inclusive)."""
@@ -76,7 +98,7 @@ class Axis:
         """The largest step with step · (step · low / pixels + taps) · width multiplications, or fewer, in a product."""
         pixels, low = self.matrix.shape
         ratio, limit = low / pixels, _SMALL_PRODUCT / width
-        step = (math.sqrt(_TAPS**2 + 4 * ratio * limit) - _TAPS) / (2 * ratio)
+        step = (math.sqrt(TAPS**2 + 4 * ratio * limit) - TAPS) / (2 * ratio)
         return min(max(1, int(step)), _LONGEST_STRIP)
 
 

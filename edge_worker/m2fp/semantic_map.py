@@ -1,95 +1,84 @@
-"""The label map of multi-human models, as it grows candidate by candidate."""
+"""The label map of multi-human models: per class the mean of its candidates, and the highest mean names the pixel."""
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 
+from edge_worker.m2fp import mask_kernel
 from edge_worker.m2fp.labels import BACKGROUND
 from edge_worker.m2fp.pixels import strips, take_better
-from edge_worker.m2fp.types import Box, ByteArray, FloatArray, Size
+from edge_worker.m2fp.types import Box
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edge_worker.m2fp.each import Each
     from edge_worker.m2fp.query_mask import QueryMask
+    from edge_worker.m2fp.resample import Enlargement
+    from edge_worker.m2fp.types import ByteArray, FloatArray
 
 # A candidate counts at a pixel where sigmoid × score exceeds this.
 PIXEL_THRESHOLD = 0.5
 
+# Rows of the frame that are labelled at a time: several tiles of the kernel, and few enough for a core's cache.
+_ROWS = 64
+
 
 class Vote(NamedTuple):
-    """A candidate that may count: its class, its score (at most 1) and its mask."""
+    """A candidate that may count: its class, its score (above the threshold, at most 1) and its mask."""
 
     class_id: int
     score: float
     mask: QueryMask
 
 
-class SemanticMap:
-    """Per class, the mean of the candidates that exceed the threshold at a pixel; the highest mean names the pixel."""
-
-    def __init__(self, frame: Size) -> None:
-        """Start empty."""
-        self._frame = frame
-        self._classes: dict[int, _ClassMean] = {}
-
-    def add(self, votes: Sequence[Vote], each: Each) -> None:
-        """Let *votes* count where sigmoid × score exceeds the threshold."""
-        by_class: dict[int, list[Vote]] = {}
-        for vote in votes:
-            by_class.setdefault(vote.class_id, []).append(vote)
-        for class_id in by_class.keys() - self._classes.keys():
-            self._classes[class_id] = _ClassMean(self._frame)
-        list(each(lambda class_id: self._classes[class_id].add(by_class[class_id]), by_class))
-
-    def label_map(self, each: Each) -> ByteArray:
-        """The class of the highest mean at each pixel, uint8 H×W; background where no candidate counts."""
-        labels = np.full((self._frame.height, self._frame.width), BACKGROUND, np.uint8)
-        list(each(lambda rows: self._label(labels, rows), strips(0, self._frame.height, self._frame.width)))
-        return labels
-
-    def _label(self, labels: ByteArray, rows: slice) -> None:
-        best = np.zeros(labels[rows].shape, np.float32)
-        for class_id in sorted(self._classes):
-            columns, value = self._classes[class_id].mean(rows)
-            take_better(labels[rows, columns], best[:, columns], class_id, value)
+def label_map(votes: Sequence[Vote], to_frame: Enlargement, each: Each) -> ByteArray:
+    """The class of the highest mean at each pixel, uint8 H×W; background where no candidate counts."""
+    height, width = to_frame.size
+    labels = np.full((height, width), BACKGROUND, np.uint8)
+    ordered = sorted(votes, key=lambda vote: vote.class_id)
+    labeller = mask_kernel.row_labeller if mask_kernel.is_built() else plain_row_labeller
+    list(each(labeller(labels, ordered, to_frame), strips(0, height, 1, _ROWS)))
+    return labels
 
 
-class _ClassMean:
-    """Sum and number of the values of one class at each pixel of the frame, and where there are any.
+def plain_row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
+    """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
+    return lambda rows: _label_rows(labels, rows, votes, to_frame)
 
-    The arrays are of the whole frame, but pages that are never written take no memory.
-    """
 
-    def __init__(self, frame: Size) -> None:
-        self._sums = np.zeros((frame.height, frame.width), np.float32)
-        self._counts = np.zeros((frame.height, frame.width), np.uint8)
-        self._boxes: list[Box] = []
+def _label_rows(labels: ByteArray, rows: slice, votes: Sequence[Vote], to_frame: Enlargement) -> None:
+    strip = Box(0, rows.start, labels.shape[1], rows.stop - rows.start)
+    best = np.zeros((strip.height, strip.width), np.float32)
+    for class_id, of_class in groupby(votes, key=lambda vote: vote.class_id):
+        parts = [(vote, part) for vote in of_class if (part := vote.mask.region.box.common(strip))]
+        if parts:
+            box = Box.around([part for _, part in parts])
+            inside = Box(box.x, box.y - strip.y, *box[2:]).slices
+            take_better(labels[box.slices], best[inside], class_id, _mean(parts, box, to_frame))
 
-    def add(self, votes: Sequence[Vote]) -> None:
-        for vote in votes:
-            self._add(vote.score, vote.mask)
-            self._boxes.append(vote.mask.box)
 
-    def _add(self, score: float, mask: QueryMask) -> None:
-        """Add sigmoid × *score* = (1 + excess) / 2 × *score* where it exceeds the threshold."""
-        rows, columns = mask.box.slices
-        for strip in strips(rows.start, rows.stop, mask.box.width):
-            excess = mask.excess[strip.start - rows.start : strip.stop - rows.start]
-            values = excess * np.float32(score / 2)
-            values += np.float32(score / 2)
-            cv2.threshold(values, PIXEL_THRESHOLD, 0, cv2.THRESH_TOZERO, dst=values)
-            self._sums[strip, columns] += values
-            self._counts[strip, columns] += values > 0
+def _mean(parts: Sequence[tuple[Vote, Box]], box: Box, to_frame: Enlargement) -> FloatArray:
+    """The mean of the values that exceed the threshold in *box*, of votes in the parts of it where each may count."""
+    sums = np.zeros((box.height, box.width), np.float32)
+    counts = np.zeros(sums.shape, np.uint8)
+    for vote, part in parts:
+        place = Box(part.x - box.x, part.y - box.y, *part[2:]).slices
+        for rows, values in to_frame.strips(vote.mask.logits, part):
+            _sigmoid_times_score(values, vote.score)
+            sums[place][rows] += values
+            counts[place][rows] += values > 0
+    return np.divide(sums, np.maximum(counts, 1), out=sums) if len(parts) > 1 else sums
 
-    def mean(self, rows: slice) -> tuple[slice, FloatArray]:
-        """In some *rows* of the frame: the columns where there may be values, and the mean there."""
-        columns = Box.around(self._boxes).slices[1]
-        sums = self._sums[rows, columns]
-        if len(self._boxes) == 1:
-            return columns, sums
-        return columns, np.divide(sums, np.maximum(self._counts[rows, columns], 1), dtype=np.float32)
+
+def _sigmoid_times_score(values: FloatArray, score: float) -> None:
+    """Turn logits into sigmoid × *score* = (1 + tanh(x / 2)) / 2 × *score* where that exceeds the threshold, else 0."""
+    values *= np.float32(0.5)
+    np.tanh(values, out=values)
+    values *= np.float32(score / 2)
+    values += np.float32(score / 2)
+    cv2.threshold(values, PIXEL_THRESHOLD, 0, cv2.THRESH_TOZERO, dst=values)

@@ -42,6 +42,13 @@ class Box(NamedTuple):
         right, bottom = max(box.x + box.width for box in boxes), max(box.y + box.height for box in boxes)
         return cls(left, top, right - left, bottom - top)
 
+    def common(self, other: Box) -> Box | None:
+        """The rectangle that lies in both; None where there is none."""
+        left, top = max(self.x, other.x), max(self.y, other.y)
+        right = min(self.x + self.width, other.x + other.width)
+        bottom = min(self.y + self.height, other.y + other.height)
+        return Box(left, top, right - left, bottom - top) if left < right and top < bottom else None
+
     @property
     def slices(self) -> tuple[slice, slice]:
         """Rows and columns of the rectangle, to index an H×W array."""
@@ -78,6 +85,11 @@ class Region:
         full[self.box.slices] = self.crop
         return full
 
+    def within(self, box: Box) -> BoolArray:
+        """The part of the crop that lies in *box*, which the region's own box contains."""
+        rows, columns = Box(box.x - self.box.x, box.y - self.box.y, box.width, box.height).slices
+        return self.crop[rows, columns]
+
     @cached_property
     def pixels(self) -> int:
         """Number of pixels of the mask."""
@@ -103,6 +115,11 @@ class Instance:
     def box(self) -> Box:
         """The smallest rectangle around the mask."""
         return self.region.box
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the mask."""
+        return self.region.pixels
 
     @property
     def mask(self) -> BoolArray:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from checkpoints import GOLDEN_NAMES, Golden, load_golden, variant
 
+from edge_worker.m2fp import mask_kernel
 from edge_worker.m2fp.seeded import write_seeded_checkpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 # The networks of these tests are so small that a second thread only waits for the first.
@@ -22,6 +23,16 @@ torch.set_num_threads(1)
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Both golden checkpoints in turn."""
     return load_golden(request.param)
+
+
+@pytest.fixture(scope="module", params=["kernel", "plain"])
+def masks_read(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Masks are read by the compiled kernel, and then without it."""
+    if request.param == "kernel" and not mask_kernel.is_built():
+        pytest.skip("the kernel was not built (no compiler)")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mask_kernel, "is_built", lambda: request.param == "kernel")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,7 @@ def test_persons_are_disjoint(given_parsing: Parsing) -> None:
         mask = person.region.mask
         owners += mask
         for part in person.parts:
-            np.testing.assert_array_equal(part.mask, mask & (given_parsing.label_map == part.class_id))
+            np.testing.assert_array_equal(part.region.mask, mask & (given_parsing.label_map == part.class_id))
     assert owners.max(initial=0) <= 1
     scores = [person.score for person in people.persons]
     assert scores == sorted(scores, reverse=True)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import published
 import pytest
+import torch
 from agreement import assert_same_instances, assert_same_map
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from edge_worker.m2fp.configuration import ModelConfig, parse_configuration
@@ -20,10 +21,13 @@ from edge_worker.m2fp.types import Logits
 if TYPE_CHECKING:
     from checkpoints import Golden
 
+pytestmark = pytest.mark.usefixtures("masks_read")
+
 QUERIES = 12
 
-# Share of pixels that may lie on a border by rounding alone: none of a small frame.
+# Share of pixels that may lie on a border by rounding alone: none of a small frame, whose masks must keep off from 0.
 BORDER = 2 / 2000
+ROUNDING = 1e-5
 
 
 def test_golden_answer(golden: Golden) -> None:
@@ -62,6 +66,11 @@ def random_logits(geometry: Geometry, config: ModelConfig, seed: int) -> Logits:
     return Logits(class_logits, masks)
 
 
+def on_the_border(logits: Logits, geometry: Geometry) -> bool:
+    """Whether a pixel of a mask is so near to 0 that rounding may decide."""
+    return bool(published.enlarged(torch.from_numpy(logits.mask_logits), geometry).abs().min() < ROUNDING)
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000), st.booleans())
 @example(1, 1, 0, False)
@@ -74,6 +83,7 @@ def test_any_logits_are_read_as_published(width: int, height: int, seed: int, si
     config = configuration(single_human=single_human)
     geometry = geometry_of(width, height, config)
     logits = random_logits(geometry, config, seed)
+    assume(width * height * BORDER >= 1 or not on_the_border(logits, geometry))
     expected = published.answer(logits, geometry, config)
     parsing = postprocess(logits, geometry, config)
     assert parsing.label_map.shape == (height, width)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import published
 import torch
+from geometries import geometries, mask_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_worker.m2fp.preprocess import Geometry
-from edge_worker.m2fp.resample import enlargement, padded_window
-from edge_worker.m2fp.types import Box, Size
+from edge_worker.m2fp.resample import TAPS, enlargement, padded_window
+from edge_worker.m2fp.types import Box
 
-
-@st.composite
-def geometries(draw: st.DrawFn) -> Geometry:
-    """Any frame, in any window of any padded input."""
-    side = st.integers(1, 5).map(lambda count: 32 * count)
-    padded = Size(draw(side), draw(side))
-    x, y = draw(st.integers(0, padded.width - 1)), draw(st.integers(0, padded.height - 1))
-    window = Box(x, y, draw(st.integers(1, padded.width - x)), draw(st.integers(1, padded.height - y)))
-    return Geometry(Size(draw(st.integers(1, 400)), draw(st.integers(1, 400))), padded, window)
+if TYPE_CHECKING:
+    from edge_worker.m2fp.preprocess import Geometry
 
 
 @settings(deadline=None)
 @given(geometries(), st.integers(0, 1000))
 def test_same_as_two_resizes(geometry: Geometry, seed: int) -> None:
     """For any geometry each pixel is what resizing, cropping and resizing again gives."""
-    low = Size(geometry.padded.width // 4, geometry.padded.height // 4)
+    low = mask_size(geometry)
     logits = np.random.default_rng(seed).normal(0, 5, (low.height, low.width)).astype(np.float32)
     padded = published.resize(torch.from_numpy(logits)[None], *geometry.padded)
     expected = published.resize(published.crop(padded, geometry), *geometry.frame)[0].numpy()
@@ -43,7 +38,7 @@ def test_same_as_two_resizes(geometry: Geometry, seed: int) -> None:
 @given(geometries(), st.integers(0, 1000))
 def test_nothing_is_positive_outside_the_box(geometry: Geometry, seed: int) -> None:
     """The box in which a mask is enlarged holds all of its pixels, and its strips are a part of the whole."""
-    low = Size(geometry.padded.width // 4, geometry.padded.height // 4)
+    low = mask_size(geometry)
     random = np.random.default_rng(seed)
     logits = random.normal(-4, 1, (low.height, low.width)).astype(np.float32)
     logits[random.integers(low.height), random.integers(low.width)] = 9
@@ -60,3 +55,20 @@ def test_nothing_is_positive_outside_the_box(geometry: Geometry, seed: int) -> N
     outside = np.ones(whole.shape, bool)
     outside[box.slices] = False
     assert not (whole[outside] > 0).any()
+
+
+@settings(deadline=None)
+@given(geometries())
+def test_taps_are_the_matrix(geometry: Geometry) -> None:
+    """The few logits and weights that the kernel reads say the same as the matrix, and stay inside the logits."""
+    to_frame = enlargement(mask_size(geometry), geometry)
+    for axis in (to_frame.rows, to_frame.columns):
+        logits, weights = axis.taps
+        assert logits.shape == weights.shape == (TAPS, len(axis.matrix))
+        assert logits.min() >= 0
+        assert logits.max() < axis.matrix.shape[1]
+        assert (np.diff(logits, axis=0) >= 0).all()
+        assert (np.diff(logits, axis=1) >= 0).all()
+        dense = np.zeros_like(axis.matrix)
+        np.add.at(dense, (np.arange(len(dense)), logits), weights)
+        np.testing.assert_array_equal(dense, axis.matrix)

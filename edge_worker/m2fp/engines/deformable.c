@@ -5,18 +5,8 @@
 
 #include <math.h>
 #include <stdint.h>
-#include <string.h>
 
-#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
-#if __GNUC__ >= 12
-#define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define DISPATCHED __attribute__((target_clones("avx512f", "fma", "default")))
-#endif
-#else
-#define DISPATCHED
-#endif
-#define INLINED static inline __attribute__((always_inline))
+#include "../vector.h"
 
 enum { MAX_POINTS = 64, USUAL_CHANNELS = 32 };
 
@@ -27,22 +17,6 @@ typedef struct {
     float *out;             /* (cells, heads * channels) */
     int32_t levels, heads, channels, points; /* channels per head, points per level */
 } Task;
-
-/* exp of x <= 0, to 2 units in the last place; written so that compilers vectorise it. */
-INLINED float exp_of_negative(float x) {
-    float t = (x < -87.0f ? -87.0f : x) * 1.44269504f;
-    float whole = floorf(t), part = t - whole;
-    float p = 1.8775767e-3f;
-    p = p * part + 8.9893397e-3f;
-    p = p * part + 5.5826318e-2f;
-    p = p * part + 2.4015361e-1f;
-    p = p * part + 6.9315308e-1f;
-    p = p * part + 9.9999994e-1f;
-    int32_t bits = ((int32_t)whole + 127) << 23;
-    float scale;
-    memcpy(&scale, &bits, sizeof scale);
-    return p * scale;
-}
 
 INLINED void softmax(const float *scores, float *weights, int count) {
     float most = scores[0], sum = 0.0f;

@@ -8,8 +8,9 @@ from __future__ import annotations
 import ctypes
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edge_worker.m2fp.compiled import load_kernel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,15 +44,11 @@ class _Task(ctypes.Structure):
 
 @lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL | None:
-    for file in Path(__file__).parent.glob("_deformable*.so"):
-        try:
-            library = ctypes.CDLL(str(file))
-        except OSError:  # built for another kind of machine
-            continue
+    library = load_kernel("engines/_deformable")
+    if library is not None:
         library.deformable_sampling.argtypes = (ctypes.POINTER(_Task), ctypes.c_int64, ctypes.c_int64)
         library.deformable_sampling.restype = None
-        return library
-    return None
+    return library
 
 
 def is_built(levels: int = 1) -> bool:

@@ -1,0 +1,224 @@
+/* Mask logits of queries, enlarged to the frame and read there in one pass (resample.py tells of the enlargement).
+
+   The frame is read in tiles, whose numbers stay in a core's own cache: nothing of the size of the frame is written but
+   masks and labels. A tile is skipped where none of the logits that it depends on is above the threshold, for their
+   weighted means are not either: masks cover small parts of their boxes. */
+
+#include <stdint.h>
+
+#include "vector.h"
+
+enum { TAPS = 3, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
+
+/* The operator along one axis: the logits that each pixel depends on, rising from tap to tap and from pixel to pixel. */
+typedef struct {
+    const int32_t *logits; /* (TAPS, pixels) */
+    const float *weights;  /* (TAPS, pixels) */
+    int32_t pixels, low;   /* pixels of the frame; logits */
+} Axis;
+
+typedef struct {
+    Axis rows, columns;
+} Enlargement;
+
+typedef struct {
+    int32_t left, top, right, bottom; /* the last two exclusive */
+} Box;
+
+typedef struct {
+    double sigmoids; /* sum over the mask */
+    int64_t pixels;  /* of the mask */
+    Box box;         /* the smallest around the mask; meaningless where that is empty */
+} Reading;
+
+typedef struct {
+    const float *logits;
+    Box box; /* outside, it does not count */
+    float score, threshold;
+    int32_t class_id;
+} Vote;
+
+INLINED int32_t least(int32_t one, int32_t other) { return one < other ? one : other; }
+INLINED int32_t most(int32_t one, int32_t other) { return one > other ? one : other; }
+
+INLINED Box common(Box one, Box other) {
+    Box box = {most(one.left, other.left), most(one.top, other.top), least(one.right, other.right),
+               least(one.bottom, other.bottom)};
+    return box;
+}
+
+/* The tile with this upper left corner, as far as it lies in a box. */
+INLINED Box tile_at(int32_t left, int32_t top, Box within) {
+    Box tile = {left, top, left + TILE_WIDTH, top + TILE_HEIGHT};
+    return common(tile, within);
+}
+
+INLINED float sigmoid_of_positive(float x) { return 1.0f / (1.0f + exp_of_negative(-x)); }
+
+/* Whether any logit that the tile depends on is above the threshold. */
+INLINED int exceeds(const Enlargement *to, const float *logits, Box tile, float threshold) {
+    const Axis *rows = &to->rows, *columns = &to->columns;
+    int32_t first = columns->logits[tile.left];
+    int32_t last = columns->logits[(TAPS - 1) * columns->pixels + tile.right - 1];
+    int32_t bottom = rows->logits[(TAPS - 1) * rows->pixels + tile.bottom - 1];
+    for (int32_t y = rows->logits[tile.top]; y <= bottom; y++) {
+        const float *row = logits + (long)y * columns->low;
+        int above = 0;
+        for (int32_t x = first; x <= last; x++) above |= row[x] > threshold;
+        if (above) return 1;
+    }
+    return 0;
+}
+
+/* Enlarge the columns of one row of logits. */
+INLINED void widen(const Axis *columns, const float *row, Box tile, float *restrict wide) {
+    const int32_t *index = columns->logits + tile.left;
+    const float *weight = columns->weights + tile.left;
+    const long pixels = columns->pixels;
+    for (int32_t x = 0; x < tile.right - tile.left; x++) {
+        float sum = 0.0f;
+        for (long tap = 0; tap < TAPS; tap++) sum += weight[tap * pixels + x] * row[index[tap * pixels + x]];
+        wide[x] = sum;
+    }
+}
+
+/* Enlarge one tile. The rows of logits that a row depends on are neighbours: their places in a ring of TAPS differ. */
+INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float (*restrict values)[TILE_WIDTH]) {
+    const Axis *rows = &to->rows;
+    float ring[TAPS][TILE_WIDTH] = {{0}};
+    int32_t held[TAPS] = {-1, -1, -1};
+    for (int32_t y = tile.top; y < tile.bottom; y++) {
+        const float *line[TAPS];
+        float weight[TAPS];
+        for (long tap = 0; tap < TAPS; tap++) {
+            int32_t index = rows->logits[tap * rows->pixels + y], place = index % TAPS;
+            if (held[place] != index) widen(&to->columns, logits + (long)index * to->columns.low, tile, ring[place]);
+            held[place] = index;
+            line[tap] = ring[place];
+            weight[tap] = rows->weights[tap * rows->pixels + y];
+        }
+        float *restrict out = values[y - tile.top];
+        for (int x = 0; x < TILE_WIDTH; x++)
+            out[x] = weight[0] * line[0][x] + weight[1] * line[1][x] + weight[2] * line[2][x];
+    }
+}
+
+INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32_t first_row, int32_t last_row) {
+    int32_t first = 0, last = tile.right - tile.left - 1;
+    while (!in_column[first]) first++;
+    while (!in_column[last]) last--;
+    box->left = least(box->left, tile.left + first);
+    box->right = most(box->right, tile.left + last + 1);
+    box->top = least(box->top, tile.top + first_row);
+    box->bottom = most(box->bottom, tile.top + last_row + 1);
+}
+
+/* Add one tile to a reading, and write its part of the mask. */
+INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mask, long stride, Reading *reading) {
+    const int32_t width = tile.right - tile.left;
+    float sums[TILE_WIDTH] = {0};
+    int32_t in_column[TILE_WIDTH] = {0}, first_row = -1, last_row = -1;
+    for (int32_t y = 0; y < tile.bottom - tile.top; y++) {
+        int32_t in_row = 0;
+        for (int32_t x = 0; x < width; x++) {
+            int32_t positive = values[y][x] > 0.0f;
+            float sigmoid = sigmoid_of_positive(values[y][x] > 0.0f ? values[y][x] : 0.0f);
+            sums[x] += positive ? sigmoid : 0.0f;
+            in_column[x] += positive;
+            in_row += positive;
+            mask[y * stride + x] = (uint8_t)positive;
+        }
+        if (in_row && first_row < 0) first_row = y;
+        if (in_row) last_row = y;
+        reading->pixels += in_row;
+    }
+    for (int32_t x = 0; x < width; x++) reading->sigmoids += sums[x];
+    if (last_row >= 0) extend(&reading->box, tile, in_column, first_row, last_row);
+}
+
+/* Enlarge logits within a box of the frame; mask is (box height, box width), zeros before. */
+DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box *within, uint8_t *mask,
+                          Reading *reading) {
+    const long stride = within->right - within->left;
+    float values[TILE_HEIGHT][TILE_WIDTH];
+    Reading found = {0.0, 0, {within->right, within->bottom, within->left, within->top}};
+    for (int32_t top = within->top; top < within->bottom; top += TILE_HEIGHT) {
+        for (int32_t left = within->left; left < within->right; left += TILE_WIDTH) {
+            Box tile = tile_at(left, top, *within);
+            if (!exceeds(to, logits, tile, 0.0f)) continue;
+            enlarge(to, logits, tile, values);
+            uint8_t *corner = mask + (top - within->top) * stride + left - within->left;
+            read_tile((const float (*)[TILE_WIDTH])values, tile, corner, stride, &found);
+        }
+    }
+    *reading = found;
+}
+
+/* The numbers of one tile while its labels are found. */
+typedef struct {
+    float values[TILE_HEIGHT][TILE_WIDTH], sums[TILE_HEIGHT][TILE_WIDTH], best[TILE_HEIGHT][TILE_WIDTH];
+    float counts[TILE_HEIGHT][TILE_WIDTH];
+    int32_t labels[TILE_HEIGHT][TILE_WIDTH];
+} Tally;
+
+/* Let sigmoid times score count where that is above a half. */
+INLINED void count_vote(Tally *tally, Box tile, Box part, float score) {
+    const int32_t left = part.left - tile.left, top = part.top - tile.top, width = part.right - part.left;
+    for (int32_t y = 0; y < part.bottom - part.top; y++) {
+        float *restrict sums = tally->sums[top + y] + left, *restrict counts = tally->counts[top + y] + left;
+        const float *restrict values = tally->values[y];
+        for (int32_t x = 0; x < width; x++) {
+            float value = score * sigmoid_of_positive(values[x] > 0.0f ? values[x] : 0.0f);
+            sums[x] += value > 0.5f ? value : 0.0f;
+            counts[x] += value > 0.5f ? 1.0f : 0.0f;
+        }
+    }
+}
+
+/* Let a class have the pixels where its mean is better than the best so far, and begin anew. */
+INLINED void take_better(Tally *tally, Box tile, int32_t class_id) {
+    for (int32_t y = 0; y < tile.bottom - tile.top; y++) {
+        float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y], *restrict best = tally->best[y];
+        int32_t *restrict labels = tally->labels[y];
+        for (int x = 0; x < TILE_WIDTH; x++) {
+            float mean = sums[x] / (counts[x] > 1.0f ? counts[x] : 1.0f);
+            labels[x] = mean > best[x] ? class_id : labels[x];
+            best[x] = mean > best[x] ? mean : best[x];
+            sums[x] = counts[x] = 0.0f;
+        }
+    }
+}
+
+INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count, Box tile, Tally *tally) {
+    int any = 0;
+    for (int32_t i = 0; i < count; i++) {
+        Box part = common(tile, votes[i].box);
+        if (part.left < part.right && part.top < part.bottom &&
+            exceeds(to, votes[i].logits, part, votes[i].threshold)) {
+            enlarge(to, votes[i].logits, part, tally->values);
+            count_vote(tally, tile, part, votes[i].score);
+            any = 1;
+        }
+        if (any && (i + 1 == count || votes[i + 1].class_id != votes[i].class_id)) {
+            take_better(tally, tile, votes[i].class_id);
+            any = 0;
+        }
+    }
+}
+
+/* Label the rows top <= y < bottom of the frame; votes in the order of their classes, labels (frame height, width). */
+DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
+                           uint8_t *labels) {
+    const int32_t width = to->columns.pixels;
+    const Box rows = {0, first, width, end};
+    for (int32_t top = first; top < end; top += TILE_HEIGHT) {
+        for (int32_t left = 0; left < width; left += TILE_WIDTH) {
+            Tally tally = {0};
+            Box tile = tile_at(left, top, rows);
+            label_tile(to, votes, count, tile, &tally);
+            for (int32_t y = tile.top; y < tile.bottom; y++)
+                for (int32_t x = tile.left; x < tile.right; x++)
+                    labels[(long)y * width + x] = (uint8_t)tally.labels[y - top][x - left];
+        }
+    }
+}

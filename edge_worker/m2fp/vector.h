@@ -1,0 +1,41 @@
+/* What the kernels share: functions compiled for several instruction sets, of which the machine's best is taken at run
+   time, and an exponential that compilers vectorise. */
+
+#ifndef EDGE_WORKER_VECTOR_H
+#define EDGE_WORKER_VECTOR_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__x86_64__) && defined(__gnu_linux__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
+#define DISPATCHED __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define DISPATCHED __attribute__((target_clones("avx512f", "fma", "default")))
+#endif
+#else
+#define DISPATCHED
+#endif
+#define INLINED static inline __attribute__((always_inline))
+
+/* exp of x <= 0, to 2 units in the last place: a power of two, and 2^part for |part| <= 0.5 (Cephes, exp2f.c). */
+INLINED float exp_of_negative(float x) {
+    const float rounder = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+    float t = (x < -87.0f ? -87.0f : x) * 1.44269504f;
+    float shifted = t + rounder, part = t - (shifted - rounder);
+    float p = 1.535336188e-4f;
+    p = p * part + 1.339887440e-3f;
+    p = p * part + 9.618437357e-3f;
+    p = p * part + 5.550332471e-2f;
+    p = p * part + 2.402264791e-1f;
+    p = p * part + 6.931472028e-1f;
+    p = p * part + 1.0f;
+    int32_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    bits = (bits + 127) << 23; /* the low bits of what was rounded are the whole number */
+    float scale;
+    memcpy(&scale, &bits, sizeof scale);
+    return p * scale;
+}
+
+#endif

@@ -1,0 +1,72 @@
+"""Masks are read as they are told to be, by the compiled kernel and without it."""
+
+from __future__ import annotations
+
+import numpy as np
+import published
+import pytest
+import torch
+from geometries import blobs, geometries, mask_size
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_worker.m2fp.preprocess import Geometry
+from edge_worker.m2fp.query_mask import query_mask
+from edge_worker.m2fp.resample import enlargement
+from edge_worker.m2fp.types import Box, Size
+
+pytestmark = pytest.mark.usefixtures("masks_read")
+
+# Logits this near to nothing may fall to either side by rounding.
+ROUNDING = 2e-4
+
+
+@settings(deadline=None)
+@given(geometries(), st.integers(0, 1000))
+def test_masks_are_read_as_published(geometry: Geometry, seed: int) -> None:
+    """For any geometry and logits: the pixels, the box around them, and the mean of their sigmoids."""
+    low = mask_size(geometry)
+    logits = blobs(1, low, seed)
+    values = published.enlarged(torch.from_numpy(logits), geometry)[0].double().numpy()
+    found = query_mask(logits[0], enlargement(low, geometry))
+    if found is None:
+        assert values.max() <= ROUNDING
+        return
+    mask = found.region.mask
+    assert (np.abs(values[mask != (values > 0)]) <= ROUNDING).all()
+    rows, columns = np.nonzero(mask)
+    if not rows.size:
+        assert found.region.box == Box(0, 0, 0, 0)
+        assert found.quality == 0
+        return
+    assert found.region.box == Box(*map(int, (columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1)))
+    assert found.quality == pytest.approx((1 / (1 + np.exp(-values[mask]))).mean(), abs=1e-4)
+
+
+@settings(deadline=None, max_examples=20)
+@given(geometries(), st.sampled_from([np.nan, np.inf, -np.inf]), st.integers(0, 1000))
+def test_logits_that_are_no_numbers(geometry: Geometry, strange: float, seed: int) -> None:
+    """Whatever a broken network says, the mask lies in the frame and its quality is none or at most 1."""
+    low = mask_size(geometry)
+    logits = blobs(1, low, seed)[0]
+    logits[np.random.default_rng(seed).random(logits.shape) < 0.3] = strange
+    with np.errstate(invalid="ignore"):
+        found = query_mask(logits, enlargement(low, geometry))
+    if found is not None:
+        assert found.region.mask.shape == (geometry.frame.height, geometry.frame.width)
+        assert not found.quality > 1
+
+
+def test_any_layout_of_logits() -> None:
+    """Logits that are not contiguous, or not of single precision, are read all the same."""
+    geometry = Geometry(Size(200, 100), Size(96, 64), Box(0, 0, 96, 48))
+    low = mask_size(geometry)
+    logits = blobs(1, low, 3)[0]
+    to_frame = enlargement(low, geometry)
+    expected = query_mask(logits, to_frame)
+    assert expected is not None
+    for same in (np.asfortranarray(logits), logits.astype(np.float64), np.repeat(logits, 2, axis=1)[:, ::2]):
+        found = query_mask(same, to_frame)
+        assert found is not None
+        np.testing.assert_array_equal(found.region.mask, expected.region.mask)
+        assert found.quality == expected.quality
