@@ -15,7 +15,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
     from types import TracebackType
 
@@ -129,9 +129,11 @@ class Camera:
 class Traffic:
     """A context in which cameras offer frames in bursts, *rate* a second in the mean over all of them."""
 
-    def __init__(self, cameras: Sequence[Camera], random: Random, rate: float) -> None:
-        """Draw the moments of the bursts, and how many frames each has, from *random*."""
-        self._cameras, self._random, self._rate = cameras, random, rate
+    def __init__(
+        self, cameras: Sequence[Camera], random: Random, rate: float, draw: Callable[[int], bytes] = picture
+    ) -> None:
+        """Draw the moments of the bursts, and how many frames each has, from *random*; *draw* makes the pictures."""
+        self._cameras, self._random, self._rate, self._draw = cameras, random, rate, draw
         self._first = random.getrandbits(48) << 16
         self._stop = Event()
         self._thread = Thread(target=self._run, daemon=True)
@@ -152,6 +154,6 @@ class Traffic:
             pause_s = self._random.uniform(*BURST_S)
             due += pause_s * self._rate
             while sent < due:
-                self._random.choice(self._cameras).send(picture(self._first + sent))
+                self._random.choice(self._cameras).send(self._draw(self._first + sent))
                 sent += 1
             self._stop.wait(pause_s)
