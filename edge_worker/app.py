@@ -26,7 +26,7 @@ from edge_worker.config import diff, load, read_password, warnings
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
 from edge_worker.errors import ConfigError
-from edge_worker.lifecycle import Deadline, State
+from edge_worker.lifecycle import Deadline, Judgement, State
 from edge_worker.mqtt.events import Connected, Fatal, Outgoing, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
@@ -34,10 +34,10 @@ from edge_worker.ops import logs
 from edge_worker.ops.directories import cache_directory, state_directory
 from edge_worker.ops.health import Check, Health, HealthServer
 from edge_worker.ops.metrics import Metrics, Snapshot
-from edge_worker.ops.signals import Order, signals_as_orders
+from edge_worker.ops.signals import Order
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
-from edge_worker.presence import Judgement, Presence, judge
+from edge_worker.presence import Presence, judge
 from edge_worker.reporter import Reporter, Stopwatch, model_name
 from edge_worker.router import Desks, Router
 from edge_worker.switchboard import CONTROL, Switchboard
@@ -60,17 +60,24 @@ STOP_S: Final = 20.0
 """Budget of a stop, seconds; the unit file's TimeoutStopSec is longer."""
 GOODBYE_S: Final = 4.0
 """Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost."""
+BROKER_AWAY_S: Final = 3.0
+"""A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
+LOADING_GRACE_S: Final = 30.0
+"""Asked of the service manager at a time while a model is loading: how long that may take is ``watchdog.load_s``."""
 STALLED_S: Final = 10.0
 """A part that has not advanced for this long is reported as not alive."""
 
 _log = structlog.get_logger(__name__)
 
 
-def run(config: Config, *, source: Path | None, environ: Mapping[str, str] = os.environ) -> int:
-    """Run the worker until a signal or a defect ends it.
+def run(
+    config: Config, orders: SimpleQueue[Order], *, source: Path | None, environ: Mapping[str, str] = os.environ
+) -> int:
+    """Run the worker until an order or a defect ends it.
 
     Args:
-        config: as loaded from *source*, which is read again at SIGHUP.
+        config: as loaded from *source*, which is read again when that is ordered.
+        orders: what signals want of the worker, from before it was built.
         source: the configuration file; None: the environment alone.
         environ: where systemd's directories, credentials and notification socket are found.
 
@@ -83,16 +90,17 @@ def run(config: Config, *, source: Path | None, environ: Mapping[str, str] = os.
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning("configuration", problem=warning)
-    return App(config, source, environ).run()
+    return App(config, orders, source, environ).run()
 
 
 class App:
     """One worker: its parts, their order, and the loop that keeps an eye on them."""
 
-    def __init__(self, config: Config, source: Path | None, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, config: Config, orders: SimpleQueue[Order], source: Path | None, environ: Mapping[str, str]
+    ) -> None:
         """Build every part; nothing is started."""
-        self._config, self._source, self._environ = config, source, environ
-        self._wake: SimpleQueue[Order] = SimpleQueue()
+        self._config, self._wake, self._source, self._environ = config, orders, source, environ
         self._failed = self._ready_told = False
         self._looked_at = self._stats_at = time.monotonic()
         self._notifier = Notifier(environ)
@@ -178,11 +186,10 @@ class App:
 
     def run(self) -> int:
         """Start, keep an eye on everything until told to stop, stop; returns the exit code."""
-        with signals_as_orders(self._wake):
-            self._start()
-            while self._look():
-                pass
-            self._shut_down()
+        self._start()
+        while self._look():
+            pass
+        self._shut_down()
         return 1 if self._failed else 0
 
     def _start(self) -> None:
@@ -222,6 +229,8 @@ class App:
         if pool.ready and not self._ready_told:
             self._ready_told = True
             self._notifier.ready(_sentence(judgement))
+        elif pool.loading and not self._ready_told and self._alive().ok:
+            self._notifier.extend_timeout(LOADING_GRACE_S)
 
     def _publish_stats_when_due(self) -> None:
         now = time.monotonic()
@@ -242,18 +251,28 @@ class App:
         self._presence.move(Judgement(State.STOPPING))
         self._desk.close()  # take no more frames
         self._worker.stop(answers_by)  # answer those in work
-        self._desk.settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
+        self._settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
         self._presence.move(Judgement(State.OFFLINE, "failed" if self._failed else "stopped"))
         self._board.stop(deadline)  # say goodbye
         self._router.stop(deadline.remaining())
-        self._pool.stop(deadline)
+        self._pool.stop(answers_by)  # nobody could be told the result of a frame still in work
         if self._health:
             self._health.stop()
         _log.info("stopped", account=asdict(self._desk.account().total))
 
+    def _settle(self, answers_by: Deadline) -> None:
+        """Wait until the broker has all answers, as long as there is one to wait for."""
+        away_by = Deadline(BROKER_AWAY_S)
+        while not self._desk.settle(Deadline(min(TICK_S, answers_by.remaining()))):
+            if any(link.connected for link in self._board.statuses().values()):
+                away_by = Deadline(BROKER_AWAY_S)
+            if answers_by.expired or away_by.expired:
+                return
+
     def _reload(self) -> None:
         """Read the configuration again and apply what can be applied to a running worker."""
-        self._notifier.reloading("reading the configuration again")
+        if self._ready_told:  # the end of a reload means READY
+            self._notifier.reloading("reading the configuration again")
         try:
             change = diff(self._config, load(self._source, self._environ))
         except ConfigError as error:
@@ -264,7 +283,8 @@ class App:
             self._desk.set_policies(self._config.cameras)
             self._worker.desired = _desired(self._config)
             _log.info("configuration reloaded", applied=change.live, needs_restart=change.restart)
-        self._notifier.ready(self._presence.state.value)
+        if self._ready_told:
+            self._notifier.ready(self._presence.state.value)
 
     def _take_own(self, message: Incoming) -> bool:
         """Take a message on one of our own topics; False where it is none. Called by the router."""

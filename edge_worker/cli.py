@@ -82,10 +82,16 @@ def _add_run(commands: Commands) -> None:
 
 
 def _run(arguments: Arguments) -> int:
-    from edge_worker import app
+    from queue import SimpleQueue
 
-    config, file = _load(arguments)
-    return app.run(config, source=file)
+    from edge_worker.ops.signals import Order, signals_as_orders
+
+    orders: SimpleQueue[Order] = SimpleQueue()
+    with signals_as_orders(orders):  # before the worker's modules are loaded, which takes a part of a second
+        from edge_worker import app
+
+        config, file = _load(arguments)
+        return app.run(config, orders, source=file)
 
 
 def _add_check(commands: Commands) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from enum import Enum
 from threading import Lock
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +33,14 @@ MOVES: Final[dict[State, frozenset[State]]] = {
 """The states that may follow each state."""
 
 
+class Judgement(NamedTuple):
+    """A state, the stable word for why, and an explanation; the last two may be empty."""
+
+    state: State
+    reason: str = ""
+    detail: str = ""
+
+
 class IllegalMoveError(RuntimeError):
     """A defect in the caller: the state machine has no such edge."""
 
@@ -40,39 +48,35 @@ class IllegalMoveError(RuntimeError):
 class Lifecycle:
     """The one holder of the worker's state. Safe to call from any thread."""
 
-    def __init__(self, on_change: Callable[[State, State, str], None]) -> None:
-        """Start in ``STARTING``; *on_change(old, new, reason)* is called once per change, outside the lock."""
+    def __init__(self, on_change: Callable[[Judgement, Judgement], None]) -> None:
+        """Start in ``STARTING``; *on_change(old, new)* is called once per change, outside the lock."""
         self._on_change = on_change
         self._lock = Lock()
-        self._state, self._reason = State.STARTING, ""
+        self._present = Judgement(State.STARTING)
 
     @property
-    def state(self) -> State:
-        """The present state."""
-        return self._state
+    def present(self) -> Judgement:
+        """The present state, and why."""
+        return self._present
 
-    @property
-    def reason(self) -> str:
-        """Why the present state was entered; empty when there is nothing to explain."""
-        return self._reason
+    def move(self, judgement: Judgement) -> bool:
+        """Enter a state; False when nothing changes.
 
-    def move(self, state: State, reason: str = "") -> bool:
-        """Enter *state* because of *reason*; False when state and reason are what they were already.
-
-        A new reason in the same state is a change, and is reported as one.
+        Another reason for the same state is a change, and so is another explanation: it may be the one that helps.
 
         Raises:
-            IllegalMoveError: when *state* may not follow the present one.
+            IllegalMoveError: when the state may not follow the present one.
 
         """
         with self._lock:
-            old = self._state
-            if (old, self._reason) == (state, reason):
+            old = self._present
+            if old == judgement:
                 return False
-            if state is not old and state not in MOVES[old]:
-                raise IllegalMoveError(f"{old.value} → {state.value} ({reason or 'no reason given'})")
-            self._state, self._reason = state, reason
-        self._on_change(old, state, reason)
+            if judgement.state is not old.state and judgement.state not in MOVES[old.state]:
+                why = judgement.reason or "no reason given"
+                raise IllegalMoveError(f"{old.state.value} → {judgement.state.value} ({why})")
+            self._present = judgement
+        self._on_change(old, judgement)
         return True
 
 

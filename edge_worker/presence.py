@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import time
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import structlog
 
-from edge_worker.lifecycle import Lifecycle, State
+from edge_worker.lifecycle import Judgement, Lifecycle, State
 from edge_worker.mqtt.events import Outgoing, Subscription, Will
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ if TYPE_CHECKING:
 _JSON = "application/json"
 
 _log = structlog.get_logger(__name__)
-
-
-class Judgement(NamedTuple):
-    """A state, the stable word for why, and an explanation."""
-
-    state: State
-    reason: str = ""
-    detail: str = ""
 
 
 def judge(present: State, pool: PoolState, links: Mapping[str, LinkStatus]) -> Judgement:
@@ -73,14 +65,13 @@ class Presence:
         self._publish, self._on_change = publish, on_change
         self._lock = Lock()
         self._since = time.time()
-        self._detail = ""
         self._card: ModelCardFacts | None = None
         self._lifecycle = Lifecycle(self._changed)
 
     @property
     def state(self) -> State:
         """The present state."""
-        return self._lifecycle.state
+        return self._lifecycle.present.state
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Our own status, to notice when an old will or somebody else contradicts it."""
@@ -88,16 +79,12 @@ class Presence:
 
     def will(self) -> Will:
         """What the broker is to say when this worker is lost."""
-        lost = self._reporter.status(State.OFFLINE, self._since, "lost")
+        lost = self._reporter.status(Judgement(State.OFFLINE, "lost"), self._since)
         return Will(self._status_topic, lost.to_json())
 
     def move(self, judgement: Judgement) -> None:
         """Enter a state, and say so if that is news."""
-        with self._lock:
-            self._detail = judgement.detail
-            if judgement.state is not self._lifecycle.state:
-                self._since = time.time()
-        self._lifecycle.move(judgement.state, judgement.reason)
+        self._lifecycle.move(judgement)
 
     def show(self, card: ModelCardFacts) -> bool:
         """Publish *card* unless it is shown already; returns whether it was news."""
@@ -128,14 +115,15 @@ class Presence:
         says_offline = isinstance(said, dict) and said.get("state") == State.OFFLINE.value
         return says_offline and self.state is not State.OFFLINE
 
-    def _changed(self, old: State, new: State, reason: str) -> None:
-        _log.info("state", old=old.value, new=new.value, reason=reason, detail=self._detail)
+    def _changed(self, old: Judgement, new: Judgement) -> None:
+        if new.state is not old.state:
+            self._since = time.time()
+        _log.info("state", old=old.state.value, new=new.state.value, reason=new.reason, detail=new.detail)
         self._publish_status()
-        self._on_change(Judgement(new, reason, self._detail))
+        self._on_change(new)
 
     def _publish_status(self) -> None:
-        status = self._reporter.status(self._lifecycle.state, self._since, self._lifecycle.reason, self._detail)
-        self._retain(self._status_topic, status)
+        self._retain(self._status_topic, self._reporter.status(self._lifecycle.present, self._since))
 
     def _publish_card(self) -> None:
         if self._card is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from edge_worker.accounts import Account as IntakeAccount
     from edge_worker.cache import CacheStats
-    from edge_worker.lifecycle import State
+    from edge_worker.lifecycle import Judgement
     from edge_worker.mqtt.events import LinkStatus
     from edge_worker.pool import ProcessInfo
     from edge_worker.results import ModelCardFacts
@@ -103,16 +103,16 @@ class Reporter:
         self._started = time.monotonic()
         self.session = uuid.uuid4().hex[:16]
 
-    def status(self, state: State, since: float, reason: str = "", detail: str = "") -> StatusMessage:
-        """The status: *state* since epoch second *since*, for *reason* (a stable word), explained by *detail*."""
+    def status(self, judgement: Judgement, since: float) -> StatusMessage:
+        """The status; its state was entered at epoch second *since*."""
         return StatusMessage(
             node=self._node,
             version=__version__,
             session=self.session,
-            state=state.value,
+            state=judgement.state.value,
             since=rfc3339(since),
-            reason=reason or None,
-            detail=detail or None,
+            reason=judgement.reason or None,
+            detail=judgement.detail or None,
             pid=os.getpid(),
         )
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from edge_worker.lifecycle import MOVES, Deadline, IllegalMoveError, Lifecycle, State
+from edge_worker.lifecycle import MOVES, Deadline, IllegalMoveError, Judgement, Lifecycle, State
 
 
 class Clock:
@@ -20,19 +20,21 @@ class Clock:
 
 
 def test_each_change_is_reported_once() -> None:
-    """A move is reported with both states and the reason; the same state for the same reason is no change."""
-    changes: list[tuple[State, State, str]] = []
+    """A move is reported with what was before; another reason or explanation is a change, the same one is none."""
+    changes: list[tuple[Judgement, Judgement]] = []
     life = Lifecycle(lambda *change: changes.append(change))
-    assert life.move(State.LOADING)
-    assert life.move(State.DEGRADED, "model restarting")
-    assert not life.move(State.DEGRADED, "model restarting")
-    assert life.move(State.DEGRADED, "subscription refused")
-    assert changes == [
-        (State.STARTING, State.LOADING, ""),
-        (State.LOADING, State.DEGRADED, "model restarting"),
-        (State.DEGRADED, State.DEGRADED, "subscription refused"),
+    story = [
+        Judgement(State.STARTING),
+        Judgement(State.LOADING),
+        Judgement(State.DEGRADED, "model_restarting", "killed"),
+        Judgement(State.DEGRADED, "model_restarting", "model.onnx is missing"),
+        Judgement(State.DEGRADED, "subscribing", "not authorized"),
     ]
-    assert (life.state, life.reason) == (State.DEGRADED, "subscription refused")
+    for judgement in story[1:]:
+        assert life.move(judgement)
+        assert not life.move(judgement)
+    assert changes == list(itertools.pairwise(story))
+    assert life.present == story[-1]
 
 
 @pytest.mark.parametrize(
@@ -41,10 +43,10 @@ def test_each_change_is_reported_once() -> None:
 def test_moves_outside_the_table_are_defects(old: State, new: State) -> None:
     """No state is left by a way the table does not show, and a refused move changes nothing."""
     life = Lifecycle(lambda *_: None)
-    life._state = old
+    life._present = Judgement(old)
     with pytest.raises(IllegalMoveError, match=f"{old.value} → {new.value}"):
-        life.move(new)
-    assert life.state is old
+        life.move(Judgement(new))
+    assert life.present == Judgement(old)
 
 
 def test_every_state_but_the_last_can_be_stopped_from() -> None:

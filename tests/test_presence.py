@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 from samples import make_incoming
 
-from edge_worker.lifecycle import State
+from edge_worker.lifecycle import Judgement, State
 from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
 from edge_worker.pool import PoolState
-from edge_worker.presence import Judgement, Presence, judge
+from edge_worker.presence import Presence, judge
 from edge_worker.reporter import Reporter
 from edge_worker.results import ModelCardFacts
 
@@ -97,12 +97,13 @@ def heard(payload: bytes, topic: str = "status") -> Incoming:
 def test_each_change_is_published_once_and_retained(
     make_presence: Callable[[], Presence], published: list[Outgoing]
 ) -> None:
-    """The same judgement twice is one message."""
+    """The same judgement twice is one message; a new explanation of the same state is another, since the same time."""
     presence = make_presence()
-    for _ in range(2):
-        presence.move(Judgement(State.LOADING, "model_loading", "loading the model"))
-    assert [said(message)["state"] for message in published] == ["loading"]
-    assert published[0].retain
+    for detail in ("loading the model", "loading the model", "model.onnx is missing"):
+        presence.move(Judgement(State.LOADING, "model_loading", detail))
+    assert [said(message)["detail"] for message in published] == ["loading the model", "model.onnx is missing"]
+    assert len({said(message)["since"] for message in published}) == 1
+    assert all(message.retain for message in published)
 
 
 def test_an_old_will_is_contradicted(make_presence: Callable[[], Presence]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ from brokers import free_port, wait_until
 from links import Client
 from workers import PICTURE, START_S, WorkerProcess
 
-from edge_worker import png
+from edge_worker import app, png
 from edge_worker.frames import content_id
 from edge_worker.mqtt import packets
 
@@ -241,6 +243,53 @@ def test_a_reload_applies_what_can_be_applied(mosquitto: Mosquitto, make_worker:
         wait_until(lambda: any(m.topic == "parsing/door/overlay" for m in consumer.messages), "an overlay", START_S)
         (said,) = [line for line in worker.log() if line["event"] == "configuration reloaded"]
         assert (said["applied"], said["needs_restart"]) == (["output.overlay.enabled"], ["node.id"])
+
+
+def test_the_service_manager_hears_when_the_worker_is_ready(tmp_path: Path) -> None:
+    """Not before: a reload while the model loads is done without it, and asks for the time that loading takes."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(START_S)
+        with WorkerProcess(tmp_path, free_port(), {}, {"NOTIFY_SOCKET": str(tmp_path / "notify")}).start() as worker:
+            wait_until(worker.states, "it is loading", START_S)
+            worker.signal(signal.SIGHUP)
+            heard = hear(manager, "READY")
+            assert "EXTEND_TIMEOUT_USEC" in heard
+            assert "RELOADING" not in heard
+            wait_until(lambda: any(line["event"] == "configuration reloaded" for line in worker.log()), "the reload")
+            worker.signal(signal.SIGHUP)
+            assert "RELOADING" in hear(manager, "READY")
+            worker.signal(signal.SIGTERM)
+            hear(manager, "STOPPING")
+            assert worker.wait() == 0
+
+
+def hear(manager: socket.socket, last: str) -> list[str]:
+    """The variables that a worker sets up to *last*."""
+    heard: list[str] = []
+    while last not in heard:
+        heard += [line.partition("=")[0] for line in manager.recv(4096).decode().splitlines()]
+    return heard
+
+
+@pytest.mark.mosquitto
+def test_a_stop_does_not_wait_for_a_broker_that_is_gone(
+    mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]
+) -> None:
+    """Answers that nobody can confirm are given up after a moment; the frames are redelivered one day."""
+    worker = make_worker(mosquitto.port, **EVERY).ready()
+    model = worker.model_pid()
+    os.kill(model, signal.SIGSTOP)
+    with Client(mosquitto.port) as camera:
+        send(camera, [FRAME])
+    wait_until(lambda: "Sending PUBLISH to edge-worker-box-every" in mosquitto.log(), "the frame is under way")
+    mosquitto.kill()
+    os.kill(model, signal.SIGCONT)
+    wait_until(lambda: any(line["event"] == "frame" for line in worker.log()), "the frame is parsed", START_S)
+    began = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert time.monotonic() - began < app.STOP_S / 2
 
 
 def test_a_broker_that_speaks_only_3_1_1_is_served(amqtt: Amqtt, make_worker: Callable[..., WorkerProcess]) -> None:
