@@ -18,9 +18,10 @@ from edge_worker.m2fp.multi_human import Rules
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import Geometry
 from edge_worker.m2fp.types import Box, Size
+from edge_worker.palette import Palette
 from edge_worker.tools.bench import report
 from edge_worker.tools.bench.agreement import compare
-from edge_worker.tools.bench.candidates import blobs
+from edge_worker.tools.bench.candidates import blobs, sweep
 from edge_worker.tools.bench.machine import cpu_flags
 from edge_worker.tools.bench.plot import plot
 from edge_worker.tools.bench.roofline import Roofline
@@ -111,14 +112,27 @@ def test_agreement(tmp_path: Path) -> None:
     assert found.instance_iou == pytest.approx((0.5 + 0.0) / 2)
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("count", [0, 5, 20, 100])
-def test_as_many_candidates_as_asked(count: int) -> None:
+def test_as_many_candidates_as_asked(count: int, wide: bool) -> None:  # noqa: FBT001
     """The made-up answer has that many candidates that survive, each of one query."""
     config = open_directory("builtin:seeded").config
     geometry = Geometry(Size(320, 180), Size(320, 192), Box(0, 0, 320, 180))
-    logits = blobs(count, config, geometry)
+    logits = blobs(count, config, geometry, wide=wide)
     assert logits.mask_logits.shape == (100, 48, 80)
     assert len(Rules(config).candidates(class_probabilities(logits.class_logits))) == count
+
+
+def test_sweep_of_candidates() -> None:
+    """A row for each number of candidates and kind of masks, with the time by threads and of the map."""
+    config = open_directory("builtin:seeded").config
+    rows = sweep((0, 3), (160, 90), config, Palette.for_classes(config.classes), turns=1, threads=2)
+    assert [(row["candidates"], row["masks"]) for row in rows] == [
+        (count, masks) for masks in ("small", "all over the frame") for count in (0, 3)
+    ]
+    for row in rows:
+        assert all(row[f"postprocess ms, threads: {threads}"].median > 0 for threads in (1, 2))
+        assert row["png ms"].count == 1
 
 
 def test_cpu_flags() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_worker.codec import encode_png_palette
+from edge_worker.m2fp.each import one_by_one
 from edge_worker.m2fp.people import find_people
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.preprocess import Geometry, multi_human_size, padded_size
@@ -15,9 +17,11 @@ from edge_worker.m2fp.types import Box, Logits, Size
 from edge_worker.tools.bench.statistics import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.each import Each
+    from edge_worker.m2fp.types import FloatArray
     from edge_worker.palette import Palette
 
 _QUERIES = 100
@@ -25,51 +29,79 @@ _MASK_STRIDE = 4
 # Logits of a mask: well inside near the middle, falling to well outside.
 _STEEPNESS = 12.0
 _SURE = 8.0
+# Waves of a mask that covers the frame, in frames.
+_WAVES = (1.0, 4.0)
 
 
-def blobs(count: int, config: ModelConfig, geometry: Geometry, seed: int = 0) -> Logits:
-    """An answer in which *count* queries are sure of a class and of an ellipse, and the others of nothing.
+def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = False, seed: int = 0) -> Logits:
+    """An answer in which *count* queries are sure of a class and of a mask, and the others of nothing.
 
-    Every fifth is a whole person, a third of the frame high, the others are parts, a tenth.
+    Every fifth is a whole person, the others are parts. Masks are ellipses, persons a third of the frame high and parts
+    a tenth; *wide* ones are patches all over the frame, about half of it, as a model without training sees them.
     """
     rng = np.random.default_rng(seed)
     height, width = geometry.padded.height // _MASK_STRIDE, geometry.padded.width // _MASK_STRIDE
     classes = np.full((_QUERIES, len(config.classes) + 1), -_SURE, np.float32)
     classes[:, -1] = _SURE
     masks = np.full((_QUERIES, height, width), -_STEEPNESS, np.float32)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
     for query in range(count):
         person = query % 5 == 0 and config.num_parsing is not None
         class_id = config.num_parsing if person else int(rng.integers(1, len(config.classes) - 1))
         classes[query, class_id], classes[query, -1] = _SURE, -_SURE
-        high = height / (3 if person else 10)
-        across, down = (x - rng.uniform(0, width)) / (high / 2.5), (y - rng.uniform(0, height)) / (high / 2)
-        masks[query] = np.clip(_STEEPNESS * (1 - across**2 - down**2), -_STEEPNESS, _STEEPNESS)
+        masks[query] = _waves((height, width), rng) if wide else _ellipse((height, width), 3 if person else 10, rng)
     return Logits(classes, masks)
 
 
+def _ellipse(shape: tuple[int, int], portion: int, rng: np.random.Generator) -> FloatArray:
+    """Logits (h, w) of one ellipse, the frame's height over *portion* high."""
+    (height, width), high = shape, shape[0] / portion
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    across, down = (x - rng.uniform(0, width)) / (high / 2.5), (y - rng.uniform(0, height)) / (high / 2)
+    return np.asarray(np.clip(_STEEPNESS * (1 - across**2 - down**2), -_STEEPNESS, _STEEPNESS), np.float32)
+
+
+def _waves(shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
+    """Logits (h, w) that rise and fall across the whole frame."""
+    y, x = (np.sin(2 * np.pi * (rng.uniform(*_WAVES) * np.arange(side) / side + rng.random())) for side in shape)
+    return np.asarray(_STEEPNESS / 2 * (y[:, None] + x), np.float32)
+
+
 def sweep(
-    counts: Sequence[int], frame: tuple[int, int], config: ModelConfig, palette: Palette, turns: int
+    counts: Sequence[int], frame: tuple[int, int], config: ModelConfig, palette: Palette, *, turns: int, threads: int
 ) -> list[dict[str, Any]]:
-    """Time what follows the network for each number of surviving candidates, at a *frame* of this width and height."""
+    """Time what follows the network by number of surviving candidates, at a *frame* of this width and height.
+
+    Each with small masks and with such as cover the frame, by one thread and by as many as *threads*.
+    """
     size = multi_human_size(Size(*frame), config.input)
     geometry = Geometry(Size(*frame), padded_size(size), Box(0, 0, *size))
-    answers = {count: blobs(count, config, geometry) for count in counts}
-    times: dict[int, list[dict[str, float]]] = {count: [] for count in counts}
-    for _ in range(turns + 1):
-        for count, logits in answers.items():
-            times[count].append(_once(logits, geometry, config, palette))
+    cases = [(count, wide) for wide in (False, True) for count in counts]
+    answers = [blobs(count, config, geometry, wide=wide) for count, wide in cases]
+    taken: list[list[dict[str, float]]] = [[] for _ in cases]
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in range(turns + 1):
+            for logits, times in zip(answers, taken, strict=True):
+                times.append(_once(logits, geometry, config, palette, {1: one_by_one, threads: pool.map}))
     return [
-        {"candidates": count, **{stage: Summary.of([one[stage] for one in taken[1:]]) for stage in taken[0]}}
-        for count, taken in times.items()
+        {
+            "candidates": count,
+            "masks": "all over the frame" if wide else "small",
+            **{stage: Summary.of([one[stage] for one in times[1:]]) for stage in times[0]},
+        }
+        for (count, wide), times in zip(cases, taken, strict=True)
     ]
 
 
-def _once(logits: Logits, geometry: Geometry, config: ModelConfig, palette: Palette) -> dict[str, float]:
+def _once(
+    logits: Logits, geometry: Geometry, config: ModelConfig, palette: Palette, by_threads: Mapping[int, Each]
+) -> dict[str, float]:
     """Milliseconds of postprocessing (label map, instances, persons) and of the map as a palette PNG."""
+    times = {}
+    for threads, each in by_threads.items():
+        began = time.perf_counter()
+        parsing = postprocess(logits, geometry, config, each)
+        find_people(parsing)
+        times[f"postprocess ms, threads: {threads}"] = 1000 * (time.perf_counter() - began)
     began = time.perf_counter()
-    parsing = postprocess(logits, geometry, config)
-    find_people(parsing)
-    parsed = time.perf_counter()
     encode_png_palette(parsing.label_map, palette)
-    return {"postprocess_ms": 1000 * (parsed - began), "png_ms": 1000 * (time.perf_counter() - parsed)}
+    return {**times, "png ms": 1000 * (time.perf_counter() - began)}

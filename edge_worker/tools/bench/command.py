@@ -186,7 +186,8 @@ class Bench:
     def _sweep(self, name: str) -> list[dict[str, Any]]:
         _note(f"sweep: {name}")
         if name == "candidates":
-            return sweeps.candidates(self._exported, self._options.size, self._options.turns)
+            threads = self._plan(None).inference
+            return sweeps.candidates(self._exported, self._options.size, self._options.turns, threads)
         engine, precision = self._options.variants[-1]
         if name == "sizes":
             return sweeps.sizes(self._variant(engine, precision, None), self._options.turns, self._scratch)

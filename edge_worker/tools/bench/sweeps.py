@@ -36,8 +36,8 @@ def input_shape(model: str, frame: Path, short_side: int | None) -> tuple[int, i
     return padded.height, padded.width
 
 
-def candidates(model: str, frame: tuple[int, int], turns: int) -> list[dict[str, Any]]:
-    """Postprocessing and PNG by the number of surviving candidates, in this process and one thread."""
+def candidates(model: str, frame: tuple[int, int], turns: int, threads: int) -> list[dict[str, Any]]:
+    """Postprocessing and PNG by the number of surviving candidates, in this process."""
     from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
     from edge_worker.palette import Palette  # noqa: PLC0415
     from edge_worker.tools.bench.candidates import sweep  # noqa: PLC0415
@@ -45,7 +45,7 @@ def candidates(model: str, frame: tuple[int, int], turns: int) -> list[dict[str,
     config = open_directory(model).config
     if not config.parsing_on:
         return [{"candidates": "none: the model is of single humans"}]
-    rows = sweep(CANDIDATES, frame, config, Palette.for_classes(config.classes), turns)
+    rows = sweep(CANDIDATES, frame, config, Palette.for_classes(config.classes), turns=turns, threads=threads)
     return [_plain(row) for row in rows]
 
 
