@@ -41,7 +41,7 @@ class WorkerProcess:
             "XDG_STATE_HOME": str(directory),
             **(environment or {}),
         }
-        self._log = directory / "worker.log"
+        self.log_file = directory / "worker.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.configuration = directory / "edge_worker.yaml"
         self.configure(
@@ -59,7 +59,7 @@ class WorkerProcess:
 
     def start(self) -> Self:
         """Start it; it may not be ready yet."""
-        with self._log.open("ab") as log:
+        with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edge_worker", "run", "-c", self.configuration],
                 stdout=log,
@@ -72,20 +72,20 @@ class WorkerProcess:
         """Start it, and wait until it is online."""
         seen = len(self.states())
         self.start()
-        wait_until(lambda: "online" in self.states()[seen:], f"the worker is online ({self._log})", START_S)
+        wait_until(lambda: "online" in self.states()[seen:], f"the worker is online ({self.log_file})", START_S)
         return self
 
     def log(self) -> list[dict[str, Any]]:
         """Its log lines so far."""
         lines = []
-        for line in self._log.read_text(errors="replace").splitlines():
+        for line in self.log_file.read_text(errors="replace").splitlines():
             with suppress(ValueError):
                 lines.append(json.loads(line))
         return lines
 
     def states(self) -> list[str]:
         """The states it went through so far, in this process and the ones before."""
-        if not self._log.exists():
+        if not self.log_file.exists():
             return []
         return [line["new"] for line in self.log() if line["event"] == "state"]
 
