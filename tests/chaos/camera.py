@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 RECONNECT_S: Final = 0.2
+SUCCESS: Final = 0
+"""The reason code of an acknowledgement; 16 says that nobody has subscribed."""
 WIDTH, HEIGHT = 96, 64
 BURST_S: Final = (0.2, 2.0)
 """Between two bursts: at least, at most."""
@@ -43,8 +45,7 @@ def content_id(camera: str, payload: bytes) -> str:
 class Camera:
     """Publishes frames in QoS 1 over a session that outlives connections. Owes nothing to the code under test.
 
-    What the broker acknowledges without anybody to send it to (MQTT 5, reason 16) is not accepted: it keeps no such
-    message.
+    What the broker acknowledges without anybody to send it to is not accepted: it keeps no such message.
     """
 
     def __init__(self, port: int, name: str, *, topic: str = "cameras/{camera}/frame", sender_ids: bool = True) -> None:
@@ -54,8 +55,8 @@ class Camera:
         self._lock = Lock()
         self._offered: list[str] = []
         self._accepted: list[str] = []
-        self._unacknowledged: list[tuple[str, paho.MQTTMessageInfo]] = []
-        self._declined: set[int] = set()  # packet ids
+        self._unacknowledged: list[tuple[str, int]] = []  # frame id, packet id
+        self._reasons: dict[int, int] = {}  # of acknowledgements not looked at yet, by packet id
         self._paho = paho.Client(
             CallbackAPIVersion.VERSION2, client_id=f"camera-{name}", protocol=MQTTProtocolVersion.MQTTv5
         )
@@ -74,10 +75,10 @@ class Camera:
             properties.UserProperty = [("frame-id", frame_id)]
         else:
             frame_id = content_id(self.name, payload)
-        info = self._paho.publish(self._topic, payload, qos=1, properties=properties)
+        mid = self._paho.publish(self._topic, payload, qos=1, properties=properties).mid
         with self._lock:
             self._offered.append(frame_id)
-            self._unacknowledged.append((frame_id, info))
+            self._unacknowledged.append((frame_id, mid))
         self._settle()
         return frame_id
 
@@ -101,20 +102,14 @@ class Camera:
     def _settle(self) -> int:
         """Sort the frames acknowledged since the last look; returns how many are not."""
         with self._lock:
-            pending = []
-            for frame_id, info in self._unacknowledged:
-                if not info.is_published():
-                    pending.append((frame_id, info))
-                elif info.mid in self._declined:
-                    self._declined.remove(info.mid)
-                else:
-                    self._accepted.append(frame_id)
-            self._unacknowledged = pending
-            return len(pending)
+            known = self._reasons.copy()  # more may come meanwhile
+            acknowledged = [(frame_id, mid) for frame_id, mid in self._unacknowledged if mid in known]
+            self._unacknowledged = [pair for pair in self._unacknowledged if pair[1] not in known]
+            self._accepted += [frame_id for frame_id, mid in acknowledged if self._reasons.pop(mid) == SUCCESS]
+            return len(self._unacknowledged)
 
     def _note_reason(self, _client: object, _data: object, mid: int, reason: ReasonCode, _properties: object) -> None:
-        if reason.value:
-            self._declined.add(mid)
+        self._reasons[mid] = reason.value
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +131,7 @@ class Traffic:
         self._cameras, self._random, self._rate, self._draw = cameras, random, rate, draw
         self._first = random.getrandbits(48) << 16
         self._stop = Event()
+        self._error: Exception | None = None
         self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Self:
@@ -147,8 +143,16 @@ class Traffic:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        if self._error is not None and error is None:
+            raise self._error
 
     def _run(self) -> None:
+        try:
+            self._offer()
+        except Exception as error:  # noqa: BLE001 - raised where the block ends: frames not sent prove nothing
+            self._error = error
+
+    def _offer(self) -> None:
         sent, due = 0, 0.0
         while not self._stop.is_set():
             pause_s = self._random.uniform(*BURST_S)

@@ -140,6 +140,11 @@ class Consumer:
         self.wait(lambda: is_done() or self._has_been_idle(patience_s), "answers come to an end", math.inf)
         assert is_done(), f"{camera}: no more answers, though not all of {len(frame_ids)} frames are answered"
 
+    def wait_result(self) -> None:
+        """Wait until something is answered from now on."""
+        began = time.monotonic()
+        self.wait(lambda: self._result_at > began, "a frame is answered")
+
     def _has_been_idle(self, seconds: float) -> bool:
         return time.monotonic() - self._result_at > seconds
 

@@ -38,7 +38,7 @@ class Lab:
 
     def broker(self, *lines: str, port: int = 0) -> Mosquitto:
         """Make a broker, which the caller starts; *lines* are added to its configuration."""
-        broker = Mosquitto(self._place("broker"), [*UNLIMITED, *lines], port)
+        broker = Mosquitto(self.place("broker"), [*UNLIMITED, *lines], port)
         self._stack.callback(broker.kill)
         return broker
 
@@ -65,7 +65,7 @@ class Lab:
             "ops": {"stats_interval_s": 1.0},
             **sections,
         }
-        return self._stack.enter_context(WorkerProcess(self._place("worker"), port, settings, environment or {}))
+        return self._stack.enter_context(WorkerProcess(self.place("worker"), port, settings, environment or {}))
 
     def camera(self, port: int, name: str, **options: Any) -> Camera:  # noqa: ANN401 - as Camera
         """Make a camera that sends to the broker on *port*."""
@@ -83,7 +83,8 @@ class Lab:
         """Keep a figure for the report."""
         self.findings.measure(name, value)
 
-    def _place(self, kind: str) -> Path:
+    def place(self, kind: str) -> Path:
+        """Make a directory for something of this *kind*."""
         self._made += 1
         place = self.directory / f"{kind}-{self._made}"
         place.mkdir()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chaos import worker_killed
+from chaos import model_faults, network, worker_killed
 
 if TYPE_CHECKING:
     from chaos.row import Row
 
-ROWS: Final[tuple[Row, ...]] = (*worker_killed.ROWS,)
+ROWS: Final[tuple[Row, ...]] = (*worker_killed.ROWS, *model_faults.ROWS, *network.ROWS)
