@@ -65,13 +65,15 @@ class Desk:
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
         return None
 
-    def answered(self, frame: Frame, publications: Collection[int], *, final: bool = False) -> None:
+    def answered(
+        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+    ) -> None:
         """Say which *publications* answer *frame*, before they are published; again to replace what was said.
 
-        *final*: there is no other answer; if one of them is given up, the frame goes without.
+        Should one be given up: the *spare* one is missed by nobody, and for a *final* answer there is no other.
         """
         with self._changed:
-            self._acknowledge_all(self._ledger.answered(frame, publications, final=final))
+            self._acknowledge_all(self._ledger.answered(frame, publications, spare=spare, final=final))
 
     def published(self, publication: int) -> None:
         """Note that the broker has *publication*, and acknowledge the frames this completes."""
@@ -80,7 +82,7 @@ class Desk:
             self._changed.notify_all()
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns the frame that lost its answer, and whether for good."""
+        """Note that *publication* was given up; returns the frame that lost an answer, and what is to be done."""
         with self._changed:
             loss = self._ledger.failed(publication)
             if loss is not None:

@@ -27,18 +27,23 @@ class Verdict(Enum):
     """A duplicate of one answered already: acknowledge ``frame.delivery`` at once."""
 
 
+class Remedy(Enum):
+    """What is to be done about an answer that will never arrive."""
+
+    NOTHING = "nothing"
+    """It was a picture for people; the rest of the answer stands."""
+    ERROR = "error"
+    """The frame needs an error message in place of its results."""
+    GONE = "gone"
+    """It was the last answer there was; the frame is settled without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An answer that will never arrive.
-
-    Attributes:
-        frame: which it answered, without its payload.
-        final: there is no other answer to give; the frame is settled without.
-        deliveries: what may be acknowledged for that.
-    """
+    """An answer that will never arrive: the frame it was for (without payload), and what may be acknowledged now."""
 
     frame: Frame
-    final: bool
+    remedy: Remedy
     deliveries: tuple[Delivery, ...] = ()
 
 
@@ -47,6 +52,7 @@ class _Entry:
     frame: Frame  # without its payload
     deliveries: list[Delivery] = field(default_factory=list)
     publications: set[int] = field(default_factory=set)
+    spare: int | None = None
     final: bool = False
 
     def owe(self, delivery: Delivery | None) -> None:
@@ -93,19 +99,24 @@ class AckLedger:
         self._newest[identity] = _key(frame)
         return Verdict.NEW
 
-    def answered(self, frame: Frame, publications: Collection[int], *, final: bool = False) -> tuple[Delivery, ...]:
+    def answered(
+        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+    ) -> tuple[Delivery, ...]:
         """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
 
         Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
-        or nothing is to be published). *final*: there is no other answer, should this one be given up. A frame that was
-        settled meanwhile, by another answer, stays so. Returns what may be acknowledged now.
+        or nothing is to be published). Should one be given up: the *spare* one is missed by nobody, and for a *final*
+        answer there is no other. A frame settled meanwhile, by another answer, stays so.
+
+        Returns:
+            What may be acknowledged now.
         """
         key = _key(frame)
         entry = self._open.get(key)
         if entry is None:
             return ()
         self._forget_publications(entry)
-        entry.publications, entry.final = set(publications), final
+        entry.publications, entry.spare, entry.final = set(publications), spare, final
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
 
@@ -119,15 +130,16 @@ class AckLedger:
         return self._settle_if_complete(key, entry)
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns what that means to a frame, None where it answered none.
-
-        Unless the answer was the final one, the frame now needs another.
-        """
+        """Note that *publication* was given up; returns what that means to a frame, None where it answered none."""
         key = self._by_publication.get(publication)
         if key is None:
             return None
         entry = self._open[key]
-        return Loss(entry.frame, entry.final, self.answered(entry.frame, ()) if entry.final else ())
+        if publication == entry.spare:
+            return Loss(entry.frame, Remedy.NOTHING, self.published(publication))
+        if entry.final:
+            return Loss(entry.frame, Remedy.GONE, self.answered(entry.frame, ()))
+        return Loss(entry.frame, Remedy.ERROR)
 
     def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
         if entry.publications:

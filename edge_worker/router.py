@@ -12,6 +12,7 @@ import structlog
 from edge_worker.envelope import checked_frame_id, is_envelope, open_envelope, utc_timestamp
 from edge_worker.errors import DecodeError
 from edge_worker.frames import Frame, content_id
+from edge_worker.ledger import Remedy
 from edge_worker.mqtt import events
 
 if TYPE_CHECKING:
@@ -91,9 +92,9 @@ class Router:
             return
         loss = self._desks.frames.failed(event.publication)
         _log.warning("publication given up", link=event.link, reason=event.reason, answers=loss and loss.frame.frame_id)
-        if loss is None:
+        if loss is None or loss.remedy is Remedy.NOTHING:
             return
-        if loss.final:
+        if loss.remedy is Remedy.GONE:
             _log.error("frame left unanswered", camera=loss.frame.camera, frame_id=loss.frame.frame_id)
         elif loss.frame.delivery is None:
             self._desks.frames.answered(loss.frame, ())  # the camera has newer ones

@@ -18,7 +18,7 @@ from edge_worker.answers import Now, Parsed, timings_ms
 from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_worker.answers import Composer
     from edge_worker.cache import ResultCache
@@ -146,7 +146,7 @@ class Worker:
         now = _now()
         messages = self.desired[frame.source].composer.results(frame, parsed, now)
         fitting = _fitting(messages, self._outlets.room(frame))
-        self._publish(frame, fitting.values())
+        self._publish(frame, fitting)
         self._desk.finish(frame, "processed")
         if request.overlay:
             self._overlay_done(frame, published="overlay" in fitting)
@@ -189,20 +189,21 @@ class Worker:
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
         message = self.desired[frame.source].composer.error(frame, rejection, _now())
         try:
-            self._publish(frame, [message], final=True)
+            self._publish(frame, {"error": message}, final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
             _log.error("frame left unanswered", camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail)
             self._desk.answered(frame, ())
 
-    def _publish(self, frame: Frame, messages: Collection[Outgoing], *, final: bool = False) -> None:
+    def _publish(self, frame: Frame, messages: Mapping[str, Outgoing], *, final: bool = False) -> None:
         """Publish the answer to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
 
         Raises:
             FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
         """
-        self._desk.answered(frame, [message.publication for message in messages], final=final)
+        numbers = {kind: message.publication for kind, message in messages.items()}
+        self._desk.answered(frame, numbers.values(), spare=numbers.get("overlay"), final=final)
         try:
-            for message in messages:
+            for message in messages.values():
                 self._outlets.publish(frame, message)
         except ResultTooLarge as error:
             raise FrameRejected("too_big", str(error)) from error

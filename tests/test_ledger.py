@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, deque
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -13,7 +14,7 @@ from samples import SimplePolicy, make_frame
 from edge_worker.accounts import Count
 from edge_worker.frames import REJECTIONS, Delivery, Frame
 from edge_worker.intake import Intake
-from edge_worker.ledger import AckLedger, Loss, Verdict
+from edge_worker.ledger import AckLedger, Loss, Remedy, Verdict
 
 
 def token(mid: int, epoch: int = 1) -> Delivery:
@@ -44,7 +45,7 @@ def test_an_answer_can_be_replaced() -> None:
     ledger.opened(frame)
     ledger.answered(frame, {10, 11})
     loss = ledger.failed(11)
-    assert loss == Loss(make_frame(delivery=token(1), payload=b""), final=False)
+    assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.ERROR)
     assert ledger.answered(frame, {12}) == ()
     assert ledger.published(10) == ()
     assert ledger.published(12) == (token(1),)
@@ -56,9 +57,23 @@ def test_after_the_last_answer_there_is_none() -> None:
     ledger.opened(frame)
     ledger.answered(frame, {10}, final=True)
     loss = ledger.failed(10)
-    assert loss is not None
-    assert (loss.final, loss.deliveries) == (True, (token(1),))
+    assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.GONE, (token(1),))
     assert ledger.awaited == 0
+
+
+@pytest.mark.parametrize("spare_first", [True, False])
+def test_a_picture_for_people_can_be_missed(*, spare_first: bool) -> None:
+    """The overlay was given up: map and labels stand, and settle the frame, whichever comes first."""
+    ledger, frame = AckLedger(), make_frame(delivery=token(1))
+    ledger.opened(frame)
+    ledger.answered(frame, {10, 11}, spare=10)
+    if not spare_first:
+        assert ledger.published(11) == ()
+    loss = ledger.failed(10)
+    acknowledged = () if spare_first else (token(1),)
+    assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.NOTHING, acknowledged)
+    if spare_first:
+        assert ledger.published(11) == (token(1),)
 
 
 def test_a_settled_frame_stays_settled() -> None:

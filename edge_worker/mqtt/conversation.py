@@ -250,7 +250,7 @@ class Conversation:
     def _sent(self, sent: Sent) -> None:
         name, outbox = self._setting.name, self._setting.outbox
         if sent.refusal is None:
-            message = outbox.arrived(sent.mid)
+            message = outbox.arrived(sent.mid, time.monotonic())
             if message is not None:
                 self._setting.report(Published(name, message.publication, ok=True))
             return

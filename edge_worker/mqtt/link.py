@@ -7,6 +7,7 @@ of protocol, the waiting times, the status.
 
 from __future__ import annotations
 
+import time
 from contextlib import closing
 from dataclasses import replace
 from threading import Event, Thread
@@ -237,7 +238,7 @@ class Link:
         if ending.cause is None:
             self._outbox.unreachable()
         else:
-            self._report_lost(self._outbox.disconnected(ending.cause))
+            self._report_lost(self._outbox.disconnected(ending.cause, time.monotonic()))
         if self._stopping.is_set():
             self._board.note(connected=False, subscribed=False)
             return 0.0

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.happenings import Cause
+from edge_worker.mqtt.unconfirmed import Unconfirmed
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
@@ -29,7 +30,7 @@ MAX_STRIKES: Final = 4
 in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
 chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
-TELLING_BYTES: Final = 4096
+TELLING_BYTES: Final = 1024
 """A smaller message that the broker chokes on says nothing about the sizes it takes."""
 
 RETRY_MIN_S: Final = 1.0
@@ -64,6 +65,7 @@ class Outbox:
         self._lock = Lock()
         self._waiting: deque[Parcel] = deque()
         self._flying: dict[int, Parcel] = {}  # by packet id, oldest first
+        self._unconfirmed = Unconfirmed()
         self._window = 0  # 0: not connected
         self._calm_at = 0.0
         self._announced: int | None = None
@@ -120,11 +122,15 @@ class Outbox:
         with self._lock:
             self._flying[mid] = parcel
 
-    def arrived(self, mid: int) -> Outgoing | None:
-        """Note that packet *mid* has arrived; returns its message."""
+    def arrived(self, mid: int, now: float) -> Outgoing | None:
+        """Note that packet *mid* has arrived, or was written if of QoS 0; returns its message."""
         with self._lock:
             parcel = self._flying.pop(mid, None)
-            return None if parcel is None else parcel.message
+            if parcel is None:
+                return None
+            if parcel.message.qos == 0:
+                self._unconfirmed.sent(parcel.size, now)
+            return parcel.message
 
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
         """Note that the broker refused packet *mid*; what must arrive is tried again later."""
@@ -154,13 +160,14 @@ class Outbox:
         """Note that no connection came about: who answers next may take other sizes."""
         self._found = None
 
-    def disconnected(self, cause: Cause) -> list[GivenUp]:
+    def disconnected(self, cause: Cause, now: float) -> list[GivenUp]:
         """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
         with self._lock:
             self._window = 0
             flying = list(self._flying.values())
             self._flying.clear()
-            self._judge(flying, cause)
+            self._judge([parcel for parcel in flying if not _goes_once(parcel)], cause)
+            self._judge_unconfirmed([parcel for parcel in flying if _goes_once(parcel)], cause, now)
             parcels = [*flying, *self._waiting]
             reasons = {parcel: reason for parcel in parcels if (reason := _reason_to_give_up(parcel))}
             self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
@@ -179,8 +186,22 @@ class Outbox:
                 parcel.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
             else:
                 parcel.strikes = max(parcel.strikes, 1)
-            if parcel.strikes >= MAX_STRIKES and parcel.size > TELLING_BYTES:
-                self._found = parcel.size - 1
+            if parcel.strikes >= MAX_STRIKES:
+                self._learn(parcel.size)
+
+    def _judge_unconfirmed(self, writing: list[Parcel], cause: Cause, now: float) -> None:
+        """Ask of the messages of QoS 0, those still being written among them, whether the connection ended for them."""
+        for parcel in writing:
+            self._unconfirmed.sent(parcel.size, now)
+        if cause in (Cause.BROKER, Cause.TOO_LARGE):
+            too_large = self._unconfirmed.ended(now, calm=now >= self._calm_at)
+            if too_large is not None:
+                self._learn(too_large)
+
+    def _learn(self, too_large: int) -> None:
+        """Take for the broker's limit what it choked on."""
+        if too_large > TELLING_BYTES:
+            self._found = too_large - 1
 
     def _may_fly(self, parcel: Parcel, now: float) -> bool:
         if parcel.strikes >= SUSPECT_STRIKES and now < self._calm_at:
@@ -208,9 +229,13 @@ class Outbox:
         return GivenUp(message.publication, reason)
 
 
+def _goes_once(parcel: Parcel) -> bool:
+    return parcel.message.qos == 0 and not parcel.message.must_arrive
+
+
 def _reason_to_give_up(parcel: Parcel) -> str:
     if parcel.strikes >= MAX_STRIKES:
         return "the broker ends the connection over it; too large?"
-    if parcel.message.qos == 0 and not parcel.message.must_arrive:
+    if _goes_once(parcel):
         return "connection lost"
     return ""

@@ -21,6 +21,9 @@ from edge_worker.mqtt.outbox import (
     TELLING_BYTES,
     Outbox,
 )
+from edge_worker.mqtt.unconfirmed import MAX_ENDS
+
+NOW = 0.0  # where only the order of things matters
 
 
 def message(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
@@ -68,7 +71,7 @@ def test_a_message_larger_than_the_window_flies_alone() -> None:
     outbox.add(message(), MAX_FLYING_BYTES * 2)
     outbox.add(message(), 10)
     assert len(send_all(outbox, mids)) == 1
-    outbox.arrived(1)
+    outbox.arrived(1, NOW)
     assert len(send_all(outbox, mids)) == 1
 
 
@@ -95,7 +98,7 @@ def test_qos_0_is_not_kept_for_later() -> None:
     outbox.connected(None, None, 0.0)
     outbox.add(late, 1)
     send_all(outbox, itertools.count(1))
-    assert [lost.publication for lost in outbox.disconnected(Cause.SILENCE)] == [late.publication]
+    assert [lost.publication for lost in outbox.disconnected(Cause.SILENCE, NOW)] == [late.publication]
 
 
 def test_what_was_in_flight_is_sent_again_first() -> None:
@@ -106,7 +109,7 @@ def test_what_was_in_flight_is_sent_again_first() -> None:
     for m in messages:
         outbox.add(m, 1)
     send_all(outbox, mids)
-    assert outbox.disconnected(Cause.SILENCE) == []
+    assert outbox.disconnected(Cause.SILENCE, NOW) == []
     outbox.connected(None, None, 0.0)
     assert list(send_all(outbox, mids).values()) == [m.publication for m in messages]
 
@@ -123,10 +126,10 @@ def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
         now += CALM_S
         while sent := send_all(outbox, mids, now):
             if culprit in sent.values():
-                given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER)]
+                given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER, NOW)]
                 break
             for mid, publication in sent.items():
-                outbox.arrived(mid)
+                outbox.arrived(mid, NOW)
                 arrived.append(publication)
     assert given_up == [culprit]
     assert sorted(arrived) == sorted(m.publication for m in messages if m.publication != culprit)
@@ -139,7 +142,7 @@ def strike(outbox: Outbox, times: int = 1) -> list[int]:
     for _ in range(times):
         outbox.connected(None, None, 0.0)
         assert send_all(outbox, itertools.count(1), now=CALM_S)
-        given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER)]
+        given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER, NOW)]
     return given_up
 
 
@@ -160,7 +163,7 @@ def test_a_connection_that_ends_by_itself_clears_the_suspect() -> None:
     for _ in range(3):
         assert strike(outbox, MAX_STRIKES - 1) == []
         outbox.connected(None, None, 0.0)
-        outbox.disconnected(Cause.BROKER)
+        outbox.disconnected(Cause.BROKER, NOW)
     assert strike(outbox, MAX_STRIKES) != []
 
 
@@ -188,6 +191,19 @@ def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
     assert [lost.publication for lost in outbox.connected(None, None, 0.0)] == [large.publication]
 
 
+def test_what_nobody_acknowledges_is_noticed_too() -> None:
+    """The statistics have grown too large for a 3.1.1 broker: it closes the connection, again and again, over them."""
+    outbox, mids, now = Outbox(), itertools.count(1), 0.0
+    for _ in range(MAX_ENDS):
+        outbox.connected(None, None, now)
+        now += CALM_S
+        outbox.add(message(qos=0), 50_000)
+        for mid in send_all(outbox, mids, now):
+            outbox.arrived(mid, now)
+        outbox.disconnected(Cause.BROKER, now + 0.1)
+    assert outbox.max_packet == 49_999
+
+
 def test_a_limit_found_out_is_forgotten_with_the_broker() -> None:
     """The one that answers next may be another, or the same with more room; what it says itself holds all the same."""
     outbox = Outbox()
@@ -205,7 +221,7 @@ def test_a_message_called_too_large_is_given_up_at_once() -> None:
     outbox.connected(None, None, 0.0)
     outbox.add(message(must_arrive=True), 1)
     send_all(outbox, itertools.count(1))
-    assert len(outbox.disconnected(Cause.TOO_LARGE)) == 1
+    assert len(outbox.disconnected(Cause.TOO_LARGE, NOW)) == 1
 
 
 def test_a_bad_network_gives_nothing_up() -> None:
@@ -215,7 +231,7 @@ def test_a_bad_network_gives_nothing_up() -> None:
     for _ in range(50):
         outbox.connected(None, None, 0.0)
         assert len(send_all(outbox, mids)) == 1
-        assert outbox.disconnected(Cause.SILENCE) == []
+        assert outbox.disconnected(Cause.SILENCE, NOW) == []
 
 
 def test_what_is_too_large_for_this_broker_is_given_up_when_it_says_so() -> None:
@@ -292,7 +308,7 @@ class Post(RuleBasedStateMachine):
     def disconnect(self, cause: Cause) -> None:
         self.online = False
         self.flying.clear()
-        self.give_up(self.outbox.disconnected(cause))
+        self.give_up(self.outbox.disconnected(cause, NOW))
 
     @rule(seconds=st.sampled_from([0.1, 10.0, 100.0]))
     def send(self, seconds: float) -> None:
@@ -309,7 +325,7 @@ class Post(RuleBasedStateMachine):
             assert outcome is not None
             self.give_up(outcome[1])
         else:
-            assert self.outbox.arrived(mid) is not None
+            assert self.outbox.arrived(mid, NOW) is not None
             self.ended.append(publication)
 
     def give_up(self, lost: list) -> None:  # type: ignore[type-arg]
