@@ -26,11 +26,13 @@ from edge_worker.config import diff, load, read_password, warnings
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
 from edge_worker.errors import ConfigError
+from edge_worker.files import problem_with
 from edge_worker.lifecycle import Deadline, Judgement, State
 from edge_worker.mqtt.events import Connected, Fatal, Outgoing, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
 from edge_worker.ops import logs
+from edge_worker.ops.clock import ClockWatch
 from edge_worker.ops.directories import cache_directory, state_directory
 from edge_worker.ops.health import Check, Health, HealthServer
 from edge_worker.ops.metrics import Metrics, Snapshot
@@ -90,6 +92,9 @@ def run(
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning("configuration", problem=warning)
+    for directory in filter(None, (state_directory(environ), cache_directory(environ))):
+        if problem := problem_with(directory):
+            _log.warning("nothing can be kept over a restart", directory=str(directory), problem=problem)
     return App(config, orders, source, environ).run()
 
 
@@ -103,6 +108,7 @@ class App:
         self._config, self._wake, self._source, self._environ = config, orders, source, environ
         self._failed = self._ready_told = False
         self._looked_at = self._stats_at = time.monotonic()
+        self._clock = ClockWatch()
         self._notifier = Notifier(environ)
         self._reporter = Reporter(config.node.id)
         self._stopwatch = Stopwatch()
@@ -213,6 +219,8 @@ class App:
             return False
         if order == Order.RELOAD:
             self._reload()
+        if jump_s := self._clock.jump_s():
+            _log.warning("the clock was set, or the machine slept", ahead_s=round(jump_s, 1))
         self._judge()
         self._publish_stats_when_due()
         if self._alive().ok:

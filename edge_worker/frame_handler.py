@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_worker.files import write_whole
 from edge_worker.ops.threads import ThreadPlan, effective
 from edge_worker.pipeline import Pipeline, Stages
 from edge_worker.results import ModelCardFacts, OutputRequest
@@ -98,8 +98,5 @@ class SizeMemory:
         if self._learnt or self._file is None:
             return
         self._learnt = True
-        draft = self._file.with_suffix(f".{os.getpid()}.tmp")
         with suppress(OSError):
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps({"width": width, "height": height}), encoding="utf-8")
-            draft.replace(self._file)
+            write_whole(self._file, json.dumps({"width": width, "height": height}).encode())

@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import structlog
@@ -31,7 +32,7 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     May be called again: the newest call wins.
     """
     target = sys.stdout if stream is None else stream
-    handler = logging.StreamHandler(target)
+    handler = _Lines(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_renderers(config.format, target))
     )
@@ -62,6 +63,23 @@ def hide(secret: str | None) -> str | None:
     if secret is not None and len(secret) >= SHORTEST_SECRET:
         _redact.learn(secret)
     return secret
+
+
+class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 does not take
+    """Writes log lines. A disk that is full, or a reader that went away, costs the lines and nothing else."""
+
+    _complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say on standard error that lines are lost, the first time; a defect in a line is shown as ever."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._complained:
+            self._complained = True
+            with suppress(OSError):
+                sys.stderr.write(f"log lines are lost: {error}\n")
+                sys.stderr.flush()
 
 
 class _Redactor:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from edge_worker.files import write_whole
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -91,11 +93,8 @@ class Quarantine:
         if self._file is None:
             return
         entries = {sha: asdict(deaths) for sha, deaths in self._deaths.items()}
-        draft = self._file.with_suffix(".tmp")
         try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(json.dumps({"schema": _SCHEMA, "payloads": entries}, indent=1), encoding="utf-8")
-            draft.replace(self._file)
+            write_whole(self._file, json.dumps({"schema": _SCHEMA, "payloads": entries}, indent=1).encode())
         except OSError as error:
             _log.warning("quarantine is kept in memory only", file=str(self._file), error=str(error))
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -138,3 +140,21 @@ def test_a_short_secret_does_not_blot_the_log() -> None:
     assert logs.hide(None) is None
     structlog.get_logger().info("a camera")
     assert lines(stream)[0]["event"] == "a camera"
+
+
+def test_a_full_disk_costs_the_lines_and_one_word(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever logs goes on; the reason stands on standard error, once."""
+    with Path("/dev/full").open("w") as full:
+        logs.configure(LogConfig(format="json"), full)
+        for number in range(3):
+            structlog.get_logger().info("frame", number=number)
+        with suppress(OSError):
+            full.close()  # which has lines left to write
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_defect_in_a_line_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only trouble with the stream is passed over."""
+    configured()
+    logging.getLogger().info("%d", "no number")
+    assert "no number" in capsys.readouterr().err

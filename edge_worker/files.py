@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+TRIAL_BYTES: Final = 4096
+"""A block: where a disk is full there may still be room for an empty file."""
+
+
+def write_whole(file: Path, content: bytes | memoryview) -> None:
+    """Write *content* beside *file*, in a directory made if need be, then give it the name: readers see all or nothing.
+
+    Raises:
+        OSError: it cannot be written; nothing is left of it.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        Path(draft).replace(file)
+    except OSError:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
+def problem_with(directory: Path) -> str | None:
+    """Why files cannot be kept in *directory*, which is made if need be; None: they can. Writes one and removes it."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory) as trial:
+            trial.write(bytes(TRIAL_BYTES))
+            trial.flush()
+    except OSError as error:
+        return error.strerror or str(error)
+    return None

@@ -1,0 +1,33 @@
+"""The wall clock, watched: what it says stands in messages and decides nothing, but a jump should be known."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NOTICEABLE_S: Final = 1.0
+"""A time server that is in reach corrects smaller errors without a jump."""
+
+
+class ClockWatch:
+    """Compares the wall clock with the monotonic one, which nobody can set."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Begin; the clocks return seconds."""
+        self._wall, self._monotonic = wall, monotonic
+        self._offset = self._read()
+
+    def jump_s(self) -> float:
+        """How far the wall clock was set since the last call, seconds, ahead or (negative) back; 0.0 if it was not.
+
+        A machine that slept looks as if its clock had been set ahead.
+        """
+        before, self._offset = self._offset, self._read()
+        jump = self._offset - before
+        return jump if abs(jump) >= NOTICEABLE_S else 0.0
+
+    def _read(self) -> float:
+        return self._wall() - self._monotonic()
