@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_worker import png
-from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, LabelsMessage, ModelName, Timings, rfc3339
+from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, LabelsMessage, ModelName, Timings
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.topics import Template
 from edge_worker.results import EncodedResult, OutputRequest
+from edge_worker.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

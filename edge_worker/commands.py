@@ -16,10 +16,10 @@ from edge_worker.messages import (
     SetRequest,
     SnapshotRequest,
     parse_request,
-    rfc3339,
 )
 from edge_worker.mqtt.events import Outgoing, Subscription
 from edge_worker.mqtt.topics import Template
+from edge_worker.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

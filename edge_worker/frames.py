@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
+
+from edge_worker.timestamps import epoch_s
 
 REJECTIONS: Final = frozenset({"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"})
 """Why a frame was answered with an error message."""
@@ -56,11 +57,9 @@ class Frame:
         if self.captured_at is None:
             return 0.0
         try:
-            # Python 3.10 does not read the Z of RFC 3339.
-            taken = datetime.fromisoformat(self.captured_at.replace("Z", "+00:00")).timestamp()
-        except (ValueError, OverflowError, OSError):
+            lag = self.received_at - epoch_s(self.captured_at)
+        except ValueError:
             return 0.0
-        lag = self.received_at - taken
         return lag if 0.0 <= lag <= _PLAUSIBLE_LAG_S else 0.0
 
 

@@ -89,12 +89,6 @@ class Intake:
         self._waiting_bytes += len(frame.payload)
         return Offer(accepted=True, dropped=(*dropped, *self._make_room(frame)))
 
-    def reject(self, frame: Frame, reason: str) -> None:
-        """Count an arriving frame that is rejected before it ever waits (too big, malformed envelope)."""
-        tally = self._tally(frame)
-        tally.received += 1
-        tally.reject(reason)
-
     def duplicate(self, frame: Frame) -> None:
         """Count an arriving frame that was known already; it is no part of ``received``."""
         self._tally(frame).duplicates += 1

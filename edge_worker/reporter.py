@@ -26,8 +26,8 @@ from edge_worker.messages import (
     StatsMessage,
     StatusMessage,
     Threads,
-    rfc3339,
 )
+from edge_worker.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

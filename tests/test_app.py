@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from workers import PICTURE, START_S
 
 from edge_worker import app
 from edge_worker.config import Config
+from edge_worker.ops.signals import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,19 +45,21 @@ def test_a_stop_says_goodbye_even_when_answers_cannot_be_delivered(
         )
     )
 
+    orders: SimpleQueue[Order] = SimpleQueue()
+
     def operate() -> None:
         try:
             wait_until(lambda: any(b'"online"' in m.payload for m in client.messages), "online", START_S)
             client.publish("cameras/door/frame", PICTURE.read_bytes())
             wait_until(lambda: "Denied PUBLISH" in broker.log(), "a refused result", START_S)
         finally:
-            os.kill(os.getpid(), signal.SIGTERM)
+            orders.put(Order.STOP)
 
     with Client(broker.port, "edge-worker/box/status") as client:
         operator = Thread(target=operate)
         operator.start()
         environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
-        assert app.App(config, None, environment).run() == 0
+        assert app.App(config, orders, None, environment).run() == 0
         operator.join()
     with Client(broker.port, "edge-worker/box/status") as late:
         (status,) = late.wait_for(1)

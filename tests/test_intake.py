@@ -177,7 +177,10 @@ def test_draining_drops_what_waits_and_leaves_what_is_in_work() -> None:
 def test_rejections_and_duplicates_are_counted_apart() -> None:
     """A rejected frame is received; a duplicate is not."""
     intake = Intake([EVERY])
-    intake.reject(make_frame(), "too_big")
+    intake.offer(make_frame(), 0.0)
+    frame = intake.next(0.0).frame
+    assert frame is not None
+    intake.finish(frame, "rejected", "too_big")
     intake.duplicate(make_frame())
     assert intake.account().cameras["door"] == Count(received=1, rejected={"too_big": 1}, duplicates=1)
 
@@ -185,8 +188,12 @@ def test_rejections_and_duplicates_are_counted_apart() -> None:
 @pytest.mark.parametrize("word", ["superseded", "nonsense"])
 def test_only_the_contracts_words_are_counted(word: str) -> None:
     """A rejection for a reason that is none is a defect, not a new column in the statistics."""
+    intake = Intake([EVERY])
+    intake.offer(make_frame(), 0.0)
+    frame = intake.next(0.0).frame
+    assert frame is not None
     with pytest.raises(ValueError, match="is none of"):
-        Intake([EVERY]).reject(make_frame(), word)
+        intake.finish(frame, "rejected", word)
 
 
 def test_invented_cameras_cannot_fill_the_memory() -> None:

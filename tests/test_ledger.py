@@ -215,11 +215,11 @@ class Node(RuleBasedStateMachine):
             self.work.append(frame)
 
     @precondition(lambda self: self.work)
-    @rule(results=st.integers(0, 3), rejected=st.booleans())
-    def answer(self, results: int, rejected: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
+    @rule(results=st.integers(0, 3), rejection=st.sampled_from(["", *sorted(REJECTIONS)]))
+    def answer(self, results: int, rejection: str) -> None:
         frame = self.work.popleft()
         publications = [next(self.numbers) for _ in range(results)]
-        self.intake.finish(frame, "rejected" if rejected else "processed", "model_error" if rejected else "")
+        self.intake.finish(frame, "rejected" if rejection else "processed", rejection)
         self.answered[frame.frame_id] += 1
         if frame.delivery:
             self.unpublished.update(dict.fromkeys(publications, frame.frame_id))
@@ -244,11 +244,6 @@ class Node(RuleBasedStateMachine):
     @rule(camera=st.sampled_from([*CAMERAS, None]))
     def resume(self, camera: str | None) -> None:
         self.intake.resume(camera)
-
-    @rule(camera=st.sampled_from(CAMERAS), reason=st.sampled_from(sorted(REJECTIONS)))
-    def reject(self, camera: str, reason: str) -> None:
-        self.offered += 1
-        self.intake.reject(make_frame(camera), reason)
 
     @invariant()
     def the_account_is_exact(self) -> None:

@@ -1,6 +1,6 @@
 """Every JSON message on the wire as a frozen, typed model; their JSON Schemas are published from here."""
 
-from edge_worker.messages.base import Message, rfc3339
+from edge_worker.messages.base import Message
 from edge_worker.messages.commands import (
     COMMANDS,
     CommandRequest,
@@ -85,6 +85,5 @@ __all__ = [
     "Timings",
     "Unassigned",
     "parse_request",
-    "rfc3339",
     "schemas",
 ]

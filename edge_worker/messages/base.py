@@ -1,18 +1,12 @@
-"""What all messages share: strictness, canonical JSON, times, and numbers that mean something."""
+"""What all messages share: strictness, canonical JSON, and numbers that mean something."""
 
-from datetime import datetime, timezone
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
+from edge_worker.timestamps import RFC3339_UTC
+
 MAX_DETAIL = 500  # characters: decoders and brokers can be wordy
-_RFC3339_UTC = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
-
-
-def rfc3339(epoch_s: float) -> str:
-    """Return the time *epoch_s* (seconds since 1970, UTC) as ``2026-03-31T12:00:00.000Z``."""
-    moment = datetime.fromtimestamp(epoch_s, tz=timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _printable(value: object) -> object:
@@ -27,7 +21,7 @@ def _without_additional_properties(schema: dict[str, Any]) -> None:
 
 Detail = Annotated[str, BeforeValidator(_printable)]
 """An explanation for people, cut to :data:`MAX_DETAIL` characters."""
-Time = Annotated[str, Field(pattern=_RFC3339_UTC, json_schema_extra={"format": "date-time"})]
+Time = Annotated[str, Field(pattern=RFC3339_UTC, json_schema_extra={"format": "date-time"})]
 Count = Annotated[int, Field(ge=0)]
 Quantity = Annotated[float, Field(ge=0)]
 Score = Annotated[float, Field(ge=0, le=1)]

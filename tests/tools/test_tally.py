@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from replies import labels_of
 
-from edge_worker.messages import ErrorMessage, rfc3339
+from edge_worker.messages import ErrorMessage
+from edge_worker.timestamps import rfc3339
 from edge_worker.tools.tally import Tally
 
 

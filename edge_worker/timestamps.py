@@ -1,0 +1,49 @@
+"""Times in messages: RFC 3339, in UTC. Pure, standard library only."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Final
+
+RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
+"""What the functions here return, as a pattern of JSON Schema."""
+
+_ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
+
+
+def rfc3339(epoch_s: float) -> str:
+    """Write *epoch_s* (seconds since 1970, UTC) as ``2026-03-31T12:00:00.000Z``."""
+    moment = datetime.fromtimestamp(epoch_s, tz=timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def in_utc(text: str) -> str:
+    """Write a time with any offset in UTC: ``2026-01-31T12:00:00+01:00`` → ``2026-01-31T11:00:00Z``.
+
+    Raises:
+        ValueError: it is not written as RFC 3339 wants it, or does not exist; the message says which.
+    """
+    return _read(text).replace(tzinfo=None).isoformat() + "Z"
+
+
+def epoch_s(text: str) -> float:
+    """Seconds since 1970 (UTC) at a time with any offset.
+
+    Raises:
+        ValueError: as :func:`in_utc`.
+    """
+    return _read(text).timestamp()
+
+
+def _read(text: str) -> datetime:
+    parts = _ANY_RFC3339.fullmatch(text[:_MAX_LENGTH])
+    if parts is None:
+        raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, not {text!r:.40}")
+    day, time, fraction, offset = parts.groups(default="")
+    offset = "+00:00" if offset in "Zz" else offset  # Python 3.10 does not read the Z
+    try:
+        return datetime.fromisoformat(f"{day}T{time}.{fraction[:6]:0<6}{offset}").astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise ValueError(f"is no time that exists: {text!r:.40}") from None
