@@ -28,13 +28,13 @@ typedef struct {
 typedef struct {
     double sigmoids; /* sum over the mask */
     int64_t pixels;  /* of the mask */
-    Box box;         /* the smallest around the mask; meaningless where that is empty */
+    Box box;         /* the smallest around the mask; meaningless where there is none */
 } Reading;
 
 typedef struct {
     const float *logits;
-    Box box; /* outside, it does not count */
-    float score, threshold;
+    Box box;                /* outside, it does not count */
+    float score, threshold; /* of the candidate; of logits, for sigmoid times score to exceed a half */
     int32_t class_id;
 } Vote;
 
@@ -103,6 +103,7 @@ INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float
     }
 }
 
+/* Let a box hold the mask of a tile as well, which is not empty. */
 INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32_t first_row, int32_t last_row) {
     int32_t first = 0, last = tile.right - tile.left - 1;
     while (!in_column[first]) first++;

@@ -206,7 +206,7 @@ def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, floa
 def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], partition: Partition) -> list[float]:
     """The score of the best of the *candidates* for each of the *patches*, all of one class; 0 without any."""
     if len(candidates) <= 1:  # none to compare with
-        return [one.score for one in candidates] * len(patches) or [0.0] * len(patches)
+        return [candidates[0].score if candidates else 0.0] * len(patches)
     box = Box.around([patch.box for patch in patches])
     shared = [partition.shared(one.region, patches[0].class_id, box) for one in candidates]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -37,7 +37,7 @@ _LONGEST_STRIP = 64
 
 
 class Taps(NamedTuple):
-    """The band of an operator, as the compiled kernel reads it: contiguous, (TAPS, out) each.
+    """A matrix without its zeros, as the compiled kernel reads it: contiguous arrays, (TAPS, out) each.
 
     Attributes:
         logits: int32, rising along both axes; in place of one that a pixel has no need of, its last one again.
@@ -47,6 +47,15 @@ class Taps(NamedTuple):
     logits: NDArray[np.int32]
     weights: FloatArray
 
+    @classmethod
+    def of(cls, matrix: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> Taps:
+        """Those of *matrix* (out, low), of which each row has its band from *first* to *last*."""
+        assert (last - first < TAPS).all()  # noqa: S101 - masks are no finer than the network's input
+        wanted = first + np.arange(TAPS)[:, None]
+        logits = np.minimum(wanted, last)
+        weights = np.take_along_axis(matrix.T, logits, axis=0) * (wanted <= last)
+        return cls(np.ascontiguousarray(logits, np.int32), np.ascontiguousarray(weights, np.float32))
+
 
 @dataclass(frozen=True, eq=False)
 class Axis:
@@ -55,26 +64,20 @@ class Axis:
     Attributes:
         matrix: float32 (out, low): weight of each logit for each pixel.
         first, last: the first and the last logit that each pixel depends on; both rise.
+        taps: the same, without the zeros.
     """
 
     matrix: FloatArray
     first: NDArray[np.intp]
     last: NDArray[np.intp]
+    taps: Taps
 
     @classmethod
     def from_matrix(cls, matrix: FloatArray) -> Axis:
         """Find the band of *matrix*."""
-        taps = matrix > 0
-        return cls(matrix, taps.argmax(axis=1), matrix.shape[1] - 1 - taps[:, ::-1].argmax(axis=1))
-
-    @cached_property
-    def taps(self) -> Taps:
-        """The matrix without its zeros."""
-        assert (self.last - self.first < TAPS).all()  # noqa: S101 - masks are no finer than the network's input
-        wanted = self.first + np.arange(TAPS)[:, None]
-        logits = np.minimum(wanted, self.last)
-        weights = np.take_along_axis(self.matrix.T, logits, axis=0) * (wanted <= self.last)
-        return Taps(np.ascontiguousarray(logits, np.int32), np.ascontiguousarray(weights, np.float32))
+        positive = matrix > 0
+        first, last = positive.argmax(axis=1), matrix.shape[1] - 1 - positive[:, ::-1].argmax(axis=1)
+        return cls(matrix, first, last, Taps.of(matrix, first, last))
 
     def reach(self, low: int, high: int) -> slice:
         """The pixels that depend on any of the logits *low* … *high* (inclusive)."""
