@@ -264,7 +264,7 @@ class Node(RuleBasedStateMachine):
             self.take()
             if not self.work:
                 break
-            self.answer(1, rejected=False)
+            self.answer(1, "")
         for publication in list(self.unpublished):
             del self.unpublished[publication]
             self.acknowledge(self.ledger.published(publication))
