@@ -18,6 +18,9 @@ from edge_worker.exif import UPRIGHT, orientation_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+# libjpeg writes no longer ones, so what is drawn over a longer frame could not be sent. And the network, which takes no
+# shape more slender than 1 to some dozens, would answer a row of a million pixels with masks of dozens of rows.
+MAX_SIDE = 65_500
 # JPEG segments before the picture data, and chunks of a WebP file: honest files have some dozens.
 MAX_SEGMENTS = 4096
 # Each pass of a progressive JPEG decodes the whole picture again; encoders write about ten, a hostile one thousands.
@@ -65,9 +68,11 @@ def check(payload: bytes, limits: DecodeLimits) -> Header:
         raise DecodeError(
             "unsupported", f"{header.format} is not among the accepted formats ({_listed(limits.formats)})"
         )
+    size = f"{header.width}x{header.height}"
     if header.width * header.height > limits.max_pixels:
-        size = f"{header.width}x{header.height}"
         raise DecodeError("too_many_pixels", f"{size} pixels; at most {limits.max_pixels} are accepted")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise DecodeError("too_many_pixels", f"{size} pixels; at most {MAX_SIDE} on a side are accepted")
     if header.fault:
         raise DecodeError("undecodable", header.fault)
     return header

@@ -12,7 +12,7 @@ from PIL import Image
 from edge_worker import png
 from edge_worker.errors import DecodeError
 from edge_worker.exif import UPRIGHT, orientation_of
-from edge_worker.headers import FORMATS, MAX_SCANS, DecodeLimits, check, read_header
+from edge_worker.headers import FORMATS, MAX_SCANS, MAX_SIDE, DecodeLimits, check, read_header
 
 LIMITS = DecodeLimits(max_payload_bytes=1_000_000, max_pixels=1_000_000, formats=FORMATS)
 KINDS = ("JPEG", "PNG", "WEBP", "BMP")
@@ -59,6 +59,16 @@ def test_the_pixel_limit_is_exact(kind: str) -> None:
     payload = encoded(photo(90, 60), kind)
     assert check(payload, DecodeLimits(10**6, 90 * 60, FORMATS))
     assert _refusal(payload, DecodeLimits(10**6, 90 * 60 - 1, FORMATS)).reason == "too_many_pixels"
+
+
+def test_a_picture_without_end_in_one_direction_is_refused() -> None:
+    """Few pixels, but a side that no JPEG can have: what is drawn over it could not be sent."""
+    limits = DecodeLimits(10**6, 10**6, FORMATS)
+    for width, height in ((MAX_SIDE + 1, 1), (1, MAX_SIDE + 1)):
+        refusal = _refusal(encoded(Image.new("L", (width, height)), "PNG"), limits)
+        assert refusal.reason == "too_many_pixels"
+        assert str(MAX_SIDE) in refusal.detail
+    assert check(encoded(Image.new("L", (MAX_SIDE, 1)), "PNG"), limits).width == MAX_SIDE
 
 
 @pytest.mark.parametrize("kind", KINDS)
