@@ -79,6 +79,11 @@ class Mosquitto:
         """What it wrote so far."""
         return (self.directory / "mosquitto.log").read_text(errors="replace")
 
+    @property
+    def store(self) -> Path:
+        """Where it keeps sessions and retained messages."""
+        return self.directory / "mosquitto.db"
+
     def stop(self) -> None:
         """Stop it as an operator does; it saves its sessions."""
         self._end(signal.SIGTERM)

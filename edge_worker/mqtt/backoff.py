@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
     from edge_worker.config.mqtt import ReconnectConfig
 
-CLOSED_PORT_MAX_S: Final = 2.0
+QUICK_MAX_S: Final = 1.5
 """A port where nobody listens answers at once and costs the broker nothing: it is asked at least this often, so that
-a broker that comes back is found soon."""
+a broker that comes back is found within two seconds, by the slower of two links too. So it is after a connection that
+served for a while and broke: the broker restarts faster than a port can be found closed."""
+
+SERVED_S: Final = 2.0
+"""A connection that lasted so long was not thrown out at once."""
 
 REFUSED_FACTOR: Final = 5
 """A login that was refused is tried less often: only a person can change the outcome."""
@@ -26,6 +30,8 @@ class Failure(Enum):
     """Nobody listens there."""
     FAILED = auto()
     """Anything that may pass: network, silence, overload, a connection that broke."""
+    BROKE = auto()
+    """A connection ended without a word: a broker that restarts, or one that wants us out."""
     REFUSED = auto()
     """The broker said no, and will until login, rights or name are changed."""
 
@@ -34,25 +40,36 @@ class Backoff:
     """Waiting times that double from ``min_s`` to a limit, each drawn from its upper half.
 
     They begin anew only after a connection that lasted ``stable_s``: a client that is let in and thrown out at once
-    (another with its name, a message the broker chokes on) must not storm the broker.
+    (another with its name, a message the broker chokes on) must not storm the broker. A closed port is counted apart,
+    and proves that the broker itself had ended: what it did before was no throwing out.
     """
 
     def __init__(self, config: ReconnectConfig, draw: Callable[[float, float], float] = random.uniform) -> None:
         """Wait as *config* says; *draw(low, high)* gives a random number between both."""
         self._config, self._draw = config, draw
-        self._failures = 0
+        self._failures = self._closed_ports = 0
 
     def wait_s(self, failure: Failure, connected_s: float = 0.0) -> float:
         """Give the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
-        if connected_s >= self._config.stable_s:
+        if connected_s > 0:
+            self._closed_ports = 0
+        if failure is Failure.CLOSED_PORT or connected_s >= self._config.stable_s:
             self._failures = 0
-        wanted, limit = self._config.min_s * 2.0**self._failures, self._limit_s(failure)
-        if wanted < limit:  # an hour of closed ports must not make the first other failure wait for a minute
-            self._failures += 1
+        repeated = self._closed_ports if failure is Failure.CLOSED_PORT else self._failures
+        wanted, limit = self._config.min_s * 2.0**repeated, self._limit_s(failure, connected_s)
+        if wanted < limit:  # quick waits must not make the first other failure wait for a minute
+            self._count(failure)
         ceiling = min(wanted, limit)
         return self._draw(ceiling / 2, ceiling)
 
-    def _limit_s(self, failure: Failure) -> float:
+    def _count(self, failure: Failure) -> None:
         if failure is Failure.CLOSED_PORT:
-            return min(self._config.max_s, CLOSED_PORT_MAX_S)
+            self._closed_ports += 1
+        else:
+            self._failures += 1
+
+    def _limit_s(self, failure: Failure, connected_s: float) -> float:
+        served = failure is Failure.BROKE and connected_s >= SERVED_S
+        if failure is Failure.CLOSED_PORT or served:
+            return min(self._config.max_s, QUICK_MAX_S)
         return self._config.max_s * (REFUSED_FACTOR if failure is Failure.REFUSED else 1)

@@ -22,7 +22,7 @@ from edge_worker.mqtt.board import Board
 from edge_worker.mqtt.conversation import Conversation, Setting
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
-from edge_worker.mqtt.happenings import Hello
+from edge_worker.mqtt.happenings import Cause, Hello
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.session import Session
 from edge_worker.mqtt.tls import make_context
@@ -72,7 +72,7 @@ class Link:
         self._report, self._subscriptions = report, tuple(subscriptions)
         self._outbox, self._board = Outbox(), Board(config.keepalive_s)
         self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
-        self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect.stable_s)
+        self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect)
         self._conversation: Conversation | None = None
         self._epoch = 0
         self._was_accepted = False
@@ -249,7 +249,8 @@ class Link:
         self._learn(ending)
         if ending.failure is None:
             return 0.0
-        pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
+        broke = ending.cause is Cause.BROKER and not self._board.status.rival
+        pause_s = self._backoff.wait_s(Failure.BROKE if broke else ending.failure, ending.lasted_s or 0.0)
         self._board.beat(pause_s)
         return pause_s
 
@@ -261,6 +262,8 @@ class Link:
         return True
 
     def _learn(self, ending: Ending) -> None:
+        if ending.failure is Failure.CLOSED_PORT:
+            self._takeovers.nobody_there()
         if ending.lasted_s is None or ending.cause is None:
             return
         self._protocol.accepted()

@@ -72,7 +72,8 @@ class Consumer:
         self._paho = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=MQTTProtocolVersion.MQTTv5)
         self._paho.reconnect_delay_set(RECONNECT_S, RECONNECT_S)  # type: ignore[arg-type]  # fractions work
         self._paho.on_connect = lambda client, *_: client.subscribe([(topic, 1) for topic in FILTERS])
-        self._paho.on_subscribe = lambda *_: self._note_subscribed()
+        self._paho.on_subscribe = lambda *_: self._note_subscribed(True)
+        self._paho.on_disconnect = lambda *_: self._note_subscribed(False)
         self._paho.on_message = lambda _client, _data, message: self._take(message)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 86_400 if persistent else 0
@@ -95,9 +96,13 @@ class Consumer:
                 self._changed.wait(min(left, 0.2))
 
     def ready(self) -> Self:
-        """Wait until the broker knows what we want."""
+        """Wait until the broker knows what we want, of the present connection."""
         self.wait(lambda: self._subscribed, "the consumer is subscribed")
         return self
+
+    def wait_cut_off(self) -> None:
+        """Wait until the connection is known to be lost."""
+        self.wait(lambda: not self._subscribed, "the consumer is cut off")
 
     def wait_state(self, state: str, *, pid: int | None = None, after: int = 0, timeout_s: float = WAIT_S) -> Said:
         """Wait until a worker says that it is in *state* (process *pid*; not among the first *after* statuses)."""
@@ -155,9 +160,9 @@ class Consumer:
 
     # -- what comes ---------------------------------------------------------------------------------------------------
 
-    def _note_subscribed(self) -> None:
+    def _note_subscribed(self, is_subscribed: bool) -> None:  # noqa: FBT001 - a note
         with self._changed:
-            self._subscribed = True
+            self._subscribed = is_subscribed
             self._changed.notify_all()
 
     def _take(self, message: paho.MQTTMessage) -> None:

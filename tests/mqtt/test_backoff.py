@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.mqtt.backoff import CLOSED_PORT_MAX_S, REFUSED_FACTOR, Backoff, Failure
+from edge_worker.mqtt.backoff import QUICK_MAX_S, REFUSED_FACTOR, SERVED_S, Backoff, Failure
 
 CONFIG = ReconnectConfig(min_s=0.5, max_s=60.0, stable_s=30.0)
 
@@ -18,7 +18,7 @@ def longest(_low: float, high: float) -> float:
     ("failure", "limit"),
     [
         (Failure.FAILED, CONFIG.max_s),
-        (Failure.CLOSED_PORT, CLOSED_PORT_MAX_S),
+        (Failure.CLOSED_PORT, QUICK_MAX_S),
         (Failure.REFUSED, CONFIG.max_s * REFUSED_FACTOR),
     ],
 )
@@ -54,7 +54,24 @@ def test_a_long_time_without_broker_is_forgotten_when_it_is_back() -> None:
     backoff = Backoff(CONFIG, longest)
     for _ in range(1000):
         backoff.wait_s(Failure.CLOSED_PORT)
-    assert backoff.wait_s(Failure.FAILED) <= 2 * CLOSED_PORT_MAX_S
+    assert backoff.wait_s(Failure.FAILED) == 0.5
+
+
+@pytest.mark.parametrize("lasted_s", [0.1, 29.0])
+def test_a_broker_that_was_gone_threw_nobody_out(lasted_s: float) -> None:
+    """However often it restarts, and however soon: the waits do not grow from one restart to the next."""
+    backoff = Backoff(CONFIG, longest)
+    for _ in range(10):
+        assert backoff.wait_s(Failure.BROKE, connected_s=lasted_s) == 0.5
+        assert [backoff.wait_s(Failure.CLOSED_PORT) for _ in range(3)] == [0.5, 1.0, QUICK_MAX_S]
+
+
+def test_a_broker_that_restarts_at_once_is_found_soon() -> None:
+    """No closed port is seen then; but a connection that served for a while was not thrown out."""
+    backoff = Backoff(CONFIG, longest)
+    assert [backoff.wait_s(Failure.BROKE, connected_s=SERVED_S) for _ in range(5)][2:] == [QUICK_MAX_S] * 3
+    backoff = Backoff(CONFIG, longest)
+    assert [backoff.wait_s(Failure.BROKE, connected_s=0.1) for _ in range(10)][-1] == CONFIG.max_s
 
 
 def test_the_configured_limit_is_never_passed() -> None:

@@ -6,6 +6,7 @@ import ssl
 
 import pytest
 
+from edge_worker.config.mqtt import ReconnectConfig
 from edge_worker.mqtt.diagnosis import ProtocolChoice, Symptom, TakeoverWatch, explain
 from edge_worker.mqtt.happenings import Cause
 
@@ -49,16 +50,24 @@ def test_a_configured_version_is_kept(version: str) -> None:
 
 def test_a_takeover_the_broker_tells_is_certain() -> None:
     """MQTT 5 has a reason code for it."""
-    assert TakeoverWatch(30.0).ended(Cause.TAKEN_OVER, 1000.0) == "certain"
+    assert TakeoverWatch(ReconnectConfig()).ended(Cause.TAKEN_OVER, 1000.0) == "certain"
 
 
 def test_short_connections_in_a_row_look_like_a_takeover() -> None:
-    """MQTT 3.1.1 gives no reason; what we or the network ended, or what was stable, is none."""
-    watch = TakeoverWatch(30.0)
+    """Often there is no other sign; what we or the network ended, or what served for a while, is none."""
+    watch = TakeoverWatch(ReconnectConfig())
     assert [watch.ended(Cause.BROKER, 1.0) for _ in range(4)] == [None, None, "likely", None]
-    watch = TakeoverWatch(30.0)
-    ends = [(Cause.BROKER, 1.0), (Cause.BROKER, 1.0), (Cause.BROKER, 31.0), (Cause.BROKER, 1.0), (Cause.SILENCE, 1.0)]
+    watch = TakeoverWatch(ReconnectConfig())
+    ends = [(Cause.BROKER, 1.0), (Cause.BROKER, 1.0), (Cause.BROKER, 5.0), (Cause.BROKER, 1.0), (Cause.SILENCE, 1.0)]
     assert [watch.ended(cause, lasted) for cause, lasted in ends * 3] == [None] * 15
+
+
+def test_a_broker_that_restarts_is_no_takeover() -> None:
+    """A closed port between two connections tells it from another client, which needs the broker."""
+    watch = TakeoverWatch(ReconnectConfig())
+    for _ in range(9):
+        assert watch.ended(Cause.BROKER, 1.0) is None
+        watch.nobody_there()
 
 
 def test_explanations_are_an_operators_words() -> None:
