@@ -7,16 +7,18 @@ from pathlib import Path
 import pytest
 
 from edge_worker import __version__, cli
+from edge_worker.cli import model
 from edge_worker.errors import ConfigError, EdgeWorkerError
+from edge_worker.ops import logs
 
-ROOT = Path(cli.__file__).parents[1]
+ROOT = Path(cli.__file__).parents[2]
 HEAVY = ("cv2", "numpy", "openvino", "paho", "pydantic", "rich", "torch")
 
 
 @pytest.fixture(autouse=True)
 def _nothing_in_or_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Whoever runs the tests may have a configuration, and other tests log: neither is touched."""
-    monkeypatch.setattr(cli, "_log_warnings_only", lambda: None)
+    monkeypatch.setattr(logs, "configure", lambda *_: None)
     monkeypatch.delenv("EDGE_WORKER_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -77,7 +79,7 @@ def test_expected_errors_are_one_line_and_an_exit_code(
     def fail(_arguments: object) -> int:
         raise error
 
-    monkeypatch.setattr(cli, "_model_info", fail)
+    monkeypatch.setattr(model, "_info", fail)
     assert cli.main(["model", "info"]) == code
     assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -103,7 +105,7 @@ def test_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_arguments: object) -> int:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(cli, "_model_info", fail)
+    monkeypatch.setattr(model, "_info", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["model", "info"])
 

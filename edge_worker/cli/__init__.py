@@ -1,0 +1,60 @@
+"""The command ``edge-worker``: what it takes, and which module does it. No logic; heavy imports happen inside commands.
+
+Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from edge_worker import __version__
+from edge_worker.cli import around, daemon, model, offline
+from edge_worker.errors import ConfigError, EdgeWorkerError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+OK, FAILURE, USAGE, CONFIGURATION = 0, 1, 2, 78
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in *argv* and return its exit code."""
+    arguments = parser().parse_args(argv)
+    try:
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+    except ConfigError as error:
+        return _fail(error, CONFIGURATION)
+    except EdgeWorkerError as error:
+        return _fail(error, FAILURE)
+    except KeyboardInterrupt:
+        return _fail("interrupted", FAILURE)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `| head` does; Python must not complain about that while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except OSError as error:
+        if error.filename is None:
+            raise
+        return _fail(f"{error.filename}: {error.strerror}", FAILURE)
+    return code
+
+
+def _fail(problem: object, code: int) -> int:
+    sys.stderr.write(f"{problem}\n")
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    whole = argparse.ArgumentParser(
+        prog="edge-worker", description="Human parsing over MQTT: frames in, coloured part maps and labels out."
+    )
+    whole.add_argument("--version", action="version", version=f"edge-worker {__version__}")
+    commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for group in (daemon, around, offline, model):
+        group.add(commands)
+    return whole

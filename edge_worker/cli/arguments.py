@@ -1,0 +1,115 @@
+"""What the commands' arguments have in common: kinds of values, the configuration file, settings that override it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.config import Config
+
+Arguments: TypeAlias = argparse.Namespace
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+SOURCES = "a picture, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people drawn walking by"
+MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
+
+
+def add_command(
+    commands: Commands, name: str, run: Callable[[Arguments], int], description: str
+) -> argparse.ArgumentParser:
+    """Add a command that is carried out by *run*."""
+    command = commands.add_parser(name, help=description, description=description)
+    command.set_defaults(run=run)
+    return command
+
+
+def takes_config(command: argparse.ArgumentParser) -> None:
+    """Let *command* take the configuration file."""
+    command.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration (default $EDGE_WORKER_CONFIG, /etc/edge-worker/edge_worker.yaml, config/edge_worker.yaml)",
+    )
+
+
+def takes_broker(command: argparse.ArgumentParser) -> None:
+    """Let *command* take another broker than the configuration's."""
+    setting(command, "--host", "mqtt.host", help="the broker, instead of the configuration's")
+    setting(command, "--port", "mqtt.port", help="its port, instead of the configuration's")
+
+
+def setting(command: argparse.ArgumentParser, option: str, key: str, **details: Any) -> None:  # noqa: ANN401 - argparse's
+    """Let *option* override the configuration's *key*, by the name that the environment has for it."""
+    variable = f"EDGE_WORKER__{key.upper().replace('.', '__')}"
+    command.add_argument(
+        option, dest=variable, metavar=option[2:].upper() if not details.get("choices") else None, **details
+    )
+
+
+def environment(arguments: Arguments) -> dict[str, str]:
+    """Give the environment with the settings in *arguments* on top."""
+    settings = {name: value for name, value in vars(arguments).items() if name.startswith("EDGE_WORKER__")}
+    return {**os.environ, **{name: value for name, value in settings.items() if value is not None}}
+
+
+def without_broker(arguments: Arguments) -> dict[str, str]:
+    """Give the environment for a command that uses no broker: without a file nothing names one, and something must."""
+    broker = {} if arguments.config else {"EDGE_WORKER__MQTT__HOST": "localhost"}
+    return {**broker, **environment(arguments)}
+
+
+def load_config(arguments: Arguments) -> tuple[Config, Path | None]:
+    """Load the configuration that the arguments name, with their settings on top; and the file it came from."""
+    from edge_worker.config import find_config, load
+
+    environ = environment(arguments)
+    file = find_config(arguments.config, environ)
+    return load(file, environ), file
+
+
+def log_warnings_only() -> None:
+    """Tools speak for themselves: of what the worker's parts log in them, warnings are shown, on standard error."""
+    from edge_worker.config import LogConfig
+    from edge_worker.ops import logs
+
+    logs.configure(LogConfig(level="warning", format="console"), sys.stderr)
+
+
+def positive(text: str) -> float:
+    """Read a number above 0."""
+    number = float(text)
+    if not 0.0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number
+
+
+def size(text: str) -> tuple[int, int]:
+    """Read a size in pixels: ``1280x720``."""
+    width, _, height = text.partition("x")
+    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"{text} is not a size such as 1280x720")
+    return int(width), int(height)
+
+
+def counts(text: str) -> tuple[int, ...]:
+    """Read numbers from 1: ``1,2``."""
+    numbers = text.split(",")
+    if not all(number.isdigit() and int(number) for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text} are not numbers such as 1,2")
+    return tuple(map(int, numbers))
+
+
+def variants(text: str) -> tuple[tuple[str, str], ...]:
+    """Read pairs of engine and precision: ``openvino:f32,openvino:bf16``."""
+    pairs = [tuple(one.split(":")) for one in text.split(",")]
+    if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004 - engine and precision
+        raise argparse.ArgumentTypeError(f"{text} are not ENGINE:PRECISION such as openvino:f32,openvino:bf16")
+    return tuple((engine, precision) for engine, precision in pairs)

@@ -1,0 +1,46 @@
+"""The worker and its configuration: ``run`` and ``check``."""
+
+from __future__ import annotations
+
+from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
+
+
+def add(commands: Commands) -> None:
+    """Describe the commands."""
+    _add_run(commands)
+    _add_check(commands)
+
+
+def _add_run(commands: Commands) -> None:
+    takes_config(add_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
+
+
+def _run(arguments: Arguments) -> int:
+    from queue import SimpleQueue
+
+    from edge_worker.ops.signals import Order, signals_as_orders
+
+    orders: SimpleQueue[Order] = SimpleQueue()
+    with signals_as_orders(orders):  # before the worker's modules are loaded, which takes a part of a second
+        from edge_worker import app
+
+        config, file = load_config(arguments)
+        return app.run(config, orders, source=file)
+
+
+def _add_check(commands: Commands) -> None:
+    command = add_command(
+        commands, "check", _check, "check a configuration; 78 and file, line and key where it is wrong"
+    )
+    takes_config(command)
+    command.add_argument(
+        "--connect", action="store_true", help="try the broker (TLS, login, rights, size) and the model too"
+    )
+
+
+def _check(arguments: Arguments) -> int:
+    from edge_worker.tools import check
+
+    log_warnings_only()
+    config, file = load_config(arguments)
+    return check.run(config, file, connect=arguments.connect)

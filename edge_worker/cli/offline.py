@@ -1,0 +1,100 @@
+"""The pipeline without a broker: ``parse`` and ``bench``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_worker.cli.arguments import (
+    MODELS,
+    Arguments,
+    Commands,
+    add_command,
+    counts,
+    setting,
+    size,
+    variants,
+    without_broker,
+)
+
+
+def add(commands: Commands) -> None:
+    """Describe the commands."""
+    _add_parse(commands)
+    _add_bench(commands)
+
+
+def _add_parse(commands: Commands) -> None:
+    command = add_command(commands, "parse", _parse, "the same pipeline on files and folders, without a broker")
+    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="pictures, or folders of them")
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
+    command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    setting(
+        command,
+        "--overlay",
+        "output.overlay.enabled",
+        action="store_const",
+        const="true",
+        help="also write STEM.overlay.jpg",
+    )
+    setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
+    setting(command, "--model", "model.path", help=MODELS)
+    setting(command, "--engine", "model.engine", choices=("auto", "openvino", "onnxruntime", "torch", "modelscope"))
+    setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16", "f16", "int8"))
+    setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
+
+
+def _parse(arguments: Arguments) -> int:
+    from edge_worker.config import load
+    from edge_worker.tools import parse
+
+    config = load(arguments.config, without_broker(arguments))
+    return parse.run(config, parse.ParseOptions(tuple(arguments.paths), arguments.out, raw=arguments.raw))
+
+
+def _add_bench(commands: Commands) -> None:
+    command = add_command(
+        commands, "bench", _bench, "time each stage, compare engines and precisions in turn, find limits"
+    )
+    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="pictures (default: a drawn frame)")
+    command.add_argument("--size", type=size, default=(1280, 720), metavar="WxH", help="of the drawn frame (1280x720)")
+    command.add_argument(
+        "--variants",
+        type=variants,
+        default=(("openvino", "f32"), ("openvino", "bf16")),
+        metavar="ENGINE:PRECISION,…",
+        help="what to compare; the first is the reference for agreement (default openvino:f32,openvino:bf16)",
+    )
+    command.add_argument("--threads", type=counts, default=(), metavar="N,…", help="tried with each (default: all)")
+    command.add_argument(
+        "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
+    )
+    command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
+    command.add_argument(
+        "--sweep", action="append", choices=("candidates", "sizes", "processes"), default=[], help="vary one thing too"
+    )
+    command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
+    command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
+    command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    command.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
+
+
+def _bench(arguments: Arguments) -> int:
+    from edge_worker.config import load
+    from edge_worker.tools.bench import command as bench
+
+    options = bench.BenchOptions(
+        model=arguments.model,
+        paths=tuple(arguments.paths),
+        size=arguments.size,
+        variants=arguments.variants,
+        threads=arguments.threads,
+        against=arguments.against,
+        turns=max(1, arguments.turns),
+        sweeps=tuple(dict.fromkeys(arguments.sweep)),
+        roofline=not arguments.no_roofline,
+        json=arguments.json,
+        plot=arguments.plot,
+    )
+    return bench.run(load(arguments.config, without_broker(arguments)), options)
