@@ -114,7 +114,7 @@ class App:
         self._stopwatch = Stopwatch()
         self._controls = Controls()
         self._cache = ResultCache(config.cache.max_mb)
-        self._desk = Desk(config.cameras, self._acknowledge)
+        self._desk = Desk(config.cameras, self._acknowledge, self._has_room)
         self._pool = ModelPool(
             config,
             state_directory=state_directory(environ),
@@ -320,6 +320,9 @@ class App:
 
     def _acknowledge(self, delivery: Delivery) -> None:
         self._board.acknowledge(delivery)
+
+    def _has_room(self, source: int) -> bool:
+        return self._board.has_room(source)
 
     def _settings(self) -> dict[str, JsonValue]:
         return self._config.masked()  # the one in force when asked: a reload replaces it

@@ -28,15 +28,22 @@ _SHUTTING_DOWN = "shutting_down"
 class Desk:
     """Where the router lays frames down and the dispatchers pick them up. Safe to call from any thread."""
 
-    def __init__(self, policies: Sequence[Policy], acknowledge: Callable[[Delivery], object]) -> None:
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        acknowledge: Callable[[Delivery], object],
+        has_room: Callable[[int], bool] = lambda _source: True,
+    ) -> None:
         """Hold one policy per camera section.
 
         *acknowledge* is called with the lock held, so that a frame settled is a frame acknowledged for whoever looks;
-        it must neither wait nor raise nor call back.
+        *has_room* as well, to ask whether answers to a section's frames would soon be sent. Neither may wait, raise or
+        call back.
         """
         self._intake = Intake(policies)
         self._ledger = AckLedger()
-        self._acknowledge = acknowledge
+        self._acknowledge, self._has_room = acknowledge, has_room
+        self._sections = range(len(policies))
         self._changed = Condition()
         self._closed = False
 
@@ -57,13 +64,17 @@ class Desk:
         deadline = Deadline(timeout_s)
         with self._changed:
             while not self._closed:
-                turn = self._intake.next(time.monotonic())
+                turn = self._intake.next(time.monotonic(), self._held())
                 self._settle(turn.dropped)
                 if turn.frame is not None or deadline.expired:
                     return turn.frame
                 left = deadline.remaining()
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
         return None
+
+    def _held(self) -> frozenset[int]:
+        """The camera sections whose live frames wait, since results would only grow old. The lock is held."""
+        return frozenset(source for source in self._sections if not self._has_room(source))
 
     def answered(
         self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False

@@ -15,7 +15,7 @@ from edge_worker.accounts import OTHER, Account, Count, Tally
 from edge_worker.lanes import Drop, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from edge_worker.frames import Frame
     from edge_worker.lanes import Policy
@@ -119,12 +119,15 @@ class Intake:
 
     # -- frames out ---------------------------------------------------------------------------------------------
 
-    def next(self, now: float) -> Turn:
-        """Give the next frame to work on: of the due lane that was served longest ago."""
+    def next(self, now: float, held: Collection[int] = ()) -> Turn:
+        """Give the next frame to work on: of the due lane that was served longest ago.
+
+        Lanes in ``latest`` mode of camera sections *held* are passed over: their newest frame waits.
+        """
         dropped: list[Drop] = []
         waits: list[float] = []
         for key, lane in self._lanes.items():
-            if not lane.waiting or self._is_paused(lane):
+            if not lane.waiting or self._is_paused(lane) or (lane.latest and key[0] in held):
                 continue
             if (wait := self._due_in(lane, now)) > 0:
                 waits.append(wait)

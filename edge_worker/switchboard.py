@@ -95,6 +95,10 @@ class Switchboard:
         """
         self._link(frame.delivery).publish(message)
 
+    def has_room(self, source: int) -> bool:
+        """Whether answers to frames of camera section *source* will soon be sent."""
+        return self._links[self.routes[source].link].has_room()
+
     def room(self, frame: Frame) -> int:
         """How many bytes a message that answers *frame* may have as a packet, as far as is known."""
         return min(self._max_result, self._link(frame.delivery).status().max_packet or self._max_result)

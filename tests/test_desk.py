@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from threading import Thread
+from typing import TYPE_CHECKING
 
 from samples import SimplePolicy, make_frame
 
 from edge_worker.desk import Desk
 from edge_worker.frames import Delivery
 from edge_worker.lifecycle import Deadline
+
+if TYPE_CHECKING:
+    from edge_worker.frames import Frame
 
 LATEST, EVERY = SimplePolicy(), SimplePolicy(delivery="every")
 SOON_S = 10.0
@@ -33,6 +38,24 @@ def test_a_waiting_dispatcher_gets_the_frame_that_arrives() -> None:
     desk.arrive(frame)
     taker.join(SOON_S)
     assert taken == [frame]
+
+
+def test_live_frames_wait_while_the_broker_is_behind() -> None:
+    """The newest is taken when an answer got through; frames that must be answered are not kept waiting."""
+    is_behind = {0, 1}
+    desk = Desk([LATEST, EVERY], lambda _: None, lambda source: source not in is_behind)
+    for number in ("old", "new"):
+        desk.arrive(make_frame(frame_id=number, arrived=time.monotonic()))
+    desk.arrive(make_frame(source=1))
+    frames = [desk.take(0.0), desk.take(0.0)]
+    assert [frame and frame.source for frame in frames] == [1, None]
+    taken: list[Frame | None] = []
+    taker = Thread(target=lambda: taken.append(desk.take(SOON_S)))
+    taker.start()
+    is_behind.clear()
+    desk.published(1)
+    taker.join(SOON_S / 2)
+    assert [frame and frame.frame_id for frame in taken] == ["new"]
 
 
 def test_a_frame_is_acknowledged_after_its_last_answer_arrived() -> None:

@@ -128,6 +128,10 @@ class Link:
         same = conversation is not None and conversation.epoch == delivery.epoch
         return same and conversation is not None and conversation.acknowledge(delivery.mid)
 
+    def has_room(self) -> bool:
+        """Whether a message published now will soon be sent; False where the broker is absent or slower than we are."""
+        return not self._outbox.is_full
+
     def healthy(self) -> bool:
         """Whether the link's thread is alive and advances, connected or not."""
         return self._thread.is_alive() and not self._board.overdue

@@ -17,6 +17,10 @@ MAX_WAITING: Final = 256
 MAX_WAITING_BYTES: Final = 32 << 20
 """What may wait of the messages that need not arrive; the oldest are dropped for newer ones."""
 
+FULL_WAITING: Final = 8
+FULL_WAITING_BYTES: Final = 256 << 10
+"""With so much waiting besides what flies, the broker is slower than we are: live results would only grow old here."""
+
 MAX_FLYING: Final = 20
 MAX_FLYING_BYTES: Final = 1 << 20
 """What is sent before the broker has acknowledged any of it; a single larger message flies alone. A slow network must
@@ -32,6 +36,9 @@ chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
 TELLING_BYTES: Final = 1024
 """A smaller message that the broker chokes on says nothing about the sizes it takes."""
+
+GUESS: Final = 0.75
+"""Of a size that the broker chokes on, this share is taken for its limit, unless more was taken before."""
 
 RETRY_MIN_S: Final = 1.0
 RETRY_MAX_S: Final = 60.0
@@ -70,6 +77,7 @@ class Outbox:
         self._calm_at = 0.0
         self._announced: int | None = None
         self._found: int | None = None
+        self._passed = 0  # the largest message that the broker acknowledged, bytes
         self._lost = 0
 
     def __len__(self) -> int:
@@ -80,6 +88,13 @@ class Outbox:
     def lost(self) -> int:
         """Messages given up so far."""
         return self._lost
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more waits than a brief delay explains."""
+        with self._lock:
+            waiting_bytes = sum(parcel.size for parcel in self._waiting)
+            return len(self._waiting) > FULL_WAITING or waiting_bytes > FULL_WAITING_BYTES
 
     @property
     def max_packet(self) -> int | None:
@@ -128,7 +143,9 @@ class Outbox:
             parcel = self._flying.pop(mid, None)
             if parcel is None:
                 return None
-            if parcel.message.qos == 0:
+            if parcel.message.qos:
+                self._passed = max(self._passed, parcel.size)
+            else:
                 self._unconfirmed.sent(parcel.size, now)
             return parcel.message
 
@@ -158,7 +175,7 @@ class Outbox:
 
     def unreachable(self) -> None:
         """Note that no connection came about: who answers next may take other sizes."""
-        self._found = None
+        self._found, self._passed = None, 0
 
     def disconnected(self, cause: Cause, now: float) -> list[GivenUp]:
         """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
@@ -199,9 +216,9 @@ class Outbox:
                 self._learn(too_large)
 
     def _learn(self, too_large: int) -> None:
-        """Take for the broker's limit what it choked on."""
+        """Guess the broker's limit from what it choked on: rather too low than finding it out message by message."""
         if too_large > TELLING_BYTES:
-            self._found = too_large - 1
+            self._found = max(self._passed, int(too_large * GUESS))
 
     def _may_fly(self, parcel: Parcel, now: float) -> bool:
         if parcel.strikes >= SUSPECT_STRIKES and now < self._calm_at:

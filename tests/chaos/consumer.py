@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import math
 import time
@@ -15,6 +16,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from PIL import Image
 
 from chaos.camera import RECONNECT_S
 
@@ -175,7 +177,7 @@ class Consumer:
             self._changed.notify_all()
 
     def _take_result(self, camera: str, kind: str, message: paho.MQTTMessage) -> None:
-        frame_id = dict(getattr(message.properties, "UserProperty", ())).get("frame-id", "")
+        frame_id = _frame_id(kind, message)
         self._result_at = time.monotonic()
         answers, digest = self.answers[camera][frame_id], hashlib.sha256(message.payload).hexdigest()
         if kind == "colormap":
@@ -204,6 +206,19 @@ class Consumer:
     ) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
+
+
+def _frame_id(kind: str, message: paho.MQTTMessage) -> str:
+    """Read whose answer a message is: in its properties, or where a worker that speaks MQTT 3.1.1 says so."""
+    properties = dict(getattr(message.properties, "UserProperty", ()))
+    if "frame-id" in properties:
+        return str(properties["frame-id"])
+    if kind == "overlay":
+        return ""
+    if kind == "colormap":
+        with Image.open(io.BytesIO(message.payload)) as picture:
+            return str(picture.info.get("frame-id", ""))
+    return str(json.loads(message.payload)["frame_id"])
 
 
 def _is(status: dict[str, Any], state: str, pid: int | None) -> bool:

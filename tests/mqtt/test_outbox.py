@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -12,6 +13,7 @@ from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.outbox import (
     CALM_S,
+    FULL_WAITING,
     MAX_FLYING,
     MAX_FLYING_BYTES,
     MAX_STRIKES,
@@ -88,6 +90,23 @@ def test_the_oldest_gives_way_while_the_broker_is_away() -> None:
     given_up = [lost.publication for m in large for lost in by_bytes.add(m, MAX_WAITING_BYTES // 3)]
     assert given_up == [m.publication for m in large[:2]]
     assert by_bytes.lost == 2
+
+
+@pytest.mark.parametrize(("count", "size"), [(MAX_FLYING + FULL_WAITING, 10), (2, MAX_FLYING_BYTES)])
+def test_it_is_full_before_results_grow_old_in_it(count: int, size: int) -> None:
+    """What flies is not counted; what has to wait for it is. A few small messages are none to speak of."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None, 0.0)
+    for _ in range(count):
+        outbox.add(message(), size)
+    sent = send_all(outbox, mids)
+    fuller = [outbox.is_full]
+    outbox.add(message(), 10)
+    fuller.append(outbox.is_full)
+    for mid in sent:
+        outbox.arrived(mid, NOW)
+    send_all(outbox, mids)
+    assert [*fuller, outbox.is_full] == [size > 10, True, False]
 
 
 def test_qos_0_is_not_kept_for_later() -> None:
@@ -187,7 +206,7 @@ def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
             outbox.add(large, 2 * size)
         strike(outbox, MAX_STRIKES)
         found.append(outbox.max_packet)
-    assert found == [None, 99_999]
+    assert found == [None, 75_000]
     assert [lost.publication for lost in outbox.connected(None, None, 0.0)] == [large.publication]
 
 
@@ -201,7 +220,19 @@ def test_what_nobody_acknowledges_is_noticed_too() -> None:
         for mid in send_all(outbox, mids, now):
             outbox.arrived(mid, now)
         outbox.disconnected(Cause.BROKER, now + 0.1)
-    assert outbox.max_packet == 49_999
+    assert outbox.max_packet == 37_500
+
+
+def test_what_arrived_before_is_not_too_large() -> None:
+    """The limit lies between that and what the broker chokes on."""
+    outbox = Outbox()
+    outbox.add(message(), 95_000)
+    outbox.connected(None, None, 0.0)
+    for mid in send_all(outbox, itertools.count(1)):
+        outbox.arrived(mid, NOW)
+    outbox.add(message(must_arrive=True), 100_000)
+    strike(outbox, MAX_STRIKES)
+    assert outbox.max_packet == 95_000
 
 
 def test_a_limit_found_out_is_forgotten_with_the_broker() -> None:
