@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker import png
@@ -75,7 +75,10 @@ class Composer:
         )
 
     def results(self, frame: Frame, parsed: Parsed, now: Now) -> dict[str, Outgoing]:
-        """The messages of a parsed frame by kind, in the order to publish them: labels last, as the commit record."""
+        """The messages of a parsed frame by kind, in the order to publish them: labels last, as the commit record.
+
+        Where the frame is acknowledged, its labels are held until the broker has its pictures: it may refuse one.
+        """
         result = parsed.result
         properties = self._properties(frame) | {"width": str(result.width), "height": str(result.height)}
         messages = {}
@@ -88,7 +91,9 @@ class Composer:
             messages["colormap"] = self._message("colormap", frame, picture, content_type, properties)
         if result.body:
             labels = self._labels(frame, parsed, now).to_json()
-            messages["labels"] = self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA})
+            pictures = frozenset(message.publication for message in messages.values() if message.must_arrive)
+            message = self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA})
+            messages["labels"] = replace(message, after=pictures)
         return messages
 
     def error(self, frame: Frame, rejection: FrameRejected, now: Now) -> Outgoing:

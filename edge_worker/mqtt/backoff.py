@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 QUICK_MAX_S: Final = 1.5
 """A port where nobody listens answers at once and costs the broker nothing: it is asked at least this often, so that
-a broker that comes back is found within two seconds, by the slower of two links too. So it is after a connection that
-served for a while and broke: the broker restarts faster than a port can be found closed."""
-
-SERVED_S: Final = 2.0
-"""A connection that lasted so long was not thrown out at once."""
+a broker that comes back is found within two seconds, by the slower of two links too."""
 
 REFUSED_FACTOR: Final = 5
 """A login that was refused is tried less often: only a person can change the outcome."""
@@ -27,49 +23,51 @@ class Failure(Enum):
     """How an attempt or a connection ended."""
 
     CLOSED_PORT = auto()
-    """Nobody listens there."""
+    """Nobody listens there, or nobody any more: the broker itself ended."""
     FAILED = auto()
     """Anything that may pass: network, silence, overload, a connection that broke."""
-    BROKE = auto()
-    """A connection ended without a word: a broker that restarts, or one that wants us out."""
+    EXPLAINED = auto()
+    """The broker ended the connection over a message, which is tried ever less often."""
     REFUSED = auto()
     """The broker said no, and will until login, rights or name are changed."""
+
+
+_QUICK: Final = frozenset({Failure.CLOSED_PORT, Failure.EXPLAINED})
 
 
 class Backoff:
     """Waiting times that double from ``min_s`` to a limit, each drawn from its upper half.
 
     They begin anew only after a connection that lasted ``stable_s``: a client that is let in and thrown out at once
-    (another with its name, a message the broker chokes on) must not storm the broker. A closed port is counted apart,
-    and proves that the broker itself had ended: what it did before was no throwing out.
+    (another with its name, a message the broker chokes on) must not storm the broker. What throws nobody out is counted
+    apart, from one connection to the next; a closed port proves that nothing before it did, either.
     """
 
     def __init__(self, config: ReconnectConfig, draw: Callable[[float, float], float] = random.uniform) -> None:
         """Wait as *config* says; *draw(low, high)* gives a random number between both."""
         self._config, self._draw = config, draw
-        self._failures = self._closed_ports = 0
+        self._failures = self._quick_failures = 0
 
     def wait_s(self, failure: Failure, connected_s: float = 0.0) -> float:
         """Give the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
         if connected_s > 0:
-            self._closed_ports = 0
+            self._quick_failures = 0
         if failure is Failure.CLOSED_PORT or connected_s >= self._config.stable_s:
             self._failures = 0
-        repeated = self._closed_ports if failure is Failure.CLOSED_PORT else self._failures
-        wanted, limit = self._config.min_s * 2.0**repeated, self._limit_s(failure, connected_s)
-        if wanted < limit:  # quick waits must not make the first other failure wait for a minute
+        repeated = self._quick_failures if failure in _QUICK else self._failures
+        wanted, limit = self._config.min_s * 2.0**repeated, self._limit_s(failure)
+        if wanted < limit:  # no overflow in a year of closed ports
             self._count(failure)
         ceiling = min(wanted, limit)
         return self._draw(ceiling / 2, ceiling)
 
     def _count(self, failure: Failure) -> None:
-        if failure is Failure.CLOSED_PORT:
-            self._closed_ports += 1
+        if failure in _QUICK:
+            self._quick_failures += 1
         else:
             self._failures += 1
 
-    def _limit_s(self, failure: Failure, connected_s: float) -> float:
-        served = failure is Failure.BROKE and connected_s >= SERVED_S
-        if failure is Failure.CLOSED_PORT or served:
+    def _limit_s(self, failure: Failure) -> float:
+        if failure in _QUICK:
             return min(self._config.max_s, QUICK_MAX_S)
         return self._config.max_s * (REFUSED_FACTOR if failure is Failure.REFUSED else 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
 
+_EXPLAINS_S: Final = 0.5
+"""A broker that closes the connection so soon after it refused a message does so because of that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -75,6 +79,7 @@ class Conversation:
         self._subscriber = Subscriber(setting.subscriptions)
         self._accepted_at: float | None = None
         self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
+        self._refused_at = -math.inf
         self._farewell = ""
         self._ending: Ending | None = None
 
@@ -191,6 +196,8 @@ class Conversation:
 
     def _end(self, cause: Cause, reason: str) -> Ending:
         failure = None if cause is Cause.OURS else Failure.FAILED
+        if cause is Cause.BROKER and time.monotonic() - self._refused_at < _EXPLAINS_S:
+            cause, failure, reason = Cause.REFUSAL, Failure.EXPLAINED, f"{reason}, over a message that was refused"
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
             if symptom == "closed":
@@ -257,6 +264,7 @@ class Conversation:
         refused = outbox.refused(sent.mid, sent.refusal, time.monotonic())
         if refused is not None:
             message, given_up = refused
+            self._refused_at = time.monotonic()
             self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
             self._report_lost(given_up)
 

@@ -91,10 +91,6 @@ class TakeoverWatch:
         self._kicks = 0
         return "likely"
 
-    def nobody_there(self) -> None:
-        """Note that the port is closed: the broker itself had ended, and threw nobody out."""
-        self._kicks = 0
-
 
 def explain(error: Exception) -> str:
     """Say in an operator's words why no connection came about."""

@@ -50,8 +50,10 @@ class Outgoing:
 
     ``publication`` is its number in this process, known before it is sent so that a ledger can be told first.
     ``must_arrive``: kept through disconnects, restarts and refusals until the broker has it (QoS 1 only); others are
-    dropped, oldest first, when the broker stays away. Content type, properties, expiry, response topic and correlation
-    data reach the consumer under MQTT 5 only.
+    dropped, oldest first, when the broker stays away. What is to be retained is kept through refusals, too, until
+    something newer is published to its topic. It is sent when the broker has the publications in ``after``, or they
+    were given up. Content type, properties, expiry, response topic and correlation data reach the consumer under MQTT 5
+    only.
     """
 
     topic: str
@@ -64,6 +66,7 @@ class Outgoing:
     response_topic: str = ""
     correlation: bytes | None = None
     must_arrive: bool = False
+    after: frozenset[int] = frozenset()
     publication: int = field(default_factory=lambda: next(_publications))
 
     @property

@@ -16,6 +16,10 @@ class Cause(Enum):
     OURS = auto()
     BROKER = auto()
     """It closed the connection, or sent what is no MQTT."""
+    GONE = auto()
+    """The broker itself ended: its port is closed, too."""
+    REFUSAL = auto()
+    """It closed the connection over a message that it had refused: Mosquitto 2.0.11 does."""
     SILENCE = auto()
     TAKEN_OVER = auto()
     TOO_LARGE = auto()

@@ -23,6 +23,7 @@ from edge_worker.mqtt.conversation import Conversation, Setting
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
 from edge_worker.mqtt.happenings import Cause, Hello
+from edge_worker.mqtt.knock import somebody_listens
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.session import Session
 from edge_worker.mqtt.tls import make_context
@@ -250,11 +251,12 @@ class Link:
             ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
         self._board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
+        if ending.cause is Cause.BROKER and not somebody_listens(self._config):
+            ending = replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
         self._learn(ending)
         if ending.failure is None:
             return 0.0
-        broke = ending.cause is Cause.BROKER and not self._board.status.rival
-        pause_s = self._backoff.wait_s(Failure.BROKE if broke else ending.failure, ending.lasted_s or 0.0)
+        pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
         self._board.beat(pause_s)
         return pause_s
 
@@ -266,8 +268,6 @@ class Link:
         return True
 
     def _learn(self, ending: Ending) -> None:
-        if ending.failure is Failure.CLOSED_PORT:
-            self._takeovers.nobody_there()
         if ending.lasted_s is None or ending.cause is None:
             return
         self._protocol.accepted()

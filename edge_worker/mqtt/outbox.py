@@ -109,6 +109,11 @@ class Outbox:
         with self._lock:
             if not self._window and message.qos == 0 and not message.must_arrive:
                 return [self._give_up(message, "not connected")]
+            stale = self._refused_before(message)
+            if stale is not None:
+                given_up = self._give_up(stale.message, "a newer one takes its place")
+                stale.message, stale.size = message, size
+                return [given_up]
             self._waiting.append(Parcel(message, size))
             return self._make_room()
 
@@ -126,7 +131,7 @@ class Outbox:
     def take(self, now: float) -> Parcel | None:
         """Take out the next message to send; None when there is none, or the window is full."""
         with self._lock:
-            parcel = next((p for p in self._waiting if p.not_before <= now), None)
+            parcel = next((p for p in self._waiting if p.not_before <= now and not self._is_held(p)), None)
             if parcel is None or not self._may_fly(parcel, now):
                 return None
             self._waiting.remove(parcel)
@@ -150,20 +155,35 @@ class Outbox:
             return parcel.message
 
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
-        """Note that the broker refused packet *mid*; what must arrive is tried again later."""
+        """Note that the broker refused packet *mid*; what must arrive, or is retained, is tried again later."""
         with self._lock:
             parcel = self._flying.pop(mid, None)
             if parcel is None:
                 return None
-            if not parcel.message.must_arrive:
+            if not parcel.message.must_arrive and not self._is_newest_state(parcel.message):
                 return parcel.message, [self._give_up(parcel.message, reason)]
             parcel.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(parcel.refusals, 10))
             parcel.refusals += 1
             self._insert(parcel)
             return parcel.message, []
 
+    def _refused_before(self, message: Outgoing) -> Parcel | None:
+        """Find what waits because the broker refused it, and is out of date with *message*."""
+        refused = (p for p in self._waiting if p.refusals and p.message.retain and not p.message.must_arrive)
+        return next((p for p in refused if message.retain and p.message.topic == message.topic), None)
+
+    def _is_newest_state(self, message: Outgoing) -> bool:
+        """Whether *message* is to be retained, and nothing newer for its topic is on its way."""
+        others = (parcel.message for parcel in (*self._waiting, *self._flying.values()))
+        return message.retain and not any(other.topic == message.topic for other in others)
+
+    def _is_held(self, parcel: Parcel) -> bool:
+        """Whether what *parcel* must come after is still on its way."""
+        ahead = (other.message.publication for other in (*self._waiting, *self._flying.values()))
+        return bool(parcel.message.after) and not parcel.message.after.isdisjoint(ahead)
+
     def _insert(self, parcel: Parcel) -> None:
-        """Put *parcel* back to its place: labels must not come before their map."""
+        """Put *parcel* back to its place."""
         number = parcel.message.publication
         behind = (place for place, other in enumerate(self._waiting) if other.message.publication > number)
         self._waiting.insert(next(behind, len(self._waiting)), parcel)

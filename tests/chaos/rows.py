@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from chaos import broker_restarts, fuzz, hostile, model_faults, network, rivals, worker_killed
+from chaos import (
+    broker_refusals,
+    broker_restarts,
+    fuzz,
+    hostile,
+    model_faults,
+    network,
+    overload,
+    rivals,
+    worker_killed,
+)
 
 if TYPE_CHECKING:
     from chaos.row import Row
@@ -13,8 +23,10 @@ ROWS: Final[tuple[Row, ...]] = (
     *worker_killed.ROWS,
     *model_faults.ROWS,
     *broker_restarts.ROWS,
+    *broker_refusals.ROWS,
     *network.ROWS,
     *rivals.ROWS,
+    *overload.ROWS,
     *hostile.ROWS,
     *fuzz.ROWS,
 )

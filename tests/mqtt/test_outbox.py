@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import settings
@@ -107,6 +108,45 @@ def test_it_is_full_before_results_grow_old_in_it(count: int, size: int) -> None
         outbox.arrived(mid, NOW)
     send_all(outbox, mids)
     assert [*fuller, outbox.is_full] == [size > 10, True, False]
+
+
+def test_labels_wait_until_the_broker_has_their_map() -> None:
+    """Also over a refusal of the map and a lost connection; what belongs to other frames goes on."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None, 0.0)
+    map_ = message(must_arrive=True)
+    labels = replace(message(must_arrive=True), after=frozenset({map_.publication}))
+    other = message(must_arrive=True)
+    for each in (map_, labels, other):
+        outbox.add(each, 10)
+    assert send_all(outbox, mids) == {1: map_.publication, 2: other.publication}
+    outbox.arrived(2, NOW)
+    outbox.refused(1, "no rights", 0.0)
+    assert send_all(outbox, mids, now=0.5) == {}
+    outbox.disconnected(Cause.BROKER, 1.0)
+    outbox.connected(None, None, 1.0)
+    assert send_all(outbox, mids, now=2.0) == {3: map_.publication}
+    outbox.arrived(3, NOW)
+    assert send_all(outbox, mids, now=2.0) == {4: labels.publication}
+
+
+def test_a_refused_state_is_tried_again_until_there_is_a_newer_one() -> None:
+    """Who retains a status must not be left with a stale one when the operator grants the right."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None, 0.0)
+    first, second, third = (Outgoing("status", b"", retain=True) for _ in range(3))
+    outbox.add(first, 10)
+    send_all(outbox, mids)
+    assert outbox.refused(1, "no rights", 0.0) == (first, [])
+    (gone,) = outbox.add(second, 10)
+    assert gone.publication == first.publication
+    assert send_all(outbox, mids, now=0.5) == {}
+    assert send_all(outbox, mids, now=1.0) == {2: second.publication}
+    outbox.add(third, 10)
+    refused = outbox.refused(2, "no rights", 1.0)
+    assert refused is not None
+    assert [gone.publication for gone in refused[1]] == [second.publication]
+    assert send_all(outbox, mids, now=1.0) == {3: third.publication}
 
 
 def test_qos_0_is_not_kept_for_later() -> None:
