@@ -5,7 +5,8 @@
     checkpoint                 exported model
     ├── configuration.json     ├── configuration.json
     └── pytorch_model.pt       ├── manifest.json      SHA-256 of the others, verified at load
-                               └── model.onnx
+                               ├── model.onnx
+                               └── model-int8.xml     the quantised network with its weights (.bin), where there is one
 
 No torch: exported models run without it.
 """
@@ -25,6 +26,8 @@ from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load
 WEIGHTS_FILE = "pytorch_model.pt"
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
+# In OpenVINO's format, which has the weights in a second file.
+QUANTISED_FILES = ("model-int8.xml", "model-int8.bin")
 
 # Prefix of models that come with the package: builtin:NAME is edge_worker/models/NAME.
 BUILTIN = "builtin:"
@@ -82,10 +85,25 @@ class ModelDirectory:
         """A sentence for users, or nothing."""
         return self.manifest.warning if self.manifest else ""
 
+    @property
+    def quantised_sha256(self) -> tuple[str, ...]:
+        """Of each file of the quantised network; empty where there is none."""
+        files = self.manifest.files if self.manifest else {}
+        return tuple(files[name] for name in QUANTISED_FILES if name in files)
+
+    def network_file(self, precision: str) -> Path:
+        """The file of an exported model that is run in *precision*."""
+        return self.path / (QUANTISED_FILES[0] if is_quantised(precision) else ONNX_FILE)
+
     @cached_property
     def sha256(self) -> str:
         """Of the file that holds the weights."""
         return self.manifest.files[ONNX_FILE] if self.manifest else sha256_of(self.path / WEIGHTS_FILE)
+
+
+def is_quantised(precision: str) -> bool:
+    """Whether *precision* is one of the quantised network."""
+    return precision.startswith("int8")
 
 
 def open_directory(path: str | Path) -> ModelDirectory:

@@ -162,7 +162,22 @@ class TestChoice:
         assert choose._choose_precision(measured, "auto", "openvino", ("f32",))[0] == "f32"
         precision, reason = choose._choose_precision(model, "auto", "openvino", ("f32", "bf16"))
         assert precision == "f32"
-        assert "not measured" in reason
+        assert "none was found to agree" in reason
+
+    def test_int8_is_the_fastest_that_is_offered(self) -> None:
+        """Who asks for int8 leaves open what the rest is computed in."""
+        model = open_directory("builtin:seeded")
+        everything = ("f32", "int8+bf16", "bf16", "int8", "f16")
+        assert choose._choose_precision(model, "int8", "openvino", everything)[0] == "int8+bf16"
+        assert choose._choose_precision(model, "int8", "openvino", ("f32", "int8"))[0] == "int8"
+        assert choose._choose_precision(model, "bf16", "openvino", everything)[0] == "bf16"
+
+    def test_int8_needs_a_quantised_network(self) -> None:
+        """A model without one offers no int8, and the error says how to make it."""
+        model = open_directory("builtin:seeded")
+        assert choose.runnable(model, ("f32", "int8+bf16", "bf16", "int8")) == ("f32", "bf16")
+        with pytest.raises(EngineError, match="--precision int8 --calibrate"):
+            load_parser("builtin:seeded", "openvino", "int8")
 
     @pytest.mark.parametrize(
         ("engine", "precision", "said"),
@@ -263,7 +278,7 @@ class TestBlobs:
         store.store((32, 64), lambda: BytesIO(b"blob"))
         found = store.map((32, 64))
         assert found is not None
-        assert found.tobytes() == b"blob"
+        assert found.content.tobytes() == b"blob"
         assert store.map((64, 32)) is None
         assert BlobStore(tmp_path, "openvino", ("other", "f32")).map((32, 64)) is None
         for side in range(20):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import tempfile
 from pathlib import Path
@@ -26,6 +27,21 @@ if TYPE_CHECKING:
 _KEPT = 8
 
 
+class MappedBlob:
+    """A blob on disk as memory: what is not looked at takes none."""
+
+    def __init__(self, file: Path) -> None:
+        """Map *file*; OSError where it cannot be read, ValueError where it is empty."""
+        with file.open("rb") as stream:
+            # A private copy, because OpenVINO shares only what it could write to; nothing is ever written.
+            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
+        self.content: ByteArray = np.frombuffer(self._map, np.uint8)
+
+    def forget(self) -> None:
+        """Give back the memory of all that was looked at; what is looked at again comes from disk again."""
+        self._map.madvise(mmap.MADV_DONTNEED)
+
+
 class BlobStore:
     """Blobs of one model, runtime, precision and processor, by shape."""
 
@@ -34,14 +50,19 @@ class BlobStore:
         self._directory = directory / engine if directory else None
         self._key = "\n".join(key)
 
-    def map(self, shape: Shape) -> ByteArray | None:
-        """The blob for a *shape*, mapped from disk rather than read, or None."""
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place for blobs."""
+        return self._directory is not None
+
+    def map(self, shape: Shape) -> MappedBlob | None:
+        """The blob for a *shape*, or None."""
         file = self._file(shape)
         if file is None:
             return None
         try:
             os.utime(file)  # used just now
-            return np.memmap(file, dtype=np.uint8, mode="r")
+            return MappedBlob(file)
         except (OSError, ValueError):  # ValueError: empty
             return None
 

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
-from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
+from edge_worker.m2fp.directory import ModelDirectory, is_quantised, open_directory, sha256_of
 from edge_worker.m2fp.engines.base import EngineOptions, is_installed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import ModuleType
 
     from edge_worker.m2fp.engines.base import Engine
@@ -75,7 +76,8 @@ def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> 
     """
     name, why_engine = _choose_engine(model, engine)
     module = _import_engine(name)
-    precision, why_precision = _choose_precision(model, options.precision, name, module.precisions())
+    offered = runnable(model, module.precisions())
+    precision, why_precision = _choose_precision(model, options.precision, name, offered)
     if _RUNTIMES[name].runs_exported and model.manifest is None:
         model = exported(model, options.cache_directory)
     loaded = module.create(model, replace(options, precision=precision))
@@ -120,21 +122,35 @@ def _obstacle(model: ModelDirectory, name: str) -> str:
     return ""
 
 
+def runnable(model: ModelDirectory, precisions: Iterable[str]) -> tuple[str, ...]:
+    """Those of an engine's *precisions* that there is a network for in *model*."""
+    return tuple(one for one in precisions if model.quantised_sha256 or not is_quantised(one))
+
+
 def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> tuple[str, str]:
     """The precision to run in: a reduced one unasked only where it was measured to be good for this model."""
-    if wanted in offered:
-        return wanted, f"{wanted} was asked for"
     if wanted != AUTO:
-        raise EngineError(
-            f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
-        )
+        # int8 alone leaves open what the rest is computed in: the fastest that is offered comes first.
+        fitting = next((one for one in offered if one == wanted or one.startswith(f"{wanted}+")), None)
+        if fitting is None:
+            raise EngineError(_not_offered(model, wanted, engine, offered))
+        return fitting, f"{wanted} was asked for"
     measured = model.manifest.precisions if model.manifest else {}
     for precision in offered[1:]:
         if precision in measured:
             return precision, f"{precision} is fast on this processor and agrees with f32 ({measured[precision]})"
     if len(offered) == 1:
         return "f32", f"f32 is all that {engine} offers on this processor"
-    return "f32", f"f32: {', '.join(offered[1:])} would run here, but the agreement was not measured for this model"
+    return "f32", f"f32: {', '.join(offered[1:])} would run here, but none was found to agree with it for this model"
+
+
+def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> str:
+    if is_quantised(wanted) and engine == "openvino" and not model.quantised_sha256:
+        return (
+            f"precision {wanted}: {model.path} holds no quantised network: run "
+            f"`edge-worker model export {model.path} --precision int8 --calibrate PICTURES`"
+        )
+    return f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
 
 
 def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:

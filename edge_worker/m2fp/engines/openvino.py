@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino
 
 from edge_worker.errors import EngineError
-from edge_worker.m2fp.directory import ONNX_FILE
+from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
-from edge_worker.m2fp.engines.blobs import BlobStore
+from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
 from edge_worker.m2fp.engines.deformable import KERNEL, is_built
 from edge_worker.m2fp.engines.fusion import fuse, sampling_operation
+from edge_worker.m2fp.engines.precisions import NETWORK_PRECISION, offered
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
@@ -22,10 +24,15 @@ if TYPE_CHECKING:
 
 _DEVICE = "CPU"
 
-# Ours → the capability of the processor, as OpenVINO names both it and the precision hint.
-_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-
 _cores: list[openvino.Core] = []
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A network that is ready to run, and the memory that its constants lie in where that is not OpenVINO's own."""
+
+    request: openvino.InferRequest
+    memory: MappedBlob | None
 
 
 class OpenVinoEngine:
@@ -33,10 +40,11 @@ class OpenVinoEngine:
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
         """Take the exported *model*; a shape is compiled, or loaded, when it first comes."""
-        self._file = model.path / ONNX_FILE
+        self._model, self._options = model, options
+        self._file = model.network_file(options.precision)
         self._core = _new_core()
         self._settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": options.precision,
+            "INFERENCE_PRECISION_HINT": NETWORK_PRECISION[options.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             # Several model processes would all be pinned to the same cores.
@@ -44,53 +52,69 @@ class OpenVinoEngine:
         }
         if options.threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
-        processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
-        key = (model.sha256, openvino.get_version(), options.precision, *processor)
-        self._operation = None
-        if is_built():
-            self._operation = sampling_operation(options.threads)
+        self._operation = sampling_operation(options.threads) if is_built() else None
+        if self._operation:
             self._core.add_extension(self._operation)
-            key = (*key, KERNEL)
-        self._blobs = BlobStore(options.cache_directory, "openvino", key)
-        self._requests: ShapeCache[openvino.InferRequest] = ShapeCache(self._request)
+        self._blobs = BlobStore(options.cache_directory, "openvino", self._key())
+        self._networks: ShapeCache[_Compiled] = ShapeCache(self._network)
 
     def is_compiled(self, shape: Shape) -> bool:
         """Whether a request for the shape is at hand."""
-        return shape in self._requests
+        return shape in self._networks
 
     def compile(self, shape: Shape) -> None:
         """Compile for the shape, or load what was compiled before."""
-        self._requests.get(shape)
+        self._networks.get(shape)
+
+    def compile_to_disk(self, shape: Shape) -> None:
+        """Compile for the shape and leave the result in the cache directory, for others to load."""
+        self._blobs.store(shape, self._compile(shape).export_model)
 
     def threads(self) -> int | None:
         """What OpenVINO says."""
-        request = self._requests.newest()
-        return None if request is None else int(request.get_compiled_model().get_property("INFERENCE_NUM_THREADS"))
+        network = self._networks.newest()
+        return int(network.request.get_compiled_model().get_property("INFERENCE_NUM_THREADS")) if network else None
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
-        class_logits, mask_logits = self._requests.get(shape_of(tensor)).infer({0: tensor}, share_inputs=True).values()
+        request = self._networks.get(shape_of(tensor)).request
+        class_logits, mask_logits = request.infer({0: tensor}, share_inputs=True).values()
         return Logits(np.array(class_logits[0]), np.array(mask_logits[0]))
 
     def close(self) -> None:
         """Drop the compiled networks."""
-        self._requests.clear()
+        self._networks.clear()
 
-    def _request(self, shape: Shape) -> openvino.InferRequest:
-        compiled = self._load(shape)
-        if compiled is None:
-            compiled = self._compile(shape)
-            self._blobs.store(shape, compiled.export_model)
-        return compiled.create_infer_request()
+    def _key(self) -> tuple[str, ...]:
+        """All that compiled networks depend on besides the shape."""
+        processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
+        networks = (self._model.sha256, *self._model.quantised_sha256)
+        key = (*networks, openvino.get_version(), self._options.precision, *processor)
+        return (*key, KERNEL) if self._operation else key
 
-    def _load(self, shape: Shape) -> openvino.CompiledModel | None:
+    def _network(self, shape: Shape) -> _Compiled:
+        """Load the network for a shape; if it was not there, compile it, by another process where that saves memory."""
+        loaded = self._load(shape)
+        if loaded is None and self._blobs.keeps and compiler.is_worth_it(self._file):
+            compiler.compile_apart(self._model.path, self._options, shape)
+            loaded = self._load(shape)
+        if loaded is not None:
+            return loaded
+        compiled = self._compile(shape)
+        self._blobs.store(shape, compiled.export_model)
+        return _Compiled(compiled.create_infer_request(), None)
+
+    def _load(self, shape: Shape) -> _Compiled | None:
         blob = self._blobs.map(shape)
         if blob is None:
             return None
         try:
-            return self._core.import_model(openvino.Tensor(blob), _DEVICE, self._settings)
+            tensor = openvino.Tensor(blob.content, shared_memory=True)
+            request = self._core.import_model(tensor, _DEVICE, self._settings).create_infer_request()
         except RuntimeError:  # written by a crash or by another build: as if it were not there
             return None
+        blob.forget()  # most weights were copied into the processor's own order, and are not looked at again
+        return _Compiled(request, blob)
 
     def _compile(self, shape: Shape) -> openvino.CompiledModel:
         try:
@@ -105,8 +129,7 @@ class OpenVinoEngine:
 
 def precisions() -> tuple[str, ...]:
     """The precisions that are worth running on this processor."""
-    capabilities = _capabilities(_new_core())
-    return tuple(precision for precision, needed in _CAPABILITIES.items() if needed in capabilities)
+    return offered(_capabilities(_new_core()))
 
 
 def _new_core() -> openvino.Core:

@@ -1,0 +1,32 @@
+"""Which precisions a processor is offered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_worker.m2fp.engines.precisions import offered
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("flags", "capabilities", "expected"),
+    [
+        ("avx2 fma", ("FP32", "INT8"), ("f32",)),
+        ("avx2 avx_vnni", ("FP32", "INT8"), ("f32", "int8")),
+        ("avx512_vnni amx_bf16", ("FP32", "BF16", "INT8"), ("f32", "int8+bf16", "bf16", "int8")),
+        ("asimd fphp", ("FP32", "FP16", "INT8"), ("f32", "f16")),
+    ],
+)
+def test_offered(flags: str, capabilities: tuple[str, ...], expected: tuple[str, ...], tmp_path: Path) -> None:
+    """f32 first, then the fastest; int8 only where bytes are multiplied without saturating."""
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\nflags\t\t: fpu {flags}\n")
+    assert offered(capabilities, tmp_path / "cpuinfo") == expected
+
+
+def test_an_unknown_processor_is_offered_no_int8(tmp_path: Path) -> None:
+    """Where the flags cannot be read, nothing is assumed."""
+    assert offered(("FP32", "BF16"), tmp_path / "missing") == ("f32", "bf16")
