@@ -40,6 +40,10 @@ class Judgement(NamedTuple):
     reason: str = ""
     detail: str = ""
 
+    def __str__(self) -> str:
+        """For people, in one line."""
+        return ": ".join(filter(None, (self.state.value, self.reason, self.detail)))
+
 
 class IllegalMoveError(RuntimeError):
     """A defect in the caller: the state machine has no such edge."""

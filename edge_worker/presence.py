@@ -69,9 +69,14 @@ class Presence:
         self._lifecycle = Lifecycle(self._changed)
 
     @property
+    def present(self) -> Judgement:
+        """The present state, and why."""
+        return self._lifecycle.present
+
+    @property
     def state(self) -> State:
         """The present state."""
-        return self._lifecycle.present.state
+        return self.present.state
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Our own status, to notice when an old will or somebody else contradicts it."""
@@ -123,7 +128,7 @@ class Presence:
         self._on_change(new)
 
     def _publish_status(self) -> None:
-        self._retain(self._status_topic, self._reporter.status(self._lifecycle.present, self._since))
+        self._retain(self._status_topic, self._reporter.status(self.present, self._since))
 
     def _publish_card(self) -> None:
         if self._card is not None:

@@ -37,6 +37,12 @@ def test_each_change_is_reported_once() -> None:
     assert life.present == story[-1]
 
 
+def test_a_judgement_is_told_in_one_line() -> None:
+    """As far as there is something to tell."""
+    assert str(Judgement(State.ONLINE)) == "online"
+    assert str(Judgement(State.DEGRADED, "disconnected", "timed out")) == "degraded: disconnected: timed out"
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [(o, n) for o, n in itertools.product(State, State) if n not in MOVES[o] | {o}]
 )
