@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
 
 TICK_S: Final = 1.0
-STOP_S: Final = 20.0
-"""Budget of a stop, seconds; the unit file's TimeoutStopSec is longer."""
+STOP_S: Final = 18.0
+"""Budget of a stop, so that the process has ended after 20 s; the unit file's TimeoutStopSec is longer."""
 GOODBYE_S: Final = 4.0
 """Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost."""
 BROKER_AWAY_S: Final = 3.0

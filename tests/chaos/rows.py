@@ -13,6 +13,7 @@ from chaos import (
     network,
     overload,
     rivals,
+    stopping,
     worker_killed,
 )
 
@@ -29,4 +30,5 @@ ROWS: Final[tuple[Row, ...]] = (
     *overload.ROWS,
     *hostile.ROWS,
     *fuzz.ROWS,
+    *stopping.ROWS,
 )

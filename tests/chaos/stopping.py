@@ -1,0 +1,295 @@
+"""Signals at every phase of a worker's life: a stop, a stop asked for twice, a reload."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import yaml
+from brokers import wait_until
+from workers import START_S
+
+from chaos.account import close_books
+from chaos.camera import picture
+from chaos.row import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from brokers import Mosquitto
+    from workers import WorkerProcess
+
+    from chaos.camera import Camera
+    from chaos.consumer import Consumer
+    from chaos.lab import Lab
+
+BUDGET_S: Final = 20.0
+"""What the documentation promises of a stop."""
+AT_ONCE_S: Final = 3.0
+"""For a process that was told twice to end, on a busy machine."""
+STATS_S: Final = 0.2
+
+
+@dataclass
+class Stage:
+    """Everything around the worker. Frames of ``door`` must be answered once, those of ``rough`` at least once."""
+
+    lab: Lab
+    broker: Mosquitto
+    consumer: Consumer
+    worker: WorkerProcess
+    door: Camera
+    rough: Camera
+    stops_s: dict[str, list[float]] = field(default_factory=dict)
+    forced: int = 0
+
+    def start(self, until: str) -> None:
+        """Start the worker and wait until its log has the event *until*."""
+        seen = self.count(until)
+        self.worker.start()
+        wait_until(lambda: self.count(until) > seen, until, START_S)
+
+    def online(self) -> None:
+        """Start the worker and wait until it is online, and has done what the one before it left."""
+        self.consumer.wait_state("online", pid=self.worker.start().pid)
+        for camera in (self.door, self.rough):
+            self.consumer.wait_answered(camera.name, camera.accepted)
+
+    def hold_a_frame(self, camera: Camera) -> int:
+        """Send a frame and stop the model process under it; returns the process."""
+        model, sent = self.worker.model_pid(), time.monotonic()
+        os.kill(model, signal.SIGSTOP)
+        camera.send(picture(self.lab.random.getrandbits(60)))
+        self.consumer.wait(
+            lambda: any(said.at > sent and said.content["total"]["in_work"] for said in self.consumer.stats[-3:]),
+            "a frame is in work",
+        )
+        return model
+
+    def parse_into_the_void(self, camera: Camera, cut: Callable[[], None]) -> None:
+        """Have a frame parsed whose answer meets a broker that *cut* made unable to take it."""
+        self.online()
+        model, seen = self.hold_a_frame(camera), self.count("frame")
+        cut()
+        os.kill(model, signal.SIGCONT)
+        wait_until(lambda: self.count("frame") > seen, "the frame is parsed", START_S)
+
+    def wait_idle(self) -> None:
+        """Wait until the worker has nothing to do: frames that were answered may still have come again."""
+        since = time.monotonic()
+
+        def is_idle() -> bool:
+            fresh = [said.content["total"] for said in self.consumer.stats[-2:] if said.at > since + STATS_S]
+            return bool(fresh) and not fresh[-1]["waiting"] + fresh[-1]["in_work"]
+
+        self.consumer.wait(is_idle, "the worker is idle")
+
+    def count(self, event: str) -> int:
+        """How often *event* is in the worker's log."""
+        return sum(line["event"] == event for line in self.worker.log()) if self.worker.log_file.exists() else 0
+
+    def reopen(self) -> None:
+        """Start the broker again, and wait until the consumer is back."""
+        self.broker.start()
+        self.consumer.ready()
+
+
+Release: TypeAlias = "Callable[[], object]"
+Phase: TypeAlias = "Callable[[Stage, Camera], AbstractContextManager[Release]]"
+"""Brings the worker into a phase; what it yields lets the worker go on, once the signal has been seen."""
+
+
+def _nothing() -> None:
+    pass
+
+
+@contextmanager
+def before_connecting(stage: Stage, _camera: Camera) -> Iterator[Release]:
+    """There is no broker."""
+    stage.broker.stop()
+    stage.start("link: unreachable")
+    yield _nothing
+    stage.reopen()
+
+
+@contextmanager
+def loading(stage: Stage, _camera: Camera) -> Iterator[Release]:
+    """The model is being loaded; the broker knows us by now."""
+    stage.start("link: subscribed")
+    yield _nothing
+
+
+@contextmanager
+def idle(stage: Stage, _camera: Camera) -> Iterator[Release]:
+    """Online, without work."""
+    stage.online()
+    yield _nothing
+
+
+@contextmanager
+def mid_frame(stage: Stage, camera: Camera) -> Iterator[Release]:
+    """The model process is at work on a frame."""
+    stage.online()
+    model = stage.hold_a_frame(camera)
+    yield lambda: os.kill(model, signal.SIGCONT)
+
+
+@contextmanager
+def publishing(stage: Stage, camera: Camera) -> Iterator[Release]:
+    """An answer is on its way to a broker that takes its time."""
+    stage.parse_into_the_void(camera, stage.broker.freeze)
+    yield stage.broker.thaw
+    stage.broker.thaw()
+
+
+@contextmanager
+def broker_gone(stage: Stage, camera: Camera) -> Iterator[Release]:
+    """An answer waits for a broker that was stopped."""
+    stage.parse_into_the_void(camera, stage.broker.stop)
+    yield _nothing
+    stage.reopen()
+
+
+@contextmanager
+def half_open(stage: Stage, camera: Camera) -> Iterator[Release]:
+    """An answer waits for a broker that does nothing any more, behind connections that stand."""
+    stage.parse_into_the_void(camera, stage.broker.freeze)
+    yield _nothing
+    stage.broker.thaw()
+
+
+REACHABLE: Final[tuple[Phase, ...]] = (loading, idle, mid_frame, publishing)
+PHASES: Final[tuple[Phase, ...]] = (before_connecting, *REACHABLE, broker_gone, half_open)
+HELD: Final[tuple[Phase, ...]] = (mid_frame, publishing, broker_gone, half_open)
+"""Phases in which a stop cannot be finished before a second signal comes."""
+
+
+def terminate(stage: Stage, phase: Phase) -> None:
+    """One SIGTERM: within the budget, with a word to the broker where there is one; what was in work is answered."""
+    camera = stage.door if phase in REACHABLE else stage.rough
+    with phase(stage, camera) as release:
+        known = len(stage.consumer.statuses)
+        code, took_s = _stop(stage, release)
+        stage.stops_s.setdefault(phase.__name__, []).append(took_s)
+        stage.lab.require(code == 0, f"{phase.__name__}: exit code {code} after SIGTERM")
+        stage.lab.require(took_s <= BUDGET_S, f"{phase.__name__}: stopped only after {took_s:.1f} s")
+        if phase in REACHABLE:
+            said = stage.consumer.wait_state("offline", pid=stage.worker.pid, after=known)
+            reason = said.content["reason"]
+            stage.lab.require(reason == "stopped", f"{phase.__name__}: the last word was {reason}")
+            stage.consumer.wait_answered(camera.name, camera.accepted)  # by this worker, for there is no other
+
+
+def insist(stage: Stage, phase: Phase) -> None:
+    """SIGINT twice: it ends by the signal, at once, and its model process with it."""
+    with phase(stage, stage.rough):
+        model = stage.worker.model_pid() if phase in HELD else None
+        _send(stage, signal.SIGINT, "state")
+        began = time.monotonic()
+        stage.worker.signal(signal.SIGINT)
+        code, took_s = stage.worker.wait(), time.monotonic() - began
+        expected = {-signal.SIGINT} if phase in HELD else {-signal.SIGINT, 0}
+        stage.lab.require(code in expected, f"{phase.__name__}: exit code {code} after two SIGINT")
+        stage.lab.require(took_s <= AT_ONCE_S, f"{phase.__name__}: ended {took_s:.1f} s after the second SIGINT")
+        if model is not None:
+            wait_until(lambda: _is_gone(model), "the model process ends with its worker", AT_ONCE_S)
+        stage.forced += code == -signal.SIGINT
+
+
+def reload(stage: Stage, phase: Phase) -> None:
+    """SIGHUP with a broken file, then with a good one: the one is refused, of the other both halves are told."""
+    camera = stage.door if phase in REACHABLE else stage.rough
+    with phase(stage, camera) as release:
+        good = yaml.safe_load(stage.worker.configuration.read_text())
+        stage.worker.configuration.write_text("mqtt: {")
+        _send(stage, signal.SIGHUP, "configuration not reloaded")
+        stage.worker.configure(_changed(good))
+        _send(stage, signal.SIGHUP, "configuration reloaded")
+        told = [line for line in stage.worker.log() if line["event"] == "configuration reloaded"][-1]
+        right = (told["applied"], told["needs_restart"]) == (["model.score_threshold"], ["limits.max_pixels"])
+        stage.lab.require(right, f"{phase.__name__}: the log says {told}")
+        release()
+        code, _ = _stop(stage, _nothing)
+        stage.lab.require(code == 0, f"{phase.__name__}: exit code {code} after a reload and SIGTERM")
+
+
+def _changed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Change a key that applies live and one that waits for a restart."""
+    pixels = settings.get("limits", {}).get("max_pixels", 1_000_000)
+    return {
+        **settings,
+        "limits": {"max_pixels": pixels + 1},
+        "model": {**settings["model"], "score_threshold": (pixels + 1) % 2 / 100},
+    }
+
+
+def _send(stage: Stage, number: signal.Signals, answer: str) -> None:
+    """Send a signal and wait until the log has the event that answers it."""
+    seen = stage.count(answer)
+    stage.worker.signal(number)
+    wait_until(lambda: stage.count(answer) > seen, f"{answer} after {number.name}")
+
+
+def _stop(stage: Stage, release: Release) -> tuple[int, float]:
+    """Send SIGTERM and let the worker go on when it has seen that; returns its exit code and the seconds it took."""
+    began = time.monotonic()
+    _send(stage, signal.SIGTERM, "state")
+    release()
+    return stage.worker.wait(), time.monotonic() - began
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def run(lab: Lab) -> None:
+    """Send signals, each in its phase, in an order drawn anew for each round of all of them."""
+    broker = lab.running_broker()
+    worker = lab.worker(
+        broker.port,
+        ops={"stats_interval_s": STATS_S},
+        model={"path": "builtin:seeded", "short_side": 64, "score_threshold": 0.0},
+    )
+    consumer = lab.consumer(broker.port)
+    stage = Stage(lab, broker, consumer, worker, lab.camera(broker.port, "door"), lab.camera(broker.port, "rough"))
+    terminate(stage, idle)  # once online, so that the broker keeps frames for it from now on
+    cases = list(product((terminate, insist, reload), PHASES))
+    for number in range(lab.times):
+        if number % len(cases) == 0:
+            lab.random.shuffle(cases)
+        act, phase = cases[number % len(cases)]
+        act(stage, phase)
+    stage.online()
+    stage.wait_idle()
+    accounts = close_books(lab, consumer, [stage.door, stage.rough])
+    lab.require(not any(account.errors for account in accounts.values()), "a frame was answered by an error")
+    lab.require(accounts["door"].repeated == 0, "what a stop had drained was answered again")
+    for phase_name, stops_s in stage.stops_s.items():
+        lab.measure(f"slowest stop, {phase_name.replace('_', ' ')}", f"{max(stops_s):.1f} s")
+    lab.measure("ended by the second signal", stage.forced)
+
+
+ROWS: Final = (
+    Row(
+        name="signals",
+        fault="SIGTERM; SIGINT twice; SIGHUP: before connecting, loading, idle, mid-frame, while publishing, broker "
+        "gone, broker frozen",
+        required="exit code 0 within 20 s, status `stopped`, what was in work answered once; twice: ended by the "
+        "signal at once; reload: what applies live is applied, what waits for a restart is named, a broken file is "
+        "refused; nothing lost",
+        run=run,
+        short=21,
+        full=105,
+        unit="signals",
+        alone=True,
+    ),
+)
