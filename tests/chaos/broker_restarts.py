@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 RECOVERED_S: Final = 2.0
 ABSENT_S: Final = 5.0
+AT_ONCE: Final = 0.25
+"""This share of restarts happens at once, so that the worker can hardly tell."""
 TOGETHER_S: Final = 5.0
 """At most, between two faults: less than `reconnect.stable_s`, so that none of them finds a stable connection."""
 BURST: Final = 8
@@ -113,7 +115,8 @@ def _go_and_come(lab: Lab, broker: Mosquitto, consumer: Consumer, camera: Camera
         broker.store.unlink()
     else:
         _offer(camera)
-    time.sleep(lab.random.uniform(0.0, ABSENT_S))
+    if lab.random.random() > AT_ONCE:
+        time.sleep(lab.random.uniform(0.0, ABSENT_S))
     broker.start()
     seconds = wait_back(broker.port, gone)
     consumer.ready()

@@ -1,0 +1,90 @@
+"""The fault suite's own judgement: an account that cannot fail proves nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chaos import report
+from chaos.account import balance, identity_problems
+from chaos.camera import content_id, picture
+from chaos.consumer import Answers
+from chaos.row import Findings, Result
+from chaos.times import p95
+
+from edge_worker import frames
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNT: dict[str, Any] = {
+    "received": 10,
+    "processed": 5,
+    "rejected": {"poisoned": 2},
+    "dropped": {"too_old": 1},
+    "waiting": 1,
+    "in_work": 1,
+    "duplicates": 3,
+}
+
+
+def result(name: str, *problems: str) -> Result:
+    return Result(name, "a fault", "no harm", "3 times", {"lost": "0"}, problems, 1, "short", "2026-01-01", 0.5)
+
+
+def test_every_frame_is_accounted_for() -> None:
+    """Lost, answered twice, answered by an error, answered though never offered, labels before their map."""
+    seen = {
+        "a": Answers(labels={"1"}, maps=1),
+        "b": Answers(labels={"1", "2"}, maps=2),
+        "c": Answers(errors={"3": "poisoned"}),
+        "e": Answers(labels={"4"}, commits_without_map=1),
+        "f": Answers(maps=1),
+        "z": Answers(labels={"5"}, maps=1),
+    }
+    account = balance("door", offered="abcdefg", accepted="abcdef", seen=seen)
+    assert (account.accepted, account.labelled, account.repeated) == (6, 4, 1)
+    assert account.errors == {"poisoned": 1}
+    assert (account.lost, account.foreign, account.uncovered) == (("d", "f"), ("z",), 1)
+    assert len(account.problems()) == 3
+
+
+def test_a_clean_account_has_no_problems() -> None:
+    """A frame offered that the broker never took is nobody's fault."""
+    assert balance("door", offered="ab", accepted="a", seen={"a": Answers(labels={"1"}, maps=1)}).problems() == []
+
+
+def test_a_stats_message_that_does_not_add_up_is_found() -> None:
+    """In the total and in each camera; duplicates stand apart."""
+    stats = {"total": COUNT, "cameras": {"door": COUNT, "yard": {**COUNT, "processed": 4}}}
+    assert [problem.split()[0] for problem in identity_problems(stats)] == ["yard"]
+
+
+def test_frame_ids_are_what_the_contract_says() -> None:
+    """Computed here independently, so that a change of the rule is noticed."""
+    payload = picture(3)
+    assert content_id("door", payload) == frames.content_id("door", payload)
+    assert len({picture(number) for number in range(300)}) == 300
+
+
+def test_one_broken_promise_fails_the_row() -> None:
+    """Named once, however often it was broken; the experiment goes on."""
+    findings = Findings()
+    for holds in (True, False, False):
+        findings.require(holds, "no frame is lost")
+    assert findings.problems == ["no frame is lost"]
+
+
+def test_the_percentile_is_of_the_values() -> None:
+    """One value is its own; of many, one in twenty is larger."""
+    assert p95([3.0]) == 3.0
+    assert p95([float(n) for n in range(101)]) == 95.0
+
+
+def test_the_report_says_what_failed_and_can_be_gone_on_with(tmp_path: Path) -> None:
+    """The table for people, the values for the next run."""
+    results = [result("good"), result("bad", "lost: 1")]
+    report.write(tmp_path, results)
+    assert report.read(tmp_path) == results
+    text = (tmp_path / report.MARKDOWN).read_text(encoding="utf-8")
+    assert "**FAILED**" in text
+    assert "- `bad`: lost: 1" in text
