@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge_worker.mqtt import packets
+from edge_worker.mqtt import packets, unpacking
 from edge_worker.mqtt.tls import make_context
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 KEEPALIVE_SHARE: Final = 0.7
 """paho notices a dead peer after two keepalives, each up to a turn of the link's loop late. Asking for this share of
 the configured one keeps both within 1.5 of it."""
+
+unpacking.install()
 
 _VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
