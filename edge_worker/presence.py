@@ -41,6 +41,8 @@ def judge(present: State, pool: PoolState, links: Mapping[str, LinkStatus]) -> J
         reason, detail, failed = "subscribing", trouble, bool(trouble)
     elif rivals := "; ".join(f"{name}: {link.rival}" for name, link in links.items() if link.rival):
         reason, detail, failed = "contested", rivals, True
+    elif withheld := "; ".join(f"{name}: {link.withheld}" for name, link in links.items() if link.withheld):
+        reason, detail, failed = "refused", f"the broker refuses messages: {withheld}", True
     else:
         return Judgement(State.ONLINE)
     first = present in {State.STARTING, State.LOADING}

@@ -29,6 +29,7 @@ LINKED = LinkStatus(
     epoch=1,
     trouble="",
     rival="",
+    withheld="",
     sessions_lost=0,
     takeovers=0,
     shed=0,
@@ -41,6 +42,7 @@ CUT = replace(LINKED, connected=False, subscribed=False, trouble="connection ref
 CONNECTING = replace(CUT, trouble="")
 REFUSED = replace(LINKED, subscribed=False, trouble="not authorized")
 CONTESTED = replace(LINKED, rival="another client uses our client id")
+WITHHELD = replace(LINKED, withheld="parsing/door/labels (Not authorized)")
 CARD = ModelCardFacts(
     "tiny", "0" * 64, "openvino", "f32", "told so", ("a",), ("#000000",), {"requested": {}, "effective": {}}
 )
@@ -58,6 +60,7 @@ CARD = ModelCardFacts(
         (State.ONLINE, LOADING, LINKED, (State.DEGRADED, "model_loading")),
         (State.ONLINE, UP, REFUSED, (State.DEGRADED, "subscribing")),
         (State.ONLINE, UP, CONTESTED, (State.DEGRADED, "contested")),
+        (State.ONLINE, UP, WITHHELD, (State.DEGRADED, "refused")),
         (State.DEGRADED, UP, LINKED, (State.ONLINE, "")),
     ],
 )

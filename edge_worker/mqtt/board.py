@@ -30,6 +30,7 @@ class Board:
             epoch=0,
             trouble="",
             rival="",
+            withheld="",
             sessions_lost=0,
             takeovers=0,
             shed=0,

@@ -240,7 +240,8 @@ class LinkStatus:
     """A link as it stands: for status, metrics and the health page.
 
     ``trouble`` is empty while all is well. ``rival`` tells of another client with our client id that threw us out,
-    until a connection has lasted: frames are answered now, but it will come back.
+    until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of a
+    message that the broker refused and that is tried again, and its reason.
     """
 
     connected: bool
@@ -249,6 +250,7 @@ class LinkStatus:
     epoch: int
     trouble: str
     rival: str
+    withheld: str
     sessions_lost: int
     takeovers: int
     shed: int

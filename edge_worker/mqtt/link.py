@@ -141,7 +141,11 @@ class Link:
         """Tell how the link stands."""
         outbox = self._outbox
         return replace(
-            self._board.status, queued=len(outbox), publications_lost=outbox.lost, max_packet=outbox.max_packet
+            self._board.status,
+            withheld=outbox.withheld,
+            queued=len(outbox),
+            publications_lost=outbox.lost,
+            max_packet=outbox.max_packet,
         )
 
     def _max_packet(self) -> int:

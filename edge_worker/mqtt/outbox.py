@@ -53,6 +53,7 @@ class Parcel:
     size: int
     strikes: int = 0
     refusals: int = 0
+    refusal: str = ""
     not_before: float = 0.0
 
 
@@ -88,6 +89,13 @@ class Outbox:
     def lost(self) -> int:
         """Messages given up so far."""
         return self._lost
+
+    @property
+    def withheld(self) -> str:
+        """The topic of the oldest message that the broker refused and that is tried again, and why; else empty."""
+        with self._lock:
+            parcels = (*self._flying.values(), *self._waiting)
+            return next((f"{p.message.topic} ({p.refusal})" for p in parcels if p.refusals), "")
 
     @property
     def is_full(self) -> bool:
@@ -163,7 +171,7 @@ class Outbox:
             if not parcel.message.must_arrive and not self._is_newest_state(parcel.message):
                 return parcel.message, [self._give_up(parcel.message, reason)]
             parcel.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(parcel.refusals, 10))
-            parcel.refusals += 1
+            parcel.refusals, parcel.refusal = parcel.refusals + 1, reason
             self._insert(parcel)
             return parcel.message, []
 

@@ -138,6 +138,7 @@ def test_a_refused_state_is_tried_again_until_there_is_a_newer_one() -> None:
     outbox.add(first, 10)
     send_all(outbox, mids)
     assert outbox.refused(1, "no rights", 0.0) == (first, [])
+    assert outbox.withheld == "status (no rights)"
     (gone,) = outbox.add(second, 10)
     assert gone.publication == first.publication
     assert send_all(outbox, mids, now=0.5) == {}
@@ -147,6 +148,7 @@ def test_a_refused_state_is_tried_again_until_there_is_a_newer_one() -> None:
     assert refused is not None
     assert [gone.publication for gone in refused[1]] == [second.publication]
     assert send_all(outbox, mids, now=1.0) == {3: third.publication}
+    assert outbox.withheld == ""
 
 
 def test_qos_0_is_not_kept_for_later() -> None:
