@@ -109,4 +109,6 @@ def suspicion(tls: TlsConfig | None) -> str:
     """Say what a broker may have missed that closes the connection without a word."""
     if tls is None:
         return "does it expect TLS (mqtt.tls)?"
-    return "does it want a client certificate (mqtt.tls.cert_file)?" if tls.cert_file is None else "wrong port?"
+    if tls.cert_file is None:
+        return "does it want a client certificate (mqtt.tls.cert_file)?"
+    return "does it refuse the client certificate (mqtt.tls.cert_file), as expired or of another authority? wrong port?"

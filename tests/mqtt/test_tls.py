@@ -148,6 +148,28 @@ def test_a_missing_client_certificate_is_named(
 
 
 @pytest.mark.mosquitto
+@pytest.mark.parametrize("flaw", ["expired", "of another authority"])
+def test_a_client_certificate_that_the_broker_refuses_is_named(
+    make_tls_broker: Callable[..., Mosquitto],
+    make_link: Callable[..., Watched],
+    authority: Authority,
+    server: Certificate,
+    flaw: str,
+) -> None:
+    """It is tried again all the same: the certificate may be renewed under the same name."""
+    issuer = authority if flaw == "expired" else Authority(authority.cert.parent / "other")
+    own = issuer.issue("outsider", days=-1 if flaw == "expired" else 2)
+    broker = make_tls_broker(server, "require_certificate true")
+    files: dict[str, Any] = {"ca_file": authority.cert, "cert_file": own.cert, "key_file": own.key}
+    watched = make_link(broker.port, tls=TlsConfig(**files)).start()
+    assert "mqtt.tls.cert_file" in watched.wait_for(Unreachable).reason
+    good = authority.issue("renewed")
+    own.cert.write_bytes(good.cert.read_bytes())
+    own.key.write_bytes(good.key.read_bytes())
+    watched.wait_for(Connected)
+
+
+@pytest.mark.mosquitto
 def test_plain_text_to_a_tls_port_and_the_other_way_round_fail_without_harm(
     tls_broker: Mosquitto, make_link: Callable[..., Watched], authority: Authority, tmp_path: Path
 ) -> None:
