@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ import torch
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
+from training.losses import Weights
 from training.model import CONFIGURATION, new_student, save_weights
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 NAME = "m2fp-lite"
 OUT = Path("edge_worker/models") / NAME
 PART_BIAS = 3.0  # chosen on the validation photos, see README
+PERSON_BIAS = math.log(Weights().no_object)  # in training a query without a person counts less: scores come out higher
 
 
 def averaged_weights(run: Path) -> dict[str, Tensor]:
@@ -41,7 +44,7 @@ def trained_network(run: Path) -> M2FP:
 def calibrate(network: M2FP, person_bias: float, part_bias: float) -> None:
     """Shift the class logits of persons and of parts, in place: scores that mean what the thresholds take them for.
 
-    A positive bias makes scores higher. Chosen on the validation photos and scenes (see README).
+    A positive bias makes scores higher.
     """
     bias = network.sem_seg_head.predictor.class_embed.bias
     with torch.no_grad():
@@ -63,7 +66,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
-    parser.add_argument("--person-bias", type=float, default=0.0)
+    parser.add_argument("--person-bias", type=float, default=PERSON_BIAS)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
     arguments = parser.parse_args()
     if arguments.weights is not None:
