@@ -65,18 +65,22 @@ def crash(lab: Lab) -> None:
     worker = lab.worker(broker.port, watchdog=PATIENT, environment=hook.environment).start()
     _settled(consumer, worker)
     killer, others = lab.camera(broker.port, "killer"), [lab.camera(broker.port, name) for name in ("door", "yard")]
+    seconds = []
     for number in range(lab.times):
         payload, known = marked(picture(number), number), len(consumer.statuses)
         with Traffic(others, lab.random, RATE):
+            began = time.monotonic()
             frame_id = killer.send(payload)
             if number % 3 == 1:
                 consumer.wait_state("degraded", after=known)
                 _restart(worker)
             consumer.wait_answered("killer", [frame_id])
+            seconds.append(time.monotonic() - began)
         if number % 3 == 2:
             _restart(worker)
         consumer.wait_answered("killer", [killer.send(payload)])
         lab.require(hook.crashes(number) == 2, f"killer {number} crashed {hook.crashes(number)} model processes, not 2")
+    lab.measure("quarantined after", spread(seconds))
     accounts = close_books(lab, consumer, [killer, *others])
     errors = [accounts[camera.name].errors for camera in others]
     lab.require(not any(errors), f"harmless frames were answered by errors: {errors}")
