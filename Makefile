@@ -6,7 +6,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test chaos lint format reference lock clean
+.PHONY: help demo test chaos lint format reference lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -15,6 +15,7 @@ help:
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
+	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
 	@echo 'make lock       pin the newest versions for the container image (deploy/requirements.txt)'
 	@echo 'make clean      delete the environment and everything generated'
 
@@ -62,6 +63,10 @@ lock: $(VENV)/.with-dev
 	$(RUN) -m pip install --quiet uv
 	$(RUN) -m uv pip compile pyproject.toml --upgrade --generate-hashes --python-version 3.12 --python-platform linux \
 		--quiet --no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
+
+audit: $(VENV)/.with-dev
+	$(RUN) -m pip install --quiet pip-audit
+	$(RUN) scripts/audit.py
 
 clean:
 	rm -rf $(VENV) .venv-reference build dist demo_out chaos_out ./*.egg-info
