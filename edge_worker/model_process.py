@@ -148,4 +148,6 @@ def _open_pipeline(settings: ModelSettings) -> FrameHandler:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # taking native libraries apart takes longer than all there is to clean up, and a stop waits for it

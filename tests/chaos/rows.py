@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chaos import (
     broker_refusals,
     broker_restarts,
+    clock,
     fuzz,
     hostile,
     model_faults,
@@ -14,6 +15,7 @@ from chaos import (
     overload,
     rivals,
     stopping,
+    storage,
     worker_killed,
 )
 
@@ -31,4 +33,6 @@ ROWS: Final[tuple[Row, ...]] = (
     *hostile.ROWS,
     *fuzz.ROWS,
     *stopping.ROWS,
+    *storage.ROWS,
+    *clock.ROWS,
 )
