@@ -48,6 +48,17 @@ def test_every_frame_is_accounted_for() -> None:
     assert len(account.problems()) == 3
 
 
+def test_the_worker_is_not_taken_at_its_word() -> None:
+    """What it counts is compared with what came, and with what was sent."""
+    account = balance(
+        "door", offered="ab", accepted="ab", seen={"a": Answers(labels={"1"}), "b": Answers(labels={"2"})}
+    )
+    own = {**COUNT, "received": 2, "processed": 2, "rejected": {}, "duplicates": 0}
+    assert account.contradictions(own) == []
+    assert len(account.contradictions({**own, "processed": 3})) == 1
+    assert len(account.contradictions({**own, "received": 1})) == 1
+
+
 def test_a_clean_account_has_no_problems() -> None:
     """A frame offered that the broker never took is nobody's fault."""
     assert balance("door", offered="ab", accepted="a", seen={"a": Answers(labels={"1"}, maps=1)}).problems() == []

@@ -97,7 +97,7 @@ def _run(row: Row, options: argparse.Namespace) -> Result:
         figures=lab.findings.figures,
         problems=tuple(lab.findings.problems),
         seed=options.seed,
-        form="short" if options.short else "full",
+        form="by hand" if options.times else "short" if options.short else "full",
         date=time.strftime("%Y-%m-%d"),
         minutes=(time.monotonic() - began) / 60,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from chaos.consumer import Answers, Consumer
     from chaos.lab import Lab
 
-ENOUGH_TO_NAME = 5
+ENOUGH_TO_NAME: Final = 5
+NOTHING: Final[Mapping[str, Any]] = {"received": 0, "processed": 0, "rejected": {}, "duplicates": 0}
+"""What a worker says of a camera that it does not mention."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class CameraAccount:
 
     camera: str
     accepted: int
+    answered: int
     labelled: int
     errors: Mapping[str, int]
     repeated: int
@@ -44,6 +47,20 @@ class CameraAccount:
         }
         return [f"{self.camera}: {len(all_)} {what}{_named(all_)}" for what, all_ in found.items() if all_]
 
+    def contradictions(self, own: Mapping[str, Any]) -> list[str]:
+        """Say where the worker's *own* count of the camera differs; to be asked of one that lived all the time.
+
+        It may have received more: a camera that missed an acknowledgement sends its frame again.
+        """
+        problems = []
+        settled, answers = own["processed"] + sum(own["rejected"].values()), self.answered + self.repeated
+        if settled != answers:
+            problems.append(f"{self.camera}: the worker counts {settled} answers, {answers} came")
+        received = own["received"] + own["duplicates"]
+        if received < self.accepted:
+            problems.append(f"{self.camera}: the worker counts {received} frames, the broker accepted {self.accepted}")
+        return problems
+
 
 def balance(camera: str, offered: Sequence[str], accepted: Sequence[str], seen: Mapping[str, Answers]) -> CameraAccount:
     """Compare what a camera sent with what was answered."""
@@ -51,6 +68,7 @@ def balance(camera: str, offered: Sequence[str], accepted: Sequence[str], seen: 
     return CameraAccount(
         camera,
         accepted=len(set(accepted)),
+        answered=len(answered),
         labelled=sum(bool(answers.labels) for answers in answered.values()),
         errors=Counter(reason for answers in answered.values() for reason in set(answers.errors.values())),
         repeated=sum(answers.count - 1 for answers in answered.values()),
@@ -85,15 +103,19 @@ def close_books(
     for account in accounts.values():
         for problem in account.problems():
             lab.require(False, problem)
-    _check_own_words(lab, consumer)
+    _check_own_words(lab, consumer, accounts)
     lab.measure("frames accepted", sum(account.accepted for account in accounts.values()))
     lab.measure("lost", sum(len(account.lost) for account in accounts.values()))
     lab.measure("answered again", sum(account.repeated for account in accounts.values()))
     return accounts
 
 
-def _check_own_words(lab: Lab, consumer: Consumer) -> None:
-    consumer.account()
+def _check_own_words(lab: Lab, consumer: Consumer, accounts: Mapping[str, CameraAccount]) -> None:
+    now = consumer.account()
+    if len({said.content["session"] for said in consumer.statuses}) == 1:
+        for camera, account in accounts.items():
+            for problem in account.contradictions(now["cameras"].get(camera, NOTHING)):
+                lab.require(False, problem)
     for said in consumer.stats:
         for problem in identity_problems(said.content):
             lab.require(False, problem)
