@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_worker.config import OutputConfig
-    from edge_worker.config.sections import ResultConfig
+    from edge_worker.config.output import ResultConfig
     from edge_worker.errors import FrameRejected
     from edge_worker.frames import Frame
 

@@ -1,27 +1,22 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
+from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.cautions import warnings
 from edge_worker.config.credentials import read_key_password, read_password, secret_paths
 from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
+from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
 from edge_worker.config.reload import LIVE, Reload, diff
 from edge_worker.config.sections import (
     CacheConfig,
-    CameraConfig,
-    ColormapConfig,
     CommandsConfig,
     Config,
-    ErrorConfig,
     HttpConfig,
-    LabelsConfig,
-    LimitsConfig,
     LogConfig,
     MemoryConfig,
     ModelConfig,
     NodeConfig,
     OpsConfig,
-    OutputConfig,
-    OverlayConfig,
     ThreadsConfig,
     WatchdogConfig,
 )

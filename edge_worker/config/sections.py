@@ -11,12 +11,10 @@ from pydantic import (
     Field,
     JsonValue,
     ValidationInfo,
-    field_serializer,
-    model_validator,
 )
 
+from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.fields import (
-    CameraTopic,
     Colour,
     CommandTopic,
     Fraction,
@@ -25,17 +23,13 @@ from edge_worker.config.fields import (
     OneOrMore,
     PlainTopic,
     Port,
-    Qos,
     Seconds,
     Section,
     beside_the_file,
     matching,
 )
 from edge_worker.config.mqtt import MqttConfig
-
-Delivery = Literal["latest", "every"]
-ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
-LIVE_MAX_AGE_S = 5.0  # a live picture older than this misleads more than it tells
+from edge_worker.config.output import OutputConfig
 
 
 def host_name() -> str:
@@ -66,101 +60,6 @@ class NodeConfig(Section):
     stats_topic: NodeTopic = "edge-worker/{node}/stats"
     request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
     response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
-
-
-class ResultConfig(Section):
-    """What all kinds of result have in common."""
-
-    enabled: bool = True
-    topic: CameraTopic
-    qos: Qos = 1
-    retain: bool = False
-
-
-class ColormapConfig(ResultConfig):
-    """The label map as a picture."""
-
-    topic: CameraTopic = "parsing/{camera}/colormap"
-    format: Literal["palette-png", "rgb-png", "jpeg"] = "palette-png"
-
-
-class LabelsConfig(ResultConfig):
-    """The metadata, as JSON."""
-
-    topic: CameraTopic = "parsing/{camera}/labels"
-    masks: Literal["none", "rle"] = "none"
-    instances: Literal["none", "raw"] = "none"
-
-
-class OverlayConfig(ResultConfig):
-    """The frame with the colours blended in, for people."""
-
-    enabled: bool = False
-    topic: CameraTopic = "parsing/{camera}/overlay"
-    alpha: Fraction = 0.5
-    quality: Annotated[int, Field(ge=1, le=100)] = 85
-
-
-class ErrorConfig(Section):
-    """The message that answers a frame which could not be parsed."""
-
-    topic: CameraTopic = "parsing/{camera}/error"
-    qos: Qos = 1
-
-
-class OutputConfig(Section):
-    """What is published for a frame."""
-
-    colormap: ColormapConfig = ColormapConfig()
-    labels: LabelsConfig = LabelsConfig()
-    overlay: OverlayConfig = OverlayConfig()
-    error: ErrorConfig = ErrorConfig()
-    result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
-
-    def all_results(self) -> dict[str, ResultConfig | ErrorConfig]:
-        """Return the sections of all kinds of result by their names, enabled or not."""
-        return {"colormap": self.colormap, "labels": self.labels, "overlay": self.overlay, "error": self.error}
-
-
-class CameraConfig(Section):
-    """One input subscription; ``outputs`` holds only what differs from the section ``output``."""
-
-    topic: CameraTopic = "cameras/{camera}/frame"
-    delivery: Delivery = "latest"
-    qos: Qos = 0
-    """1 where ``delivery`` is ``every`` and no QoS is given."""
-    prefetch: Annotated[int, Field(ge=1, le=65535)] = 1
-    share_group: (
-        Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")] | None
-    ) = None
-    max_age_s: Seconds | None = LIVE_MAX_AGE_S
-    """``null`` where ``delivery`` is ``every``."""
-    min_interval_s: Annotated[float, Field(ge=0)] = 0.0
-    outputs: OutputConfig = OutputConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_what_every_needs(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was written; the fields judge it
-        if not isinstance(values, dict) or values.get("delivery") != "every":
-            return values
-        return {"qos": 1, "max_age_s": None, **values}
-
-    @field_serializer("outputs")
-    def _overrides_only(self, outputs: OutputConfig) -> dict[str, Any]:
-        return outputs.model_dump(mode="json", exclude_unset=True)
-
-
-class LimitsConfig(Section):
-    """What a frame may be; all are checked before it is decoded."""
-
-    max_payload_mb: Megabytes = 16.0
-    max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
-    formats: OneOrMore[ImageFormat] = ("jpeg", "png", "webp", "bmp")
-
-    @property
-    def max_payload_bytes(self) -> int:
-        """``max_payload_mb`` in bytes."""
-        return int(self.max_payload_mb * 1_000_000)
 
 
 class ModelConfig(Section):
@@ -201,7 +100,10 @@ class WatchdogConfig(Section):
 
 
 class MemoryConfig(Section):
-    """A model process that grew past ``limit_mb`` is replaced between two frames; ``null``: never."""
+    """A model process that grew past ``limit_mb`` is replaced between two frames; ``null``: never.
+
+    Not one that takes more before its first frame: the next would, too.
+    """
 
     limit_mb: Megabytes | None = 4096.0
 

@@ -1,0 +1,61 @@
+"""The section ``output``: what is published for a frame."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edge_worker.config.fields import CameraTopic, Fraction, Qos, Section
+
+
+class ResultConfig(Section):
+    """What all kinds of result have in common."""
+
+    enabled: bool = True
+    topic: CameraTopic
+    qos: Qos = 1
+    retain: bool = False
+
+
+class ColormapConfig(ResultConfig):
+    """The label map as a picture."""
+
+    topic: CameraTopic = "parsing/{camera}/colormap"
+    format: Literal["palette-png", "rgb-png", "jpeg"] = "palette-png"
+
+
+class LabelsConfig(ResultConfig):
+    """The metadata, as JSON."""
+
+    topic: CameraTopic = "parsing/{camera}/labels"
+    masks: Literal["none", "rle"] = "none"
+    instances: Literal["none", "raw"] = "none"
+
+
+class OverlayConfig(ResultConfig):
+    """The frame with the colours blended in, for people."""
+
+    enabled: bool = False
+    topic: CameraTopic = "parsing/{camera}/overlay"
+    alpha: Fraction = 0.5
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
+
+
+class ErrorConfig(Section):
+    """The message that answers a frame which could not be parsed."""
+
+    topic: CameraTopic = "parsing/{camera}/error"
+    qos: Qos = 1
+
+
+class OutputConfig(Section):
+    """What is published for a frame."""
+
+    colormap: ColormapConfig = ColormapConfig()
+    labels: LabelsConfig = LabelsConfig()
+    overlay: OverlayConfig = OverlayConfig()
+    error: ErrorConfig = ErrorConfig()
+    result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
+
+    def all_results(self) -> dict[str, ResultConfig | ErrorConfig]:
+        """Return the sections of all kinds of result by their names, enabled or not."""
+        return {"colormap": self.colormap, "labels": self.labels, "overlay": self.overlay, "error": self.error}
