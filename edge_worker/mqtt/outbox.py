@@ -8,7 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.happenings import Cause
-from edge_worker.mqtt.unconfirmed import Unconfirmed
+from edge_worker.mqtt.size_limit import SizeLimit
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
@@ -34,11 +34,7 @@ MAX_STRIKES: Final = 4
 in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
 chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
-TELLING_BYTES: Final = 1024
-"""A smaller message that the broker chokes on says nothing about the sizes it takes."""
-
-GUESS: Final = 0.75
-"""Of a size that the broker chokes on, this share is taken for its limit, unless more was taken before."""
+_ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
 
 RETRY_MIN_S: Final = 1.0
 RETRY_MAX_S: Final = 60.0
@@ -73,12 +69,9 @@ class Outbox:
         self._lock = Lock()
         self._waiting: deque[Parcel] = deque()
         self._flying: dict[int, Parcel] = {}  # by packet id, oldest first
-        self._unconfirmed = Unconfirmed()
+        self._limit = SizeLimit()
         self._window = 0  # 0: not connected
         self._calm_at = 0.0
-        self._announced: int | None = None
-        self._found: int | None = None
-        self._passed = 0  # the largest message that the broker acknowledged, bytes
         self._lost = 0
 
     def __len__(self) -> int:
@@ -106,11 +99,8 @@ class Outbox:
 
     @property
     def max_packet(self) -> int | None:
-        """The largest packet the broker takes, in bytes, as far as it said so or was found out; None: no limit known.
-
-        What was found out is forgotten when the broker cannot be reached: another one may come back.
-        """
-        return min((limit for limit in (self._announced, self._found) if limit is not None), default=None)
+        """The largest packet the broker takes, in bytes, as it said or as was found out; None: no limit is known."""
+        return self._limit.max_bytes
 
     def add(self, message: Outgoing, size: int) -> list[GivenUp]:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
@@ -129,7 +119,8 @@ class Outbox:
         """Begin to hand out, within the broker's limits; returns what is too large for them."""
         with self._lock:
             self._window = min(MAX_FLYING, receive_maximum or MAX_FLYING)
-            self._calm_at, self._announced = now + CALM_S, max_packet
+            self._calm_at = now + CALM_S
+            self._limit.announced(max_packet)
             if (limit := self.max_packet) is None:
                 return []
             too_large = [p for p in self._waiting if p.size > limit]
@@ -157,9 +148,9 @@ class Outbox:
             if parcel is None:
                 return None
             if parcel.message.qos:
-                self._passed = max(self._passed, parcel.size)
+                self._limit.taken(parcel.size)
             else:
-                self._unconfirmed.sent(parcel.size, now)
+                self._limit.written(parcel.size, now)
             return parcel.message
 
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
@@ -203,7 +194,7 @@ class Outbox:
 
     def unreachable(self) -> None:
         """Note that no connection came about: who answers next may take other sizes."""
-        self._found, self._passed = None, 0
+        self._limit.forget()
 
     def disconnected(self, cause: Cause, now: float) -> list[GivenUp]:
         """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
@@ -212,7 +203,11 @@ class Outbox:
             flying = list(self._flying.values())
             self._flying.clear()
             self._judge([parcel for parcel in flying if not _goes_once(parcel)], cause)
-            self._judge_unconfirmed([parcel for parcel in flying if _goes_once(parcel)], cause, now)
+            for parcel in flying:
+                if _goes_once(parcel):  # and is still being written
+                    self._limit.written(parcel.size, now)
+            if cause in _ITS_DOING:
+                self._limit.ended(now, calm=now >= self._calm_at)
             parcels = [*flying, *self._waiting]
             reasons = {parcel: reason for parcel in parcels if (reason := _reason_to_give_up(parcel))}
             self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
@@ -223,7 +218,7 @@ class Outbox:
         if not flying and cause is not Cause.OURS:
             for parcel in self._waiting:
                 parcel.strikes = 0
-        if cause not in (Cause.BROKER, Cause.TOO_LARGE):
+        if cause not in _ITS_DOING:
             return
         alone = len(flying) == 1
         for parcel in flying:
@@ -232,21 +227,7 @@ class Outbox:
             else:
                 parcel.strikes = max(parcel.strikes, 1)
             if parcel.strikes >= MAX_STRIKES:
-                self._learn(parcel.size)
-
-    def _judge_unconfirmed(self, writing: list[Parcel], cause: Cause, now: float) -> None:
-        """Ask of the messages of QoS 0, those still being written among them, whether the connection ended for them."""
-        for parcel in writing:
-            self._unconfirmed.sent(parcel.size, now)
-        if cause in (Cause.BROKER, Cause.TOO_LARGE):
-            too_large = self._unconfirmed.ended(now, calm=now >= self._calm_at)
-            if too_large is not None:
-                self._learn(too_large)
-
-    def _learn(self, too_large: int) -> None:
-        """Guess the broker's limit from what it choked on: rather too low than finding it out message by message."""
-        if too_large > TELLING_BYTES:
-            self._found = max(self._passed, int(too_large * GUESS))
+                self._limit.choked(parcel.size)
 
     def _may_fly(self, parcel: Parcel, now: float) -> bool:
         if parcel.strikes >= SUSPECT_STRIKES and now < self._calm_at:

@@ -21,9 +21,9 @@ from edge_worker.mqtt.outbox import (
     MAX_WAITING,
     MAX_WAITING_BYTES,
     SUSPECT_STRIKES,
-    TELLING_BYTES,
     Outbox,
 )
+from edge_worker.mqtt.size_limit import TELLING_BYTES
 from edge_worker.mqtt.unconfirmed import MAX_ENDS
 
 NOW = 0.0  # where only the order of things matters
