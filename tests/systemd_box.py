@@ -22,7 +22,8 @@ SYSTEMD = "/lib/systemd/systemd"
 OPTIONS = ("--system", "--unit=box.target", "--show-status=no", "--log-target=null")
 FURNISH = str(Path(__file__).with_suffix(".sh"))
 UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
-ENTER_CGROUP = 'echo $$ >"$0/cgroup.procs" && exec "$@"'
+# The first arguments are cgroups to enter, up to "--"; what follows is run in them.
+ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
 STATES_UP = ("running", "degraded", "starting")
 
 
@@ -48,10 +49,10 @@ class SystemdBox:
 
     def __enter__(self) -> Self:
         """Start, and wait until it takes commands."""
-        cgroup = _own_cgroup(self._stack)
+        cgroups = [str(_own_cgroup(home, self._stack)) for home in _hierarchies()]
         furnish = [*UNSHARE, "sh", FURNISH, *self._arguments]
         self._outer = subprocess.Popen(
-            ["sh", "-c", ENTER_CGROUP, str(cgroup), *furnish, "env", "container=test", SYSTEMD, *OPTIONS]
+            ["sh", "-c", ENTER_CGROUPS, "sh", *cgroups, "--", *furnish, "env", "container=test", SYSTEMD, *OPTIONS]
         )
         self._stack.callback(self._outer.wait)
         self._stack.callback(self._outer.kill)
@@ -101,18 +102,31 @@ class SystemdBox:
         return False
 
 
-def _own_cgroup(stack: ExitStack) -> Path:
-    """Make a cgroup to be the root of the box's own, and see to its removal."""
+def _hierarchies() -> list[Path]:
+    """Where cgroups are made: in the one tree of version 2, and in those of version 1 that systemd needs beside it."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    home = next(Path(fields[1]) for fields in mounts if fields[2] == "cgroup2")
+    wanted = {"name=systemd", "memory"}
+    return [
+        Path(place)
+        for _, place, kind, options, *_ in mounts
+        if kind == "cgroup2" or (kind == "cgroup" and wanted & set(options.split(",")))
+    ]
+
+
+def _own_cgroup(home: Path, stack: ExitStack) -> Path:
+    """Make a cgroup in a hierarchy to be the root of the box's own, and see to its removal."""
     cgroup = Path(tempfile.mkdtemp(prefix="edge-worker-test-", dir=home))
     stack.callback(_remove_cgroup, cgroup)
     return cgroup
 
 
 def _remove_cgroup(cgroup: Path) -> None:
-    events = cgroup / "cgroup.events"
-    wait_until(lambda: "populated 0" in events.read_text(), "all processes of the box have ended")
-    for directory in sorted((path for path in cgroup.rglob("*") if path.is_dir()), reverse=True):
-        directory.rmdir()
-    cgroup.rmdir()
+    wait_until(lambda: _is_removed(cgroup), "all processes of the box have ended")
+
+
+def _is_removed(cgroup: Path) -> bool:
+    """Try; it cannot be removed while a process in it, or in one below, has not quite ended."""
+    for directory in sorted((cgroup, *(path for path in cgroup.rglob("*") if path.is_dir())), reverse=True):
+        with suppress(OSError):
+            directory.rmdir()
+    return not cgroup.exists()

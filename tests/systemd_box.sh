@@ -18,7 +18,14 @@ for directory in /etc /var /opt; do
 done
 mount -t tmpfs tmpfs /etc/systemd/system # none of this machine's own services
 mount -t tmpfs tmpfs /sys/fs/cgroup
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
+if [ "$(awk '$1 == "memory" { print $2 }' /proc/cgroups)" -eq 0 ]; then
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup
+else # limits on memory are with version 1 here: systemd's hybrid arrangement
+    mkdir /sys/fs/cgroup/unified /sys/fs/cgroup/systemd /sys/fs/cgroup/memory
+    mount -t cgroup2 cgroup2 /sys/fs/cgroup/unified
+    mount -t cgroup -o none,name=systemd cgroup /sys/fs/cgroup/systemd
+    mount -t cgroup -o memory cgroup /sys/fs/cgroup/memory
+fi
 cp -r "$units/." /etc/systemd/system/
 cp -r "$files/." /
 mount --make-rshared / # systemd passes credentials on by way of shared mounts

@@ -26,6 +26,7 @@ PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for secon
 CONFIG = "etc/edge-worker/edge_worker.yaml"
 LOG = "run/edge-worker.log"
 START_S = 60.0
+MEMORY_MAX = "MemoryMax=450M"  # enough for the small model and small pictures
 # No other service of the machine, this checkout as what is installed, and a watchdog that does not take a minute.
 DROP_IN = """
 [Unit]
@@ -161,6 +162,27 @@ def test_a_life_under_systemd(box: SystemdBox, broker: Mosquitto, tmp_path: Path
     assert (box.show(UNIT, "Result"), box.show(UNIT, "ExecMainStatus")) == ("success", "0")
     assert client.status() == ("offline", "stopped")
     assert PASSWORD not in (box.root / LOG).read_text()
+
+
+def test_memory_is_limited(box: SystemdBox, broker: Mosquitto, tmp_path: Path) -> None:
+    """A picture that takes more than the service may have costs a model process, twice, and is refused then.
+
+    The worker stays, and the next picture is answered as ever.
+    """
+    drop_in = (ROOT / "deploy" / "systemd" / "drop-ins" / "memory.conf").read_text().replace("MemoryMax=2G", MEMORY_MAX)
+    (box.root / "etc" / "systemd" / "system" / f"{UNIT}.d" / "memory.conf").write_text(drop_in)
+    with (box.root / CONFIG).open("a") as config:
+        config.write('cameras: [{topic: "cameras/{camera}/frame", delivery: every}]\n')
+    _give_password(box)
+    assert (box.systemctl("daemon-reload"), box.systemctl("start", UNIT)) == (0, 0)
+    client, worker = Client(broker), box.show(UNIT, "MainPID")
+    wait_until(lambda: client.status()[0] == "online", "online", START_S)
+    Image.new("RGB", (6000, 4000)).save(tmp_path / "large.png")
+    Image.fromarray(photo()).save(tmp_path / "small.png")
+    assert client.parse(tmp_path / "large.png")["reason"] == "poisoned"
+    assert client.parse(tmp_path / "small.png")["image"] == {"width": 90, "height": 60}
+    assert (box.show(UNIT, "MainPID"), box.show(UNIT, "NRestarts")) == (worker, "0")
+    assert any("SIGKILL" in line["error"] for line in _logged(box, "model process failed"))
 
 
 def test_a_wrong_configuration_is_not_tried_again(box: SystemdBox) -> None:
