@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from random import Random
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +17,6 @@ from paho.mqtt.properties import Properties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from random import Random
     from types import TracebackType
 
     from paho.mqtt.reasoncodes import ReasonCode
@@ -128,7 +128,9 @@ class Traffic:
         self, cameras: Sequence[Camera], random: Random, rate: float, draw: Callable[[int], bytes] = picture
     ) -> None:
         """Draw the moments of the bursts, and how many frames each has, from *random*; *draw* makes the pictures."""
-        self._cameras, self._random, self._rate, self._draw = cameras, random, rate, draw
+        self._cameras, self._rate, self._draw = cameras, rate, draw
+        # Of its own: two threads that draw from one source would each get what the other left, as it happens.
+        self._random = Random(random.getrandbits(64))  # noqa: S311 - to be repeated, not to be secret
         self._first = random.getrandbits(48) << 16
         self._stop = Event()
         self._error: Exception | None = None

@@ -54,7 +54,7 @@ def _reach_a_random_instant(lab: Lab, worker: WorkerProcess, consumer: Consumer)
     known = len(consumer.statuses)
     if lab.random.random() < 0.25:
         time.sleep(lab.random.uniform(0.0, STARTING_S))
-        return any(said.content.get("pid") == worker.pid for said in consumer.statuses[known:])
+        return any(said.content["state"] == "online" for said in consumer.statuses[known:])
     consumer.wait_state("online", pid=worker.pid, after=known)
     time.sleep(lab.random.uniform(0.0, WORKING_S))
     return True
