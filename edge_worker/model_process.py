@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_worker.errors import EdgeWorkerError, FrameRejected
 from edge_worker.ipc import Channel
 from edge_worker.ops.kernel import prctl
-from edge_worker.ops.sandbox import Sandbox
+from edge_worker.ops.sandbox import Sandbox, summary
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings, OutputRequest
 
@@ -85,17 +85,13 @@ def _stand_apart() -> None:
     faulthandler.enable()
 
 
-def _receive_settings(channel: Channel) -> tuple[ModelSettings, dict[str, Any]]:
-    """Take the first message, and bind this process to the life and the limits it speaks of.
-
-    Returns:
-        What to load, and what :meth:`edge_worker.ops.sandbox.Sandbox.enter` says.
-    """
+def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
+    """Take the first message, and bind this process to the life that it speaks of; returns what to load, and where."""
     header, _ = channel.receive()
     _die_with(header["parent"])
     settings = ModelSettings(**header["settings"])
     ThreadPlan.from_wire(settings.threads).apply_to_process()
-    return settings, Sandbox.from_wire(header["sandbox"]).enter()
+    return settings, Sandbox.from_wire(header["sandbox"])
 
 
 def _die_with(parent: int) -> None:
@@ -106,9 +102,10 @@ def _die_with(parent: int) -> None:
 
 
 def _load(
-    channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: dict[str, Any], note: Callable[[str], None]
+    channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: Sandbox, note: Callable[[str], None]
 ) -> FrameHandler | None:
-    """Open and warm up the handler and say so; None if it cannot be opened, which is said too."""
+    """Open and warm up the handler in the sandbox and say so; None if it cannot be opened, which is said too."""
+    measures = sandbox.enter()
     try:
         handler = open_handler()
         note("warm_up")
@@ -116,7 +113,7 @@ def _load(
     except EdgeWorkerError as error:
         channel.send({"type": "failed", "detail": str(error)})
         return None
-    card = replace(handler.card(), sandbox=sandbox)
+    card = replace(handler.card(), sandbox=summary(measures | sandbox.limit_memory()))
     channel.send({"type": "ready", "card": asdict(card), "warm_up_s": warm_up_s})
     return handler
 

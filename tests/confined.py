@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from edge_worker.ops.sandbox import Sandbox
@@ -29,7 +29,7 @@ os.write(1, json.dumps([said, outcomes]).encode())
 """
 
 
-def attempt(sandbox: Sandbox, *expressions: str) -> tuple[dict[str, Any], list[str]]:
+def attempt(sandbox: Sandbox, *expressions: str) -> tuple[dict[str, str], list[str]]:
     """Evaluate Python *expressions* in the *sandbox*; they may use the modules that the program above imports.
 
     Returns:

@@ -32,12 +32,14 @@ class Sandbox:
     Attributes:
         hidden: files and directories that it must not read: the worker's passwords and keys.
         cache_directory: where it may write besides the directory for temporary files; None: only there.
-        memory_mb: private memory that it may take, MB; None: no limit.
+        keep_mb: memory that it may keep between frames, MB; None: no limit at all.
+        frame_mb: memory that it may take for the moment of a frame, MB.
     """
 
     hidden: tuple[str, ...]
     cache_directory: str | None
-    memory_mb: float | None
+    keep_mb: float | None
+    frame_mb: float
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Sandbox:
@@ -48,24 +50,25 @@ class Sandbox:
         """Plain JSON values."""
         return asdict(self)
 
-    def enter(self) -> dict[str, Any]:
+    def enter(self) -> dict[str, str]:
         """Put this process under the limits; call it once, before numeric libraries load or a second thread runs.
 
         Returns:
-            ``in_force``, the names of the measures that took effect, and ``refused``, name → why for the others: as on
-            the model card (:class:`edge_worker.messages.node.Sandbox`).
+            Each measure that was taken, and why the kernel refused it, or nothing.
         """
         measures: dict[str, Callable[[], None]] = {
             "no_new_privileges": forbid_new_privileges,
             "capabilities": drop_capabilities,
             "files": self._confine_files,
             "network": _cut_off,
-            "memory": self._limit_memory,
             "open_files": lambda: _lower(resource.RLIMIT_NOFILE, _OPEN_FILES),
             "core_dumps": lambda: _lower(resource.RLIMIT_CORE, 0),  # a frame must not reach the disk in one
         }
-        refused = {name: reason for name, measure in measures.items() if (reason := _refusal(measure))}
-        return {"in_force": [name for name in measures if name not in refused], "refused": refused}
+        return {name: _refusal(measure) for name, measure in measures.items()}
+
+    def limit_memory(self) -> dict[str, str]:
+        """Bound the memory that frames may take, once the model is loaded; returns as :meth:`enter`."""
+        return {} if self.keep_mb is None else {"memory": _refusal(self._limit_memory)}
 
     def _confine_files(self) -> None:
         writable = [Path(tempfile.gettempdir()), Path("/dev/null")]
@@ -77,13 +80,24 @@ class Sandbox:
         confine(Reach(tuple(writable), tuple(map(Path, self.hidden))))
 
     def _limit_memory(self) -> None:
-        """Limit private writable memory.
+        """Limit private writable memory to what the process has, may grow by, and may take for a frame.
 
         Not the address space (``RLIMIT_AS``): engines map gigabytes that they never touch, such as files, stacks and
         allocators' reserves.
         """
-        if self.memory_mb is not None:
-            _lower(resource.RLIMIT_DATA, int(self.memory_mb * _BYTES_PER_MB))
+        has = {line.split()[0]: int(line.split()[1]) * 1024 for line in _status() if line.startswith("Vm")}
+        growth = max(0, int(self.keep_mb or 0) * _BYTES_PER_MB - has["VmRSS:"])
+        _lower(resource.RLIMIT_DATA, has["VmData:"] + growth + int(self.frame_mb * _BYTES_PER_MB))
+
+
+def summary(measures: Mapping[str, str]) -> dict[str, Any]:
+    """What became of *measures*, as it stands on the model card (:class:`edge_worker.messages.node.Sandbox`)."""
+    in_force = [name for name, refusal in measures.items() if not refusal]
+    return {"in_force": in_force, "refused": {name: refusal for name, refusal in measures.items() if refusal}}
+
+
+def _status() -> list[str]:
+    return Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
 
 
 def _cut_off() -> None:

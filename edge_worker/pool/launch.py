@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 # All the child gets of the worker's environment; never more, for it may hold secrets.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
-# Memory that a process may take over what it may keep between frames. Measured: 24 megapixels with eight persons and
-# all outputs took 2.2 GB for a moment, 92 bytes per pixel; stacks and arenas that are never touched take 100 MB.
+# Memory for the moment of a frame. Measured: 24 megapixels with eight persons and all outputs took 2.2 GB, 92 bytes per
+# pixel. The reserve is for a network compiled for another shape, and for stacks and arenas that are never touched.
 FRAME_BYTES_PER_PIXEL = 160
-_RESERVE_MB = 512.0
+_RESERVE_MB = 1024.0
 _BYTES_PER_MB = 1_000_000
 _STDERR = 2  # standard output belongs to the worker's logs or to a command's result
 
@@ -52,11 +52,11 @@ def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) ->
 
 def sandbox_for(config: Config, environ: Mapping[str, str], cache_directory: Path | None) -> Sandbox:
     """What the model processes of a worker with this configuration and environment are limited to."""
-    limit_mb, frame_mb = config.memory.limit_mb, config.limits.max_pixels * FRAME_BYTES_PER_PIXEL / _BYTES_PER_MB
     return Sandbox(
         hidden=tuple(str(path.absolute()) for path in secret_paths(config.mqtt, environ)),
         cache_directory=None if cache_directory is None else str(cache_directory.absolute()),
-        memory_mb=None if limit_mb is None else limit_mb + frame_mb + _RESERVE_MB,
+        keep_mb=config.memory.limit_mb,
+        frame_mb=config.limits.max_pixels * FRAME_BYTES_PER_PIXEL / _BYTES_PER_MB + _RESERVE_MB,
     )
 
 

@@ -17,20 +17,22 @@ from typing import Final
 from edge_worker.ops.sandbox import Sandbox
 
 NUMBER_BYTES: Final = 8
-MEMORY_MB: Final = 2000.0
+FRAME_MB: Final = 1000.0
 
 
 def main(seed: int, file: Path) -> None:
     """Serve until standard input ends."""
     with file.open("r+b") as stream:
         progress = mmap.mmap(stream.fileno(), NUMBER_BYTES)
-    Sandbox(hidden=(), cache_directory=None, memory_mb=MEMORY_MB).enter()
+    sandbox = Sandbox(hidden=(), cache_directory=None, keep_mb=0.0, frame_mb=FRAME_MB)
+    sandbox.enter()
     from chaos.trial import Trial  # noqa: PLC0415 - numeric libraries start threads, which the sandbox must come before
 
     def note(number: int) -> None:
         progress[:] = number.to_bytes(NUMBER_BYTES, "little")
 
     trial = Trial(seed, note)
+    sandbox.limit_memory()
     _say(trial.idle_mb)
     for line in sys.stdin:
         _say(asdict(trial.run(json.loads(line))))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from confined import attempt
 
 from edge_worker.ops import sandbox as sandbox_module
-from edge_worker.ops.sandbox import Sandbox
+from edge_worker.ops.sandbox import Sandbox, summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DENIED = "PermissionError"
 SIGNALS_SINCE = (6, 12)
-LIMITLESS = Sandbox(hidden=(), cache_directory=None, memory_mb=None)
+LIMITLESS = Sandbox(hidden=(), cache_directory=None, keep_mb=None, frame_mb=0)
 
 
 def kernel() -> tuple[int, ...]:
@@ -30,9 +30,9 @@ def kernel() -> tuple[int, ...]:
 
 def test_every_measure_takes_effect_here() -> None:
     """On the kernels that tests run on nothing is refused, so the tests below try what is promised."""
-    said, _ = attempt(LIMITLESS)
-    assert said["refused"] == {}
-    assert {"files", "network", "memory"} <= set(said["in_force"])
+    measures, _ = attempt(LIMITLESS)
+    assert set(measures.values()) == {""}
+    assert {"files", "network"} <= set(measures)
 
 
 def test_no_connection_and_no_new_socket() -> None:
@@ -70,7 +70,7 @@ def test_secrets_cannot_be_read_and_all_else_can(tmp_path: Path) -> None:
     link.symlink_to(password)
     secrets = (password, link, f"/proc/self/root{password}", credentials / "mqtt-password")
     _, outcomes = attempt(
-        Sandbox((str(link), str(credentials)), str(tmp_path / "cache"), None),
+        Sandbox((str(link), str(credentials)), str(tmp_path / "cache"), None, 0),
         *(f"open('{secret}').read()" for secret in secrets),
         f"open('{tmp_path / 'new'}', 'w').write('newer') and os.rename('{tmp_path / 'new'}', '{password}')",
         f"open('{password}').read()",
@@ -83,7 +83,7 @@ def test_it_writes_its_cache_and_temporary_files_and_nothing_else(tmp_path: Path
     """The cache is made where it is missing."""
     cache = tmp_path / "cache"
     _, outcomes = attempt(
-        Sandbox((), str(cache), None),
+        Sandbox((), str(cache), None, 0),
         f"open('{cache / 'draft'}', 'w').write('x')",
         f"os.rename('{cache / 'draft'}', '{cache / 'blob'}')",
         "tempfile.TemporaryFile().write(b'x')",
@@ -106,10 +106,15 @@ def test_other_processes_are_out_of_reach() -> None:
     assert outcomes == [DENIED] * len(outcomes)
 
 
-def test_memory_has_an_end(tmp_path: Path) -> None:
-    """What asks for more gets an error, in the process and nowhere else."""
-    _, outcomes = attempt(Sandbox((), str(tmp_path), memory_mb=500), "len(bytes(300 << 20))", "bytes(600 << 20)")
-    assert outcomes == [str(300 << 20), "MemoryError"]
+def test_memory_has_an_end() -> None:
+    """What a frame asks for beyond its share gets an error; what is loaded before is not counted."""
+    _, outcomes = attempt(
+        Sandbox(hidden=(), cache_directory=None, keep_mb=100, frame_mb=200),
+        "globals().update(loaded=bytes(500 << 20)) or Sandbox.from_wire(json.loads(sys.argv[1])).limit_memory()",
+        "len(bytes(150 << 20))",
+        "bytes(350 << 20)",
+    )
+    assert outcomes == ["{'memory': ''}", str(150 << 20), "MemoryError"]
 
 
 def test_limits_of_the_process_are_set() -> None:
@@ -144,14 +149,17 @@ def test_a_refusal_is_reported_and_no_reason_to_stop(monkeypatch: pytest.MonkeyP
     }
     for name, measure in measures.items():
         monkeypatch.setattr(sandbox_module, name, measure)
-    said = LIMITLESS.enter()
-    assert set(said["refused"]) == {"no_new_privileges", "files", "network"}
-    assert said["refused"]["files"] == "Operation not permitted"
-    assert said["refused"]["network"] == "a socket can still be opened"
+    said = summary(LIMITLESS.enter())
+    refused = {
+        "no_new_privileges": "Operation not permitted",
+        "files": "Operation not permitted",
+        "network": "a socket can still be opened",
+    }
+    assert said == {"in_force": ["capabilities", "open_files", "core_dumps"], "refused": refused}
     assert taken == ["capabilities", "network", str(resource.RLIMIT_NOFILE), str(resource.RLIMIT_CORE)]
 
 
 def test_the_wire_carries_all() -> None:
     """What the worker writes is what the model process reads."""
-    inside = Sandbox(("/a", "/b"), "/cache", 12.5)
+    inside = Sandbox(("/a", "/b"), "/cache", None, 12.5)
     assert Sandbox.from_wire(inside.to_wire()) == inside

@@ -178,7 +178,7 @@ def test_a_model_process_has_no_network(make_pool: PoolFactory) -> None:
 
 
 def test_a_frame_cannot_take_all_memory(make_pool: PoolFactory) -> None:
-    """A frame that asks for more than limit, largest picture and reserve together is answered; the process goes on."""
+    """A frame that asks for far more than the largest picture may take is answered; the process goes on."""
     pool = make_pool(config(memory=MemoryConfig(limit_mb=100), limits=LimitsConfig(max_pixels=100_000)))
     pid = pid_of(pool)
     with pytest.raises(FrameRejected) as rejected:
