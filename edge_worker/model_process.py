@@ -138,6 +138,8 @@ def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
 
 def _open_pipeline(settings: ModelSettings) -> FrameHandler:
     """Load the real thing."""
+    # OpenVINO imports its converter of models where it finds it: a tenth of the imports, and nothing is converted.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.
     from edge_worker.frame_handler import PipelineHandler  # noqa: PLC0415
 
