@@ -4,8 +4,8 @@
 
     checkpoint                 exported model
     ├── configuration.json     ├── configuration.json
-    └── pytorch_model.pt       ├── manifest.json      SHA-256 of the others, verified at load
-                               ├── model.onnx
+    ├── pytorch_model.pt       ├── manifest.json      SHA-256 of the others, verified at load
+    └── SHA256SUMS (optional)  ├── model.onnx
                                └── model-int8.xml     the quantised network with its weights (.bin), where there is one
 
 No torch: exported models run without it.
@@ -17,11 +17,16 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
+from edge_worker.m2fp.pins import SUMS_FILE, read_sums
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 WEIGHTS_FILE = "pytorch_model.pt"
 ONNX_FILE = "model.onnx"
@@ -60,6 +65,17 @@ class Manifest(BaseModel):
     warning: str = ""
     precisions: dict[str, str] = Field(default_factory=dict)
 
+    def without_quantised(self) -> Manifest:
+        """The same of a model that has no quantised network."""
+        files = {name: digest for name, digest in self.files.items() if name not in QUANTISED_FILES}
+        precisions = {name: figures for name, figures in self.precisions.items() if not is_quantised(name)}
+        return self.model_copy(update={"files": files, "precisions": precisions})
+
+    def with_precisions(self, found: Mapping[str, str]) -> Manifest:
+        """The same with the figures of precisions; those whose figures are empty are found good no longer."""
+        precisions = {name: figures for name, figures in {**self.precisions, **found}.items() if figures}
+        return self.model_copy(update={"precisions": precisions})
+
 
 @dataclass(frozen=True)
 class ModelDirectory:
@@ -85,6 +101,16 @@ class ModelDirectory:
         """A sentence for users, or nothing."""
         return self.manifest.warning if self.manifest else ""
 
+    def exported(self) -> Manifest:
+        """The manifest, of a model that must have one.
+
+        Raises:
+            CheckpointError: it is a checkpoint.
+        """
+        if self.manifest is None:
+            raise CheckpointError(f"{self.path} is a checkpoint: run `edge-worker model export {self.path}` first")
+        return self.manifest
+
     @property
     def quantised_sha256(self) -> tuple[str, ...]:
         """Of each file of the quantised network; empty where there is none."""
@@ -107,7 +133,7 @@ def is_quantised(precision: str) -> bool:
 
 
 def open_directory(path: str | Path) -> ModelDirectory:
-    """Open a model: a directory, or ``builtin:NAME``. The files of an exported model are verified.
+    """Open a model: a directory, or ``builtin:NAME``. Files whose SHA-256 is pinned there are verified.
 
     Raises:
         CheckpointError: naming the file that is missing, altered or malformed.
@@ -118,7 +144,9 @@ def open_directory(path: str | Path) -> ModelDirectory:
         verify(directory, manifest)
         return ModelDirectory(directory, load_configuration(directory), manifest)
     if (directory / WEIGHTS_FILE).is_file():
-        return ModelDirectory(directory, load_configuration(directory), None)
+        model = ModelDirectory(directory, load_configuration(directory), None)
+        _verify_checkpoint(model)
+        return model
     raise CheckpointError(
         f"{directory}: no model here: a checkpoint holds {WEIGHTS_FILE}, an exported model holds {MANIFEST_FILE}"
     )
@@ -168,6 +196,13 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+def write_manifest(directory: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json``, whole or not at all."""
+    fresh = directory / f".{MANIFEST_FILE}.part"
+    fresh.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    fresh.replace(directory / MANIFEST_FILE)
+
+
 def verify(directory: Path, manifest: Manifest) -> None:
     """Compare the files of an exported model with the SHA-256 that its manifest pins.
 
@@ -175,12 +210,22 @@ def verify(directory: Path, manifest: Manifest) -> None:
         CheckpointError: naming the first file that is missing or differs.
     """
     for name, wanted in manifest.files.items():
-        found = sha256_of(directory / name)
-        if found != wanted:
-            raise CheckpointError(
-                f"{directory / name}: SHA-256 is {found}, {MANIFEST_FILE} says {wanted}; "
-                "the file was altered or cut off: copy or export the model again"
-            )
+        _compare(directory / name, sha256_of(directory / name), wanted, MANIFEST_FILE)
+
+
+def _verify_checkpoint(model: ModelDirectory) -> None:
+    """Compare the files of a checkpoint with the SHA-256 that are pinned beside them, if any are."""
+    for name, wanted in read_sums(model.path).items():
+        found = model.sha256 if name == WEIGHTS_FILE else sha256_of(model.path / name)
+        _compare(model.path / name, found, wanted, SUMS_FILE)
+
+
+def _compare(file: Path, found: str, wanted: str, source: str) -> None:
+    if found != wanted:
+        raise CheckpointError(
+            f"{file}: SHA-256 is {found}, {source} says {wanted}; "
+            "the file was altered or cut off: copy, pull or export the model again"
+        )
 
 
 def sha256_of(file: Path) -> str:

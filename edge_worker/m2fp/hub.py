@@ -21,6 +21,7 @@ from edge_worker.errors import ModelError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, load_configuration
 from edge_worker.m2fp.directory import WEIGHTS_FILE, sha256_of
 from edge_worker.m2fp.engines.base import is_installed
+from edge_worker.m2fp.pins import write_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -58,6 +59,8 @@ def pull(
 ) -> Path:
     """Fetch a checkpoint into the directory *out* and return it; files already there and right are kept.
 
+    What they are is pinned there (``SHA256SUMS``), and verified at each load.
+
     Args:
         model_id: as on the hub, ``owner/name``.
         out: made where it is missing.
@@ -79,6 +82,7 @@ def pull(
     for name, wanted in (sha256 or {}).items():
         _check(out / name, wanted)
     load_configuration(out)
+    write_sums(out, {name: sha256_of(out / name) for name in CHECKPOINT_FILES})
     return out
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,22 @@ def test_missing_files_are_named(exported: Path, file: str) -> None:
     (exported / file).unlink()
     with pytest.raises(CheckpointError, match=file):
         open_directory(exported)
+
+
+@pytest.mark.parametrize("file", ["pytorch_model.pt", "configuration.json"])
+def test_altered_checkpoints_are_named(tmp_path: Path, file: str) -> None:
+    """Where sha256sum(1) or a pull pinned what they are; where nothing is pinned there is nothing to compare."""
+    checkpoint = Path(shutil.copytree(GOLDEN / "tiny-multi", tmp_path / "model"))
+    names = ("pytorch_model.pt", "configuration.json")
+    listed = subprocess.run(["sha256sum", *names], cwd=checkpoint, check=True, capture_output=True).stdout
+    (checkpoint / "SHA256SUMS").write_bytes(listed)
+    assert open_directory(checkpoint).manifest is None
+    with (checkpoint / file).open("ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(CheckpointError, match=rf"{file}: SHA-256 .* SHA256SUMS says"):
+        open_directory(checkpoint)
+    (checkpoint / "SHA256SUMS").unlink()
+    assert open_directory(checkpoint).sha256 == sha256_of(checkpoint / "pytorch_model.pt")
 
 
 @pytest.mark.parametrize(

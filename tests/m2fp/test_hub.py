@@ -15,6 +15,7 @@ import pytest
 from edge_worker.errors import ModelError
 from edge_worker.m2fp import hub as hub_module
 from edge_worker.m2fp.hub import pull
+from edge_worker.m2fp.pins import read_sums
 from edge_worker.m2fp.seeded import tiny_configuration
 
 if TYPE_CHECKING:
@@ -95,11 +96,12 @@ def hub() -> Iterator[Hub]:
 
 
 def test_pull(hub: Hub, tmp_path: Path) -> None:
-    """Both files of a checkpoint come, progress is told, and nothing else is left."""
+    """Both files of a checkpoint come, what they are is pinned beside them, progress is told, nothing else is left."""
     told: list[tuple[str, int, int | None]] = []
     out = pull(MODEL, tmp_path / "out", base_url=hub.url, progress=lambda *step: told.append(step))
-    assert sorted(file.name for file in out.iterdir()) == ["configuration.json", "pytorch_model.pt"]
+    assert sorted(file.name for file in out.iterdir()) == ["SHA256SUMS", "configuration.json", "pytorch_model.pt"]
     assert (out / "pytorch_model.pt").read_bytes() == WEIGHTS
+    assert read_sums(out)["pytorch_model.pt"] == hashlib.sha256(WEIGHTS).hexdigest()
     assert told[-1] == ("pytorch_model.pt", len(WEIGHTS), len(WEIGHTS))
 
 
