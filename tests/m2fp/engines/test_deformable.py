@@ -47,9 +47,9 @@ def sampled(layer: MSDeformAttn, query: torch.Tensor, source: torch.Tensor, thre
 @torch.inference_mode()
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("offset", [0.5, 3.0, 1e4])
-@pytest.mark.parametrize(("channels", "heads"), [(256, 8), (32, 4), (36, 3)])
+@pytest.mark.parametrize(("channels", "heads"), [(256, 8), (32, 4), (36, 3), (48, 24)])
 def test_kernel_computes_what_the_operators_do(channels: int, heads: int, offset: float, threads: int) -> None:
-    """Inside, across borders and far outside, for the usual and for odd numbers of channels, in any pieces."""
+    """Inside, across borders and far outside, for usual and odd numbers of channels and heads, in any pieces."""
     layer, query, source = attention(channels, heads, offset)
     maps = [torch.zeros(1, channels, *size) for size in SIZES]
     expected = layer(query, source, torch.cat([_cell_centres(one) for one in maps]), maps)
