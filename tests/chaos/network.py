@@ -109,6 +109,7 @@ def delay(lab: Lab) -> None:
             while time.monotonic() < until:
                 proxy.delay_s = lab.random.uniform(0.0, DELAY_S)
                 time.sleep(1.0)
+        proxy.delay_s = 0.0
         _close_books(lab, consumer, cameras)
         epochs = [link["epoch"] for link in consumer.account()["connections"]]
     lab.require(epochs == [1, 1], f"a slow connection was given up: {epochs} connections")
