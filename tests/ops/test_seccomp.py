@@ -69,6 +69,7 @@ def test_numbers_are_the_kernels(name: str) -> None:
         pytest.skip("no kernel headers")
     known = dict(re.findall(r"#define __NR_(\w+) (\d+)", HEADERS[name].read_text()))
     column = seccomp._MACHINES[name].column
+    assert seccomp._MACHINES[name].seccomp == int(known["seccomp"])
     assert {call: numbers[column] for call, numbers in seccomp._DENIED.items()} == {
         call: int(known[call]) for call in seccomp._DENIED
     }
