@@ -1,10 +1,14 @@
-"""Models: ``model pull``, ``export``, ``info`` and ``verify``."""
+"""Models: ``model pull``, ``export``, ``gate``, ``info`` and ``verify``."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command
+from edge_worker.errors import EdgeWorkerError
+
+_PICTURES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 
 
 def add(commands: Commands) -> None:
@@ -16,13 +20,30 @@ def add(commands: Commands) -> None:
     pull = add_command(verbs, "pull", _pull, "fetch a checkpoint from ModelScope's hub")
     pull.add_argument("name", metavar="NAME", help="such as damo/cv_resnet101_image-multiple-human-parsing")
     pull.add_argument("--out", type=Path, metavar="DIR", help="where to put it (default: the last part of NAME)")
-    export = add_command(verbs, "export", _export, "write a checkpoint as a model that runs without torch")
-    export.add_argument("checkpoint", type=Path, metavar="DIR", help="the checkpoint")
-    export.add_argument("--out", type=Path, metavar="DIR", help="where to write it (default: DIR-exported)")
+    _add_export(verbs)
+    gate = add_command(verbs, "gate", _gate, "measure reduced precisions on pictures; note in the model which are good")
+    gate.add_argument("model", metavar="MODEL", help="directory of an exported model")
+    gate.add_argument("--frames", **_PICTURES, required=True, help="pictures to judge by, or folders of them")
     info = add_command(verbs, "info", _info, "describe a model, or name those that come with the package")
     info.add_argument("model", metavar="MODEL", nargs="?", help="builtin:NAME or a directory")
     verify = add_command(verbs, "verify", _verify, "compare a model's files with its checksums or configuration")
     verify.add_argument("model", metavar="MODEL", help="builtin:NAME or a directory")
+
+
+def _add_export(verbs: Commands) -> None:
+    export = add_command(verbs, "export", _export, "write a checkpoint as a model that runs without torch")
+    export.add_argument("model", type=Path, metavar="DIR", help="a checkpoint, or a model that was exported")
+    export.add_argument("--out", type=Path, metavar="DIR", help="where to write it (default: DIR-exported)")
+    export.add_argument(
+        "--precision",
+        choices=("f32", "int8"),
+        default="f32",
+        help="int8: quantised besides, if that is faithful to f32",
+    )
+    export.add_argument("--calibrate", **_PICTURES, help="for int8: your own frames, or folders of them; 100 are good")
+    export.add_argument(
+        "--gate", **_PICTURES, default=[], help="what to judge by (default: half of those to calibrate)"
+    )
 
 
 def _pull(arguments: Arguments) -> int:
@@ -32,10 +53,23 @@ def _pull(arguments: Arguments) -> int:
 
 
 def _export(arguments: Arguments) -> int:
-    from edge_worker.tools import model_commands
+    from edge_worker.tools import model_commands, precision_commands
 
-    checkpoint = arguments.checkpoint.resolve()
-    return model_commands.export(checkpoint, arguments.out or checkpoint.with_name(f"{checkpoint.name}-exported"))
+    source = arguments.model.resolve()
+    out = arguments.out or source.with_name(f"{source.name}-exported")
+    if arguments.precision != "int8":
+        return model_commands.export(source, out)
+    if not arguments.calibrate:
+        raise EdgeWorkerError("--precision int8 needs --calibrate: pictures such as the cameras will send")
+    model_commands.export(source, out)
+    precision_commands.quantise(out, arguments.calibrate, arguments.gate)
+    return model_commands.info(str(out))
+
+
+def _gate(arguments: Arguments) -> int:
+    from edge_worker.tools import precision_commands
+
+    return precision_commands.gate(arguments.model, arguments.frames)
 
 
 def _info(arguments: Arguments) -> int:

@@ -13,7 +13,15 @@ import torch
 
 from edge_worker.m2fp.checkpoint import load_network
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
-from edge_worker.m2fp.directory import MANIFEST_FILE, ONNX_FILE, WEIGHTS_FILE, Manifest, sha256_of
+from edge_worker.m2fp.directory import (
+    MANIFEST_FILE,
+    ONNX_FILE,
+    QUANTISED_FILES,
+    WEIGHTS_FILE,
+    Manifest,
+    sha256_of,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +51,8 @@ def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str
     """
     network, _ = load_network(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
-    (out / MANIFEST_FILE).unlink(missing_ok=True)
+    for stale in (MANIFEST_FILE, *QUANTISED_FILES):
+        (out / stale).unlink(missing_ok=True)
     write_onnx(network, out / ONNX_FILE)
     shutil.copyfile(checkpoint / CONFIGURATION_FILE, out / CONFIGURATION_FILE)
     manifest = Manifest(
@@ -53,7 +62,7 @@ def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str
         source_sha256=sha256_of(checkpoint / WEIGHTS_FILE),
         warning=warning,
     )
-    (out / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_manifest(out, manifest)
     return manifest
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,13 @@ from rich.progress import Progress
 
 from edge_worker.errors import EngineError
 from edge_worker.m2fp import hub
-from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
+from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
 from edge_worker.m2fp.engines.base import is_installed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_worker.m2fp.directory import Manifest, ModelDirectory
 
 LICENCE_NOTE = "Mind the licence on the model's card: M2FP's published weights are for non-commercial use."
 
@@ -37,18 +40,33 @@ def pull(model_id: str, out: Path) -> int:
     return info(str(out))
 
 
-def export(checkpoint: Path, out: Path) -> int:
-    """Export *checkpoint* into *out*, so that it runs without torch.
+def export(source: Path, out: Path) -> int:
+    """Export the checkpoint in *source* into *out*, so that it runs without torch; an exported model is copied.
 
     Raises:
         CheckpointError: it cannot be loaded.
         EngineError: torch is not installed.
     """
+    model = open_directory(source)
+    if model.manifest is not None:
+        _copy(model, model.manifest, out)
+        return info(str(out))
     _require_torch("exporting a model")
     from edge_worker.m2fp.export import export as write  # noqa: PLC0415 - brings torch, an extra
 
-    write(checkpoint, out)
+    write(source, out)
     return info(str(out))
+
+
+def _copy(model: ModelDirectory, manifest: Manifest, out: Path) -> None:
+    """Copy an exported model, if *out* is not where it is."""
+    if model.path.resolve() == out.resolve():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    (out / MANIFEST_FILE).unlink(missing_ok=True)
+    for name in manifest.files:
+        shutil.copyfile(model.path / name, out / name)
+    write_manifest(out, manifest)
 
 
 def info(path: str | None) -> int:

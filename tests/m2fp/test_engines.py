@@ -167,15 +167,16 @@ class TestChoice:
     def test_int8_is_the_fastest_that_is_offered(self) -> None:
         """Who asks for int8 leaves open what the rest is computed in."""
         model = open_directory("builtin:seeded")
-        everything = ("f32", "int8+bf16", "bf16", "int8", "f16")
+        everything = ("f32", "int8+bf16", "bf16", "int8+f32", "f16")
         assert choose._choose_precision(model, "int8", "openvino", everything)[0] == "int8+bf16"
-        assert choose._choose_precision(model, "int8", "openvino", ("f32", "int8"))[0] == "int8"
-        assert choose._choose_precision(model, "bf16", "openvino", everything)[0] == "bf16"
+        assert choose._choose_precision(model, "int8", "openvino", ("f32", "int8+f32"))[0] == "int8+f32"
+        for exactly in everything:
+            assert choose._choose_precision(model, exactly, "openvino", everything)[0] == exactly
 
     def test_int8_needs_a_quantised_network(self) -> None:
         """A model without one offers no int8, and the error says how to make it."""
         model = open_directory("builtin:seeded")
-        assert choose.runnable(model, ("f32", "int8+bf16", "bf16", "int8")) == ("f32", "bf16")
+        assert choose.runnable(model, ("f32", "int8+bf16", "bf16", "int8+f32")) == ("f32", "bf16")
         with pytest.raises(EngineError, match="--precision int8 --calibrate"):
             load_parser("builtin:seeded", "openvino", "int8")
 

@@ -14,7 +14,7 @@ from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
 from edge_worker.m2fp.engines.deformable import KERNEL, is_built
 from edge_worker.m2fp.engines.fusion import fuse, sampling_operation
-from edge_worker.m2fp.engines.precisions import NETWORK_PRECISION, offered
+from edge_worker.m2fp.engines.precisions import network_precision, offered
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class OpenVinoEngine:
         self._file = model.network_file(options.precision)
         self._core = _new_core()
         self._settings: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": NETWORK_PRECISION[options.precision],
+            "INFERENCE_PRECISION_HINT": network_precision(options.precision),
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
             # Several model processes would all be pinned to the same cores.

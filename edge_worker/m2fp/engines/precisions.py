@@ -10,8 +10,8 @@ from edge_worker.m2fp.directory import is_quantised
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# What everything is computed in that is not quantised, by precision: fastest first behind f32.
-NETWORK_PRECISION = {"f32": "f32", "int8+bf16": "bf16", "bf16": "bf16", "int8": "f32", "f16": "f16"}
+# f32, then the fastest first. Behind a plus: what everything is computed in that is not quantised.
+_PRECISIONS = ("f32", "int8+bf16", "bf16", "int8+f32", "f16")
 
 # The processor's capability that a network precision needs, as OpenVINO names it.
 _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
@@ -21,12 +21,18 @@ _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _EXACT_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
 
+def network_precision(precision: str) -> str:
+    """What everything is computed in that is not quantised."""
+    return precision.rpartition("+")[2]
+
+
 def offered(capabilities: Collection[str], cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
     """The precisions for a processor of these *capabilities* and the flags in *cpuinfo*."""
     return tuple(
         precision
-        for precision, network in NETWORK_PRECISION.items()
-        if _CAPABILITY[network] in capabilities and (not is_quantised(precision) or _has_exact_int8(cpuinfo))
+        for precision in _PRECISIONS
+        if _CAPABILITY[network_precision(precision)] in capabilities
+        and (not is_quantised(precision) or _has_exact_int8(cpuinfo))
     )
 
 

@@ -1,0 +1,81 @@
+"""Pictures to calibrate with and to judge by: enough of them, not too many, from all over what was given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_worker.codec import decode
+from edge_worker.errors import DecodeError, EdgeWorkerError
+from edge_worker.headers import FORMATS, DecodeLimits, Header, check
+from edge_worker.tools.pictures import find_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from edge_worker.arrays import Picture
+
+# Pictures used at most: more teach nothing, and take their time. Fewer than the least say nothing.
+_MOST, _LEAST = 100, 8
+
+_LIMITS = DecodeLimits(max_payload_bytes=200_000_000, max_pixels=100_000_000, formats=FORMATS)
+
+
+def sample(paths: Sequence[Path]) -> list[Path]:
+    """The pictures in *paths*, files and folders, or a hundred of them.
+
+    Raises:
+        EdgeWorkerError: there are too few.
+    """
+    return spread(_enough(paths), _MOST)
+
+
+def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The pictures in *paths* as two samples that have none in common.
+
+    Raises:
+        EdgeWorkerError: there are too few.
+    """
+    found = _enough(paths)
+    return spread(found[::2], _MOST), spread(found[1::2], _MOST)
+
+
+def spread(files: Sequence[Path], most: int) -> list[Path]:
+    """At most so many of *files*, at even distances."""
+    return [files[index * len(files) // most] for index in range(most)] if len(files) > most else list(files)
+
+
+def read(file: Path) -> Picture:
+    """The picture in *file*.
+
+    Raises:
+        EdgeWorkerError: it cannot be decoded.
+    """
+    try:
+        return decode(file.read_bytes(), _LIMITS)
+    except DecodeError as error:
+        raise EdgeWorkerError(f"{file}: {error}") from error
+
+
+def read_by_size(files: Sequence[Path]) -> Iterator[Picture]:
+    """The pictures in *files*, one size after another: networks are compiled for few sizes at a time.
+
+    Raises:
+        EdgeWorkerError: one cannot be decoded.
+    """
+    return map(read, sorted(files, key=_size))
+
+
+def _size(file: Path) -> tuple[int, int]:
+    try:
+        header: Header = check(file.read_bytes(), _LIMITS)
+    except DecodeError:
+        return 0, 0  # it is told when it is read, which is first
+    return header.width, header.height
+
+
+def _enough(paths: Sequence[Path]) -> list[Path]:
+    found = find_all(paths)
+    if len(found) < _LEAST:
+        raise EdgeWorkerError(f"{len(found)} pictures there; {_LEAST} are the least that says anything, 100 are good")
+    return found
