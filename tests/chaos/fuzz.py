@@ -101,10 +101,6 @@ def _last_words(log: str) -> str:
     return told[0] if told else log[-200:]
 
 
-if __name__ == "__main__":
-    main(sys.argv[1:])
-
-
 ROWS: Final = (
     Row(
         name="fuzzed",
@@ -116,3 +112,6 @@ ROWS: Final = (
         unit="seconds",
     ),
 )
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

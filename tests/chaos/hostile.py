@@ -109,12 +109,14 @@ class Subject:
     def _answer(self) -> str:
         """Wait for the next line as long as payload follows payload, however little of the processor we are given."""
         assert self._process.stdout is not None
-        since = self._pace()
+        begun = awake = self._pace()  # with the payload at work, and when it last wanted the processor
         while not select.select([self._process.stdout], [], [], 1.0)[0]:
             now = self._pace()
-            if now.number != since.number or now.is_running:
-                since = now._replace(spent_s=since.spent_s if now.number == since.number else now.spent_s)
-            if now.spent_s - since.spent_s > HANG_S or now.at - since.at > ASLEEP_S:
+            if now.number != begun.number:
+                begun = awake = now
+            elif now.is_running:
+                awake = now
+            if now.spent_s - begun.spent_s > HANG_S or now.at - awake.at > ASLEEP_S:
                 raise TimeoutError
         line = self._process.stdout.readline()
         if not line:
@@ -200,10 +202,6 @@ def _listed(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {word}" for word, count in Counter(counts).most_common())
 
 
-if __name__ == "__main__":
-    sys.stdout.buffer.write(payload(int(sys.argv[1]), int(sys.argv[2])).content)
-
-
 ROWS: Final = (
     Row(
         name="hostile-payloads",
@@ -224,3 +222,6 @@ ROWS: Final = (
         unit="payloads",
     ),
 )
+
+if __name__ == "__main__":
+    sys.stdout.buffer.write(payload(int(sys.argv[1]), int(sys.argv[2])).content)
