@@ -17,7 +17,7 @@ from edge_worker.m2fp.engines.base import is_installed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.m2fp.directory import Manifest, ModelDirectory
+    from edge_worker.m2fp.directory import ModelDirectory
 
 LICENCE_NOTE = "Mind the licence on the model's card: M2FP's published weights are for non-commercial use."
 
@@ -49,7 +49,7 @@ def export(source: Path, out: Path) -> int:
     """
     model = open_directory(source)
     if model.manifest is not None:
-        _copy(model, model.manifest, out)
+        copy_exported(model, out)
         return info(str(out))
     _require_torch("exporting a model")
     from edge_worker.m2fp.export import export as write  # noqa: PLC0415 - brings torch, an extra
@@ -58,10 +58,11 @@ def export(source: Path, out: Path) -> int:
     return info(str(out))
 
 
-def _copy(model: ModelDirectory, manifest: Manifest, out: Path) -> None:
+def copy_exported(model: ModelDirectory, out: Path) -> None:
     """Copy an exported model, if *out* is not where it is."""
     if model.path.resolve() == out.resolve():
         return
+    manifest = model.exported()
     out.mkdir(parents=True, exist_ok=True)
     (out / MANIFEST_FILE).unlink(missing_ok=True)
     for name in manifest.files:

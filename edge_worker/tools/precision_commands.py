@@ -12,10 +12,12 @@ from edge_worker.m2fp.directory import (
     ModelDirectory,
     is_quantised,
     open_directory,
+    read_manifest,
     sha256_of,
     write_manifest,
 )
 from edge_worker.m2fp.engines.base import is_installed
+from edge_worker.m2fp.leave_out import leave_out
 from edge_worker.m2fp.preprocess import preprocess
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.tools.sampling import read, read_by_size, sample, split, spread
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.directory import Manifest
     from edge_worker.m2fp.gate import Verdict
-    from edge_worker.m2fp.leave_out import Faithful
     from edge_worker.m2fp.quantise import QuantisedNetwork
 
 # Pictures for a first look at an attempt.
@@ -48,14 +49,18 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
     """
     precisions = _quantised_precisions()
     calibration, judged = (sample(calibrate), sample(gate)) if gate else split(calibrate)
-    plain = open_directory(directory).exported().without_quantised()
-    write_manifest(directory, plain)  # which now does not speak of files that attempts replace
-    attempts = _Attempts(open_directory(directory), precisions)
+    _remove(directory)
+    model = open_directory(directory)
+    attempts = _Attempts(model, _network(model, calibration), precisions)
     try:
-        faithful = attempts.run(calibration, judged)
+        faithful = leave_out(
+            attempts.network.groups,
+            lambda without: attempts.judge(without, spread(calibration, _GLANCE)),
+            lambda without: attempts.judge(without, judged),
+            _note,
+        )
     except BaseException:
-        for name in QUANTISED_FILES:
-            (directory / name).unlink(missing_ok=True)
+        _remove(directory)
         raise
     left_out = f"; in floating point, too: {', '.join(faithful.without)}" if faithful.without else ""
     found = {one.precision: f"{one.agreement}{left_out}" for one in faithful.verdicts}
@@ -84,27 +89,25 @@ def gate(path: str, pictures: Sequence[Path]) -> int:
     return 0
 
 
+def quantise_unjudged(directory: Path, calibration: Sequence[Path]) -> None:
+    """Give the exported model in *directory* a network of which all is quantised that may be, good only for timing."""
+    model = open_directory(directory)
+    attempts = _Attempts(model, _network(model, calibration), ())
+    attempts.write(())
+    write_manifest(directory, attempts.manifest())
+
+
 @dataclass(frozen=True)
 class _Attempts:
     """Attempts at a quantised network, written into the directory of the model and judged there."""
 
     model: ModelDirectory
+    network: QuantisedNetwork
     precisions: tuple[str, ...]
 
-    def run(self, calibration: Sequence[Path], judged: Sequence[Path]) -> Faithful:
-        """The first attempt that passes; it is what lies in the directory afterwards."""
-        from edge_worker.m2fp.leave_out import leave_out  # noqa: PLC0415 - slow to import
-        from edge_worker.m2fp.quantise import QuantisedNetwork  # noqa: PLC0415
-
-        _note(f"calibrating with {len(calibration)} pictures")
-        config = self.model.config
-        network = QuantisedNetwork(self.model, calibration, lambda file: preprocess(read(file), config).tensor)
-        return leave_out(
-            network.groups,
-            lambda without: self._judge(network, without, spread(calibration, _GLANCE)),
-            lambda without: self._judge(network, without, judged),
-            _note,
-        )
+    def write(self, without: Sequence[str]) -> None:
+        """Write the network without these groups of layers over the attempt before."""
+        self.network.write(self.model.path / QUANTISED_FILES[0], without)
 
     def manifest(self) -> Manifest:
         """The model's, with the attempt that lies there now."""
@@ -112,9 +115,24 @@ class _Attempts:
         manifest = self.model.exported()
         return manifest.model_copy(update={"files": {**manifest.files, **sums}})
 
-    def _judge(self, network: QuantisedNetwork, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
-        network.write(self.model.path / QUANTISED_FILES[0], without)
+    def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
+        """Judge the network without these groups of layers by the pictures in *files*."""
+        self.write(without)
         return _judge(ModelDirectory(self.model.path, self.model.config, self.manifest()), self.precisions, files)
+
+
+def _remove(directory: Path) -> None:
+    """Take the quantised network out of the model in *directory*, whatever is there of it."""
+    write_manifest(directory, read_manifest(directory).without_quantised())
+    for name in QUANTISED_FILES:
+        (directory / name).unlink(missing_ok=True)
+
+
+def _network(model: ModelDirectory, calibration: Sequence[Path]) -> QuantisedNetwork:
+    from edge_worker.m2fp.quantise import QuantisedNetwork  # noqa: PLC0415 - slow to import
+
+    _note(f"calibrating with {len(calibration)} pictures")
+    return QuantisedNetwork(model, calibration, lambda file: preprocess(read(file), model.config).tensor)
 
 
 def _judge(model: ModelDirectory, precisions: Sequence[str], files: Sequence[Path]) -> list[Verdict]:

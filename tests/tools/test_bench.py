@@ -90,15 +90,13 @@ def test_one_variant_that_fails_stops_no_other() -> None:
 
 def answer(file: Path, label_map: np.ndarray, masks: np.ndarray, classes: list[int], logits: float) -> Path:
     class_logits = np.full((2, 3), logits, np.float32)
-    packed = np.packbits(masks, axis=-1)
-    np.savez(
-        file, class_logits=class_logits, mask_logits=class_logits, label_map=label_map, classes=classes, masks=packed
-    )
+    instances: dict[str, Any] = {"classes": classes, "scores": [0.9, 0.4], "masks": np.packbits(masks, axis=-1)}
+    np.savez(file, class_logits=class_logits, mask_logits=class_logits, label_map=label_map, **instances)
     return file
 
 
 def test_agreement(tmp_path: Path) -> None:
-    """Pixels, largest logit difference, and the best overlap of each instance with one of its class."""
+    """Pixels, largest logit difference, and the overlaps: of what was found, and of all candidates."""
     masks = np.zeros((2, 4, 10), np.bool_)
     masks[0, :, :4] = masks[1, :, 4:8] = True
     reference = answer(tmp_path / "a.npz", np.zeros((4, 10), np.uint8), masks, [1, 2], 0.0)
@@ -109,7 +107,8 @@ def test_agreement(tmp_path: Path) -> None:
     found = compare(answer(tmp_path / "b.npz", other_map, moved, [1, 3], 0.25), reference)
     assert found.pixels == 39 / 40
     assert found.class_logits == found.mask_logits == 0.25
-    assert found.instance_iou == pytest.approx((0.5 + 0.0) / 2)
+    assert found.instance_iou == 0.5
+    assert found.candidate_iou == (0.5 + 0.0) / 2
 
 
 @pytest.mark.parametrize("wide", [False, True])
@@ -143,17 +142,22 @@ def test_cpu_flags() -> None:
 
 
 def test_floor() -> None:
-    """A multiply-add is two operations; a precision that was not measured has no floor."""
-    roofline = Roofline({"f32": 4e11}, 1e10, 200_000_000_000, 2)
+    """A multiply-add is two operations; each counts at the rate of what it is computed in."""
+    work = {"f32": {"f32": 200_000_000_000}, "int8+bf16": {"int8": 100_000_000_000, "bf16": 50_000_000_000}}
+    roofline = Roofline({"f32": 4e11, "bf16": 1e12, "int8": 2e12}, 1e10, work, 2)
     assert roofline.floor_ms("f32") == 1000.0
-    assert roofline.floor_ms("bf16") is None
+    assert roofline.floor_ms("int8+bf16") == 200.0
 
 
 def findings() -> dict[str, Any]:
     measured = measure([variant("openvino f32", 50.0, 40.0, 42.0), variant("other", 9.0, 8.0, 8.0)], [_any_file()], 2)
     variants = [one.summary() for one in measured]
     machine = {"architecture": "x86_64", "processors": 2, "quota": None, "memory_gb": 8.0, "flags": [], "load": 0.1}
-    return {"machine": machine, "variants": variants, "sweeps": {"sizes": [{"frame": "640×360", "total": 3.25}]}}
+    rows = [{"precision": "int8+bf16", "floor_ms": 7.5, "network_ms": 9.0, "over_floor": 1.2}]
+    work = {"int8+bf16": {"int8": 3_000_000_000, "bf16": 1_000_000_000}}
+    roofline = {"flops": {"int8": 2e12, "bf16": 1e12}, "copy_bytes": 1e10, "multiply_adds": work, "threads": 2}
+    sweeps = {"sizes": [{"frame": "640×360", "total": 3.25}]}
+    return {"machine": machine, "variants": variants, "roofline": {**roofline, "rows": rows}, "sweeps": sweeps}
 
 
 def test_report() -> None:
@@ -163,6 +167,8 @@ def test_report() -> None:
     report.show(found, Console(file=out, width=200))
     assert "42 (42–42)" in out.getvalue()
     assert "3.25" in out.getvalue()
+    assert "int8 2000 GFLOP/s, bf16 1000 GFLOP/s" in out.getvalue()
+    assert "int8 3, bf16 1" in out.getvalue()
     assert json.loads(json.dumps(found)) == found
 
 

@@ -6,6 +6,7 @@ The rate of one large matrix product bounds every network from below: its multip
 from __future__ import annotations
 
 import time
+from collections import Counter
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -23,22 +24,38 @@ _DEVICE = "CPU"
 # Side of the matrices: large enough that moving them does not count.
 _SIDE = 4096
 
+INT8 = "int8"
+# Values of a normal distribution beyond this are cut off when they are made bytes.
+_RANGE = 4.0
+
 
 def matrix_rate(precision: str, threads: int, repeats: int = 3) -> float:
-    """Floating-point operations a second of a matrix product of side 4096, the best of *repeats*."""
-    weights = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), np.float32)
+    """Operations a second of a matrix product of side 4096 in f32, bf16, f16 or int8, the best of *repeats*."""
+    operand = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), np.float32)
     left = ops.parameter([_SIDE, _SIDE], np.float32)
-    product = ops.matmul(left, ops.constant(weights), transpose_a=False, transpose_b=True)
+    product = ops.matmul(*_factors(left, operand, precision), transpose_a=False, transpose_b=True)
     settings: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_PRECISION_HINT": "f32" if precision == INT8 else precision,
         "INFERENCE_NUM_THREADS": threads,
         "NUM_STREAMS": 1,
         "ENABLE_CPU_PINNING": False,
     }
     request = openvino.Core().compile_model(openvino.Model([product], [left]), _DEVICE, settings).create_infer_request()
-    request.infer({0: weights}, share_inputs=True)
-    best = min(_seconds(request, weights) for _ in range(repeats))
+    request.infer({0: operand}, share_inputs=True)
+    best = min(_seconds(request, operand) for _ in range(repeats))
     return 2.0 * _SIDE**3 / best
+
+
+def _factors(left: Any, weights: np.ndarray, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - OpenVINO has no types
+    """Both factors, as bytes where the product is to be one of bytes."""
+    if precision != INT8:
+        return left, ops.constant(weights)
+    low, high = np.float32(-_RANGE), np.float32(_RANGE)
+    scale = _RANGE / np.iinfo(np.int8).max
+    whole = ops.convert(ops.constant((weights / scale).clip(-127, 127).astype(np.int8)), np.float32)
+    return ops.fake_quantize(left, low, high, low, high, 256), ops.multiply(
+        whole, np.full((_SIDE, 1), scale, np.float32)
+    )
 
 
 def _seconds(request: openvino.InferRequest, operand: np.ndarray) -> float:
@@ -47,11 +64,29 @@ def _seconds(request: openvino.InferRequest, operand: np.ndarray) -> float:
     return time.perf_counter() - began
 
 
-def multiply_adds(onnx: Path, shape: Shape) -> int:
-    """Multiply-adds of the matrix products and convolutions of a network, for inputs of this height and width."""
-    network = openvino.Core().read_model(onnx)
-    network.reshape([1, 3, *shape])
-    return sum(_COUNTS[node.get_type_name()](node) for node in network.get_ops() if node.get_type_name() in _COUNTS)
+def multiply_adds(network: Path, shape: Shape, precision: str) -> dict[str, int]:
+    """Multiply-adds of the matrix products and convolutions of a network, by what they are computed in.
+
+    Args:
+        network: ONNX, or OpenVINO's XML.
+        shape: height and width of the input.
+        precision: of the products whose weights are not bytes.
+    """
+    graph = openvino.Core().read_model(network)
+    graph.reshape([1, 3, *shape])
+    found: Counter[str] = Counter()
+    for node in graph.get_ops():
+        if count := _COUNTS.get(node.get_type_name()):
+            found[INT8 if _has_bytes(node) else precision] += count(node)
+    return dict(found)
+
+
+def _has_bytes(node: openvino.Node) -> bool:
+    """Whether the weights of a product are kept as bytes."""
+    source = node.input_value(1).get_node()
+    while source.get_input_size():
+        source = source.input_value(0).get_node()
+    return bool(source.get_type_name() == "Constant" and source.get_element_type() == openvino.Type.i8)
 
 
 def _of_product(node: openvino.Node) -> int:

@@ -1,4 +1,4 @@
-"""How near a variant's answer comes to another's: logits, label map, instances."""
+"""How near a variant's answer comes to another's: logits, label map, instances. Variants are processes: by files."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from edge_worker.m2fp.agreement import Agreement, agreement
+from edge_worker.m2fp.types import Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,19 +18,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class AnswerAgreement:
     """Of one answer with the reference's.
 
     Attributes:
         pixels: share of the label map's pixels that are the same.
         class_logits, mask_logits: largest difference.
-        instance_iou: of each instance of the reference with the best of its class, the mean; None where it has none.
+        instance_iou: as of :class:`edge_worker.m2fp.agreement.Agreement`, of the reference's instances; None where it
+            has none. ``candidate_iou`` of all its candidates.
     """
 
     pixels: float
     class_logits: float
     mask_logits: float
     instance_iou: float | None
+    candidate_iou: float
 
 
 def save_answer(file: Path, parser: Parser, picture: Picture) -> None:
@@ -47,31 +52,31 @@ def save_answer(file: Path, parser: Parser, picture: Picture) -> None:
             mask_logits=logits.mask_logits,
             label_map=parsing.label_map,
             classes=np.array([one.class_id for one in instances], np.int64),
+            scores=np.array([one.score for one in instances], np.float64),
             masks=np.packbits(masks, axis=-1),
         )
 
 
-def compare(file: Path, reference: Path) -> Agreement:
+def compare(file: Path, reference: Path) -> AnswerAgreement:
     """Compare two files of :func:`save_answer`."""
     with np.load(file) as mine, np.load(reference) as wanted:
-        return Agreement(
-            pixels=float((mine["label_map"] == wanted["label_map"]).mean()),
+        found = Agreement.over([agreement(_parsing(mine), _parsing(wanted))])
+        return AnswerAgreement(
+            pixels=found.pixels,
             class_logits=float(np.abs(mine["class_logits"] - wanted["class_logits"]).max()),
             mask_logits=float(np.abs(mine["mask_logits"] - wanted["mask_logits"]).max()),
-            instance_iou=_instance_iou(mine, wanted),
+            instance_iou=found.instance_iou if found.instances else None,
+            candidate_iou=found.candidate_iou,
         )
 
 
-def _instance_iou(mine: Any, wanted: Any) -> float | None:  # noqa: ANN401 - opened npz files
-    masks, classes = mine["masks"], mine["classes"]
-    best = [
-        max((_iou(mask, other) for other in masks[classes == class_id]), default=0.0)
-        for mask, class_id in zip(wanted["masks"], wanted["classes"], strict=True)
-    ]
-    return float(np.mean(best)) if best else None
-
-
-def _iou(one: np.ndarray, other: np.ndarray) -> float:
-    """Of two masks whose bits are packed; two empty ones are the same."""
-    either = int(np.unpackbits(one | other).sum())
-    return int(np.unpackbits(one & other).sum()) / either if either else 1.0
+def _parsing(answer: Any) -> Parsing:  # noqa: ANN401 - an opened npz file
+    """The answer as far as agreement goes by it: names of classes and what is a person are not told apart."""
+    label_map = answer["label_map"]
+    frame = Size(label_map.shape[1], label_map.shape[0])
+    masks = np.unpackbits(answer["masks"], axis=-1, count=frame.width).astype(np.bool_)
+    instances = tuple(
+        Instance("", int(class_id), float(score), Region.from_mask(mask, frame))
+        for class_id, score, mask in zip(answer["classes"], answer["scores"], masks, strict=True)
+    )
+    return Parsing(label_map, instances, (), frame, ())

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from edge_worker.errors import EdgeWorkerError
-from edge_worker.m2fp.directory import ONNX_FILE, open_directory
+from edge_worker.m2fp.directory import is_quantised, open_directory
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.directories import cache_directory
 from edge_worker.ops.threads import ThreadPlan
@@ -92,6 +92,8 @@ class Bench:
         from edge_worker.tools.bench.frames import frames  # noqa: PLC0415 - numeric libraries, once they are needed
 
         self._frames = frames(options.paths, options.size, scratch)
+        if self._model == models.SEEDED and any(is_quantised(precision) for _, precision in options.variants):
+            self._exported = models.quantised(self._exported, self._frames, self._cache)
 
     def findings(self) -> dict[str, Any]:
         """Measure everything that the options ask for."""
@@ -172,15 +174,13 @@ class Bench:
         ours = [one for one in ours if one["threads"] == plan.inference]
         precisions = [one["model"]["precision"] for one in ours]
         shape = sweeps.input_shape(self._exported, self._frames[0], self._config.model.short_side)
-        graph = open_directory(self._exported).path / ONNX_FILE
-        found = roofline.measure(graph, shape, precisions, plan.inference, plan.environment())
+        found = roofline.measure(open_directory(self._exported), shape, precisions, plan.inference, plan.environment())
         rows = []
         for one in ours:
             precision, network_ms = one["model"]["precision"], one["stages_ms"]["inference"]["median"]
             floor_ms = found.floor_ms(precision)
-            assert floor_ms is not None  # noqa: S101 - its rate was asked for
-            row = {"precision": precision, "flops": found.flops[precision], "floor_ms": floor_ms}
-            rows.append({**row, "network_ms": network_ms, "over_floor": network_ms / floor_ms})
+            row = {"precision": precision, "floor_ms": floor_ms, "network_ms": network_ms}
+            rows.append({**row, "over_floor": network_ms / floor_ms})
         return {**asdict(found), "rows": rows}
 
     def _sweep(self, name: str) -> list[dict[str, Any]]:

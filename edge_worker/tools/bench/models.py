@@ -6,10 +6,14 @@ import importlib
 import os
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_worker.errors import ModelError
 from edge_worker.m2fp.directory import MANIFEST_FILE, WEIGHTS_FILE, open_directory
 from edge_worker.m2fp.engines.base import is_installed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SEEDED = "seeded-r101"
 _SEED = 7
@@ -35,6 +39,30 @@ def exported(model: str, cache: Path) -> str:
     assert source is not None  # noqa: S101 - what is no export is a checkpoint, or open_directory has refused it
     choose = importlib.import_module("edge_worker.m2fp.engines.choose")
     return str(choose.exported(open_directory(source), cache).path)
+
+
+def quantised(exported: str, frames: Sequence[Path], cache: Path) -> str:
+    """The exported seeded model with a quantised network beside it, under *cache*; made where missing.
+
+    Everything is quantised that may be, and nothing judged: random weights say nothing of faithfulness.
+
+    Raises:
+        ModelError: it must be made, and NNCF is not there.
+    """
+    directory = cache / "quantised" / Path(exported).name
+    if directory.is_dir():
+        return str(directory)
+    if not is_installed("nncf"):
+        raise ModelError(f"to quantise {SEEDED} needs NNCF: pip install 'edge-worker[int8]'")
+    from edge_worker.tools.model_commands import copy_exported  # noqa: PLC0415
+    from edge_worker.tools.precision_commands import quantise_unjudged  # noqa: PLC0415
+
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".part-"))
+    copy_exported(open_directory(exported), fresh)
+    quantise_unjudged(fresh, frames)
+    os.replace(fresh, directory)  # noqa: PTH105 - a directory, whole or not at all
+    return str(directory)
 
 
 def seeded_checkpoint(cache: Path) -> Path:

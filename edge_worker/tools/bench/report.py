@@ -22,6 +22,7 @@ def show(findings: Mapping[str, Any], console: Console) -> None:
         if variant["error"]:
             console.print(variant["error"], markup=False)
     if roofline := findings.get("roofline"):
+        console.print(_rates(roofline))
         console.print(_roofline(roofline))
     for title, rows in findings.get("sweeps", {}).items():
         console.print(_rows(title, rows))
@@ -67,18 +68,23 @@ def spread(summary: Mapping[str, float]) -> str:
     return f"{summary['median']:.0f} ({summary['low']:.0f}–{summary['high']:.0f})"
 
 
-def _roofline(roofline: Mapping[str, Any]) -> Table:
-    table = Table(
-        title=f"the network: {roofline['multiply_adds'] / 1e9:.0f} G multiply-adds, {roofline['threads']} threads; "
-        f"memory copies at {roofline['copy_bytes'] / 1e9:.1f} GB/s",
-        title_justify="left",
+def _rates(roofline: Mapping[str, Any]) -> str:
+    rates = ", ".join(f"{kind} {rate / 1e9:.0f} GFLOP/s" for kind, rate in roofline["flops"].items())
+    return (
+        f"this machine, {roofline['threads']} threads: large matrix products {rates}; "
+        f"copies of memory {roofline['copy_bytes'] / 1e9:.1f} GB/s"
     )
-    for column in ("precision", "matrix rate, GFLOP/s", "floor, ms", "network, ms", "over the floor"):
+
+
+def _roofline(roofline: Mapping[str, Any]) -> Table:
+    table = Table(title="the network, and the time its arithmetic takes at that rate", title_justify="left")
+    for column in ("precision", "multiply-adds, G", "floor, ms", "network, ms", "over the floor"):
         table.add_column(column, justify="right")
     for row in roofline["rows"]:
+        work = roofline["multiply_adds"][row["precision"]]
         table.add_row(
             row["precision"],
-            f"{row['flops'] / 1e9:.0f}",
+            ", ".join(f"{kind} {count / 1e9:.0f}" for kind, count in work.items()),
             f"{row['floor_ms']:.0f}",
             _number(row["network_ms"], ".0f"),
             _number(row["over_floor"], ".2f"),

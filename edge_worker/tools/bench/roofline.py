@@ -19,6 +19,8 @@ from edge_worker.errors import EdgeWorkerError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edge_worker.m2fp.directory import ModelDirectory
+
 _COPY_BYTES = 256_000_000
 _REPEATS = 3
 
@@ -28,32 +30,37 @@ class Roofline:
     """What the machine could do at best, and what the network asks of it.
 
     Attributes:
-        flops: operations a second of a large matrix product, by precision.
+        flops: operations a second of a large matrix product, by what it is computed in: f32, bf16, f16, int8.
         copy_bytes: bytes a second that one thread copies, read and written counted as one.
-        multiply_adds: of the network for one frame.
+        multiply_adds: of the network for one frame, by the engine's precision and by what each is computed in.
         threads: that the matrix products used.
     """
 
     flops: Mapping[str, float]
     copy_bytes: float
-    multiply_adds: int
+    multiply_adds: Mapping[str, Mapping[str, int]]
     threads: int
 
-    def floor_ms(self, precision: str) -> float | None:
-        """Milliseconds that the network's arithmetic takes at least; None where the rate was not measured."""
-        rate = self.flops.get(precision)
-        return None if rate is None else 1000 * 2 * self.multiply_adds / rate
+    def floor_ms(self, precision: str) -> float:
+        """Milliseconds that the network's arithmetic takes at least in a precision that was asked for."""
+        work = self.multiply_adds[precision]
+        return 1000 * sum(2 * count / self.flops[kind] for kind, count in work.items())
 
 
 def measure(
-    model: Path, shape: tuple[int, int], precisions: Sequence[str], threads: int, environment: Mapping[str, str]
+    model: ModelDirectory,
+    shape: tuple[int, int],
+    precisions: Sequence[str],
+    threads: int,
+    environment: Mapping[str, str],
 ) -> Roofline:
     """Measure in a process of its own, for an exported *model* and inputs of this height and width.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
     """
-    order = json.dumps({"model": str(model), "shape": shape, "precisions": list(precisions), "threads": threads})
+    networks = {precision: str(model.network_file(precision)) for precision in precisions}
+    order = json.dumps({"networks": networks, "shape": shape, "threads": threads})
     done = subprocess.run(  # noqa: S603 - our own program
         (sys.executable, "-m", __name__, order),
         env={**os.environ, **environment},
@@ -70,11 +77,15 @@ def _main(order: str) -> None:
     wanted = json.loads(order)
     # Not before: only this process is meant to load the library.
     from edge_worker.m2fp.engines.ceiling import matrix_rate, multiply_adds  # noqa: PLC0415
+    from edge_worker.m2fp.engines.precisions import network_precision  # noqa: PLC0415
 
-    rates = {precision: matrix_rate(precision, wanted["threads"]) for precision in wanted["precisions"]}
-    count = multiply_adds(Path(wanted["model"]), tuple(wanted["shape"]))
-    found = Roofline(rates, _copy_rate(), count, wanted["threads"])
-    sys.stdout.write(json.dumps(asdict(found)) + "\n")
+    work = {
+        precision: multiply_adds(Path(network), tuple(wanted["shape"]), network_precision(precision))
+        for precision, network in wanted["networks"].items()
+    }
+    kinds = dict.fromkeys(kind for counts in work.values() for kind in counts)
+    rates = {kind: matrix_rate(kind, wanted["threads"]) for kind in kinds}
+    sys.stdout.write(json.dumps(asdict(Roofline(rates, _copy_rate(), work, wanted["threads"]))) + "\n")
 
 
 def _copy_rate() -> float:
