@@ -70,10 +70,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run_all(rows: Sequence[Row], options: argparse.Namespace) -> list[Result]:
-    """Run first the rows that must be alone, then the others side by side; returns them in the report's order."""
+    """Run first the rows that should be alone, then the others side by side; returns them in the report's order.
+
+    In short form none is alone: what it measures is not for the report, and its limits leave room.
+    """
     with ThreadPoolExecutor(options.jobs) as pool:
-        alone = {row.name: _run(row, options) for row in rows if row.alone}
-        beside = {row.name: pool.submit(_run, row, options) for row in rows if not row.alone}
+        alone = {row.name: _run(row, options) for row in rows if row.alone and not options.short}
+        beside = {row.name: pool.submit(_run, row, options) for row in rows if row.name not in alone}
         results = {**alone, **{name: future.result() for name, future in beside.items()}}
     return [results[row.name] for row in rows]
 

@@ -16,8 +16,8 @@ class Row:
     """A fault and the experiment that repeats it.
 
     ``required`` says in the report what must hold. ``run`` is given a laboratory whose ``times`` is ``short`` or
-    ``full``: repetitions, seconds or payloads, as ``unit`` says. A row that is ``alone`` runs with no other beside it:
-    its figures are times.
+    ``full``: repetitions, seconds or payloads, as ``unit`` says. A row that is ``alone`` has no other beside it in full
+    form: its figures are times.
     """
 
     name: str

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 RATE: Final = 20.0
 STARTING_S: Final = 3.0
 """A start takes about as long; one kill in four comes within it."""
-WORKING_S: Final = 2.0
+WORKING_S: Final = 3.0
+"""At most, from `online` to the next kill."""
 CAMERAS: Final = (
     {"topic": "cameras/{camera}/frame", "delivery": "every"},
     {"topic": "gates/{camera}/frame", "delivery": "every", "prefetch": 8},
