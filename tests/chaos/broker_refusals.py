@@ -131,7 +131,8 @@ def _wait_published(broker: Mosquitto, consumer: Consumer, camera: Camera) -> fl
 
 def subscription(lab: Lab) -> None:
     """Deny all subscriptions by the broker's plugin, then allow them; it reads its rights when it starts."""
-    plugin = next(plugin for plugin in PLUGINS if plugin.exists())
+    plugin = next((plugin for plugin in PLUGINS if plugin.exists()), None)
+    assert plugin is not None, f"no {PLUGINS[0].name}: it comes with mosquitto 2"
     rights = lab.place("rights") / "rights.json"
     _grant(rights, subscribe=True)
     broker = lab.running_broker(f"plugin {plugin}", f"plugin_opt_config_file {rights}")

@@ -101,7 +101,7 @@ def _wait_till_nothing_can_be_lost(broker: Mosquitto, consumer: Consumer, camera
     elif way.startswith("killed"):
         newest = picture(len(camera.offered) - 1)
         wait_until(
-            lambda: newest in broker.store.read_bytes() or accepted[-1] in consumer.seen(camera.name),
+            lambda: newest in broker.store.read_bytes() or consumer.has_answered(camera.name, accepted[-1]),
             "the broker has saved the newest frame",
         )
 

@@ -147,6 +147,11 @@ class Consumer:
         self.wait(lambda: is_done() or self._has_been_idle(patience_s), "answers come to an end", math.inf)
         assert is_done(), f"{camera}: no more answers, though not all of {len(frame_ids)} frames are answered"
 
+    def has_answered(self, camera: str, frame_id: str) -> bool:
+        """Whether *frame_id* of *camera* was answered."""
+        with self._changed:
+            return frame_id in self.answers[camera] and self.answers[camera][frame_id].count > 0
+
     def wait_result(self) -> None:
         """Wait until something is answered from now on."""
         began = time.monotonic()
