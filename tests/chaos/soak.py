@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import groupby
 from pathlib import Path
-from statistics import linear_regression
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -22,16 +17,12 @@ from pictures import CIHP, encoded, figures, photo
 
 from chaos.account import close_books
 from chaos.camera import Traffic, picture
+from chaos.diary import SHORTEST_S, SLOPE_MB_PER_H, Diary, conclude
 from chaos.row import Row
-from chaos.vitals import FDS_ALLOWED, Vitals
 from edge_worker.palette import Palette
 from edge_worker.render import colorize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from workers import WorkerProcess
-
     from chaos.camera import Camera
     from chaos.consumer import Consumer
     from chaos.lab import Lab
@@ -39,21 +30,13 @@ if TYPE_CHECKING:
 RATE: Final = 1.0
 SIZES: Final = ((320, 240), (640, 480), (720, 1280), (1280, 720), (1920, 1080), (97, 61))
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "envelope", "damaged")
-SAMPLE_S: Final = 5.0
-FLOOR_S: Final = 120.0
-"""A process's memory is the least of so long: a sample may fall into a frame, whose arrays come and go, or come after
-one of another size."""
-SHORTEST_S: Final = 1200.0
-"""With less, a slope is reported but proves nothing."""
 ROUNDS: Final = 12
 """Through all sizes and formats until allocators have found their shape: measured, about 300 frames."""
-SLOPE_MB_PER_H: Final = 1.0
 MEMORIES: Final = 5000
 """Frames to begin with, more than the worker remembers the ids of; live ones, most of which are superseded."""
+SAMPLES: Final = Path("chaos_out") / "soak.jsonl"
 CACHE_MB: Final = 2.0
 """Else the cache of results grows for the first hours, as it should."""
-SAMPLES: Final = Path("chaos_out") / "soak.jsonl"
-"""A line for each look at the processes."""
 
 
 def run(lab: Lab) -> None:
@@ -67,12 +50,14 @@ def run(lab: Lab) -> None:
     door, yard = lab.camera(broker.port, "door"), lab.camera(broker.port, "yard", sender_ids=False)
     live = lab.camera(broker.port, "live", topic="live/{camera}/frame")
     _warm_up(live, door, consumer, rounds=ROUNDS if lab.times >= SHORTEST_S else 1)
-    diary = Diary(worker, consumer)
+    diary = Diary(worker, SAMPLES)
     with Traffic([door, yard, live], lab.random, RATE, draw):
         diary.keep(lab.times)
     accounts = close_books(lab, consumer, [door, yard])
     _require_answers(lab, accounts)
-    diary.conclude(lab)
+    process = consumer.account()["processes"][0]
+    lab.require(process["crashes"] == 0, f"the model process crashed {process['crashes']} times")
+    conclude(lab, diary.samples, recycles=process["recycles"])
 
 
 def _warm_up(live: Camera, door: Camera, consumer: Consumer, rounds: int) -> None:
@@ -90,104 +75,6 @@ def _require_answers(lab: Lab, accounts: dict[str, Any]) -> None:
     """Require that damaged frames, and no others, were answered by errors."""
     errors = {reason for account in accounts.values() for reason in account.errors}
     lab.require(errors <= {"undecodable"}, f"errors: {errors}")
-
-
-# -- what is watched ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What both processes held, some seconds after the beginning."""
-
-    at_s: float
-    worker: Vitals
-    model: Vitals
-    model_pid: int
-    worker_sockets: int
-
-    @classmethod
-    def take(cls, worker: WorkerProcess, at_s: float) -> Sample:
-        """Look at both now.
-
-        Raises:
-            OSError, LookupError, StopIteration: the model process is just being replaced.
-        """
-        pid = worker.model_pid()
-        return cls(round(at_s, 1), Vitals.of(worker.pid), Vitals.of(pid), pid, _sockets(worker.pid))
-
-
-def _sockets(pid: int) -> int:
-    count = 0
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):  # closed meanwhile
-            count += str(link.readlink()).startswith("socket:")
-    return count
-
-
-class Diary:
-    """Looks at a worker every few seconds, and draws conclusions in the end."""
-
-    def __init__(self, worker: WorkerProcess, consumer: Consumer) -> None:
-        """Begin an empty file of samples."""
-        self._worker, self._consumer = worker, consumer
-        self._samples: list[Sample] = []
-        SAMPLES.parent.mkdir(exist_ok=True)
-        SAMPLES.write_text("", encoding="utf-8")
-
-    def keep(self, seconds: float) -> None:
-        """Take samples for a time."""
-        began = time.monotonic()
-        while (now := time.monotonic() - began) < seconds:
-            with suppress(OSError, LookupError, StopIteration):
-                self._samples.append(Sample.take(self._worker, now))
-                with SAMPLES.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(asdict(self._samples[-1])) + "\n")
-            time.sleep(SAMPLE_S)
-
-    def conclude(self, lab: Lab) -> None:
-        """Require that nothing grew, but for what was recycled by plan."""
-        process = self._consumer.account()["processes"][0]
-        lab.require(process["crashes"] == 0, f"the model process crashed {process['crashes']} times")
-        settled = self._samples[len(self._samples) // 5 :]
-        self._judge(lab, "worker", [(sample.at_s, sample.worker.rss_mb) for sample in settled], recycles=0)
-        memory = [(sample.at_s, sample.model.rss_mb) for sample in settled]
-        self._judge(lab, "model process", memory, process["recycles"])
-        for what, read in COUNTED.items():
-            _require_no_more(lab, what, [read(sample) for sample in settled])
-        lab.measure("model process recycled", process["recycles"])
-
-    def _judge(self, lab: Lab, name: str, memory: Sequence[tuple[float, float]], recycles: int) -> None:
-        floors = list(_floors(memory))
-        if len(floors) < 2:
-            lab.measure(f"memory of the {name}", f"{floors[0][1]:.1f} MB, too short for a slope")
-            return
-        hours, megabytes = [at_s / 3600 for at_s, _ in floors], [rss_mb for _, rss_mb in floors]
-        slope = linear_regression(hours, megabytes).slope
-        lab.measure(f"memory of the {name}", f"{megabytes[0]:.1f} → {megabytes[-1]:.1f} MB, slope {slope:+.2f} MB/h")
-        long_enough = memory[-1][0] >= SHORTEST_S and not recycles
-        lab.require(not long_enough or slope <= SLOPE_MB_PER_H, f"memory of the {name} grows by {slope:.2f} MB/h")
-
-
-COUNTED: Final[dict[str, Callable[[Sample], int]]] = {
-    "file descriptors of the worker": lambda sample: sample.worker.fds,
-    "file descriptors of the model process": lambda sample: sample.model.fds,
-    "threads of the worker": lambda sample: sample.worker.threads,
-    "threads of the model process": lambda sample: sample.model.threads,
-    "sockets of the worker": lambda sample: sample.worker_sockets,
-}
-
-
-def _floors(memory: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Give moment and value of the least memory in each stretch of ``FLOOR_S``."""
-    for _, stretch in groupby(memory, key=lambda entry: entry[0] // FLOOR_S):
-        yield min(stretch, key=lambda entry: entry[1])
-
-
-def _require_no_more(lab: Lab, what: str, counts: Sequence[int]) -> None:
-    quarter = max(1, len(counts) // 4)
-    first, last = max(counts[:quarter]), max(counts[-quarter:])
-    lab.require(last <= first + FDS_ALLOWED, f"{what} grew from {first} to {last}")
-    lab.measure(what, f"{first} → {last}")
 
 
 # -- what is sent ------------------------------------------------------------------------------------------------------

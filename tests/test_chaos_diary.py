@@ -1,0 +1,59 @@
+"""The soak's judgement: a leak must not pass for noise, nor noise for a leak."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+from chaos.diary import SAMPLE_S, Sample, conclude
+from chaos.lab import Lab
+from chaos.vitals import Vitals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture
+def lab() -> Iterator[Lab]:
+    with Lab(Path(), Random(1), 1) as lab:  # noqa: S311 - to be repeated
+        yield lab
+
+
+def day(*, worker_mb_per_h: float = 0.0, fds_per_h: float = 0.0, minutes: int = 30) -> list[Sample]:
+    """Make up half an hour: memory comes and goes with the frames, on a floor that may rise."""
+    random, samples = Random(7), []  # noqa: S311 - to be repeated
+    for number in range(int(60 * minutes / SAMPLE_S)):
+        at_s = number * SAMPLE_S
+        rss_mb = 60 + worker_mb_per_h * at_s / 3600 + random.choice((0.0, 0.3, 20.0))
+        worker = Vitals(rss_mb, 11 + int(fds_per_h * at_s / 3600), 6)
+        samples.append(Sample(at_s, worker, Vitals(480.0, 8, 11), 7))
+    return samples
+
+
+def test_frames_that_come_and_go_are_no_leak(lab: Lab) -> None:
+    """Nor is a slope that the error explains."""
+    conclude(lab, day(), recycles=0)
+    assert lab.findings.problems == []
+    assert "MB/h" in lab.findings.figures["memory of the worker"]
+
+
+def test_a_leak_is_found(lab: Lab) -> None:
+    """Of a few megabytes an hour, in half an hour, under frames of twenty."""
+    conclude(lab, day(worker_mb_per_h=4.0), recycles=0)
+    (problem,) = lab.findings.problems
+    assert problem.startswith("memory of the worker grows by +4.0")
+
+
+def test_descriptors_are_counted(lab: Lab) -> None:
+    """Ten more in half an hour are a leak."""
+    conclude(lab, day(fds_per_h=20.0), recycles=0)
+    assert len(lab.findings.problems) == 1
+    assert "file descriptors of the worker" in lab.findings.problems[0]
+
+
+def test_a_few_minutes_prove_nothing(lab: Lab) -> None:
+    """They are reported, no more."""
+    conclude(lab, day(worker_mb_per_h=100.0, minutes=5), recycles=0)
+    assert lab.findings.problems == []
