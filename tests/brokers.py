@@ -277,6 +277,9 @@ class FakeBroker:
                 threading.Thread(target=self._follow, args=(connection,), daemon=True).start()
 
     def _follow(self, connection: socket.socket) -> None:
+        if not connection.recv(1, socket.MSG_PEEK):  # a client that only asks whether somebody listens
+            connection.close()
+            return
         peer = Peer(connection)
         self.peers.append(peer)
         script = self._scripts[min(len(self.peers), len(self._scripts)) - 1]
