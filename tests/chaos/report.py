@@ -25,7 +25,7 @@ _HEAD: Final = """\
 Written by `make chaos`, which runs real brokers, real workers and real faults, and accounts for every frame twice: by
 what senders and receivers saw at the broker, and by what the worker says of itself (`received = processed + rejected +
 dropped + waiting + in_work`, per camera, in every stats message of every run). A row fails if one promise in it fails
-once. `make chaos ARGS="--only ROW"` repeats one row; the form *short* is what CI runs.
+once. `make chaos ARGS="--only ROW"` repeats one row; the form *short* takes six minutes.
 
 """
 
