@@ -60,7 +60,7 @@ def _end_all(_number: int, _frame: object) -> NoReturn:
 def _parser() -> argparse.ArgumentParser:
     names = [row.name for row in ROWS]
     parser = argparse.ArgumentParser(prog="make chaos", description="Faults on real things, and what came of them.")
-    parser.add_argument("--short", action="store_true", help="the form that CI runs")
+    parser.add_argument("--short", action="store_true", help="few repetitions: some minutes")
     parser.add_argument("--only", action="append", choices=names, metavar="ROW", help=f"one of {', '.join(names)}")
     parser.add_argument("--times", type=int, help="repeat so often, whatever the form says")
     parser.add_argument("--seed", type=int, default=1, help="of all that is random (default: 1)")
