@@ -45,7 +45,7 @@ CONFIGURATION: dict[str, Any] = {
             "transformer_dim_feedforward": 512,
             "transformer_enc_layers": 2,
             "conv_dim": 96,
-            "blocks_per_level": 1,
+            "blocks_per_level": 2,
             "mask_dim": 96,
         },
         "decoder": {

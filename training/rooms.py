@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import cv2
@@ -51,21 +52,27 @@ def random_crop(rng: np.random.Generator, image: Image, shape: Shape) -> Image:
 
 
 def draw_room(rng: np.random.Generator, shape: Shape) -> Image:
-    """Walls, floor, furniture: gradients and boxes with uneven light."""
-    height, width = shape
+    """Walls, floor, pillars and furniture, seen by a camera that hangs a little askew, in uneven light."""
+    margin = max(shape) // 8
+    height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
     room = np.empty((height, width, 3), dtype=np.uint8)
     horizon = int(height * rng.uniform(0.3, 0.8))
     room[:horizon] = _gradient(rng, (horizon, width))
     room[horizon:] = _gradient(rng, (height - horizon, width))
+    floors = (_draw_joints, _draw_planks, _draw_planks, None)
+    draw_floor = floors[rng.integers(len(floors))]
+    if draw_floor is not None:
+        draw_floor(rng, room, horizon)
     if rng.random() < 0.5:
-        _draw_planks(rng, room, horizon)
-    for _ in range(rng.integers(0, 7)):
-        _draw_box(rng, room, horizon)
-    for _ in range(rng.integers(0, 4)):
-        _draw_stand(rng, room)
-    for _ in range(rng.integers(0, 3)):
-        _draw_ellipse(rng, room)
-    return _lit(rng, room)
+        _draw_skirting(rng, room, horizon)
+    for most, draw_on_floor in ((6, _draw_box), (2, _draw_pillar), (2, _draw_chair)):
+        for _ in range(rng.integers(0, most + 1)):
+            draw_on_floor(rng, room, horizon)
+    for most, draw_anywhere in ((3, _draw_stand), (2, _draw_ellipse)):
+        for _ in range(rng.integers(0, most + 1)):
+            draw_anywhere(rng, room)
+    askew = _tilted(rng, room)
+    return _lit(rng, np.ascontiguousarray(askew[margin:-margin, margin:-margin]))
 
 
 def _colour(rng: np.random.Generator) -> tuple[float, ...]:
@@ -73,18 +80,94 @@ def _colour(rng: np.random.Generator) -> tuple[float, ...]:
     return tuple(float(v) for v in np.clip(grey + rng.normal(0, 25, 3), _DARK, _LIGHT))
 
 
+def _wood(rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """From pale to dark: the hues of wood are those of skin."""
+    return np.asarray(np.array([1.0, rng.uniform(0.5, 0.85), rng.uniform(0.25, 0.65)]) * rng.uniform(70, 235))
+
+
+def _shaded(colour: npt.NDArray[np.float64], factor: float) -> tuple[float, ...]:
+    return tuple(float(v) for v in np.clip(colour * factor, 0, 255))
+
+
 def _gradient(rng: np.random.Generator, shape: Shape) -> Image:
     corners = np.array([[_colour(rng), _colour(rng)], [_colour(rng), _colour(rng)]], dtype=np.float32)
-    corners = corners.mean(axis=(0, 1)) + 0.35 * (corners - corners.mean(axis=(0, 1)))
+    mean = corners.mean(axis=(0, 1))
+    corners = mean + rng.uniform(0.02, 0.35) * (corners - mean)
     return np.asarray(cv2.resize(corners, shape[::-1], interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
-def _draw_planks(rng: np.random.Generator, room: Image, horizon: int) -> None:
+def _draw_joints(rng: np.random.Generator, room: Image, horizon: int) -> None:
+    """Lines that run towards the viewer."""
     height, width = room.shape[:2]
-    centre, shade = rng.uniform(-0.5, 1.5) * width, float(rng.uniform(0.5, 0.95))
+    shade = float(rng.uniform(0.5, 0.95))
     colour = tuple(float(v) for v in room[horizon + (height - horizon) // 2, width // 2] * shade)
-    for x in np.arange(-2 * width, 3 * width, rng.uniform(12, 60)):
-        cv2.line(room, (int(centre + 0.3 * (x - centre)), horizon), (int(x), height), colour, 1, cv2.LINE_AA)
+    for far, near in _running(rng, width):
+        cv2.line(room, (far, horizon), (near, height), colour, 1, cv2.LINE_AA)
+
+
+def _draw_planks(rng: np.random.Generator, room: Image, horizon: int) -> None:
+    """A wooden floor: every plank, and each piece of it, in a hue of its own."""
+    height = room.shape[0]
+    wood, varied = _wood(rng), rng.uniform(0.03, 0.2)
+    places = _running(rng, room.shape[1])
+    for (left, near_left), (right, near_right) in itertools.pairwise(places):
+        cut = rng.uniform(0.2, 0.9)
+        for top, bottom in ((0.0, cut), (cut, 1.0)):
+            corners = [(left, near_left, top), (right, near_right, top), (right, near_right, bottom)]
+            corners.append((left, near_left, bottom))
+            outline = [(far + (near - far) * at, horizon + (height - horizon) * at) for far, near, at in corners]
+            cv2.fillConvexPoly(room, np.array(outline, dtype=np.int32), _shaded(wood, 1 + rng.normal(0, varied)))
+
+
+def _running(rng: np.random.Generator, width: int) -> list[tuple[int, int]]:
+    """Where lines towards the viewer begin at the horizon, and where they leave the picture (x, px)."""
+    centre, spread, step = rng.uniform(-0.5, 1.5) * width, rng.uniform(0.3, 1.0), rng.uniform(8, 60)
+    return [(int(centre + spread * (x - centre)), int(x)) for x in np.arange(-3 * width, 4 * width, step)]
+
+
+def _draw_skirting(rng: np.random.Generator, room: Image, horizon: int) -> None:
+    """The board along the foot of the wall."""
+    board = int(rng.integers(2, 3 + room.shape[0] // 30))
+    cv2.rectangle(room, (0, horizon - board), (room.shape[1], horizon), _shaded(_wood(rng), 1.0), -1)
+
+
+def _draw_pillar(rng: np.random.Generator, room: Image, horizon: int) -> None:
+    """From above the picture down to the floor, round or square, plain or stained: larger than people, and upright."""
+    height, width = room.shape[:2]
+    across = int(width * rng.uniform(0.02, 0.16)) + 2
+    x, foot = int(rng.uniform(0, width - across)), int(min(height, horizon + height * rng.uniform(0.0, 0.35)))
+    side = np.linspace(-1, 1, across)
+    shade = 1 - rng.uniform(0, 0.5) * (side**2 if rng.random() < 0.5 else (side > rng.uniform(-1, 1)))
+    stained = np.clip(np.array(_colour(rng))[None, None] * shade[None, :, None] + _stains(rng, (foot, across)), 0, 255)
+    room[:foot, x : x + across] = stained
+
+
+def _stains(rng: np.random.Generator, shape: Shape) -> npt.NDArray[np.float32]:
+    """Of concrete: large soft ones, H×W×1."""
+    cells = rng.normal(0, rng.uniform(0, 12), (8, 4)).astype(np.float32)
+    return np.asarray(cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_CUBIC)[..., None], dtype=np.float32)
+
+
+def _draw_chair(rng: np.random.Generator, room: Image, horizon: int) -> None:
+    """A seat and a back on legs, as high as half a person."""
+    height, width = room.shape[:2]
+    tall, wide = int(height * rng.uniform(0.12, 0.4)), int(width * rng.uniform(0.03, 0.12))
+    x, foot = int(rng.uniform(0, width)), int(horizon + (height - horizon) * rng.uniform(0.1, 1.0))
+    seat, colour, thick = foot - tall // 2, _colour(rng), int(rng.integers(1, max(2, width // 80)))
+    for leg in (x, x + wide):
+        cv2.line(room, (leg, seat), (leg + int(rng.normal(0, wide / 8)), foot), _colour(rng), thick)
+    cv2.rectangle(room, (x, foot - tall), (x + wide, seat - int(rng.uniform(0, tall / 4))), colour, -1)
+    cv2.rectangle(room, (x, seat - tall // 8), (x + wide, seat), colour, -1)
+
+
+def _tilted(rng: np.random.Generator, room: Image) -> Image:
+    """Turned a little, and its uprights leaning together, as a camera that looks down shows them."""
+    height, width = room.shape[:2]
+    lean, turn = rng.uniform(-0.1, 0.1) * width, rng.uniform(-0.04, 0.04) * height
+    corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
+    moved = corners + np.array([[-lean, turn], [lean, -turn], [0, -turn], [0, turn]], dtype=np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, moved)
+    return np.asarray(cv2.warpPerspective(room, matrix, (width, height), borderMode=cv2.BORDER_REFLECT), dtype=np.uint8)
 
 
 def _draw_box(rng: np.random.Generator, room: Image, horizon: int) -> None:
@@ -120,9 +203,11 @@ def _draw_ellipse(rng: np.random.Generator, room: Image) -> None:
 
 
 def _lit(rng: np.random.Generator, room: Image) -> Image:
-    """Uneven light and a soft texture over everything."""
-    cells = rng.normal(1.0, 0.12, (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(np.float32)
-    grain = rng.normal(0.0, 0.05, (room.shape[0] // 4, room.shape[1] // 4)).astype(np.float32)
+    """Uneven light and, more or less, a soft texture over everything."""
+    cells = rng.normal(1.0, rng.uniform(0.02, 0.12), (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(
+        np.float32
+    )
+    grain = rng.normal(0.0, rng.uniform(0.0, 0.05), (room.shape[0] // 4, room.shape[1] // 4)).astype(np.float32)
     size = room.shape[1::-1]
     light = cv2.resize(cells, size, interpolation=cv2.INTER_CUBIC) + cv2.resize(grain, size)
     return np.clip(room * light[..., None], 0, 255).astype(np.uint8)
