@@ -14,14 +14,16 @@ loopback unless the configuration says otherwise.
 from __future__ import annotations
 
 import json
-import logging
 import socket
 import socketserver
+import sys
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Final
+
+import structlog
 
 from edge_worker.errors import ConfigError
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 MAX_CLIENTS: Final = 16  # at a time; more are turned away
 CLIENT_TIMEOUT_S: Final = 5.0  # for each read from and write to a client
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +152,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         del request
-        _log.debug("health client %s went away or timed out", client_address, exc_info=True)
+        _log.debug("health client went away or timed out", client=str(client_address), problem=repr(sys.exc_info()[1]))
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -172,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return page(self.headers.get("Accept", ""))
         except Exception:  # noqa: BLE001 - asker and log are told; a page is no reason to end the worker
-            _log.exception("the page %s could not be made", self.path)
+            _log.exception("health page could not be made", page=self.path)
             return _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"see the worker's log\n")
 
     def _reply(self, answer: _Answer, *, with_body: bool) -> None:
@@ -185,7 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        _log.debug(format, *args)
+        _log.debug("health page", request=format % args)
 
 
 def _health_answer(health: Health) -> _Answer:

@@ -6,36 +6,26 @@ Without ``NOTIFY_SOCKET`` (not started by systemd, or ``Type=`` is not notify) e
 
 from __future__ import annotations
 
-import logging
-import os
 import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SEND_TIMEOUT_S = 1.0  # systemd reads at once; a manager that does not must not hold the worker up
+SEND_TIMEOUT_S: Final = 1.0  # systemd reads at once; a manager that does not must not hold the worker up
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Notifier:
     """Tells systemd how the service fares; never raises, because a failed notification is no reason to stop work."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        """Take the socket's address and the watchdog's period from *environ*; nothing is opened yet."""
+        """Take the socket's address from *environ*; nothing is opened yet."""
         self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
-        self._watchdog_s = _watchdog_period_s(environ)
-
-    @property
-    def enabled(self) -> bool:
-        """Whether a service manager listens."""
-        return self._address is not None
-
-    def watchdog_interval(self) -> float | None:
-        """Seconds between two :meth:`watchdog` calls (half of ``WatchdogSec=``), or None when there is no watchdog."""
-        return None if self._watchdog_s is None else self._watchdog_s / 2
 
     def ready(self, status: str) -> None:
         """Start-up, or a reload begun by :meth:`reloading`, is complete."""
@@ -70,7 +60,7 @@ class Notifier:
                 channel.settimeout(SEND_TIMEOUT_S)
                 channel.sendto(message.encode(), self._address)
         except OSError as error:
-            _log.warning("the service manager could not be notified: %s", error)
+            _log.warning("the service manager could not be notified", problem=str(error))
 
 
 def _socket_address(value: str) -> str | None:
@@ -78,14 +68,6 @@ def _socket_address(value: str) -> str | None:
     if value.startswith("@"):
         return "\0" + value[1:]
     return value if value.startswith("/") else None
-
-
-def _watchdog_period_s(environ: Mapping[str, str]) -> float | None:
-    """Return ``WATCHDOG_USEC`` in seconds, or None where it is absent, not a number, or meant for another process."""
-    microseconds, owner = environ.get("WATCHDOG_USEC", ""), environ.get("WATCHDOG_PID", "")
-    if not microseconds.isdecimal() or int(microseconds) == 0:
-        return None
-    return int(microseconds) / 1_000_000 if owner in {"", str(os.getpid())} else None
 
 
 def _one_line(assignment: str) -> str:
