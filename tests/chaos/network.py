@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
@@ -91,6 +92,9 @@ def cut(lab: Lab) -> None:
             while proxy.connections < lab.times:
                 time.sleep(0.1)
         connections = proxy.connections
+        proxy.allowance = lambda: math.inf
+        with closing(Tail(worker)) as tail:
+            _until(proxy.cut, tail, "link: subscribed")  # a worker that is away cannot be asked for its account
         _close_books(lab, consumer, cameras)
         require_no_leak(lab, before, Vitals.of(worker.pid))
     lab.measure("connections cut", connections - 1)
