@@ -75,6 +75,34 @@ class Tally:
         )
 
 
+class LateCameras:
+    """Notices cameras all of whose frames were too old. Not safe across threads.
+
+    Their clock, or ours, may be wrong: a camera that tells when it took a picture then gets no answer, and no error.
+    """
+
+    def __init__(self) -> None:
+        """Begin with the first account."""
+        self._counts: Mapping[str, Count] = {}
+        self._late: frozenset[str] = frozenset()
+
+    def news(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
+        """Name the cameras, by their present *counts*, of which nothing but what was too old came since the last call.
+
+        Once, until a frame of theirs was answered.
+        """
+        late = frozenset(name for name, count in counts.items() if self._is_late(name, count))
+        news = late - self._late
+        self._counts, self._late = counts, late
+        return tuple(sorted(news))
+
+    def _is_late(self, name: str, now: Count) -> bool:
+        before = self._counts.get(name, Count())
+        if now.processed > before.processed or now.rejected != before.rejected:
+            return False
+        return name in self._late or now.dropped.get("too_old", 0) > before.dropped.get("too_old", 0)
+
+
 def _known(reason: str, words: frozenset[str]) -> str:
     if reason not in words:
         raise ValueError(f"{reason!r} is none of {', '.join(sorted(words))}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker import __version__
+from edge_worker.accounts import LateCameras
 from edge_worker.config import diff, load, warnings
 from edge_worker.errors import ConfigError
 from edge_worker.files import problem_with
@@ -86,7 +87,7 @@ class App:
         """Build every part; nothing is started."""
         self._wake, self._source, self._environ = orders, source, environ
         self._parts = Parts(config, orders, environ)
-        self._clock = ClockWatch()
+        self._clock, self._late_cameras = ClockWatch(), LateCameras()
         self._ready_told = False
         self._stats_at = time.monotonic()
 
@@ -146,6 +147,8 @@ class App:
         if now - self._stats_at >= self._parts.config.ops.stats_interval_s:
             self._stats_at = now
             self._publish_stats()
+            for camera in self._late_cameras.news(self._parts.desk.account().cameras):
+                _log.warning("all frames of a camera are too old: do its clock and ours differ?", camera=camera)
 
     def _publish_stats(self) -> None:
         topic = self._parts.topic(self._parts.config.node.stats_topic)

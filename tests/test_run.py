@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
 import socket
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,6 +230,18 @@ def test_a_stop_answers_the_frame_in_work(mosquitto: Mosquitto, make_worker: Cal
         wait_for_labels(consumer, frame_ids)
         answers = [labels["frame_id"] for labels in labelled(consumer)]
         assert sorted(answers) == sorted(set(answers))
+
+
+@pytest.mark.mosquitto
+def test_frames_that_are_all_too_old_are_said(mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]) -> None:
+    """A camera whose clock is behind gets neither results nor errors; the log names it, and the account the reason."""
+    with Client(mosquitto.port, "edge-worker/box/stats") as consumer:
+        worker = make_worker(mosquitto.port, ops={"stats_interval_s": 1.0}).ready()
+        an_hour_ago = datetime.fromtimestamp(time.time() - 3600, timezone.utc).isoformat()
+        image = base64.b64encode(FRAME).decode()
+        consumer.publish("cameras/door/frame", json.dumps({"image": image, "captured_at": an_hour_ago}).encode())
+        wait_until(lambda: "door" in {line.get("camera") for line in worker.log()}, "a word in the log", START_S)
+        wait_until(lambda: any(b'"too_old":1' in message.payload for message in consumer.messages), "the account")
 
 
 @pytest.mark.mosquitto
