@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+_DRAFT: Final = ".part"
 TRIAL_BYTES: Final = 4096
 """A block: where a disk is full there may still be room for an empty file."""
 
@@ -14,11 +15,15 @@ TRIAL_BYTES: Final = 4096
 def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write *content* beside *file*, in a directory made if need be, then give it the name: readers see all or nothing.
 
+    Drafts of processes that were killed while they wrote *file* go first. Of two that write it at once, the later wins.
+
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
+    for left in file.parent.glob(f"{file.stem}*{_DRAFT}"):
+        left.unlink(missing_ok=True)
+    handle, draft = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=_DRAFT)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)

@@ -48,6 +48,14 @@ def test_a_full_disk_leaves_the_old_file_and_no_draft(tmp_path: Path) -> None:
     assert [found.name for found in tmp_path.iterdir()] == ["file"]
 
 
+def test_drafts_of_killed_writers_do_not_pile_up(tmp_path: Path) -> None:
+    """Whoever writes the file next removes them; those of other files are none of its business."""
+    for name in ("file8x2k.part", "file_0az.part", "other.part"):
+        (tmp_path / name).write_bytes(b"half")
+    write_whole(tmp_path / "file.json", b"whole")
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["file.json", "other.part"]
+
+
 def test_a_directory_is_tried_before_it_is_needed(tmp_path: Path) -> None:
     """Made if need be, and left empty; what is wrong with it is said in the system's words."""
     assert problem_with(tmp_path / "new") is None

@@ -118,7 +118,7 @@ class Consumer:
         return found[0]
 
     def ask(self, command: str, node: str = "box", **arguments: object) -> dict[str, Any]:
-        """Send a worker a command and wait for the answer. It must be connected: for one that is away nobody keeps it."""
+        """Send a worker that is connected a command and wait for the answer; for one that is away nobody keeps it."""
         self._asked += 1
         transaction = f"{id(self)}-{self._asked}"
         payload = json.dumps({"transaction": transaction, **arguments})

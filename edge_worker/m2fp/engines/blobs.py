@@ -10,15 +10,16 @@ import contextlib
 import hashlib
 import mmap
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_worker.files import write_whole
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from io import BytesIO
+    from pathlib import Path
 
     from edge_worker.m2fp.engines.base import Shape
     from edge_worker.m2fp.types import ByteArray
@@ -72,8 +73,7 @@ class BlobStore:
         if file is None:
             return
         with contextlib.suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(file, export().getbuffer())
+            write_whole(file, export().getbuffer())
             self._prune(file.parent)
 
     def _file(self, shape: Shape) -> Path | None:
@@ -86,17 +86,3 @@ class BlobStore:
         blobs = sorted(directory.glob("*.blob"), key=lambda file: file.stat().st_mtime)
         for file in blobs[:-_KEPT]:
             file.unlink(missing_ok=True)
-
-
-def _write_whole(file: Path, content: memoryview) -> None:
-    """Write beside *file*, then rename: readers see the whole or nothing."""
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(temporary).replace(file)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise
