@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the picture
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_STDERR = 2
 
 
 class FrameHandler(Protocol):
@@ -54,6 +55,23 @@ class FrameHandler(Protocol):
         """
 
 
+class StandardError:
+    """This process's standard error, silent at times.
+
+    libjpeg and libpng write a line there for each damaged picture, and have no switch: a camera could flood the log,
+    and the frame's answer says it all. Other libraries are heard, and crashes in any phase.
+    """
+
+    def __init__(self) -> None:
+        """Begin aloud; before the sandbox, which opens nothing outside its reach."""
+        self._aloud, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+        faulthandler.enable(self._aloud)
+
+    def silence(self, *, silent: bool) -> None:
+        """Drop what is written from now on, or let it through again."""
+        os.dup2(self._null if silent else self._aloud, _STDERR)
+
+
 def main() -> int:
     """Run as a model process; the last argument is the number of the channel's file descriptor."""
     _stand_apart()
@@ -63,8 +81,10 @@ def main() -> int:
 
 def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
     """Load what the first message asks for, then answer frames until the other end closes; return the exit status."""
+    stderr = StandardError()
 
     def note(phase: str) -> None:
+        stderr.silence(silent=phase == "decode")
         channel.send({"type": "phase", "phase": phase})
 
     try:
@@ -73,16 +93,16 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
         while handler is not None:
             header, (payload,) = channel.receive()
             _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+            stderr.silence(silent=False)
     except EOFError:
         return 0
     return 1
 
 
 def _stand_apart() -> None:
-    """Leave signals to the worker; show where native code was when it crashed."""
+    """Leave signals to the worker."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    faulthandler.enable()
 
 
 def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:

@@ -1,6 +1,6 @@
 """A model process without a model: what happens to a frame is written in its payload, as ``WORD ARGUMENT``.
 
-It serves with the same code as the real one; only what handles the frames differs.
+With ``PHASE: `` before it, it happens in that phase instead of inference. The process serves with the same code as the real one; only what handles the frames differs.
 """
 
 from __future__ import annotations
@@ -52,8 +52,12 @@ class Handler:
         if word.startswith("compile"):
             note("compile")
             self._act(word.replace("compile", "sleep"))
-        note("inference")
-        self._act(word)
+        when, _, what = word.rpartition(": ")
+        for phase in ("decode", "inference"):
+            note(phase)
+            os.write(2, f"words of {phase}\n".encode())
+            if phase == (when or "inference"):
+                self._act(what)
         picture = payload if request.colormap else None
         return EncodedResult(2, 1, picture, None, {"pid": os.getpid()}, {"inference": 1.0})
 

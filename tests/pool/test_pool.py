@@ -375,6 +375,20 @@ def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: Pool
     assert run(pool, b"another").colormap == b"another"
 
 
+def test_damaged_pictures_cannot_flood_standard_error(
+    make_pool: PoolFactory, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What libraries write while they decode is not let through; what they write else is, and where one crashed."""
+    pool = make_pool()
+    with pytest.raises(ModelProcessDied):
+        run(pool, b"decode: raise SIGSEGV")
+    run_when_ready(pool, b"hello")
+    said = capfd.readouterr().err
+    assert "Segmentation fault" in said
+    assert "words of inference" in said
+    assert "words of decode" not in said
+
+
 def test_a_grown_process_is_replaced_between_frames(make_pool: PoolFactory) -> None:
     """The frame is answered; the restart is counted as planned; nothing is lost."""
     pool = make_pool(config(memory=MemoryConfig(limit_mb=100), watchdog=WatchdogConfig(frame_min_s=10)))
