@@ -1,6 +1,7 @@
 """A model process without a model: what happens to a frame is written in its payload, as ``WORD ARGUMENT``.
 
-With ``PHASE: `` before it, it happens in that phase instead of inference. The process serves with the same code as the real one; only what handles the frames differs.
+With ``PHASE: `` before it, it happens in that phase instead of inference. The process serves with the same code as the
+real one; only what handles the frames differs.
 """
 
 from __future__ import annotations
