@@ -41,6 +41,12 @@ def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
     assert ended.value.code == cli.USAGE
 
 
+def test_a_sample_comes_along(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever installed the package has no checkout to copy it from."""
+    assert cli.main(["config"]) == cli.OK
+    assert capsys.readouterr().out == (ROOT / "config" / "edge_worker.yaml").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("command", ["run", "check", "watch"])
 def test_wrong_setting_is_exit_code_78_with_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str

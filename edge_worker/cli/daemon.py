@@ -1,6 +1,8 @@
-"""The worker and its configuration: ``run`` and ``check``."""
+"""The worker and its configuration: ``run``, ``check`` and ``config``."""
 
 from __future__ import annotations
+
+import sys
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
 
@@ -9,6 +11,7 @@ def add(commands: Commands) -> None:
     """Describe the commands."""
     _add_run(commands)
     _add_check(commands)
+    add_command(commands, "config", _config, "print a sample configuration: every key, with its default")
 
 
 def _add_run(commands: Commands) -> None:
@@ -44,3 +47,10 @@ def _check(arguments: Arguments) -> int:
     log_warnings_only()
     config, file = load_config(arguments)
     return check.run(config, file, connect=arguments.connect)
+
+
+def _config(_arguments: Arguments) -> int:
+    from importlib.resources import files
+
+    sys.stdout.write(files("edge_worker").joinpath("config", "edge_worker.yaml").read_text(encoding="utf-8"))
+    return 0

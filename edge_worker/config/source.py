@@ -79,7 +79,10 @@ def _text(file: Path) -> str:
         with file.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise ConfigError("no such file: give its path with -c, or in EDGE_WORKER_CONFIG", file=file) from error
+        raise ConfigError(
+            "no such file: give its path with -c or in EDGE_WORKER_CONFIG, or make it: edge-worker config > FILE",
+            file=file,
+        ) from error
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", file=file) from error
     if len(raw) > MAX_BYTES:
