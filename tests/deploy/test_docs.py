@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
+from typing import Any, get_args
 from urllib.parse import unquote
 
 import pytest
@@ -15,6 +17,7 @@ from edge_worker.accounts import Count
 from edge_worker.cache import CacheStats
 from edge_worker.frames import DROPS, REJECTIONS
 from edge_worker.lifecycle import State
+from edge_worker.mqtt.events import LinkEvent
 from edge_worker.ops.metrics import Metrics, Snapshot
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +51,46 @@ def test_the_metrics_are_all_documented() -> None:
     shown = {family.name + {"counter": "_total", "info": "_info"}.get(family.type, "") for family in families}
     ours = {name for name in shown if name.startswith("edge_worker_") and not name.endswith("_created")}
     assert documented == ours
+
+
+def test_every_field_of_a_message_is_documented() -> None:
+    """Whatever stands in a message's schema is told of in docs/topics.md."""
+    words = set(re.findall(r"\w+", (ROOT / "docs" / "topics.md").read_text(encoding="utf-8")))
+    schemas = sorted(ROOT.glob("docs/schema/*.json"))
+    assert schemas
+    assert {
+        file.name: fields - words for file in schemas if (fields := _fields(json.loads(file.read_text()))) - words
+    } == {}
+
+
+def _fields(schema: Any) -> set[str]:  # noqa: ANN401 - JSON
+    """The names of all properties in a JSON Schema."""
+    if isinstance(schema, list):
+        return set().union(*map(_fields, schema))
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", ())).union(*map(_fields, schema.values()))
+
+
+def test_every_command_is_documented_with_its_arguments() -> None:
+    """The table of commands has a row for each request that has a schema, and in it each argument."""
+    page = (ROOT / "docs" / "topics.md").read_text(encoding="utf-8").partition("## Commands")[2]
+    rows = dict(re.findall(r"^\| `([a-z]+)` \|([^|]*)\|", page, re.MULTILINE))
+    requests = {file.name.split(".")[0].removeprefix("request-"): file for file in ROOT.glob("docs/schema/request-*")}
+    arguments = {name: _fields(json.loads(file.read_text())) - {"transaction"} for name, file in requests.items()}
+    assert {name: set(re.findall(r"`([a-z_]+)`", row)) for name, row in rows.items()} == arguments
+
+
+def test_what_the_log_is_said_to_say_is_what_it_says() -> None:
+    """Troubleshooting begins with words of the log, which a search must find there."""
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    code = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("edge_worker/**/*.py"))
+    link_news = {re.sub("([A-Z])", r" \1", one.__name__).lower().strip() for one in get_args(LinkEvent)}
+    assert [words for words in re.findall(r"`link: ([a-z ]+)`", page) if words not in link_news] == []
+    seen = re.findall(r"^\|([^|]+)\|", page, re.MULTILINE)
+    quoted = [words for cell in seen for words in re.findall(r"`([a-z_.]+ [a-z_. ]+)`", cell)]
+    assert quoted
+    assert [words for words in quoted if words not in code] == []
 
 
 def test_each_rejection_is_explained() -> None:
