@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 from threading import Condition, Event, Thread
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from edge_worker.pool.orders import Job, Order, Orders
 from edge_worker.pool.patience import Patience, RestartPauses
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.state import ProcessInfo, SlotState
+from edge_worker.pool.wear import Wear
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_ERRORS_ALLOWED = 3  # of the model under frames in a row, before a new process is tried
 _TICK_S = 0.5  # between two looks at an idle process
 _LAST_WAIT_S = 2.0  # from the kill at the end of a stop to leaving the process behind
 
@@ -69,8 +68,7 @@ class Slot:
         self._detail = "not started"
         self._process: ModelProcess | None = None
         self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
-        self._errors_in_a_row = 0  # of the model, in the present process
-        self._memory_limit_mb = limits.memory_mb  # of the present process
+        self._wear = Wear(limits.memory_mb, 0)  # of the present process
         self._thread = Thread(target=self._keep, name=name, daemon=True)
         self.seen_at = monotonic()
 
@@ -170,11 +168,10 @@ class Slot:
     def _serve(self, process: ModelProcess) -> str:
         """Load the model and give the process frames until it is to be replaced; say why."""
         self._process = process
-        self._errors_in_a_row = 0
         if self._stopping.is_set():  # asked before there was a process to kill
             return Order.STOP.value
         self._on_loaded(process.load())
-        self._memory_limit_mb = self._limit_for(process.rss_mb)
+        self._wear = self._wear_of_new(process.rss_mb)
         self._enter(SlotState.READY, "")
         while True:
             order = self._next_order(_TICK_S)
@@ -184,36 +181,26 @@ class Slot:
                 process.check()
                 continue
             self._work(process, order)
-            if reason := self._reason_to_replace(process):
+            if reason := self._wear.reason_to_replace(process.rss_mb):
                 return f"replaced by plan: {reason}"
 
-    def _limit_for(self, loaded_mb: float) -> float:
-        """The memory, MB, at which a process that has *loaded_mb* before its first frame is replaced.
-
-        None where it is above the limit by then: the next one would be no better, and so on for every frame.
-        """
-        if loaded_mb <= self._limits.memory_mb:
-            return self._limits.memory_mb
-        self._log.warning(
-            "memory.limit_mb is not in force: the model alone takes more",
-            limit_mb=self._limits.memory_mb,
-            loaded_mb=round(loaded_mb),
-        )
-        return inf
-
-    def _reason_to_replace(self, process: ModelProcess) -> str:
-        """Why another process should take the next frame; empty if there is no reason."""
-        if (rss_mb := process.rss_mb) > self._memory_limit_mb:
-            return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._memory_limit_mb:.0f}"
-        if self._errors_in_a_row >= _ERRORS_ALLOWED:
-            return f"the model failed under {self._errors_in_a_row} frames in a row"
-        return ""
+    def _wear_of_new(self, loaded_mb: float) -> Wear:
+        """The wear of a process that has *loaded_mb* before its first frame."""
+        wear = Wear(self._limits.memory_mb, loaded_mb)
+        if not wear.is_limited:
+            self._log.warning(
+                "memory.limit_mb is not in force: the model alone takes more",
+                limit_mb=self._limits.memory_mb,
+                loaded_mb=round(loaded_mb),
+            )
+        return wear
 
     def _work(self, process: ModelProcess, job: Job) -> None:
         try:
             result = process.run(job.payload, job.request)
         except FrameRejected as rejection:
-            self._errors_in_a_row += rejection.reason == "model_error"
+            if rejection.reason == "model_error":
+                self._wear.failed()
             self._quarantine.survived(job.payload_sha)
             job.answer.set_exception(rejection)
         except Exception as error:
@@ -224,7 +211,7 @@ class Slot:
             raise
         else:
             self._frames += 1
-            self._errors_in_a_row = 0
+            self._wear.worked()
             self._quarantine.survived(job.payload_sha)
             job.answer.set_result(result)
 
