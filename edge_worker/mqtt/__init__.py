@@ -1,1 +1,1 @@
-"""The broker's side: the link (the only user of paho), topics, and what passes between link and worker."""
+"""The broker's side: links, topics, and what passes between link and worker."""

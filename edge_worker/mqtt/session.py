@@ -1,4 +1,4 @@
-"""One connection, from the TCP handshake to its end. With its two helpers, the only user of paho-mqtt.
+"""One connection, from the TCP handshake to its end. With its three helpers, the only user of paho-mqtt.
 
 A session belongs to one thread, which calls :meth:`Session.turn` again and again; paho gets no thread of its own, its
 callbacks only note what happened, and ``turn`` returns the notes. So nothing can raise or block inside paho, nothing
