@@ -47,9 +47,12 @@ class Commands:
         stats: Callable[[], dict[str, JsonValue]],
         settings: Callable[[], dict[str, JsonValue]],
         restart: Callable[[], None],
-        publish: Callable[[Outgoing], None],
+        publish: Callable[[Outgoing], bool],
     ) -> None:
-        """*stats* and *settings* give the answers' data; *restart* restarts the model processes and returns at once."""
+        """*stats* and *settings* give the answers' data; *restart* restarts the model processes and returns at once.
+
+        *publish* is False for a message that is larger than the broker takes.
+        """
         self._config, self._publish = config.commands, publish
         self._node = config.node.id
         self._request_topic = Template(config.node.request_topic, node=self._node)
@@ -80,15 +83,20 @@ class Commands:
             return True
         response = self._carry_out(command, message.payload)
         _log.info("command", command=command, status=response.status, error=response.error)
-        self._publish(
+        if not self._answer(message, response):
+            what = "carried out, but the broker does not take so large an answer"
+            self._answer(message, self._response(command, response.transaction, status="error", error=what))
+        return True
+
+    def _answer(self, request: Incoming, response: CommandResponse) -> bool:
+        return self._publish(
             Outgoing(
-                topic=self._answer_topic(command, message.response_topic),
+                topic=self._answer_topic(response.command, request.response_topic),
                 payload=response.to_json(),
                 content_type="application/json",
-                correlation=message.correlation,
+                correlation=request.correlation,
             )
         )
-        return True
 
     def _carry_out(self, command: str, payload: bytes) -> CommandResponse:
         try:

@@ -137,7 +137,10 @@ class Parts:
             model=lambda: model_name(self._card()),
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
-                publish=self.board.answer, room=self.board.room, observe=self.vitals.observe, fatal=self._fatal
+                publish=self.board.answer,
+                max_packet=self.board.max_packet,
+                observe=self.vitals.observe,
+                fatal=self._fatal,
             ),
         )
 
@@ -161,8 +164,8 @@ class Parts:
     # -- what the parts tell each other -------------------------------------------------------------------------------
     # Presence, commands and desk are built before the switchboard, whose links subscribe to their topics.
 
-    def _publish(self, message: Outgoing) -> None:
-        self.board.publish(message)
+    def _publish(self, message: Outgoing) -> bool:
+        return self.board.publish(message)
 
     def _acknowledge(self, delivery: Delivery) -> None:
         self.board.acknowledge(delivery)
@@ -184,7 +187,7 @@ class Parts:
     def _news(self, event: LinkEvent) -> None:
         """Take news of a link's condition. Called by the router."""
         fields = {name: value for name, value in asdict(event).items() if name != "link"}
-        good = isinstance(event, Connected | Subscribed) and not getattr(event, "session_lost", False)
+        good = isinstance(event, Subscribed) or (isinstance(event, Connected) and not event.session_lost)
         _log.log(logging.INFO if good else logging.WARNING, _words(type(event).__name__), link=event.link, **fields)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)

@@ -58,7 +58,7 @@ class Presence:
         *,
         status_topic: str,
         model_topic: str,
-        publish: Callable[[Outgoing], None],
+        publish: Callable[[Outgoing], object],
         on_change: Callable[[Judgement], None],
     ) -> None:
         """*on_change* is told every change of state, after it was published."""

@@ -47,7 +47,6 @@ class Switchboard:
         by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
         for camera in config.cameras:
             by_link.setdefault(_link_name(camera), []).append(camera)
-        self._max_result = int(config.mqtt.max_result_mb * 1_000_000)
         self._links: dict[str, Link] = {}
         for name, cameras in by_link.items():
             first = name == CONTROL
@@ -80,12 +79,14 @@ class Switchboard:
         for left, link in zip(range(len(self._links), 0, -1), reversed(self._links.values()), strict=True):
             link.stop(Deadline(deadline.remaining() / left))
 
-    def publish(self, message: Outgoing) -> None:
-        """Publish a message about the worker itself; one that the broker would not take is left out, and logged."""
+    def publish(self, message: Outgoing) -> bool:
+        """Publish a message about the worker itself; False, with a word in the log, if the broker would not take it."""
         try:
             self._links[CONTROL].publish(message)
         except ResultTooLarge as error:
             _log.warning("not published", topic=message.topic, problem=str(error))
+            return False
+        return True
 
     def answer(self, frame: Frame, message: Outgoing) -> None:
         """Publish a message that answers *frame*, by the link the frame came by.
@@ -99,9 +100,9 @@ class Switchboard:
         """Whether answers to frames of camera section *source* will soon be sent."""
         return self._links[self.routes[source].link].has_room()
 
-    def room(self, frame: Frame) -> int:
+    def max_packet(self, frame: Frame) -> int:
         """How many bytes a message that answers *frame* may have as a packet, as far as is known."""
-        return min(self._max_result, self._link(frame.delivery).status().max_packet or self._max_result)
+        return self._link(frame.delivery).max_packet()
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""

@@ -15,15 +15,18 @@ from edge_worker.desk import Desk
 from edge_worker.results import OutputRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_worker.mqtt.events import Incoming, Outgoing
 
 
 class Bench:
     """Commands with their surroundings, and what they published."""
 
-    def __init__(self, **commands: Any) -> None:  # noqa: ANN401 - any key of the section
+    def __init__(self, *, stats: Mapping[str, Any] | None = None, **commands: Any) -> None:  # noqa: ANN401 - any key
         """Build them with the section *commands*."""
         self.published: list[Outgoing] = []
+        self.max_bytes = 100_000
         self.restarts = 0
         self.controls = Controls()
         config = Config(
@@ -33,11 +36,17 @@ class Bench:
             config,
             desk=Desk([SimplePolicy()], lambda _: None),
             controls=self.controls,
-            stats=lambda: {"uptime_s": 1.0},
+            stats=lambda: {**(stats or {"uptime_s": 1.0})},
             settings=lambda: {"node": {"id": "box-1"}},
             restart=self._restart,
-            publish=self.published.append,
+            publish=self._publish,
         )
+
+    def _publish(self, message: Outgoing) -> bool:
+        fits = len(message.payload) <= self.max_bytes
+        if fits:
+            self.published.append(message)
+        return fits
 
     def _restart(self) -> None:
         self.restarts += 1
@@ -63,6 +72,15 @@ def test_a_command_is_answered(command: str, data: object) -> None:
     answer = bench.ask(command, b'{"transaction": "t-1"}')
     assert (answer["status"], answer["transaction"], answer.get("data")) == ("ok", "t-1", data)
     assert bench.published[0].topic == f"edge-worker/box-1/response/{command}"
+
+
+def test_an_answer_larger_than_the_broker_takes_is_replaced_by_one_that_says_so() -> None:
+    """Who asks is not left waiting, though the data cannot reach him."""
+    bench = Bench(stats={"cameras": "x" * 400})
+    bench.max_bytes = 300
+    answer = bench.ask("stats", b'{"transaction": "t-1"}')
+    assert (answer["status"], answer["transaction"], answer["command"]) == ("error", "t-1", "stats")
+    assert "large" in answer["error"]
 
 
 def test_correlation_data_comes_back() -> None:

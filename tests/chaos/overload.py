@@ -125,7 +125,7 @@ class Case(NamedTuple):
 CASES: Final = (
     Case(20_000, 640, 480, overlays=True, error=""),
     Case(3_000, 96, 64, overlays=False, error=""),
-    Case(1_500, 96, 64, overlays=False, error="too_big"),
+    Case(2_500, 640, 480, overlays=False, error="too_big"),
 )
 
 

@@ -19,7 +19,9 @@ RATE: Final = 20.0
 STARTING_S: Final = 3.0
 """A start takes about as long; one kill in four comes within it."""
 WORKING_S: Final = 3.0
-"""At most, from `online` to the next kill."""
+"""At most, from `online` to the next kill; one in four comes then."""
+FRAMES_S: Final = 0.03
+"""At most, from an answer to the next kill: a few frames. Half of the kills come so, in the midst of work."""
 CAMERAS: Final = (
     {"topic": "cameras/{camera}/frame", "delivery": "every"},
     {"topic": "gates/{camera}/frame", "delivery": "every", "prefetch": 8},
@@ -55,19 +57,23 @@ def run(lab: Lab) -> None:
 
 def _reach_a_random_instant(lab: Lab, worker: WorkerProcess, consumer: Consumer) -> bool:
     """Wait for the instant of the next kill; returns whether the worker was online by then."""
-    known = len(consumer.statuses)
-    if lab.random.random() < 0.25:
+    known, chance = len(consumer.statuses), lab.random.random()
+    if chance < 0.25:
         time.sleep(lab.random.uniform(0.0, STARTING_S))
         return any(said.content["state"] == "online" for said in consumer.statuses[known:])
     consumer.wait_state("online", pid=worker.pid, after=known)
-    time.sleep(lab.random.uniform(0.0, WORKING_S))
+    if chance < 0.5:
+        time.sleep(lab.random.uniform(0.0, WORKING_S))
+    else:
+        consumer.wait_result()
+        time.sleep(lab.random.uniform(0.0, FRAMES_S))
     return True
 
 
 ROWS: Final = (
     Row(
         name="worker-killed",
-        fault="worker `kill -9` at random instants, `every` mode, 20 frames/s offered in bursts",
+        fault="worker `kill -9` at random instants, half of them under frames, `every` mode, 20 frames/s in bursts",
         required="every frame the broker accepted is answered; repeated answers share its id; the count is exact",
         run=run,
         short=12,
