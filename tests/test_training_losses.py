@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from training.groups import GROUPS, confusion, ious, summary
 from training.labels import SKIN, Part
-from training.losses import TargetMaker, dice_loss
+from training.losses import TargetMaker, dice_loss, part_losses
 from training.matching import assign
 from training.train import schedule
 
@@ -43,6 +43,35 @@ def test_targets_leave_doubtful_parts_unknown() -> None:
     assert targets.present[0, Part.COAT] == 0
     assert targets.present[0, Part.FACE] == -1
     assert targets.persons[0].shape == (1, 4, 4)
+
+
+def test_targets_lie_where_the_part_lies() -> None:
+    """A mask's middle is that of its pixels, however the part lies among the cells: else all masks end up aside."""
+    middles, targets_middles = [], []
+    for left in range(4, 12):
+        labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
+        labels[0, left : left + 13, left : left + 13] = Part.HAT
+        mask = TargetMaker()(labels, torch.zeros_like(labels)).parts[0, Part.HAT]
+        cells = 4 * torch.arange(8) + 2.0
+        middles.append(left + 6.5)
+        targets_middles.append([float(mask.sum(axis) @ cells / mask.sum()) for axis in (0, 1)])
+    assert np.mean(np.subtract(targets_middles, np.array(middles)[:, None]), axis=0) == pytest.approx(0, abs=0.05)
+
+
+def test_the_background_has_no_advantage_at_a_rim() -> None:
+    """Where person and background are equally likely, the best masks are equal once the person's score (0.8) counts."""
+    labels = torch.zeros(1, 4, 8, dtype=torch.uint8)
+    labels[..., :4] = Part.COAT
+    logits = torch.zeros(1, 20, 1, 2, requires_grad=True)
+    optimiser = torch.optim.Adam([logits], lr=0.1)
+    for _ in range(100):
+        blind = logits.mean(dim=3, keepdim=True).expand(-1, -1, -1, 2)  # it cannot tell one cell from the other
+        loss, _ = part_losses(blind, TargetMaker()(labels, torch.zeros_like(labels)))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    probability = logits.detach().mean(dim=3).sigmoid()[0, :, 0]
+    assert float(0.8 * probability[Part.COAT]) == pytest.approx(float(probability[Part.BACKGROUND]), abs=0.03)
 
 
 def test_dice_is_zero_for_the_right_mask_and_one_for_the_wrong() -> None:

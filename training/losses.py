@@ -25,8 +25,10 @@ NO_OBJECT = PARTS + 1
 
 # A pixel is shown as the likeliest class only where its sigmoid exceeds a half. Pixels inside a part weigh twelve
 # times, so that a half stands for a probability of a thirteenth: between dress, skirt and blouse the likeliest shows,
-# not a hole.
+# not a hole. The background's weigh less: its score is near one, that of a part is not (score times mask decides), and
+# with equal weights it wins the rim up to where the person's probability is three quarters. With these it is a half.
 PART_WEIGHT = 12.0
+BACKGROUND_WEIGHT = 3.0
 
 # Weights of classes in the softmax: small and rare ones count more, for each group's IoU counts the same.
 _CLASS_WEIGHTS = {
@@ -47,7 +49,7 @@ _CLASS_WEIGHTS = {
 class Targets(NamedTuple):
     """What a batch shows, at the masks' resolution."""
 
-    labels: Tensor  # (B, h, w) int64, values of `labels`, the cell's middle
+    labels: Tensor  # (B, h, w) int64, values of `labels`, of a pixel next to the cell's middle
     parts: Tensor  # (B, 20, h, w) share of the cell that surely is the part
     known: Tensor  # (B, 20, h, w) share of the cell where it is known whether it is the part
     present: Tensor  # (B, 20) 1 present, 0 absent, -1 unknown
@@ -88,12 +90,20 @@ class TargetMaker:
 
     def __call__(self, labels: Tensor, persons: Tensor) -> Targets:
         """Both (B, H, W) uint8, H and W multiples of 4."""
-        half = labels[:, ::2, ::2].long()
-        parts, known = (_pooled(table[half]) for table in (self._parts, self._known))
+        corners = _corners(labels).long()
+        parts, known = (_pooled(table[corners]) for table in (self._parts, self._known))
         present = (parts.flatten(2).amax(dim=2) > 0).float()
         present[(present == 0) & (known.flatten(2).amin(dim=2) < 1)] = -1
-        masks = [_person_masks(one[::2, ::2]) for one in persons]
-        return Targets(labels[:, 2::4, 2::4].long(), parts, known, present, masks)
+        masks = [_person_masks(one) for one in _corners(persons)]
+        # A cell has no pixel in its middle: by turns one of the four around it, or all masks would be a little aside.
+        row, column = torch.randint(1, 3, (2,)).tolist()
+        return Targets(labels[:, row::4, column::4].long(), parts, known, present, masks)
+
+
+def _corners(pixels: Tensor) -> Tensor:
+    """(B, H, W) → (B, H/2, W/2): the corner pixels of each 4×4 cell, whose mean lies in its middle."""
+    rows, columns = (torch.arange(size).view(-1, 4)[:, [0, 3]].flatten() for size in pixels.shape[1:])
+    return pixels[:, rows][..., columns]
 
 
 def _pooled(one_hot: Tensor) -> Tensor:
@@ -204,7 +214,9 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     """Mask cross-entropy over all parts, absent ones too, and Dice of the present ones; unknown cells left out."""
-    weight = targets.known * (1 + (PART_WEIGHT - 1) * targets.parts)
+    inside = torch.full((PARTS, 1, 1), PART_WEIGHT)
+    inside[Part.BACKGROUND] = BACKGROUND_WEIGHT
+    weight = targets.known * (1 + (inside - 1) * targets.parts)
     mask = (binary_loss(logits, targets.parts) * weight).mean() * 4  # most parts are absent or small
     present = targets.present > 0
     masked = torch.where(targets.known[present] > 0, logits[present], -20.0)
