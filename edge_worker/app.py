@@ -45,6 +45,9 @@ GOODBYE_S: Final = 4.0
 """Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost."""
 BROKER_AWAY_S: Final = 3.0
 """A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
+BROKER_IDLE_S: Final = 6.0
+"""And this long for the next answer to be confirmed by a broker that is there: it hangs, or refuses them. A slow one
+takes some all the while. Either way nothing is lost: what is not acknowledged comes again."""
 LOADING_GRACE_S: Final = 30.0
 """Asked of the service manager at a time while a model is loading: how long that may take is ``watchdog.load_s``."""
 
@@ -172,12 +175,14 @@ class App:
         _log.info("stopped", account=asdict(parts.desk.account().total))
 
     def _settle(self, answers_by: Deadline) -> None:
-        """Wait until the broker has all answers, as long as there is one to wait for."""
-        away_by = Deadline(BROKER_AWAY_S)
-        while not self._parts.desk.settle(Deadline(min(TICK_S, answers_by.remaining()))):
+        """Wait until the broker has all answers, as long as there is one that takes them."""
+        away_by, idle_by, left_before = Deadline(BROKER_AWAY_S), answers_by, 0
+        while left := self._parts.desk.settle(Deadline(min(TICK_S, answers_by.remaining()))):
             if any(link.connected for link in self._parts.board.statuses().values()):
                 away_by = Deadline(BROKER_AWAY_S)
-            if answers_by.expired or away_by.expired:
+            if left != left_before:
+                idle_by, left_before = Deadline(BROKER_IDLE_S), left
+            if answers_by.expired or away_by.expired or idle_by.expired:
                 return
 
     def _reload(self) -> None:

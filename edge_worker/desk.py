@@ -146,10 +146,11 @@ class Desk:
             self._intake.drain(_SHUTTING_DOWN)
             self._changed.notify_all()
 
-    def settle(self, deadline: Deadline) -> bool:
-        """Wait until the broker has all answers published, and with them the acknowledgements; False if it has not."""
+    def settle(self, deadline: Deadline) -> int:
+        """Wait until the broker has all answers published, and with them the acknowledgements; returns how many not."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._ledger.awaited, deadline.remaining())
+            self._changed.wait_for(lambda: not self._ledger.awaited, deadline.remaining())
+            return self._ledger.awaited
 
     def set_policies(self, policies: Sequence[Policy]) -> None:
         """Go on with other policies for the same camera sections."""
