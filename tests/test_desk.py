@@ -120,7 +120,7 @@ def test_a_paused_camera_of_latest_mode_drops_and_resumes() -> None:
 
 
 def test_settle_waits_for_the_answers_and_not_for_ever() -> None:
-    """It tells how many answers the broker has not confirmed: none once it has all, some when the deadline comes first."""
+    """It tells how many answers are not confirmed: none once the broker has all, some if the deadline comes first."""
     desk, _ = make_desk(EVERY)
     desk.arrive(make_frame(delivery=delivery(7)))
     frame = desk.take(SOON_S)
