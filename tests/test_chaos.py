@@ -99,3 +99,16 @@ def test_the_report_says_what_failed_and_can_be_gone_on_with(tmp_path: Path) -> 
     text = (tmp_path / report.MARKDOWN).read_text(encoding="utf-8")
     assert "**FAILED**" in text
     assert "- `bad`: lost: 1" in text
+
+
+def test_what_people_added_to_the_report_stays(tmp_path: Path) -> None:
+    """Another run writes the page anew up to their notes."""
+    report.write(tmp_path, [result("good")])
+    page = tmp_path / report.MARKDOWN
+    with page.open("a", encoding="utf-8") as file:
+        file.write(f"\n{report.NOTES}\nThe machine was busy.\n")
+    for _ in range(2):
+        report.write(tmp_path, [result("good"), result("new")])
+    text = page.read_text(encoding="utf-8")
+    assert text.endswith(f"\n{report.NOTES}\nThe machine was busy.\n")
+    assert (text.count(report.NOTES), text.count("(`new`)")) == (1, 1)

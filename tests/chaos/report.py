@@ -1,4 +1,4 @@
-"""The report: a table for people, and the same as JSON, from which a later run of some rows goes on."""
+"""The report: tables for people, and the same as JSON, from which a later run of some rows goes on."""
 
 from __future__ import annotations
 
@@ -18,16 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 JSON, MARKDOWN = "reliability.json", "reliability.md"
+NOTES: Final = "## Notes\n"
+"""From here on the page belongs to people: another run keeps it."""
 
 _HEAD: Final = """\
 # Reliability
 
-Written by `make chaos`, which runs real brokers, real workers and real faults, and accounts for every frame twice: by
-what senders and receivers saw at the broker, and by what the worker says of itself (`received = processed + rejected +
-dropped + waiting + in_work`, per camera, in every stats message of every run). A row fails if one promise in it fails
-once. `make chaos ARGS="--only ROW"` repeats one row; the form *short* takes six minutes.
+`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice:
+by what senders and receivers saw at the broker, and by what the worker says of itself. A row fails if one promise in it
+fails once.
+
+- *frames*: accepted by the broker in QoS 1. *lost*: those of them that nobody answered.
+- *again*: answers beyond the first of a frame, under the same id; at least one is what delivery `every` promises.
+- *stats*: the worker's own counts that came, of each of which
+  `received = processed + rejected + dropped + waiting + in_work` was required, per camera.
 
 """
+_COLUMNS: Final = {
+    "frames": "frames accepted",
+    "lost": "lost",
+    "again": "answered again",
+    "stats": "stats messages that add up",
+}
+"""Figures that most rows have, by the heading of their column."""
+_TITLES: Final = ("fault", "repeated", *_COLUMNS, "measured", "result")
 
 
 def read(directory: Path) -> list[Result]:
@@ -40,11 +54,12 @@ def read(directory: Path) -> list[Result]:
 
 
 def write(directory: Path, results: Sequence[Result]) -> None:
-    """Write both files to *directory*."""
+    """Write both files to *directory*; notes that people added to the page stay."""
     directory.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine(), "rows": [result.to_json() for result in results]}
     (directory / JSON).write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    (directory / MARKDOWN).write_text(_HEAD + _body(results), encoding="utf-8")
+    page = directory / MARKDOWN
+    page.write_text(_HEAD + _body(results) + _notes(page), encoding="utf-8")
 
 
 def machine() -> str:
@@ -58,21 +73,38 @@ def machine() -> str:
     return f"{cores} × {processor}, {memory_gb:.0f} GB, Linux, Python {platform.python_version()}, {broker}"
 
 
+def _notes(page: Path) -> str:
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    _, found, notes = text.partition(NOTES)
+    return f"\n{found}{notes}" if found else ""
+
+
 def _body(results: Sequence[Result]) -> str:
-    lines = ["| fault | repeated | must show | measured | |", "|---|---|---|---|---|"]
-    lines += [f"| {' | '.join(_cells(result))} |" for result in results]
-    failed = [f"- `{result.name}`: {problem}" for result in results for problem in result.problems]
-    lines += ["", *(["What did not hold:", "", *failed, ""] if failed else [])]
-    return "\n".join([*lines, f"Machine: {machine()}.", "", *_when(results)]) + "\n"
+    sections = {
+        "What was found": [*_table(results), "", f"Machine: {machine()}."],
+        "What did not hold": [f"- `{result.name}`: {problem}" for result in results for problem in result.problems],
+        "What must hold in each row": [
+            '`make chaos ARGS="--only ROW"` repeats one; `--times`, `--seed` and `--short` as below.',
+            "",
+            *(f"- `{result.name}`: {result.required}. {_run(result)}." for result in results),
+        ],
+    }
+    return "\n".join(f"## {title}\n\n" + "\n".join(lines) + "\n" for title, lines in sections.items() if lines)
+
+
+def _table(results: Iterable[Result]) -> list[str]:
+    rule = "|".join("---:" if title in _COLUMNS else "---" for title in _TITLES)
+    return [f"| {' | '.join(_TITLES)} |", f"|{rule}|", *(f"| {' | '.join(_cells(result))} |" for result in results)]
 
 
 def _cells(result: Result) -> list[str]:
-    figures = ", ".join(f"{name}: {value}" for name, value in result.figures.items())
-    return [result.fault, result.repetitions, result.required, figures, "passed" if result.passed else "**FAILED**"]
+    columns = [result.figures.get(figure, "") for figure in _COLUMNS.values()]
+    own = [f"{name}: {value}" for name, value in result.figures.items() if name not in _COLUMNS.values()]
+    verdict = "passed" if result.passed else "**FAILED**"
+    return [f"{result.fault} (`{result.name}`)", result.repetitions, *columns, "; ".join(own), verdict]
 
 
-def _when(results: Iterable[Result]) -> list[str]:
-    return [
-        f"- `{result.name}`: {result.date}, form {result.form}, seed {result.seed}, {result.minutes:.1f} minutes"
-        for result in results
-    ]
+def _run(result: Result) -> str:
+    """Tell how a row was run."""
+    form = {"full": "Full form", "short": "`--short`"}.get(result.form, f"`--times {result.repetitions.split()[0]}`")
+    return f"{form}, seed {result.seed}, {result.minutes:.1f} minutes"
