@@ -104,9 +104,9 @@ def close_books(
         for problem in account.problems():
             lab.require(False, problem)
     _check_own_words(lab, consumer, accounts)
-    lab.measure("frames accepted", sum(account.accepted for account in accounts.values()))
-    lab.measure("lost", sum(len(account.lost) for account in accounts.values()))
-    lab.measure("answered again", sum(account.repeated for account in accounts.values()))
+    lab.count("frames accepted", sum(account.accepted for account in accounts.values()))
+    lab.count("lost", sum(len(account.lost) for account in accounts.values()))
+    lab.count("answered again", sum(account.repeated for account in accounts.values()))
     return accounts
 
 
@@ -121,7 +121,7 @@ def _check_own_words(lab: Lab, consumer: Consumer, accounts: Mapping[str, Camera
             lab.require(False, problem)
     last = consumer.stats[-1].content["total"]
     lab.require((last["waiting"], last["in_work"]) == (0, 0), f"frames left over in the worker: {last}")
-    lab.measure("stats messages that add up", len(consumer.stats))
+    lab.count("stats messages that add up", len(consumer.stats))
 
 
 def _settled(count: Mapping[str, Any]) -> int:

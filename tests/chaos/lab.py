@@ -83,6 +83,10 @@ class Lab:
         """Keep a figure for the report."""
         self.findings.measure(name, value)
 
+    def count(self, name: str, number: int) -> None:
+        """Add to a figure of the report: of several experiments in one row the sum counts."""
+        self.findings.count(name, number)
+
     def place(self, kind: str) -> Path:
         """Make a directory for something of this *kind*."""
         self._made += 1

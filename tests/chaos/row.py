@@ -46,6 +46,10 @@ class Findings:
         """Keep a figure for the report; numbers with a fraction are rounded to two digits."""
         self.figures[name] = f"{value:.2f}" if isinstance(value, float) else str(value)
 
+    def count(self, name: str, number: int) -> None:
+        """Add *number* to a figure, which begins at 0."""
+        self.figures[name] = str(int(self.figures.get(name, "0")) + number)
+
 
 @dataclass(frozen=True)
 class Result:
