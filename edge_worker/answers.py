@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker import png
+from edge_worker.config.output import ResultConfig
 from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, LabelsMessage, ModelName, Timings
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.topics import Template
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_worker.config import OutputConfig
-    from edge_worker.config.output import ResultConfig
     from edge_worker.errors import FrameRejected
     from edge_worker.frames import Frame
 
@@ -50,15 +50,8 @@ class Composer:
         """*outputs* are the section's, overrides included."""
         self._node = node
         self._outputs = outputs
-        self._topics = {
-            kind: Template(section.topic, node=node)
-            for kind, section in (
-                ("colormap", outputs.colormap),
-                ("labels", outputs.labels),
-                ("overlay", outputs.overlay),
-                ("error", outputs.error),
-            )
-        }
+        self._sections = outputs.all_results()
+        self._topics = {kind: Template(section.topic, node=node) for kind, section in self._sections.items()}
 
     def request(self, *, score_threshold: float | None) -> OutputRequest:
         """What the configuration wants of the model process."""
@@ -134,12 +127,12 @@ class Composer:
     def _message(
         self, kind: str, frame: Frame, payload: bytes, content_type: str, properties: Mapping[str, str]
     ) -> Outgoing:
-        section: ResultConfig | Any = getattr(self._outputs, kind)
+        section = self._sections[kind]
         return Outgoing(
             topic=self._topics[kind].format(camera=frame.camera),
             payload=payload,
             qos=section.qos,
-            retain=getattr(section, "retain", False),  # errors are never retained
+            retain=isinstance(section, ResultConfig) and section.retain,  # errors are not
             content_type=content_type,
             properties=properties,
             expiry_s=self._outputs.result_expiry_s,

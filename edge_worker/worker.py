@@ -49,13 +49,13 @@ class Desired:
 class Outlets:
     """Where a dispatcher's work goes.
 
-    ``publish`` hands a message that answers a frame to the link the frame came by, and ``room`` says how large a packet
-    is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame, both in
+    ``publish`` hands a message that answers a frame to the link the frame came by, and ``max_packet`` says how large a
+    packet is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame, both in
     milliseconds; ``fatal`` takes a defect that ended a dispatcher.
     """
 
     publish: Callable[[Frame, Outgoing], object]
-    room: Callable[[Frame], int]
+    max_packet: Callable[[Frame], int]
     observe: Callable[[dict[str, float], float], None]
     fatal: Callable[[str, BaseException], None]
 
@@ -140,12 +140,12 @@ class Worker:
         request = self._controls.apply(frame.camera, self.desired[frame.source].request)
         if not request.overlay:
             return request
-        return replace(request, overlay_bytes=max(0, self._outlets.room(frame) - _HEADER_BYTES))
+        return replace(request, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
 
     def _answer(self, frame: Frame, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
         messages = self.desired[frame.source].composer.results(frame, parsed, now)
-        fitting = _fitting(messages, self._outlets.room(frame))
+        fitting = _fitting(messages, self._outlets.max_packet(frame))
         self._publish(frame, fitting)
         self._desk.finish(frame, "processed")
         if request.overlay:
@@ -167,8 +167,8 @@ class Worker:
         """Take note that a snapshot asked for is fulfilled, or cannot be: trying for ever would help nobody."""
         self._controls.taken(frame.camera)
         if not published:
-            room = self._outlets.room(frame)
-            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, room=room)
+            limit = self._outlets.max_packet(frame)
+            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
 
     def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
         self._publish_error(frame, rejection)
@@ -209,16 +209,16 @@ class Worker:
             raise FrameRejected("too_big", str(error)) from error
 
 
-def _fitting(messages: Mapping[str, Outgoing], room: int) -> dict[str, Outgoing]:
+def _fitting(messages: Mapping[str, Outgoing], max_packet: int) -> dict[str, Outgoing]:
     """Leave out an overlay that the broker would not take; it is for people.
 
     Raises:
         FrameRejected: ``too_big``; without its map or its labels an answer is none.
     """
-    large = {kind: size for kind, message in messages.items() if (size := message.packet_size) > room}
+    large = {kind: size for kind, message in messages.items() if (size := message.packet_size) > max_packet}
     if large.keys() - {"overlay"}:
         sizes = ", ".join(f"{kind} {size}" for kind, size in large.items())
-        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {room}")
+        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {max_packet}")
     return {kind: message for kind, message in messages.items() if kind not in large}
 
 

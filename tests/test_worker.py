@@ -63,7 +63,7 @@ class ScriptedPool:
 class Bench:
     """A worker between a desk and recorders."""
 
-    def __init__(self, pool: ScriptedPool, room: int, outputs: OutputConfig) -> None:
+    def __init__(self, pool: ScriptedPool, max_packet: int, outputs: OutputConfig) -> None:
         """Start it."""
         self.pool = pool
         self.desk = Desk([SimplePolicy(delivery="every")], self._acknowledge)
@@ -75,7 +75,7 @@ class Bench:
         self._done = Event()
         outlets = Outlets(
             publish=self._publish,
-            room=lambda _: room,
+            max_packet=lambda _: max_packet,
             observe=lambda _timings, _age: None,
             fatal=self._fail,
         )
@@ -127,8 +127,10 @@ class Bench:
 def bench() -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
-    def make(*script: EncodedResult | Exception, room: int = 1_000_000, outputs: OutputConfig | None = None) -> Bench:
-        benches.append(Bench(ScriptedPool(*script), room, outputs or OutputConfig()))
+    def make(
+        *script: EncodedResult | Exception, max_packet: int = 1_000_000, outputs: OutputConfig | None = None
+    ) -> Bench:
+        benches.append(Bench(ScriptedPool(*script), max_packet, outputs or OutputConfig()))
         return benches[-1]
 
     yield make
@@ -177,7 +179,7 @@ def test_a_payload_over_the_limit_never_reaches_the_model(bench: Callable[..., B
 
 def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[..., Bench]) -> None:
     """Sending it anyway would end the connection, again and again."""
-    one = bench(RESULT, room=10)
+    one = bench(RESULT, max_packet=10)
     assert one.answer()["reason"] == "too_big"
     assert len(one.published) == 1
 
@@ -185,13 +187,13 @@ def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[...
 def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:
     """The map and the labels are what programs wait for."""
     with_overlay = EncodedResult(2, 1, None, b"x" * 5_000, BODY, {})
-    one = bench(with_overlay, room=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
+    one = bench(with_overlay, max_packet=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
     assert one.answer()["schema"] == "edge-worker.labels/1"
     assert [message.topic for message in one.published] == ["parsing/door/labels"]
 
 
 def test_a_limit_that_shrank_meanwhile_makes_an_error(bench: Callable[..., Bench]) -> None:
-    """The broker of the next connection may take less than the one that was asked for room."""
+    """The broker of the next connection may take less than the one that was asked."""
     one = bench(RESULT)
     one.refuses = lambda message: "labels" in message.topic
     assert one.answer()["reason"] == "too_big"
@@ -211,7 +213,7 @@ def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
 
 def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]) -> None:
     """The model process makes it small enough; without an overlay the limit is no part of the request."""
-    one = bench(RESULT, room=10_000)
+    one = bench(RESULT, max_packet=10_000)
     one.controls.snapshot("door")
     one.answer(frame_id="1")
     one.answer(frame_id="2", arrived=1.0)

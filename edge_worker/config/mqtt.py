@@ -83,6 +83,11 @@ class MqttConfig(Section):
         return {**values, "port": PLAIN_PORT if values.get("tls") is None else TLS_PORT}
 
     @property
+    def max_result_bytes(self) -> int:
+        """``max_result_mb`` in bytes."""
+        return int(self.max_result_mb * 1_000_000)
+
+    @property
     def is_local(self) -> bool:
         """Whether what is sent stays on this machine."""
         if self.transport == "unix" or self.host == "localhost":

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
 
-_MB: Final = 1_000_000
 _LINGER_S: Final = 1.0  # for the broker to take our goodbye
 _TICK_S: Final = 1.0
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
@@ -111,7 +110,7 @@ class Link:
             ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
         """
         size = message.packet_size
-        if size > (limit := self._max_packet()):
+        if size > (limit := self.max_packet()):
             raise ResultTooLarge(size, limit)
         if is_publishable(message.topic):
             self._report_lost(self._outbox.add(message, size))
@@ -128,6 +127,11 @@ class Link:
         conversation = self._conversation
         same = conversation is not None and conversation.epoch == delivery.epoch
         return same and conversation is not None and conversation.acknowledge(delivery.mid)
+
+    def max_packet(self) -> int:
+        """How many bytes a message may have as a packet, by configuration and by what is known of the broker."""
+        configured = self._config.max_result_bytes
+        return min(configured, self._outbox.max_packet or configured)
 
     def has_room(self) -> bool:
         """Whether a message published now will soon be sent; False where the broker is absent or slower than we are."""
@@ -147,10 +151,6 @@ class Link:
             publications_lost=outbox.lost,
             max_packet=outbox.max_packet,
         )
-
-    def _max_packet(self) -> int:
-        configured = int(self._config.max_result_mb * _MB)
-        return min(configured, self._outbox.max_packet or configured)
 
     def _wake(self) -> None:
         if self._bell is not None:
