@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.diagnosis import Symptom
     from edge_worker.mqtt.events import LinkEvent, Subscription
     from edge_worker.mqtt.happenings import Happening, Hello
-    from edge_worker.mqtt.outbox import GivenUp, Outbox, Parcel
+    from edge_worker.mqtt.outbox import GivenUp, Outbox
+    from edge_worker.mqtt.parcel import Parcel
     from edge_worker.mqtt.session import Session
 
 _LAST_WORDS_S: Final = 0.3

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.happenings import Cause
+from edge_worker.mqtt.parcel import CALM_S, Parcel
 from edge_worker.mqtt.size_limit import SizeLimit
 
 if TYPE_CHECKING:
@@ -26,31 +27,7 @@ MAX_FLYING_BYTES: Final = 1 << 20
 """What is sent before the broker has acknowledged any of it; a single larger message flies alone. A slow network must
 carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
 
-SUSPECT_STRIKES: Final = 2
-CALM_S: Final = 2.0
-MAX_STRIKES: Final = 4
-"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. With
-``SUSPECT_STRIKES`` it is sent only on a connection that has stood for ``CALM_S``. A connection that ends with nothing
-in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
-chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
-
 _ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
-
-RETRY_MIN_S: Final = 1.0
-RETRY_MAX_S: Final = 60.0
-"""Between two attempts to publish what must arrive and was refused (rights, quota)."""
-
-
-@dataclass(slots=True, eq=False)
-class Parcel:
-    """A message and what happened to it so far."""
-
-    message: Outgoing
-    size: int
-    strikes: int = 0
-    refusals: int = 0
-    refusal: str = ""
-    not_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +82,15 @@ class Outbox:
     def add(self, message: Outgoing, size: int) -> list[GivenUp]:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
         with self._lock:
-            if not self._window and message.qos == 0 and not message.must_arrive:
+            parcel = Parcel(message, size)
+            if not self._window and parcel.goes_once:
                 return [self._give_up(message, "not connected")]
             stale = self._refused_before(message)
             if stale is not None:
                 given_up = self._give_up(stale.message, "a newer one takes its place")
                 stale.message, stale.size = message, size
                 return [given_up]
-            self._waiting.append(Parcel(message, size))
+            self._waiting.append(parcel)
             return self._make_room()
 
     def connected(self, receive_maximum: int | None, max_packet: int | None, now: float) -> list[GivenUp]:
@@ -161,8 +139,7 @@ class Outbox:
                 return None
             if not parcel.message.must_arrive and not self._is_newest_state(parcel.message):
                 return parcel.message, [self._give_up(parcel.message, reason)]
-            parcel.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(parcel.refusals, 10))
-            parcel.refusals, parcel.refusal = parcel.refusals + 1, reason
+            parcel.put_off(reason, now)
             self._insert(parcel)
             return parcel.message, []
 
@@ -202,14 +179,14 @@ class Outbox:
             self._window = 0
             flying = list(self._flying.values())
             self._flying.clear()
-            self._judge([parcel for parcel in flying if not _goes_once(parcel)], cause)
+            self._judge([parcel for parcel in flying if not parcel.goes_once], cause)
             for parcel in flying:
-                if _goes_once(parcel):  # and is still being written
+                if parcel.goes_once:  # and is still being written
                     self._limit.written(parcel.size, now)
             if cause in _ITS_DOING:
                 self._limit.ended(now, calm=now >= self._calm_at)
             parcels = [*flying, *self._waiting]
-            reasons = {parcel: reason for parcel in parcels if (reason := _reason_to_give_up(parcel))}
+            reasons = {parcel: reason for parcel in parcels if (reason := parcel.reason_to_give_up)}
             self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
             return [self._give_up(parcel.message, reason) for parcel, reason in reasons.items()]
 
@@ -220,17 +197,13 @@ class Outbox:
                 parcel.strikes = 0
         if cause not in _ITS_DOING:
             return
-        alone = len(flying) == 1
         for parcel in flying:
-            if alone:
-                parcel.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
-            else:
-                parcel.strikes = max(parcel.strikes, 1)
-            if parcel.strikes >= MAX_STRIKES:
+            parcel.strike(cause, alone=len(flying) == 1)
+            if parcel.is_poison:
                 self._limit.choked(parcel.size)
 
     def _may_fly(self, parcel: Parcel, now: float) -> bool:
-        if parcel.strikes >= SUSPECT_STRIKES and now < self._calm_at:
+        if parcel.is_suspect and now < self._calm_at:
             return False
         if not self._flying:
             return self._window > 0
@@ -253,15 +226,3 @@ class Outbox:
     def _give_up(self, message: Outgoing, reason: str) -> GivenUp:
         self._lost += 1
         return GivenUp(message.publication, reason)
-
-
-def _goes_once(parcel: Parcel) -> bool:
-    return parcel.message.qos == 0 and not parcel.message.must_arrive
-
-
-def _reason_to_give_up(parcel: Parcel) -> str:
-    if parcel.strikes >= MAX_STRIKES:
-        return "the broker ends the connection over it; too large?"
-    if _goes_once(parcel):
-        return "connection lost"
-    return ""

@@ -13,16 +13,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.outbox import (
-    CALM_S,
     FULL_WAITING,
     MAX_FLYING,
     MAX_FLYING_BYTES,
-    MAX_STRIKES,
     MAX_WAITING,
     MAX_WAITING_BYTES,
-    SUSPECT_STRIKES,
     Outbox,
 )
+from edge_worker.mqtt.parcel import CALM_S, MAX_STRIKES, SUSPECT_STRIKES
 from edge_worker.mqtt.size_limit import TELLING_BYTES
 from edge_worker.mqtt.unconfirmed import MAX_ENDS
 
