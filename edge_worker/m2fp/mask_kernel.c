@@ -8,13 +8,13 @@
 
 #include "vector.h"
 
-enum { TAPS = 3, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
+enum { TAPS = 3, BLOCK = 16, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
 
-/* The operator along one axis: the logits that each pixel depends on, rising from tap to tap and from pixel to pixel. */
+/* The operator along one axis. */
 typedef struct {
-    const int32_t *logits; /* (TAPS, pixels) */
-    const float *weights;  /* (TAPS, pixels) */
-    int32_t pixels, low;   /* pixels of the frame; logits */
+    const int32_t *first, *last; /* (pixels): the logits that each pixel depends on, TAPS at most; both rise */
+    const float *weights;        /* (logits, stride): of each logit for each pixel; BLOCK zeros at the end of a row */
+    int32_t pixels, low, stride; /* pixels of the frame; logits; pixels and zeros */
 } Axis;
 
 typedef struct {
@@ -58,10 +58,9 @@ INLINED float sigmoid_of_positive(float x) { return 1.0f / (1.0f + exp_of_negati
 /* Whether any logit that the tile depends on is above the threshold. */
 INLINED int exceeds(const Enlargement *to, const float *logits, Box tile, float threshold) {
     const Axis *rows = &to->rows, *columns = &to->columns;
-    int32_t first = columns->logits[tile.left];
-    int32_t last = columns->logits[(TAPS - 1) * columns->pixels + tile.right - 1];
-    int32_t bottom = rows->logits[(TAPS - 1) * rows->pixels + tile.bottom - 1];
-    for (int32_t y = rows->logits[tile.top]; y <= bottom; y++) {
+    int32_t first = columns->first[tile.left], last = columns->last[tile.right - 1];
+    int32_t bottom = rows->last[tile.bottom - 1];
+    for (int32_t y = rows->first[tile.top]; y <= bottom; y++) {
         const float *row = logits + (long)y * columns->low;
         int above = 0;
         for (int32_t x = first; x <= last; x++) above |= row[x] > threshold;
@@ -70,19 +69,20 @@ INLINED int exceeds(const Enlargement *to, const float *logits, Box tile, float 
     return 0;
 }
 
-/* Enlarge the columns of one row of logits. */
+/* Enlarge the columns of one row of logits; zeros beyond the frame. */
 INLINED void widen(const Axis *columns, const float *row, Box tile, float *restrict wide) {
-    const int32_t *index = columns->logits + tile.left;
-    const float *weight = columns->weights + tile.left;
-    const long pixels = columns->pixels;
-    for (int32_t x = 0; x < tile.right - tile.left; x++) {
-        float sum = 0.0f;
-        for (long tap = 0; tap < TAPS; tap++) sum += weight[tap * pixels + x] * row[index[tap * pixels + x]];
-        wide[x] = sum;
+    for (int32_t left = tile.left; left < tile.left + TILE_WIDTH; left += BLOCK) {
+        float sums[BLOCK] = {0};
+        int32_t right = least(left + BLOCK, columns->pixels), end = left < right ? columns->last[right - 1] + 1 : 0;
+        for (int32_t i = end ? columns->first[left] : 0; i < end; i++) {
+            const float *weights = columns->weights + (long)i * columns->stride + left;
+            for (int x = 0; x < BLOCK; x++) sums[x] += weights[x] * row[i];
+        }
+        memcpy(wide + left - tile.left, sums, sizeof sums);
     }
 }
 
-/* Enlarge one tile. The rows of logits that a row depends on are neighbours: their places in a ring of TAPS differ. */
+/* Enlarge the rows of one tile. The logits that a row depends on are neighbours: their places in a ring of TAPS differ. */
 INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float (*restrict values)[TILE_WIDTH]) {
     const Axis *rows = &to->rows;
     float ring[TAPS][TILE_WIDTH] = {{0}};
@@ -90,12 +90,12 @@ INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float
     for (int32_t y = tile.top; y < tile.bottom; y++) {
         const float *line[TAPS];
         float weight[TAPS];
-        for (long tap = 0; tap < TAPS; tap++) {
-            int32_t index = rows->logits[tap * rows->pixels + y], place = index % TAPS;
+        for (int32_t tap = 0; tap < TAPS; tap++) {
+            int32_t wanted = rows->first[y] + tap, index = least(wanted, rows->last[y]), place = index % TAPS;
             if (held[place] != index) widen(&to->columns, logits + (long)index * to->columns.low, tile, ring[place]);
             held[place] = index;
             line[tap] = ring[place];
-            weight[tap] = rows->weights[tap * rows->pixels + y];
+            weight[tap] = wanted == index ? rows->weights[(long)index * rows->stride + y] : 0.0f;
         }
         float *restrict out = values[y - tile.top];
         for (int x = 0; x < TILE_WIDTH; x++)
@@ -103,9 +103,9 @@ INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float
     }
 }
 
-/* Let a box hold the mask of a tile as well, which is not empty. */
+/* Let a box hold the mask of a tile as well, of which these rows and columns are not empty. */
 INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32_t first_row, int32_t last_row) {
-    int32_t first = 0, last = tile.right - tile.left - 1;
+    int32_t first = 0, last = TILE_WIDTH - 1;
     while (!in_column[first]) first++;
     while (!in_column[last]) last--;
     box->left = least(box->left, tile.left + first);
@@ -114,26 +114,28 @@ INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32
     box->bottom = most(box->bottom, tile.top + last_row + 1);
 }
 
-/* Add one tile to a reading, and write its part of the mask. */
+/* Add one tile to a reading, and write its part of the mask. Right of the box no value is positive. */
 INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mask, long stride, Reading *reading) {
     const int32_t width = tile.right - tile.left;
     float sums[TILE_WIDTH] = {0};
     int32_t in_column[TILE_WIDTH] = {0}, first_row = -1, last_row = -1;
     for (int32_t y = 0; y < tile.bottom - tile.top; y++) {
-        int32_t in_row = 0;
-        for (int32_t x = 0; x < width; x++) {
+        int32_t any = 0;
+        for (int x = 0; x < TILE_WIDTH; x++) {
             int32_t positive = values[y][x] > 0.0f;
-            float sigmoid = sigmoid_of_positive(values[y][x] > 0.0f ? values[y][x] : 0.0f);
+            float sigmoid = sigmoid_of_positive(positive ? values[y][x] : 0.0f);
             sums[x] += positive ? sigmoid : 0.0f;
             in_column[x] += positive;
-            in_row += positive;
-            mask[y * stride + x] = (uint8_t)positive;
+            any |= positive;
         }
-        if (in_row && first_row < 0) first_row = y;
-        if (in_row) last_row = y;
-        reading->pixels += in_row;
+        for (int32_t x = 0; x < width; x++) mask[y * stride + x] = values[y][x] > 0.0f;
+        if (any && first_row < 0) first_row = y;
+        if (any) last_row = y;
     }
-    for (int32_t x = 0; x < width; x++) reading->sigmoids += sums[x];
+    for (int x = 0; x < TILE_WIDTH; x++) {
+        reading->sigmoids += sums[x];
+        reading->pixels += in_column[x];
+    }
     if (last_row >= 0) extend(&reading->box, tile, in_column, first_row, last_row);
 }
 
@@ -163,12 +165,11 @@ typedef struct {
 } Tally;
 
 /* Let sigmoid times score count where that is above a half. */
-INLINED void count_vote(Tally *tally, Box tile, Box part, float score) {
-    const int32_t left = part.left - tile.left, top = part.top - tile.top, width = part.right - part.left;
-    for (int32_t y = 0; y < part.bottom - part.top; y++) {
-        float *restrict sums = tally->sums[top + y] + left, *restrict counts = tally->counts[top + y] + left;
+INLINED void count_vote(Tally *tally, int32_t height, float score) {
+    for (int32_t y = 0; y < height; y++) {
+        float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y];
         const float *restrict values = tally->values[y];
-        for (int32_t x = 0; x < width; x++) {
+        for (int x = 0; x < TILE_WIDTH; x++) {
             float value = score * sigmoid_of_positive(values[x] > 0.0f ? values[x] : 0.0f);
             sums[x] += value > 0.5f ? value : 0.0f;
             counts[x] += value > 0.5f ? 1.0f : 0.0f;
@@ -177,8 +178,8 @@ INLINED void count_vote(Tally *tally, Box tile, Box part, float score) {
 }
 
 /* Let a class have the pixels where its mean is better than the best so far, and begin anew. */
-INLINED void take_better(Tally *tally, Box tile, int32_t class_id) {
-    for (int32_t y = 0; y < tile.bottom - tile.top; y++) {
+INLINED void take_better(Tally *tally, int32_t height, int32_t class_id) {
+    for (int32_t y = 0; y < height; y++) {
         float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y], *restrict best = tally->best[y];
         int32_t *restrict labels = tally->labels[y];
         for (int x = 0; x < TILE_WIDTH; x++) {
@@ -191,17 +192,18 @@ INLINED void take_better(Tally *tally, Box tile, int32_t class_id) {
 }
 
 INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count, Box tile, Tally *tally) {
+    const int32_t height = tile.bottom - tile.top;
     int any = 0;
     for (int32_t i = 0; i < count; i++) {
         Box part = common(tile, votes[i].box);
         if (part.left < part.right && part.top < part.bottom &&
             exceeds(to, votes[i].logits, part, votes[i].threshold)) {
-            enlarge(to, votes[i].logits, part, tally->values);
-            count_vote(tally, tile, part, votes[i].score);
+            enlarge(to, votes[i].logits, tile, tally->values);
+            count_vote(tally, height, votes[i].score);
             any = 1;
         }
         if (any && (i + 1 == count || votes[i + 1].class_id != votes[i].class_id)) {
-            take_better(tally, tile, votes[i].class_id);
+            take_better(tally, height, votes[i].class_id);
             any = 0;
         }
     }

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from edge_worker.m2fp.compiled import load_kernel
 from edge_worker.m2fp.types import Box, Region, Size
@@ -26,13 +24,14 @@ if TYPE_CHECKING:
 
 class _Axis(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("logits", "weights")),
-        *((name, ctypes.c_int32) for name in ("pixels", "low")),
+        *((name, ctypes.c_void_p) for name in ("first", "last", "weights")),
+        *((name, ctypes.c_int32) for name in ("pixels", "low", "stride")),
     )
 
     @classmethod
     def of(cls, axis: Axis) -> _Axis:
-        return cls(*(table.ctypes.data for table in axis.taps), *axis.matrix.shape)
+        tables = (table.ctypes.data for table in (axis.first, axis.last, axis.weights))
+        return cls(*tables, len(axis.first), *axis.weights.shape)
 
 
 class _Enlargement(ctypes.Structure):
@@ -92,10 +91,12 @@ def is_built() -> bool:
     return _library() is not None
 
 
-def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box) -> tuple[Region, float]:
-    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there."""
-    mask, found = np.zeros((box.height, box.width), np.bool_), _Reading()
-    operator = _Enlargement.of(to_frame)
+def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArray) -> tuple[Region, float]:
+    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there.
+
+    *mask*, of the box's size and all False, is where it is written.
+    """
+    operator, found = _Enlargement.of(to_frame), _Reading()
     _library().read_mask(operator, logits.ctypes.data, _Box.of(box), mask.ctypes.data, found)
     height, width = to_frame.size
     return _region(found, mask, box, Size(width, height)), found.sigmoids
@@ -106,12 +107,18 @@ def _region(found: _Reading, mask: BoolArray, box: Box, frame: Size) -> Region:
         return Region.from_mask(mask[:0], frame)
     tight = found.box.box()
     inside = Box(tight.x - box.x, tight.y - box.y, tight.width, tight.height)
-    return Region(tight, mask[inside.slices], frame)
+    return Region(tight, mask[inside.slices], found.pixels, frame)
+
+
+@cache  # of at most as many lengths as a model has queries
+def _table_of(length: int) -> type[ctypes.Array[_Vote]]:
+    """The array type, kept: ctypes makes a new one each time, which only the rarest of garbage collections takes."""
+    return _Vote * length
 
 
 def row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
     """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
-    operator, table = _Enlargement.of(to_frame), (_Vote * len(votes))(*map(_Vote.of, votes))
+    operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*map(_Vote.of, votes))
 
     def label(rows: slice) -> None:
         _library().label_rows(operator, table, len(votes), rows.start, rows.stop, labels.ctypes.data)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
-from edge_worker.m2fp.query_mask import query_mask
+from edge_worker.m2fp.query_mask import query_masks
 from edge_worker.m2fp.resample import enlargement
 from edge_worker.m2fp.semantic_map import PIXEL_THRESHOLD, Vote, label_map
 from edge_worker.m2fp.types import Instance, Parsing, Size
@@ -91,13 +91,9 @@ def parse_instances(
     """Read mask logits (Q, h, w) and class probabilities (Q, classes) as parts, persons and a label map."""
     rules = Rules(config)
     to_frame = enlargement(Size(mask_logits.shape[2], mask_logits.shape[1]), geometry)
-
-    def read(query_and_candidates: tuple[int, Sequence[Candidate]]) -> Reading | None:
-        query, candidates = query_and_candidates
-        mask = query_mask(mask_logits[query], to_frame)
-        return _read(mask, candidates, rules) if mask else None
-
-    readings = [reading for reading in each(read, rules.candidates(probabilities).items()) if reading]
+    chosen = rules.candidates(probabilities)
+    masks = query_masks([mask_logits[query] for query in chosen], to_frame, each)
+    readings = [_read(mask, chosen[query], rules) for query, mask in zip(chosen, masks, strict=True) if mask]
     instances = sorted((one for reading in readings for one in reading.instances), key=lambda one: -one.score)
     return Parsing(
         label_map=label_map([vote for reading in readings for vote in reading.votes], to_frame, each),

@@ -16,6 +16,7 @@ import numpy as np
 
 from edge_worker.m2fp.labels import BACKGROUND
 from edge_worker.m2fp.partition import NOBODY, Partition, Patch
+from edge_worker.m2fp.pixels import strips
 from edge_worker.m2fp.types import Box, Instance, Parsing, Region
 
 if TYPE_CHECKING:
@@ -169,9 +170,17 @@ def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
 
 
 def _is_duplicate(one: Region, other: Region) -> bool:
-    smaller, larger = sorted((one.pixels, other.pixels))
-    if smaller <= _DUPLICATE_IOU * larger:  # they cannot overlap by more than this
+    """Whether they overlap by more than the limit; most that do not are told apart by their first rows."""
+    smaller, larger = sorted((one, other), key=lambda region: region.pixels)
+    common = smaller.box.common(larger.box)
+    if common is None:
         return False
+    inside, cover = smaller.within(common), larger.within(common)
+    possible = smaller.pixels
+    for rows in strips(0, common.height, common.width):
+        if _ratio(possible, smaller.pixels, larger.pixels) <= _DUPLICATE_IOU:
+            return False
+        possible -= int(np.count_nonzero(inside[rows] > cover[rows]))
     return intersection_over_union(one, other) > _DUPLICATE_IOU
 
 
@@ -183,7 +192,7 @@ def _persons(
     persons: list[Person] = []
     for candidate, rank in zip(candidates, range(len(candidates), NOBODY, -1), strict=True):
         if patches := by_rank[rank]:
-            region = partition.owned(rank, Box.around([patch.box for patch in patches]))
+            region = partition.owned(patches)
             parts = tuple(
                 Part(parsing.classes[patch.class_id], scores[patch], patch, partition)
                 for patch in patches
@@ -204,16 +213,15 @@ def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, floa
 
 
 def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], partition: Partition) -> list[float]:
-    """The score of the best of the *candidates* for each of the *patches*, all of one class; 0 without any."""
+    """The score of the best of the *candidates* for each of the *patches*, all those of one class; 0 without any."""
     if len(candidates) <= 1:  # none to compare with
         return [candidates[0].score if candidates else 0.0] * len(patches)
-    box = Box.around([patch.box for patch in patches])
-    shared = [partition.shared(one.region, patches[0].class_id, box) for one in candidates]
+    shared = partition.shared([one.region for one in candidates], patches)
 
-    def overlap(patch: Patch, index: int) -> float:
-        return _ratio(int(shared[index][patch.rank]), candidates[index].region.pixels, patch.pixels)
+    def overlap(patch: int, candidate: int) -> float:
+        return _ratio(shared[candidate][patch], candidates[candidate].pixels, patches[patch].pixels)
 
-    best = (max(range(len(candidates)), key=partial(overlap, patch)) for patch in patches)
+    best = (max(range(len(candidates)), key=partial(overlap, patch)) for patch in range(len(patches)))
     return [candidates[index].score for index in best]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,31 +30,13 @@ _GEOMETRIES = 16
 # neighbouring logits, of which they share at least one, for the first resize enlarges.
 TAPS = 3
 
+# Pixels that the compiled kernel enlarges at a time.
+BLOCK = 16
+
 # Multiplications of a matrix product that OpenBLAS does not spread over threads. Its threads wait for each other by
 # spinning: on a box where anything else runs, products as small as these take ten times as long with them.
 _SMALL_PRODUCT = 1 << 18
 _LONGEST_STRIP = 64
-
-
-class Taps(NamedTuple):
-    """A matrix without its zeros, as the compiled kernel reads it: contiguous arrays, (TAPS, out) each.
-
-    Attributes:
-        logits: int32, rising along both axes; in place of one that a pixel has no need of, its last one again.
-        weights: float32, those of the logits; 0 for what there is no need of.
-    """
-
-    logits: NDArray[np.int32]
-    weights: FloatArray
-
-    @classmethod
-    def of(cls, matrix: FloatArray, first: NDArray[np.intp], last: NDArray[np.intp]) -> Taps:
-        """Those of *matrix* (out, low), of which each row has its band from *first* to *last*."""
-        assert (last - first < TAPS).all()  # noqa: S101 - masks are no finer than the network's input
-        wanted = first + np.arange(TAPS)[:, None]
-        logits = np.minimum(wanted, last)
-        weights = np.take_along_axis(matrix.T, logits, axis=0) * (wanted <= last)
-        return cls(np.ascontiguousarray(logits, np.int32), np.ascontiguousarray(weights, np.float32))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,22 +44,27 @@ class Axis:
     """The operator along one axis.
 
     Attributes:
-        matrix: float32 (out, low): weight of each logit for each pixel.
-        first, last: the first and the last logit that each pixel depends on; both rise.
-        taps: the same, without the zeros.
+        weights: float32 (low, out + BLOCK), contiguous: weight of each logit for each pixel, then zeros.
+        first, last: int32, the first and the last logit that each pixel depends on, TAPS at most; both rise.
     """
 
-    matrix: FloatArray
-    first: NDArray[np.intp]
-    last: NDArray[np.intp]
-    taps: Taps
+    weights: FloatArray
+    first: NDArray[np.int32]
+    last: NDArray[np.int32]
 
     @classmethod
-    def from_matrix(cls, matrix: FloatArray) -> Axis:
-        """Find the band of *matrix*."""
-        positive = matrix > 0
-        first, last = positive.argmax(axis=1), matrix.shape[1] - 1 - positive[:, ::-1].argmax(axis=1)
-        return cls(matrix, first, last, Taps.of(matrix, first, last))
+    def from_matrix(cls, matrix: NDArray[np.float64]) -> Axis:
+        """Find the band of *matrix* (out, low)."""
+        weights = np.pad(matrix.T.astype(np.float32), ((0, 0), (0, BLOCK)))
+        positive = weights[:, :-BLOCK] > 0
+        first, last = positive.argmax(axis=0), len(weights) - 1 - positive[::-1].argmax(axis=0)
+        assert (last - first < TAPS).all()  # noqa: S101 - masks are no finer than the network's input
+        return cls(np.ascontiguousarray(weights), first.astype(np.int32), last.astype(np.int32))
+
+    @property
+    def matrix(self) -> FloatArray:
+        """The weights as a matrix (out, low)."""
+        return self.weights[:, :-BLOCK].T
 
     def reach(self, low: int, high: int) -> slice:
         """The pixels that depend on any of the logits *low* … *high* (inclusive)."""
@@ -167,10 +154,10 @@ def padded_window(low: Size, geometry: Geometry) -> Enlargement:
     return enlargement(low, Geometry(Size(window.width, window.height), geometry.padded, window))
 
 
-def _axis(low: int, padded: int, start: int, length: int, frame: int) -> FloatArray:
-    """Resize *low* to *padded*, crop *length* from *start*, resize to *frame*: float32 (frame, low)."""
+def _axis(low: int, padded: int, start: int, length: int, frame: int) -> NDArray[np.float64]:
+    """Resize *low* to *padded*, crop *length* from *start*, resize to *frame*: (frame, low)."""
     enlarged = _mix(np.eye(low), padded)[start : start + length]
-    return _mix(enlarged, frame).astype(np.float32)
+    return _mix(enlarged, frame)
 
 
 def _mix(rows: NDArray[np.float64], count: int) -> NDArray[np.float64]:

@@ -6,7 +6,6 @@ Boxes and sizes are in pixels of the frame, origin at its top left.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -62,11 +61,13 @@ class Region:
     Attributes:
         box: the smallest rectangle around the mask; of no width and height where the mask is empty.
         crop: bool, box.height × box.width.
+        pixels: how many there are in it.
         frame: size of the frame.
     """
 
     box: Box
     crop: BoolArray
+    pixels: int
     frame: Size
 
     @classmethod
@@ -74,9 +75,10 @@ class Region:
         """Crop *mask*, whose top left pixel lies at (*x*, *y*) of the *frame*, to its smallest box."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not rows.size:
-            return cls(Box(0, 0, 0, 0), np.zeros((0, 0), np.bool_), frame)
+            return cls(Box(0, 0, 0, 0), np.zeros((0, 0), np.bool_), 0, frame)
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
-        return cls(Box(x + left, y + top, right - left, bottom - top), mask[top:bottom, left:right].copy(), frame)
+        crop = mask[top:bottom, left:right].copy()
+        return cls(Box(x + left, y + top, right - left, bottom - top), crop, int(np.count_nonzero(crop)), frame)
 
     @property
     def mask(self) -> BoolArray:
@@ -89,11 +91,6 @@ class Region:
         """The part of the crop that lies in *box*, which the region's own box contains."""
         rows, columns = Box(box.x - self.box.x, box.y - self.box.y, box.width, box.height).slices
         return self.crop[rows, columns]
-
-    @cached_property
-    def pixels(self) -> int:
-        """Number of pixels of the mask."""
-        return int(np.count_nonzero(self.crop))
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,9 +37,10 @@ def test_owned_and_shared() -> None:
     left = Region.from_mask(np.ones((2, 2), np.bool_), frame)
     middle = Region.from_mask(np.ones((2, 2), np.bool_), frame, x=1)
     partition = Partition([left, middle], label_map)
-    assert partition.owned(2, left.box).pixels == 4
-    assert partition.owned(1, Box(2, 0, 1, 2)).pixels == 2
+    of_left = [patch for patch in partition.patches if patch.rank == 2]
+    np.testing.assert_array_equal(partition.owned(of_left).mask, left.mask)
+    *_, of_middle = (partition.owned([patch]) for patch in partition.patches if patch.rank == 1)
+    assert (of_middle.pixels, of_middle.box) == (1, Box(2, 0, 1, 1))
+    fives = [patch for patch in partition.patches if patch.class_id == 5]
     whole = Region.from_mask(np.ones((2, 4), np.bool_), frame)
-    assert partition.shared(whole, 5, Box(0, 0, 4, 2))[:3].tolist() == [2, 1, 4]
-    assert partition.shared(middle, 5, Box(0, 0, 4, 2))[:3].tolist() == [0, 1, 2]
-    assert not partition.shared(left, 5, Box(3, 0, 1, 2)).any()
+    assert partition.shared([whole, middle, left], fives) == [[2, 1, 4], [0, 1, 2], [0, 0, 4]]

@@ -10,8 +10,9 @@ from geometries import blobs, geometries, mask_size
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_worker.m2fp.each import one_by_one
 from edge_worker.m2fp.preprocess import Geometry
-from edge_worker.m2fp.query_mask import query_mask
+from edge_worker.m2fp.query_mask import query_masks
 from edge_worker.m2fp.resample import enlargement
 from edge_worker.m2fp.types import Box, Size
 
@@ -28,7 +29,7 @@ def test_masks_are_read_as_published(geometry: Geometry, seed: int) -> None:
     low = mask_size(geometry)
     logits = blobs(1, low, seed)
     values = published.enlarged(torch.from_numpy(logits), geometry)[0].double().numpy()
-    found = query_mask(logits[0], enlargement(low, geometry))
+    (found,) = query_masks([logits[0]], enlargement(low, geometry), one_by_one)
     if found is None:
         assert values.max() <= ROUNDING
         return
@@ -51,7 +52,7 @@ def test_logits_that_are_no_numbers(geometry: Geometry, strange: float, seed: in
     logits = blobs(1, low, seed)[0]
     logits[np.random.default_rng(seed).random(logits.shape) < 0.3] = strange
     with np.errstate(invalid="ignore"):
-        found = query_mask(logits, enlargement(low, geometry))
+        (found,) = query_masks([logits], enlargement(low, geometry), one_by_one)
     if found is not None:
         assert found.region.mask.shape == (geometry.frame.height, geometry.frame.width)
         assert not found.quality > 1
@@ -63,10 +64,27 @@ def test_any_layout_of_logits() -> None:
     low = mask_size(geometry)
     logits = blobs(1, low, 3)[0]
     to_frame = enlargement(low, geometry)
-    expected = query_mask(logits, to_frame)
+    same = (logits, np.asfortranarray(logits), logits.astype(np.float64), np.repeat(logits, 2, axis=1)[:, ::2])
+    expected, *others = query_masks(same, to_frame, one_by_one)
     assert expected is not None
-    for same in (np.asfortranarray(logits), logits.astype(np.float64), np.repeat(logits, 2, axis=1)[:, ::2]):
-        found = query_mask(same, to_frame)
+    for found in others:
         assert found is not None
         np.testing.assert_array_equal(found.region.mask, expected.region.mask)
         assert found.quality == expected.quality
+
+
+def test_masks_lie_apart() -> None:
+    """Of many queries each has the mask that it has alone, and those that are nothing anywhere have none."""
+    geometry = Geometry(Size(200, 100), Size(96, 64), Box(0, 0, 96, 48))
+    low = mask_size(geometry)
+    to_frame = enlargement(low, geometry)
+    logits = [*blobs(5, low, 3), np.full((low.height, low.width), -1, np.float32), *blobs(3, low, 4)]
+    together = query_masks(logits, to_frame, one_by_one)
+    alone = [query_masks([one], to_frame, one_by_one)[0] for one in logits]
+    assert [mask is None for mask in together] == [mask is None for mask in alone]
+    assert together[5] is None
+    for one, other in zip(together, alone, strict=True):
+        if one and other:
+            np.testing.assert_array_equal(one.region.mask, other.region.mask)
+            assert one.region.pixels == np.count_nonzero(one.region.mask)
+    assert query_masks([], to_frame, one_by_one) == []

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from edge_worker.m2fp.each import one_by_one
 from edge_worker.m2fp.preprocess import Geometry
-from edge_worker.m2fp.query_mask import query_mask
+from edge_worker.m2fp.query_mask import query_masks
 from edge_worker.m2fp.resample import Enlargement, enlargement
 from edge_worker.m2fp.semantic_map import Vote, label_map
 from edge_worker.m2fp.types import Box, Size
@@ -34,7 +34,7 @@ ROUNDING = 1e-5
 def votes_of(to_frame: Enlargement, low: Size, seed: int) -> list[Vote]:
     """Up to eight votes, several of a class, some of them for the background."""
     random = np.random.default_rng(seed)
-    masks = (query_mask(logits, to_frame) for logits in blobs(int(random.integers(0, 9)), low, seed))
+    masks = query_masks(list(blobs(int(random.integers(0, 9)), low, seed)), to_frame, one_by_one)
     return [
         Vote(int(random.integers(CLASSES)), float(random.choice([0.500001, 0.6, 0.9, 1.0])), mask)
         for mask in masks
