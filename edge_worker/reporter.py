@@ -7,7 +7,6 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import quantiles
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from edge_worker.messages import (
     StatusMessage,
     Threads,
 )
+from edge_worker.pool.proc import rss_mb
 from edge_worker.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     _M = TypeVar("_M", bound=BaseModel)
 
 MAX_SAMPLES = 10_000  # frames between two stats messages whose times are kept; percentiles of the newest ones do
-_MIB = 1 << 20
+_MB = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,20 +153,14 @@ class Reporter:
             age_ms=readings.age,
             processes=tuple(_read(ModelProcess, process) for process in processes),
             connections=tuple(_read(Connection, status, name=name) for name, status in links.items()),
-            cache=Cache(hits=cache.hits, misses=cache.misses, size_mb=round(cache.size_bytes / _MIB, 3)),
-            rss_mb=round(resident_mb(), 1),
+            cache=Cache(hits=cache.hits, misses=cache.misses, size_mb=round(cache.size_bytes / _MB, 3)),
+            rss_mb=round(rss_mb(os.getpid()), 1),
         )
 
 
 def model_name(facts: ModelCardFacts) -> ModelName:
     """The part of the card that every labels message carries."""
     return ModelName(name=facts.name, sha256=facts.sha256, engine=facts.engine, precision=facts.precision)
-
-
-def resident_mb() -> float:
-    """Resident memory of this process, MiB."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / _MIB
 
 
 def _read(model: type[_M], source: object, **more: object) -> _M:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
 
-_MB = 1_000_000
 _PICTURES = ("colormap", "overlay")
 
 ColormapFormat = Literal["palette-png", "rgb-png", "jpeg"]
@@ -116,7 +115,7 @@ class ModelSettings:
             model=config.model.model_dump(mode="json"),
             palette=dict(config.palette),
             limits={
-                "max_payload_bytes": int(config.limits.max_payload_mb * _MB),
+                "max_payload_bytes": config.limits.max_payload_bytes,
                 "max_pixels": config.limits.max_pixels,
                 "formats": list(config.limits.formats),
             },

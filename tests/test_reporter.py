@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_worker.accounts import Account, Count
 from edge_worker.cache import CacheStats
-from edge_worker.reporter import MAX_SAMPLES, Readings, Reporter, Stopwatch, resident_mb
+from edge_worker.reporter import MAX_SAMPLES, Readings, Reporter, Stopwatch
 
 
 def test_the_spread_is_median_and_95th_percentile() -> None:
@@ -48,10 +48,10 @@ def test_stats_repeat_the_account() -> None:
         account=Account(total=count, cameras={"door": count}),
         processes=(),
         links={},
-        cache=CacheStats(hits=1, misses=2, size_bytes=1 << 20),
+        cache=CacheStats(hits=1, misses=2, size_bytes=16_000_000),
         readings=Readings(interval_s=1.0, frames_per_s=1.0, stages={}, age=None),
     )
     assert stats.total == stats.cameras["door"]
     assert (stats.total.received, stats.total.rejected) == (3, {"too_big": 1})
-    assert stats.cache.size_mb == 1.0
-    assert 1 < resident_mb() < 10_000
+    assert stats.cache.size_mb == 16.0  # of cache.max_mb: 16.0
+    assert 1 < stats.rss_mb < 10_000
