@@ -52,7 +52,7 @@ class Desk:
         with self._changed:
             verdict = self._ledger.opened(frame)
             if verdict is Verdict.NEW:
-                self._settle(self._intake.offer(frame, time.monotonic()).dropped)
+                self._settle(self._intake.offer(frame, time.monotonic()))
                 self._changed.notify()
                 return
             self._intake.duplicate(frame)

@@ -22,14 +22,6 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
-    """What an arriving frame led to: whether it waits now, and which frames (itself included) were dropped."""
-
-    accepted: bool
-    dropped: tuple[Drop, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Turn:
     """The next frame to work on, the frames found too old on the way, and when to ask again.
 
@@ -69,17 +61,17 @@ class Intake:
 
     # -- frames in ----------------------------------------------------------------------------------------------
 
-    def offer(self, frame: Frame, now: float) -> Offer:
-        """Take an arriving frame in, or drop it."""
+    def offer(self, frame: Frame, now: float) -> tuple[Drop, ...]:
+        """Take an arriving frame in, or drop it; returns what was dropped, be it this one or others for it."""
         lane = self._lane(frame)
         if lane is None:
             self._other.received += 1
             self._other.drop("superseded")
-            return Offer(accepted=False, dropped=(Drop(frame, "superseded"),))
+            return (Drop(frame, "superseded"),)
         lane.tally.received += 1
         reason = self._reason_not_to_wait(lane, frame)
         if reason:
-            return Offer(accepted=False, dropped=(lane.drop(frame, reason),))
+            return (lane.drop(frame, reason),)
         dropped: tuple[Drop, ...] = ()
         if lane.latest:
             dropped = self._forget_bytes(
@@ -87,7 +79,7 @@ class Intake:
             )
         lane.waiting.append(frame)
         self._waiting_bytes += len(frame.payload)
-        return Offer(accepted=True, dropped=(*dropped, *self._make_room(frame)))
+        return (*dropped, *self._make_room(frame))
 
     def duplicate(self, frame: Frame) -> None:
         """Count an arriving frame that was known already; it is no part of ``received``."""

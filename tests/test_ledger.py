@@ -175,7 +175,8 @@ class Node(RuleBasedStateMachine):
         verdict = self.ledger.opened(frame) if delivery else Verdict.NEW
         if verdict is Verdict.NEW:
             self.offered += 1
-            assert self.intake.offer(frame, self.now).accepted or source != 1
+            dropped = {drop.frame for drop in self.intake.offer(frame, self.now)}
+            assert frame not in dropped or source != 1
         else:
             self.intake.duplicate(frame)
         if verdict is Verdict.DONE and delivery:
