@@ -10,6 +10,3 @@ Picture = npt.NDArray[np.uint8]
 
 LabelMap = npt.NDArray[np.uint8]
 """Class index of each pixel, uint8 H×W; 0 is background."""
-
-Mask = npt.NDArray[np.bool_]
-"""True where a thing is, bool H×W (of the frame, or of a box where the name says crop)."""

@@ -15,7 +15,8 @@ from edge_worker.palette import Palette
 from edge_worker.render import colorize, overlay
 
 if TYPE_CHECKING:
-    from edge_worker.arrays import LabelMap, Mask
+    from edge_worker.arrays import LabelMap
+    from edge_worker.m2fp.types import BoolArray
 
 PALETTE = Palette.for_classes(CIHP)
 LABEL_MAPS = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=60), elements=st.integers(0, len(CIHP) - 1))
@@ -29,7 +30,7 @@ class Person:
     region: Region
 
 
-def _person(mask: Mask) -> Person:
+def _person(mask: BoolArray) -> Person:
     return Person(0.93, Region.from_mask(mask, Size(mask.shape[1], mask.shape[0])))
 
 

@@ -13,19 +13,19 @@ from edge_worker.m2fp.types import Region, Size
 from edge_worker.rle import rle
 
 if TYPE_CHECKING:
-    from edge_worker.arrays import Mask
+    from edge_worker.m2fp.types import BoolArray
 
 
 # pycocotools 2.0.11's decode on numpy 2; the encoder under test does not do it.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def _region(mask: Mask) -> Region:
+def _region(mask: BoolArray) -> Region:
     return Region.from_mask(mask, Size(mask.shape[1], mask.shape[0]))
 
 
 @given(arrays(np.bool_, array_shapes(min_dims=2, max_dims=2, max_side=12), fill=st.booleans()))
-def test_the_string_is_pycocotools_own(mask: Mask) -> None:
+def test_the_string_is_pycocotools_own(mask: BoolArray) -> None:
     """Any mask gives, character for character, what pycocotools writes for the full frame, and decodes to the mask."""
     encoded = rle(_region(mask))
     expected = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
