@@ -70,7 +70,8 @@ class Composer:
     def results(self, frame: Frame, parsed: Parsed, now: Now) -> dict[str, Outgoing]:
         """The messages of a parsed frame by kind, in the order to publish them: labels last, as the commit record.
 
-        Where the frame is acknowledged, its labels are held until the broker has its pictures: it may refuse one.
+        Where the frame is acknowledged, its labels are held until the broker has its pictures, which it may refuse. A
+        map that is given up takes them with it: they would say that the frame was answered in full.
         """
         result = parsed.result
         properties = self._properties(frame) | {"width": str(result.width), "height": str(result.height)}
@@ -84,9 +85,10 @@ class Composer:
             messages["colormap"] = self._message("colormap", frame, picture, content_type, properties)
         if result.body:
             labels = self._labels(frame, parsed, now).to_json()
-            pictures = frozenset(message.publication for message in messages.values() if message.must_arrive)
+            pictures = {kind: message.publication for kind, message in messages.items() if message.must_arrive}
             message = self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA})
-            messages["labels"] = replace(message, after=pictures)
+            map_ = frozenset(number for kind, number in pictures.items() if kind == "colormap")
+            messages["labels"] = replace(message, after=frozenset(pictures.values()), needs=map_)
         return messages
 
     def error(self, frame: Frame, rejection: FrameRejected, now: Now) -> Outgoing:

@@ -52,6 +52,7 @@ def test_the_labels_are_the_commit_record() -> None:
     assert messages["labels"].after == frozenset()  # live: they need not wait
     acknowledged = composer().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW)
     assert acknowledged["labels"].after == {acknowledged["colormap"].publication}
+    assert acknowledged["labels"].needs == {acknowledged["colormap"].publication}
 
 
 def test_every_answer_carries_the_frames_identity() -> None:

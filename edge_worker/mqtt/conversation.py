@@ -153,7 +153,7 @@ class Conversation:
         try:
             self._setting.outbox.sent(self._session.publish(parcel.message), parcel)
         except ValueError as error:
-            self._report_lost([self._setting.outbox.unsendable(parcel, str(error))])
+            self._report_lost(self._setting.outbox.unsendable(parcel, str(error)))
 
     def _say_goodbye(self, reason: str) -> None:
         if self._farewell:

@@ -52,8 +52,8 @@ class Outgoing:
     ``must_arrive``: kept through disconnects, restarts and refusals until the broker has it (QoS 1 only); others are
     dropped, oldest first, when the broker stays away. What is to be retained is kept through refusals, too, until
     something newer is published to its topic. It is sent when the broker has the publications in ``after``, or they
-    were given up. Content type, properties, expiry, response topic and correlation data reach the consumer under MQTT 5
-    only.
+    were given up; with one of those in ``needs`` it is given up itself. Content type, properties, expiry, response
+    topic and correlation data reach the consumer under MQTT 5 only.
     """
 
     topic: str
@@ -67,6 +67,7 @@ class Outgoing:
     correlation: bytes | None = None
     must_arrive: bool = False
     after: frozenset[int] = frozenset()
+    needs: frozenset[int] = frozenset()
     publication: int = field(default_factory=lambda: next(_publications))
 
     @property

@@ -12,6 +12,8 @@ from edge_worker.mqtt.parcel import CALM_S, Parcel
 from edge_worker.mqtt.size_limit import SizeLimit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_worker.mqtt.events import Outgoing
 
 MAX_WAITING: Final = 256
@@ -102,8 +104,7 @@ class Outbox:
             if (limit := self.max_packet) is None:
                 return []
             too_large = [p for p in self._waiting if p.size > limit]
-            self._waiting = deque(p for p in self._waiting if p.size <= limit)
-            return [self._give_up(p.message, f"larger than the broker's {limit} bytes") for p in too_large]
+            return self._give_up_all(dict.fromkeys(too_large, f"larger than the broker's {limit} bytes"))
 
     def take(self, now: float) -> Parcel | None:
         """Take out the next message to send; None when there is none, or the window is full."""
@@ -164,10 +165,10 @@ class Outbox:
         behind = (place for place, other in enumerate(self._waiting) if other.message.publication > number)
         self._waiting.insert(next(behind, len(self._waiting)), parcel)
 
-    def unsendable(self, parcel: Parcel, reason: str) -> GivenUp:
-        """Note that *parcel* cannot be put into a packet."""
+    def unsendable(self, parcel: Parcel, reason: str) -> list[GivenUp]:
+        """Note that *parcel* cannot be put into a packet; returns what is given up for it."""
         with self._lock:
-            return self._give_up(parcel.message, reason)
+            return self._give_up_all({parcel: reason})
 
     def unreachable(self) -> None:
         """Note that no connection came about: who answers next may take other sizes."""
@@ -185,10 +186,8 @@ class Outbox:
                     self._limit.written(parcel.size, now)
             if cause in _ITS_DOING:
                 self._limit.ended(now, calm=now >= self._calm_at)
-            parcels = [*flying, *self._waiting]
-            reasons = {parcel: reason for parcel in parcels if (reason := parcel.reason_to_give_up)}
-            self._waiting = deque(parcel for parcel in parcels if parcel not in reasons)
-            return [self._give_up(parcel.message, reason) for parcel, reason in reasons.items()]
+            self._waiting.extendleft(reversed(flying))
+            return self._give_up_all({p: reason for p in self._waiting if (reason := p.reason_to_give_up)})
 
     def _judge(self, flying: list[Parcel], cause: Cause) -> None:
         """Ask of each message in flight whether the connection ended because of it."""
@@ -222,6 +221,14 @@ class Outbox:
             self._waiting.remove(oldest)
             given_up.append(self._give_up(oldest.message, "too much is waiting for the broker"))
         return given_up
+
+    def _give_up_all(self, reasons: Mapping[Parcel, str]) -> list[GivenUp]:
+        """Give up parcels, and what waits and is nothing without them."""
+        gone = {parcel.message.publication for parcel in reasons}
+        orphans = [p for p in self._waiting if p not in reasons and not p.message.needs.isdisjoint(gone)]
+        all_reasons = {**reasons, **dict.fromkeys(orphans, "what it belongs to was given up")}
+        self._waiting = deque(parcel for parcel in self._waiting if parcel not in all_reasons)
+        return [self._give_up(parcel.message, reason) for parcel, reason in all_reasons.items()]
 
     def _give_up(self, message: Outgoing, reason: str) -> GivenUp:
         self._lost += 1

@@ -173,6 +173,25 @@ def test_what_was_in_flight_is_sent_again_first() -> None:
     assert list(send_all(outbox, mids).values()) == [m.publication for m in messages]
 
 
+@pytest.mark.parametrize(("large", "given_up"), [("overlay", {"overlay"}), ("map", {"map", "labels"})])
+def test_labels_go_with_a_map_that_is_given_up_and_not_with_an_overlay(large: str, given_up: set[str]) -> None:
+    """Whoever has labels can have the map; an overlay is missed by nobody."""
+    outbox, mids = Outbox(), itertools.count(1)
+    overlay, map_ = message(must_arrive=True), message(must_arrive=True)
+    pictures = frozenset({overlay.publication, map_.publication})
+    labels = replace(message(must_arrive=True), after=pictures, needs=frozenset({map_.publication}))
+    names = {overlay.publication: "overlay", map_.publication: "map", labels.publication: "labels"}
+    for each in (overlay, map_, labels):
+        outbox.add(each, 100 if names[each.publication] == large else 10)
+    assert {names[lost.publication] for lost in outbox.connected(None, 50, NOW)} == given_up
+    arrived = set()
+    while sent := send_all(outbox, mids):
+        arrived |= {names[publication] for publication in sent.values()}
+        for mid in sent:
+            outbox.arrived(mid, NOW)
+    assert arrived == {*names.values()} - given_up
+
+
 def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
     """After one crash the suspects fly alone; the culprit is given up, the others arrive."""
     outbox, mids, now = Outbox(), itertools.count(1), 0.0
