@@ -15,6 +15,7 @@
         ├── ModelProcessDied     it ended (crash, out of memory, kill)
         └── ModelProcessStuck    it passed a deadline and was killed
 
+and :class:`edge_worker.ipc.ProtocolError`, which the pool takes for the death of the model process that said it.
 An exception outside this tree is a defect: it ends the process, and the service manager restarts it.
 """
 
