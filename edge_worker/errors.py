@@ -16,6 +16,7 @@
         └── ModelProcessStuck    it passed a deadline and was killed
 
 and :class:`edge_worker.ipc.ProtocolError`, which the pool takes for the death of the model process that said it.
+
 An exception outside this tree is a defect: it ends the process, and the service manager restarts it.
 """
 
