@@ -76,7 +76,7 @@ class Tally:
 
 
 class LateCameras:
-    """Notices cameras all of whose frames were too old. Not safe across threads.
+    """Notices cameras whose frames are dropped as too old, all of them. Not safe across threads.
 
     Their clock, or ours, may be wrong: a camera that tells when it took a picture then gets no answer, and no error.
     """
@@ -87,9 +87,9 @@ class LateCameras:
         self._late: frozenset[str] = frozenset()
 
     def news(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
-        """Name the cameras, by their present *counts*, of which nothing but what was too old came since the last call.
+        """Name the cameras that had frames too old since the last call, and none answered, by the present *counts*.
 
-        Once, until a frame of theirs was answered.
+        Each once, until a frame of it was answered.
         """
         late = frozenset(name for name, count in counts.items() if self._is_late(name, count))
         news = late - self._late
