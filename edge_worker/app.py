@@ -26,7 +26,7 @@ from edge_worker.mqtt.events import Outgoing
 from edge_worker.ops import logs
 from edge_worker.ops.clock import ClockWatch
 from edge_worker.ops.directories import cache_directory, state_directory
-from edge_worker.ops.memory import give_back_free_memory
+from edge_worker.ops.memory import WAITING
 from edge_worker.ops.signals import Order
 from edge_worker.parts import Parts
 from edge_worker.presence import judge
@@ -71,7 +71,7 @@ def run(
     Raises:
         ConfigError: a certificate cannot be read, a processor or an address cannot be used here.
     """
-    give_back_free_memory()
+    WAITING.take_effect()
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning("configuration", problem=warning)

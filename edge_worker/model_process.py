@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_worker.errors import EdgeWorkerError, FrameRejected
 from edge_worker.ipc import Channel
 from edge_worker.ops.kernel import prctl
+from edge_worker.ops.memory import COMPUTING
 from edge_worker.ops.sandbox import Sandbox, summary
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings, OutputRequest
@@ -75,6 +76,7 @@ class StandardError:
 def main() -> int:
     """Run as a model process; the last argument is the number of the channel's file descriptor."""
     _stand_apart()
+    COMPUTING.take_effect()
     channel = Channel(socket.socket(fileno=int(sys.argv[-1])), max_blob_bytes=_MAX_PAYLOAD_BYTES)
     return serve(channel, _open_pipeline)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import io
 import json
 from dataclasses import replace
@@ -47,6 +48,18 @@ def pipeline() -> Pipeline:
 
 def read_png(png: bytes) -> Image.Image:
     return Image.open(io.BytesIO(png))
+
+
+def test_a_frame_leaves_nothing_for_the_garbage_collector(pipeline: Pipeline) -> None:
+    """Which comes seldom: what it would have to find grows with every frame."""
+    pipeline.run(FRAME, OutputRequest(overlay=True, masks="rle"))
+    gc.collect()
+    gc.disable()
+    try:
+        pipeline.run(FRAME, OutputRequest(overlay=True, masks="rle"))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_phases_are_announced_and_stages_timed() -> None:

@@ -114,7 +114,10 @@ class Slot:
             if self._state is not SlotState.READY or self._stopping.is_set():
                 raise ModelProcessDied(f"not ready: {self._detail}", phase=self._state.value)
             self._orders.put(job)
-        return job.answer.result()
+        try:
+            return job.answer.result()
+        finally:
+            del job  # an error's traceback keeps this frame: with the job in it, a ring that only the collector opens
 
     def info(self) -> ProcessInfo:
         """What is going on."""
@@ -202,7 +205,7 @@ class Slot:
             if rejection.reason == "model_error":
                 self._wear.failed()
             self._quarantine.survived(job.payload_sha)
-            job.answer.set_exception(rejection)
+            job.answer.set_exception(rejection.with_traceback(None))  # which would keep the job, as in `run`
         except Exception as error:
             if isinstance(error, ModelProcessError) and not (process.was_stopped or self._stopping.is_set()):
                 self._quarantine.died(job.payload_sha, str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -31,6 +32,7 @@ from edge_worker.config import (
 from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.lifecycle import Deadline
 from edge_worker.pool import ModelPool, SlotState
+from edge_worker.pool.orders import Job
 from edge_worker.results import EncodedResult, OutputRequest
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
