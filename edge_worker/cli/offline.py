@@ -70,9 +70,8 @@ def _add_bench(commands: Commands) -> None:
         "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
-    command.add_argument(
-        "--sweep", action="append", choices=("candidates", "sizes", "processes"), default=[], help="vary one thing too"
-    )
+    sweeps = ("candidates", "sizes", "processes", "batches", "cache")
+    command.add_argument("--sweep", action="append", choices=sweeps, default=[], help="vary one thing too")
     command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")

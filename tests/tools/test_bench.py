@@ -5,22 +5,28 @@ from __future__ import annotations
 import io
 import json
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from replies import PNG
 from rich.console import Console
 
 from edge_worker.cli import main
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.multi_human import Rules
+from edge_worker.m2fp.parser import ModelInfo
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import Geometry
 from edge_worker.m2fp.types import Box, Size
 from edge_worker.palette import Palette
+from edge_worker.results import EncodedResult, OutputRequest
 from edge_worker.tools.bench import report
 from edge_worker.tools.bench.agreement import compare
+from edge_worker.tools.bench.batches import batches
+from edge_worker.tools.bench.cached import Place
 from edge_worker.tools.bench.candidates import blobs, sweep
 from edge_worker.tools.bench.machine import cpu_flags
 from edge_worker.tools.bench.plot import plot
@@ -132,6 +138,59 @@ def test_sweep_of_candidates() -> None:
     for row in rows:
         assert all(row[f"postprocess ms, threads: {threads}"].median > 0 for threads in (1, 2))
         assert row["png ms"].count == 1
+
+
+def test_batches_are_compared_with_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is by frame, and the ratio to one frame is taken turn by turn; a slow turn changes nothing."""
+    times = {
+        "1": {"wall_ms": [10.0, 100.0], "processor_ms": [20.0, 200.0]},
+        "2": {"wall_ms": [16.0, 160.0], "processor_ms": [36.0, 360.0]},
+        "4": {"wall_ms": [40.0, 400.0], "processor_ms": [80.0, 800.0]},
+    }
+    monkeypatch.setattr("edge_worker.tools.bench.batches.measured_apart", lambda *_: times)
+    rows = batches(open_directory("builtin:seeded"), (64, 96), "f32", threads=1, turns=2, environment={})
+    assert [row["frames a second, ratio to one"] for row in rows] == [1.0, 1.25, 1.0]
+    assert [row["processor time, ratio to one"] for row in rows] == [1.0, 0.9, 1.0]
+    assert rows[1]["a frame, ms"]["median"] == 44.0
+
+
+def test_sweeps_of_batches_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the small model: a row for each batch; a frame seen before is answered without being parsed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "bench.json"
+    options = ["--size", "160x90", "--turns", "2", "--threads", "1", "--no-roofline", "--json", str(file)]
+    chosen = ["--variants", "openvino:f32", "--sweep", "batches", "--sweep", "cache"]
+    assert main(["bench", "--model", "builtin:seeded", *chosen, *options]) == 0
+    sweeps = json.loads(file.read_text())["sweeps"]
+    assert [row["frames in a batch"] for row in sweeps["batches"]] == [1, 2, 4]
+    assert all(row["processor time of a frame, ms"]["count"] == 2 for row in sweeps["batches"])
+    (row,) = sweeps["cache"]
+    assert row["answer, kB"] > 0
+    assert row["from the cache, ms"]["best"] < row["parsed, ms"]
+
+
+def test_a_frame_seen_before_is_answered_in_full() -> None:
+    """The same messages leave, but for the times in them, and the model is asked once."""
+    asked: list[bytes] = []
+
+    class Counted:
+        """A pipeline that says one thing."""
+
+        parser = SimpleNamespace(info=ModelInfo("m", "0" * 64, "openvino", "f32", "", 1, ""))
+
+        def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
+            """Count."""
+            del request
+            asked.append(payload)
+            body = {"image": {"width": 2, "height": 2}, "labels": [], "persons": [], "unassigned": []}
+            return EncodedResult(2, 2, PNG, None, body, {})
+
+    place = Place(Counted())  # type: ignore[arg-type] # what a worker uses of a pipeline
+    first, again, other = (place.answer(payload) for payload in (b"a", b"a", b"b"))
+    place.stop()
+    assert asked == [b"a", b"b"]
+    assert first.size == pytest.approx(again.size, abs=40)
+    assert min(first.size, other.size) > len(PNG)
 
 
 def test_cpu_flags() -> None:

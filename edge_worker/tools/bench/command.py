@@ -19,6 +19,8 @@ from edge_worker.ops.directories import cache_directory
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings
 from edge_worker.tools.bench import models, report, roofline, sweeps
+from edge_worker.tools.bench.batches import batches
+from edge_worker.tools.bench.cached import seen_before
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.statistics import paired_ratio
 from edge_worker.tools.bench.variants import Measured, Variant, measure
@@ -43,7 +45,7 @@ class BenchOptions:
         threads: of one inference, each tried with every variant; empty: what the configuration says.
         against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.
         turns: rounds in which every variant parses one frame.
-        sweeps: of ``candidates``, ``sizes`` and ``processes``.
+        sweeps: of ``candidates``, ``sizes``, ``processes``, ``batches`` and ``cache``.
         roofline: whether to measure the machine's matrix and copy rates.
         json, plot: files to write.
     """
@@ -189,11 +191,28 @@ class Bench:
             threads = self._plan(None).inference
             return sweeps.candidates(self._exported, self._options.size, self._options.turns, threads)
         engine, precision = self._options.variants[-1]
+        variant, turns = self._variant(engine, precision, None), self._options.turns
         if name == "sizes":
-            return sweeps.sizes(self._variant(engine, precision, None), self._options.turns, self._scratch)
+            return sweeps.sizes(variant, turns, self._scratch)
+        if name == "cache":
+            return seen_before(variant.settings, self._frames[:1], turns, variant.environment)
+        if name == "batches":
+            return self._batches(precision)
         usable = CpuAllowance.read().usable
         return sweeps.processes(
             lambda threads: self._variant(engine, precision, threads), usable, self._frames[0], self._options.turns
+        )
+
+    def _batches(self, precision: str) -> list[dict[str, Any]]:
+        plan, directory = self._plan(None), open_directory(self._exported)
+        shape = sweeps.input_shape(self._exported, self._frames[0], self._config.model.short_side)
+        return batches(
+            directory,
+            shape,
+            precision,
+            threads=plan.inference,
+            turns=self._options.turns,
+            environment=plan.environment(),
         )
 
 

@@ -6,15 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.bench.apart import measured_apart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,17 +58,8 @@ def measure(
         EdgeWorkerError: it cannot be measured here.
     """
     networks = {precision: str(model.network_file(precision)) for precision in precisions}
-    order = json.dumps({"networks": networks, "shape": shape, "threads": threads})
-    done = subprocess.run(  # noqa: S603 - our own program
-        (sys.executable, "-m", __name__, order),
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise EdgeWorkerError(f"the roofline cannot be measured: {done.stderr.strip().splitlines()[-1:]}")
-    return Roofline(**json.loads(done.stdout.splitlines()[-1]))
+    order = {"networks": networks, "shape": shape, "threads": threads}
+    return Roofline(**measured_apart(__name__, order, environment))
 
 
 def _main(order: str) -> None:

@@ -1,0 +1,195 @@
+"""A frame seen before: from the message that brings it to the messages that answer it, through the worker's own parts.
+
+Inbox, router, desk, dispatcher, cache and composer are those of ``edge-worker run`` with its default settings, logging
+included; there is no broker, and in place of a model process a pipeline in this one, for each frame's first time.
+``python -m edge_worker.tools.bench.cached`` measures.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from edge_worker.answers import Composer
+from edge_worker.cache import ResultCache
+from edge_worker.config import CacheConfig, CameraConfig, LimitsConfig, LogConfig, OutputConfig
+from edge_worker.controls import Controls
+from edge_worker.desk import Desk
+from edge_worker.lifecycle import Deadline
+from edge_worker.messages import ModelName
+from edge_worker.mqtt.events import Arrived, Incoming
+from edge_worker.mqtt.inbox import Inbox
+from edge_worker.mqtt.topics import Template
+from edge_worker.ops import logs
+from edge_worker.ops.threads import ThreadPlan
+from edge_worker.results import ModelSettings
+from edge_worker.router import Desks, Route, Router
+from edge_worker.tools.bench.apart import measured_apart
+from edge_worker.tools.bench.statistics import Summary
+from edge_worker.worker import Desired, Outlets, Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edge_worker.frames import Frame
+    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.pipeline import Pipeline
+    from edge_worker.results import EncodedResult, OutputRequest
+
+_LINK = "bench"
+_TOPIC = "camera/{camera}"
+_STOP_S = 10.0
+_UNLIMITED = 1 << 30
+_NODE = "bench"
+_MAX_PAYLOAD_BYTES = LimitsConfig().max_payload_bytes
+
+
+class _Parse:
+    """What a worker asks of its model processes, done in this process."""
+
+    slots = 1
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    def wait_ready(self, slot: int, timeout_s: float) -> bool:
+        del slot, timeout_s
+        return True
+
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+        del slot, payload_sha
+        return self._pipeline.run(payload, request)
+
+
+class _Answer(NamedTuple):
+    """How long one took, and bytes of all its messages."""
+
+    ms: float
+    size: int
+
+
+class Place:
+    """A worker between a message that arrives and messages that leave."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        """Start it."""
+        self._left: list[Outgoing] = []
+        self._done: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._inbox, self._desk = Inbox(), Desk([CameraConfig()], lambda _delivery: None)
+        self._worker = self._make_worker(pipeline)
+        self._router = self._make_router()
+        self._router.start()
+        self._worker.start()
+
+    def answer(self, payload: bytes) -> _Answer:
+        """Have a frame answered that no camera names."""
+        self._left.clear()
+        began = time.perf_counter()
+        self._inbox.put(Arrived(_LINK, _message(payload)))
+        if error := self._done.get():
+            raise error
+        return _Answer(1000 * (time.perf_counter() - began), sum(len(message.payload) for message in self._left))
+
+    def stop(self) -> None:
+        """End its threads."""
+        self._desk.close()
+        self._worker.stop(Deadline(_STOP_S))
+        self._router.stop(_STOP_S)
+
+    def _make_worker(self, pipeline: Pipeline) -> Worker:
+        info, composer = pipeline.parser.info, Composer(_NODE, OutputConfig())
+        outlets = Outlets(
+            publish=lambda _frame, message: self._left.append(message),
+            max_packet=lambda _frame: _UNLIMITED,
+            observe=lambda _timings, _age: self._done.put(None),
+            fatal=self._fatal,
+        )
+        worker = Worker(
+            desk=self._desk,
+            pool=_Parse(pipeline),  # type: ignore[arg-type] # what a worker uses of ModelPool
+            cache=ResultCache(CacheConfig().max_mb),
+            controls=Controls(),
+            model=lambda: ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision),
+            max_payload_bytes=_MAX_PAYLOAD_BYTES,
+            outlets=outlets,
+        )
+        worker.desired = [Desired(composer, composer.request(score_threshold=None))]
+        return worker
+
+    def _make_router(self) -> Router:
+        desks = Desks(self._desk, lambda _message: False, lambda _event: None, self._reanswer, self._fatal)
+        return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], desks, max_payload=_MAX_PAYLOAD_BYTES)
+
+    def _reanswer(self, frame: Frame, problem: str) -> None:
+        raise AssertionError((frame.frame_id, problem))  # nothing is given up where nothing is sent
+
+    def _fatal(self, what: str, error: BaseException | None) -> None:
+        self._done.put(error or RuntimeError(what))
+
+
+def _message(payload: bytes) -> Incoming:
+    return Incoming(
+        topic=Template(_TOPIC).format(camera="one"),
+        payload=payload,
+        qos=0,
+        retained=False,
+        redelivered=False,
+        properties={},
+        content_type="image/jpeg",
+        response_topic="",
+        correlation=None,
+        arrived=time.monotonic(),
+        delivery=None,
+    )
+
+
+def seen_before(
+    settings: Mapping[str, Any], frames: Sequence[Path], turns: int, environment: Mapping[str, str]
+) -> list[dict[str, Any]]:
+    """A row for each of the *frames*: milliseconds of its first answer, and of *turns* more, which the cache gives.
+
+    Raises:
+        EdgeWorkerError: it cannot be measured here.
+    """
+    order = {"settings": settings, "frames": [str(frame) for frame in frames], "turns": turns}
+    rows: list[dict[str, Any]] = measured_apart(__name__, order, environment)
+    return rows
+
+
+def _main(order: str) -> None:
+    wanted = json.loads(order)
+    settings = ModelSettings(**wanted["settings"])
+    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    # Not before: numeric libraries size their thread pools when they are loaded.
+    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+
+    pipeline = Pipeline.open(settings)
+    place = Place(pipeline)
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        logs.configure(LogConfig(format="json"), nowhere)
+        rows = [_row(place, Path(frame), wanted["turns"]) for frame in wanted["frames"]]
+        place.stop()
+    pipeline.parser.close()
+    sys.stdout.write(json.dumps(rows) + "\n")
+
+
+def _row(place: Place, file: Path, turns: int) -> dict[str, Any]:
+    payload = file.read_bytes()
+    first, *again = (place.answer(payload) for _ in range(turns + 1))
+    return {
+        "frame": file.name,
+        "payload, kB": len(payload) / 1000,
+        "answer, kB": first.size / 1000,
+        "parsed, ms": first.ms,
+        "from the cache, ms": asdict(Summary.of([answer.ms for answer in again])),
+    }
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1])
