@@ -26,7 +26,7 @@ from edge_worker.mqtt.events import Outgoing
 from edge_worker.ops import logs
 from edge_worker.ops.clock import ClockWatch
 from edge_worker.ops.directories import cache_directory, state_directory
-from edge_worker.ops.memory import WAITING
+from edge_worker.ops.memory import WAITING, Tidying
 from edge_worker.ops.signals import Order
 from edge_worker.parts import Parts
 from edge_worker.presence import judge
@@ -90,7 +90,7 @@ class App:
         """Build every part; nothing is started."""
         self._wake, self._source, self._environ = orders, source, environ
         self._parts = Parts(config, orders, environ)
-        self._clock, self._late_cameras = ClockWatch(), LateCameras()
+        self._clock, self._late_cameras, self._tidying = ClockWatch(), LateCameras(), Tidying()
         self._ready_told = False
         self._stats_at = time.monotonic()
 
@@ -128,6 +128,7 @@ class App:
             _log.warning("the clock was set, or the machine slept", ahead_s=round(jump_s, 1))
         self._judge()
         self._publish_stats_when_due()
+        self._tidying.do_if_due()
         if self._parts.vitals.alive().ok:
             self._parts.notifier.watchdog()
         return True

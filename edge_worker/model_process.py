@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_worker.errors import EdgeWorkerError, FrameRejected
 from edge_worker.ipc import Channel
 from edge_worker.ops.kernel import prctl
-from edge_worker.ops.memory import COMPUTING
+from edge_worker.ops.memory import COMPUTING, Tidying
 from edge_worker.ops.sandbox import Sandbox, summary
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings, OutputRequest
@@ -92,9 +92,11 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
     try:
         settings, sandbox = _receive_settings(channel)
         handler = _load(channel, lambda: open_handler(settings), sandbox, note)
+        tidying = Tidying()
         while handler is not None:
             header, (payload,) = channel.receive()
             _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+            tidying.do_if_due()
             stderr.silence(silent=False)
     except EOFError:
         return 0

@@ -68,6 +68,20 @@ all_have.wait()
 """
 
 
+TUPLES = """
+import sys
+from edge_worker.ops import memory
+
+memory.TIDY_S = 0.0
+tidying = memory.Tidying()
+for _ in range(2000):
+    tuple(number for number in range(3))
+before = sys.getallocatedblocks()
+tidying.do_if_due()
+print(True, before - sys.getallocatedblocks())
+"""
+
+
 def measured(script: str) -> tuple[bool, int]:
     """What a *script* says in a process of its own: whether the C library knows how, and a figure."""
     command = [sys.executable, "-c", MEMORY + script]
@@ -91,3 +105,9 @@ def test_threads_that_compute_share_a_heap() -> None:
     """Eight of them reserve their stacks of 1 MB, and not 64 MB each for a heap of their own."""
     known, reserved_mb = measured(THREADS)
     assert (known, reserved_mb < 64) == (True, True)
+
+
+def test_python_does_not_keep_what_it_freed() -> None:
+    """Two thousand tuples are given back when the time has come."""
+    _, freed = measured(TUPLES)
+    assert freed > 1000
