@@ -60,11 +60,11 @@ class StandardError:
     """This process's standard error, silent at times.
 
     libjpeg and libpng write a line there for each damaged picture, and have no switch: a camera could flood the log,
-    and the frame's answer says it all. Other libraries are heard, and crashes in any phase.
+    and the frame's answer says it all. What is written in other phases is heard.
     """
 
     def __init__(self) -> None:
-        """Begin aloud; before the sandbox, which opens nothing outside its reach."""
+        """Begin aloud, and show there where native code was when it crashed, in any phase."""
         self._aloud, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
         faulthandler.enable(self._aloud)
 
