@@ -42,7 +42,8 @@ TICK_S: Final = 1.0
 STOP_S: Final = 18.0
 """Budget of a stop, so that the process has ended after 20 s; the unit file's TimeoutStopSec is longer."""
 GOODBYE_S: Final = 4.0
-"""Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost."""
+"""Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost. Only
+that is left to be said by then; a broker that hangs is not told by waiting longer."""
 BROKER_AWAY_S: Final = 3.0
 """A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
 BROKER_IDLE_S: Final = 6.0
@@ -168,7 +169,7 @@ class App:
         self._settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
         self._publish_stats()  # the account is closed
         parts.presence.move(Judgement(State.OFFLINE, "failed" if parts.failed else "stopped"))
-        parts.board.stop(deadline)  # say goodbye
+        parts.board.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
         parts.router.stop(deadline.remaining())
         parts.pool.stop(answers_by)  # nobody could be told the result of a frame still in work
         if parts.health:

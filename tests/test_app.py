@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from queue import SimpleQueue
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -24,6 +25,39 @@ if TYPE_CHECKING:
     from brokers import Mosquitto
 
 
+def configuration(port: int) -> Config:
+    return Config.model_validate_json(
+        json.dumps(
+            {
+                "node": {"id": "box"},
+                "mqtt": {"host": "127.0.0.1", "port": port, "will_delay_s": 0},
+                "model": {"path": "builtin:seeded", "short_side": 64},
+                "cameras": [{"topic": "cameras/{camera}/frame", "delivery": "every"}],
+            }
+        )
+    )
+
+
+def run(config: Config, directory: Path, operate: Callable[[Client], None]) -> int:
+    """Run a worker until *operate*, which is given a client that follows its status, has returned; returns the code."""
+    orders: SimpleQueue[Order] = SimpleQueue()
+
+    def act() -> None:
+        try:
+            wait_until(lambda: any(b'"online"' in m.payload for m in client.messages), "online", START_S)
+            operate(client)
+        finally:
+            orders.put(Order.STOP)
+
+    environment = {**os.environ, "XDG_CACHE_HOME": str(directory), "XDG_STATE_HOME": str(directory)}
+    with Client(config.mqtt.port, "edge-worker/box/status") as client:
+        operator = Thread(target=act)
+        operator.start()
+        code = app.App(config, orders, None, environment).run()
+        operator.join()
+    return code
+
+
 @pytest.mark.mosquitto
 def test_a_stop_says_goodbye_even_when_answers_cannot_be_delivered(
     tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], monkeypatch: pytest.MonkeyPatch
@@ -34,33 +68,29 @@ def test_a_stop_says_goodbye_even_when_answers_cannot_be_delivered(
     access.chmod(0o600)
     broker = make_mosquitto(f"acl_file {access}")
     monkeypatch.setattr(app, "STOP_S", app.GOODBYE_S + 1.0)
-    config = Config.model_validate_json(
-        json.dumps(
-            {
-                "node": {"id": "box"},
-                "mqtt": {"host": "127.0.0.1", "port": broker.port, "will_delay_s": 0},
-                "model": {"path": "builtin:seeded", "short_side": 64},
-                "cameras": [{"topic": "cameras/{camera}/frame", "delivery": "every"}],
-            }
-        )
-    )
 
-    orders: SimpleQueue[Order] = SimpleQueue()
+    def have_a_result_refused(client: Client) -> None:
+        client.publish("cameras/door/frame", PICTURE.read_bytes())
+        wait_until(lambda: "Denied PUBLISH" in broker.log(), "a refused result", START_S)
 
-    def operate() -> None:
-        try:
-            wait_until(lambda: any(b'"online"' in m.payload for m in client.messages), "online", START_S)
-            client.publish("cameras/door/frame", PICTURE.read_bytes())
-            wait_until(lambda: "Denied PUBLISH" in broker.log(), "a refused result", START_S)
-        finally:
-            orders.put(Order.STOP)
-
-    with Client(broker.port, "edge-worker/box/status") as client:
-        operator = Thread(target=operate)
-        operator.start()
-        environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
-        assert app.App(config, orders, None, environment).run() == 0
-        operator.join()
+    assert run(configuration(broker.port), tmp_path, have_a_result_refused) == 0
     with Client(broker.port, "edge-worker/box/status") as late:
         (status,) = late.wait_for(1)
         assert json.loads(status.payload)["reason"] == "stopped"
+
+
+@pytest.mark.mosquitto
+def test_a_broker_that_hangs_does_not_hold_a_stop_up(tmp_path: Path, make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """Nothing waits to be confirmed but the goodbye: that has its few seconds, not all there are for a stop."""
+    broker, frozen = make_mosquitto(), 0.0
+
+    def freeze(_client: Client) -> None:
+        nonlocal frozen
+        broker.freeze()
+        frozen = time.monotonic()
+
+    try:
+        assert run(configuration(broker.port), tmp_path, freeze) == 0
+        assert time.monotonic() - frozen < (app.GOODBYE_S + app.STOP_S) / 2
+    finally:
+        broker.thaw()
