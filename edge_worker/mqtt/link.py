@@ -22,7 +22,8 @@ from edge_worker.mqtt.board import Board
 from edge_worker.mqtt.conversation import Conversation, Setting
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
-from edge_worker.mqtt.happenings import Cause, Hello
+from edge_worker.mqtt.happenings import Cause
+from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.knock import somebody_listens
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.session import Session
@@ -66,9 +67,8 @@ class Link:
         most *receive_maximum* at a time. *report* is called from any thread; only for a message that arrived may it
         wait, which keeps the link from reading more. *password* is called anew for each attempt to connect.
         """
-        self._config, self._name, self._client_id = config, name, client_id
-        self._persistent, self._receive_maximum = persistent, receive_maximum
-        self._will, self._password = will, password
+        self._config, self._name = config, name
+        self._identity = Identity(config, client_id, persistent, will, receive_maximum, password)
         self._report, self._subscriptions = report, tuple(subscriptions)
         self._outbox, self._board = Outbox(), Board(config.keepalive_s)
         self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
@@ -176,7 +176,7 @@ class Link:
         """Connect once and converse as long as it lasts."""
         self._board.beat(self._config.connect_timeout_s)
         try:
-            hello = self._hello()
+            hello = self._identity.hello(self._protocol.current, was_accepted=self._was_accepted)
             session = Session(self._config, hello)
             session.open()
         except (OSError, ValueError, ConfigError) as error:
@@ -187,7 +187,7 @@ class Link:
             session,
             hello,
             epoch=self._epoch,
-            expects_session=self._persistent and self._was_accepted,
+            expects_session=self._identity.persistent and self._was_accepted,
             fallback=self._fallback,
         )
         try:
@@ -196,31 +196,6 @@ class Link:
             self._conversation = None
             session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
-
-    def _hello(self) -> Hello:
-        return Hello(
-            client_id=self._client_id,
-            protocol=self._protocol.current,
-            clean_start=self._wants_clean_start(),
-            manual_ack=self._persistent,
-            session_expiry_s=self._session_expiry_s(),
-            receive_maximum=self._receive_maximum,
-            will=self._will,
-            password=self._password(),
-        )
-
-    def _wants_clean_start(self) -> bool:
-        """Whether the broker shall forget us first: at the start, what an earlier process subscribed to.
-
-        At a reconnect it would publish the will at once instead of after its delay. MQTT 3.1.1 has no delay, and no
-        session that ends by itself.
-        """
-        return not self._persistent and (self._protocol.current == "3.1.1" or not self._was_accepted)
-
-    def _session_expiry_s(self) -> int:
-        if self._persistent:
-            return self._config.session_expiry_s
-        return self._config.will_delay_s if self._will is not None else 0  # a will is sent when its session ends
 
     def _setting(self, bell: Bell) -> Setting:
         return Setting(
@@ -278,6 +253,6 @@ class Link:
         self._fallback, self._was_accepted = "", True
         verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
         if verdict is not None:
-            taken_over = TakenOver(self._name, self._client_id, certain=verdict == "certain")
+            taken_over = TakenOver(self._name, self._identity.client_id, certain=verdict == "certain")
             self._board.note(takeovers=self._board.status.takeovers + 1, rival=taken_over.explanation)
             self._report(taken_over)
