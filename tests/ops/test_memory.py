@@ -81,6 +81,20 @@ tidying.do_if_due()
 print(True, before - sys.getallocatedblocks())
 """
 
+HOLES = """
+from edge_worker.ops import memory
+
+memory.TIDY_S = 0.0
+memory.COMPUTING.take_effect()
+tidying = memory.Tidying()
+blocks = [bytearray(100_000) for _ in range(400)]
+kept = blocks[::10]
+before = resident_mb()
+del blocks
+tidying.do_if_due()
+print(True, round(before - resident_mb()))
+"""
+
 
 def measured(script: str) -> tuple[bool, int]:
     """What a *script* says in a process of its own: whether the C library knows how, and a figure."""
@@ -111,3 +125,9 @@ def test_python_does_not_keep_what_it_freed() -> None:
     """Two thousand tuples are given back when the time has come."""
     _, freed = measured(TUPLES)
     assert freed > 1000
+
+
+def test_holes_in_a_heap_are_given_back() -> None:
+    """Where every tenth of 400 blocks is still in use, 36 of 40 MB are."""
+    _, freed_mb = measured(HOLES)
+    assert freed_mb > 30
