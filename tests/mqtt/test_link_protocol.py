@@ -368,5 +368,5 @@ def test_quick_disconnects_back_off(make_link: Callable[..., Watched]) -> None:
         for _ in range(6):
             watched.wait_for(Disconnected)
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
-    assert gaps[4] > 0.4
-    assert gaps[4] > 4 * gaps[0]
+    assert gaps[4] > 8 * reconnect.min_s  # the fifth wait is 8 to 16 times the first; on a busy machine gaps are longer
+    assert gaps[4] > gaps[0]
