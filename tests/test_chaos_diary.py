@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ def day(*, worker_mb_per_h: float = 0.0, fds_per_h: float = 0.0, minutes: int = 
 
 
 def test_frames_that_come_and_go_are_no_leak(lab: Lab) -> None:
-    """Nor is a slope that the error explains."""
+    """However much they take, as long as the floor is level."""
     conclude(lab, day(), recycles=0)
     assert lab.findings.problems == []
     assert "MB/h" in lab.findings.figures["memory of the worker"]
@@ -44,6 +45,17 @@ def test_a_leak_is_found(lab: Lab) -> None:
     conclude(lab, day(worker_mb_per_h=4.0), recycles=0)
     (problem,) = lab.findings.problems
     assert problem.startswith("memory of the worker grows by +4.0")
+
+
+def test_uncertainty_is_no_excuse(lab: Lab) -> None:
+    """A floor that jumped once, near the end, has a slope with a large error: growth until shown otherwise."""
+    samples = day()
+    for number in range(len(samples) * 7 // 8, len(samples)):
+        worker = samples[number].worker
+        samples[number] = replace(samples[number], worker=replace(worker, rss_mb=worker.rss_mb + 1.5))
+    conclude(lab, samples, recycles=0)
+    (problem,) = lab.findings.problems
+    assert problem.startswith("memory of the worker grows by +")
 
 
 def test_descriptors_are_counted(lab: Lab) -> None:

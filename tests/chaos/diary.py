@@ -28,8 +28,6 @@ one of another size."""
 SHORTEST_S: Final = 1200.0
 """With less, a slope is reported but proves nothing."""
 SLOPE_MB_PER_H: Final = 1.0
-SURE: Final = 2.0
-"""So many standard errors above the allowed slope are a leak; the longer the watch, the smaller the error."""
 WARM_UP_SHARE: Final = 5  # the first fifth of the samples is left out
 
 
@@ -60,8 +58,8 @@ class Slope(NamedTuple):
 
     @property
     def is_growth(self) -> bool:
-        """Whether it is above what is allowed, surely."""
-        return self.mb_per_h - SURE * self.error > SLOPE_MB_PER_H
+        """Whether it is above what is allowed; an error that could explain it away is a reason to watch longer."""
+        return self.mb_per_h > SLOPE_MB_PER_H
 
     def __str__(self) -> str:
         return f"{self.mb_per_h:+.1f} ± {self.error:.1f} MB/h"
