@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import signal
@@ -85,7 +86,7 @@ def _run_all(rows: Sequence[Row], options: argparse.Namespace) -> list[Result]:
 def _longest_first(rows: Sequence[Row]) -> list[Row]:
     """Sort *rows* by what they took when the report was made, so that none is left to run on by itself at the end."""
     minutes = {result.name: result.minutes for result in report.read(REPOSITORY / "docs")}
-    return sorted(rows, key=lambda row: minutes.get(row.name, 0.0), reverse=True)
+    return sorted(rows, key=lambda row: minutes.get(row.name, math.inf), reverse=True)
 
 
 def _run(row: Row, options: argparse.Namespace) -> Result:
