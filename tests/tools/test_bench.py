@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,9 +34,6 @@ from edge_worker.tools.bench.plot import plot
 from edge_worker.tools.bench.roofline import Roofline
 from edge_worker.tools.bench.statistics import Summary, by_stage, paired_ratio
 from edge_worker.tools.bench.variants import Variant, measure
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 # A variant that answers as the real ones do, with the milliseconds that its settings name, one a frame.
 _CHILD = """
@@ -80,8 +78,6 @@ def test_variants_run_in_turn() -> None:
 
 
 def _any_file() -> Path:
-    from pathlib import Path  # noqa: PLC0415
-
     return Path(__file__)
 
 
@@ -270,3 +266,20 @@ def test_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert 50 < second["peak_mb"] < 2000
     assert second["agreement"]["pixels"] == 1.0
     assert second["agreement"]["class_logits"] == 0.0
+
+
+def test_against_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint's network is measured in PyTorch in the same turns; the answers and their agreement are told."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "bench.json"
+    checkpoint = Path(__file__).parents[1] / "golden" / "tiny-multi"
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
+    assert (
+        main(["bench", "--model", str(checkpoint), "--variants", "openvino:f32", "--against", "torch", *options]) == 0
+    )
+    ours, torch = json.loads(file.read_text())["variants"]
+    assert (ours["model"]["engine"], torch["model"]["engine"]) == ("openvino", "torch")
+    assert ours["ratio"] > 0
+    assert torch["ratio"] == 1.0
+    assert torch["agreement"]["class_logits"] <= 5e-3
+    assert torch["agreement"]["pixels"] >= 0.9995

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode")
+_AGREEMENT = ("class logits", "pixels", "instances")
 
 
 def show(findings: Mapping[str, Any], console: Console) -> None:
@@ -39,7 +40,7 @@ def _machine_line(machine: Mapping[str, Any]) -> str:
 
 def _variants(variants: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title="one frame, milliseconds: median (quartiles)", title_justify="left")
-    for column in ("variant", *_STAGES, "frame", "ratio", "first", "load s", "peak MB", "pixels", "instances"):
+    for column in ("variant", *_STAGES, "frame", "ratio", "first", "load s", "peak MB", *_AGREEMENT):
         table.add_column(column, justify="left" if column == "variant" else "right")
     for variant in variants:
         if not variant["error"]:
@@ -58,6 +59,7 @@ def _variant(variant: Mapping[str, Any]) -> list[str]:
         f"{variant['first_ms']:.0f}",
         f"{variant['load_s']:.1f}",
         f"{variant['peak_mb']:.0f}",
+        _number(agreement.get("class_logits"), ".1e"),
         _number(agreement.get("pixels"), ".3%"),
         _number(agreement.get("instance_iou"), ".3f"),
     ]
