@@ -76,7 +76,7 @@ ROWS: Final = (
         fault="worker `kill -9` at random instants, half of them under frames, `every` mode, 20 frames/s in bursts",
         required="every frame the broker accepted is answered; repeated answers share its id; the count is exact",
         run=run,
-        short=12,
+        short=8,
         full=100,
     ),
 )
