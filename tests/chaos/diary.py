@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
     from chaos.lab import Lab
 
-SAMPLE_S: Final = 5.0
+SAMPLE_S: Final = 1.0
+"""Both processes tidy up twice a minute, and a few frames later that cannot be seen: with looks five seconds apart the
+floor of the model process, level to a megabyte, was seen anywhere within nine."""
 FLOOR_S: Final = 120.0
 """A process's memory is the least of so long: a sample may fall into a frame, whose arrays come and go, or come after
 one of another size."""
