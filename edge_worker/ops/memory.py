@@ -55,9 +55,9 @@ WAITING: Final = Allocation(large_bytes=256 << 10, spare_bytes=1 << 20, heaps=2)
 """For a process that mostly waits, and now and then holds some payloads."""
 
 COMPUTING: Final = Allocation(large_bytes=8 << 20, spare_bytes=16 << 20, heaps=1)
-"""For one that needs the same large arrays for every frame: fetched from the kernel each time, they cost 7 of the 51 ms
-of processor time that a frame of 1280x720 took. Measured over frames of all sizes and formats: 445 MB instead of 477 at
-the highest, the same time; with a heap for each thread, a fifth of what they hold lies idle."""
+"""For one that needs the same large arrays for every frame: fetched from the kernel each time, they cost 3 to 7 of the
+48 ms of processor time that a frame of 1280x720 took. Measured over frames of all sizes and formats: 457 MB instead of
+477 at the highest, at no cost; with a heap for each thread, a fifth of what they hold lies idle."""
 
 TIDY_S: Final = 30.0  # it takes some 20 ms
 
