@@ -101,8 +101,10 @@ def publication(lab: Lab) -> None:
             known = len(consumer.statuses)
             tail.wait_links("link: publication refused", {link}, NOTICED_S)
         began = time.monotonic()
-        if link == "every":  # else it cannot be heard
+        if link == "every":
             _wait_said(consumer, known)
+        else:  # it cannot be heard; but the model process is up again when all is answered
+            _wait_answered(consumer, camera)
         time.sleep(lab.random.uniform(*REFUSED_S))
         _allow(rights)
         broker.reload()
@@ -123,11 +125,15 @@ def _wait_said(consumer: Consumer, known: int) -> None:
 def _wait_published(broker: Mosquitto, consumer: Consumer, camera: Camera) -> float:
     """Wait until all frames are answered and the retained status is ``online``; returns the seconds it took."""
     began = time.monotonic()
-    camera.wait_accepted()
-    consumer.wait_answered(camera.name, camera.accepted)
+    _wait_answered(consumer, camera)
     with Consumer(broker.port, "observer", persistent=False) as observer:
         observer.wait(lambda: observer.statuses and observer.statuses[-1].content["state"] == "online", "online")
     return time.monotonic() - began
+
+
+def _wait_answered(consumer: Consumer, camera: Camera) -> None:
+    camera.wait_accepted()
+    consumer.wait_answered(camera.name, camera.accepted)
 
 
 def subscription(lab: Lab) -> None:
@@ -150,8 +156,7 @@ def subscription(lab: Lab) -> None:
         back.append(wait_back(broker.port, moment))
         consumer.ready()
         _offer(camera)
-        camera.wait_accepted()
-        consumer.wait_answered(camera.name, camera.accepted)
+        _wait_answered(consumer, camera)
         require_retained(lab, broker.port)
     close_books(lab, consumer, [camera])
     lab.measure("back after it is allowed", spread(back))
