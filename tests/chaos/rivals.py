@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 RATE: Final = 3.0
 NOTICED_S: Final = 30.0
 STABLE_S: Final = 10.0
+ALONE_S: Final = 60.0 + STABLE_S + 20.0
+"""Patience with who is left: the wait before a connection is `reconnect.max_s` at most, and the connection must last."""
 MOST_PER_MINUTE: Final = 20
 """Of connections that each worker may open on a link in the second half of the time; a client that comes back at once
 opens hundreds."""
@@ -43,7 +45,7 @@ def run(lab: Lab) -> None:
         second.signal(signal.SIGTERM)
         second.wait()
         alone_at, known = time.monotonic(), len(consumer.statuses)
-        online = consumer.wait_state("online", pid=first.pid, after=known).at - alone_at
+        online = consumer.wait_state("online", pid=first.pid, after=known, timeout_s=ALONE_S).at - alone_at
     close_books(lab, consumer, cameras)
     _require_said(lab, first, second)
     per_minute = 60 * max(opened) / (lab.times / 2)
