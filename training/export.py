@@ -14,8 +14,9 @@ import torch
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
+from training.labels import PARTS
 from training.losses import Weights
-from training.model import CONFIGURATION, new_student, save_weights
+from training.model import CONFIGURATION, PERSON_QUERIES, new_student, save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "m2fp-lite"
 OUT = Path("edge_worker/models") / NAME
 PART_BIAS = 2.0  # chosen on the validation photos, see README
+MASK_BIAS = 0.7  # of the parts, so too: of the persons' pixels, more were missed than added
 PERSON_BIAS = math.log(Weights().no_object)  # in training a query without a person counts less: scores come out higher
 
 
@@ -32,6 +34,13 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     """The averaged weights of a run's checkpoint."""
     content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     return dict(content["average"])
+
+
+def shipped_configuration(mask_bias: float) -> dict[str, Any]:
+    """The trained network's configuration, the masks of parts made larger by a bias of their logits."""
+    biases = [mask_bias] * PARTS + [0.0] * PERSON_QUERIES
+    decoder = CONFIGURATION["model"]["decoder"] | ({"mask_bias": biases} if mask_bias else {})
+    return CONFIGURATION | {"model": CONFIGURATION["model"] | {"decoder": decoder}}
 
 
 def trained_network(run: Path) -> M2FP:
@@ -52,10 +61,10 @@ def calibrate(network: M2FP, person_bias: float, part_bias: float) -> None:
         bias[-2] += person_bias
 
 
-def write_checkpoint(network: M2FP, directory: Path) -> None:
+def write_checkpoint(network: M2FP, configuration: dict[str, Any], directory: Path) -> None:
     """A checkpoint directory as ModelScope's: configuration and weights."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / CONFIGURATION_FILE).write_text(json.dumps(CONFIGURATION, indent=1) + "\n", encoding="utf-8")
+    (directory / CONFIGURATION_FILE).write_text(json.dumps(configuration, indent=1) + "\n", encoding="utf-8")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
     torch.save({"model": state}, directory / WEIGHTS_FILE)
 
@@ -68,13 +77,14 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
     parser.add_argument("--person-bias", type=float, default=PERSON_BIAS)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
+    parser.add_argument("--mask-bias", type=float, default=MASK_BIAS)
     arguments = parser.parse_args()
     if arguments.weights is not None:
         save_weights(averaged_weights(arguments.run), arguments.weights)
     network = trained_network(arguments.run)
     calibrate(network, arguments.person_bias, arguments.part_bias)
     with tempfile.TemporaryDirectory() as directory:
-        write_checkpoint(network, Path(directory))
+        write_checkpoint(network, shipped_configuration(arguments.mask_bias), Path(directory))
         manifest = export(Path(directory), arguments.out, name=NAME)
     print(manifest.model_dump_json(indent=1))
 

@@ -25,10 +25,8 @@ NO_OBJECT = PARTS + 1
 
 # A pixel is shown as the likeliest class only where its sigmoid exceeds a half. Pixels inside a part weigh twelve
 # times, so that a half stands for a probability of a thirteenth: between dress, skirt and blouse the likeliest shows,
-# not a hole. The background's weigh less: its score is near one, that of a part is not (score times mask decides), and
-# with equal weights it wins the rim up to where the person's probability is three quarters. With these it is a half.
+# not a hole.
 PART_WEIGHT = 12.0
-BACKGROUND_WEIGHT = 3.0
 
 # Weights of classes in the softmax: small and rare ones count more, for each group's IoU counts the same.
 _CLASS_WEIGHTS = {
@@ -214,9 +212,7 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
 
 def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     """Mask cross-entropy over all parts, absent ones too, and Dice of the present ones; unknown cells left out."""
-    inside = torch.full((PARTS, 1, 1), PART_WEIGHT)
-    inside[Part.BACKGROUND] = BACKGROUND_WEIGHT
-    weight = targets.known * (1 + (inside - 1) * targets.parts)
+    weight = targets.known * (1 + (PART_WEIGHT - 1) * targets.parts)
     mask = (binary_loss(logits, targets.parts) * weight).mean() * 4  # most parts are absent or small
     present = targets.present > 0
     masked = torch.where(targets.known[present] > 0, logits[present], -20.0)

@@ -147,6 +147,16 @@ class DecoderConfig(_Section):
     pre_norm: bool = False
     mask_dim: int = Field(ge=1)
     enforce_input_project: bool = False
+    mask_bias: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    """Added to each query's mask logits in the answer: calibration after training; above zero, its mask is larger."""
+
+    @model_validator(mode="after")
+    def _has_a_bias_for_each_query(self) -> DecoderConfig:
+        if self.mask_bias and len(self.mask_bias) != self.num_queries:
+            raise ValueError(
+                f"mask_bias has {len(self.mask_bias)} values for {self.num_queries} queries; give one each"
+            )
+        return self
 
 
 class InputConfig(_Section):

@@ -69,6 +69,7 @@ def test_keys_of_training_are_tolerated(key: str) -> None:
         ("decoder", "nheads", 5, "nheads"),
         ("decoder", "num_classes", 300, "num_classes"),
         ("decoder", "num_classes", 20, "classes"),
+        ("decoder", "mask_bias", [0.5], "mask_bias has 1 values for"),
         ("", "num_parsing", None, "num_parsing"),
         ("", "single_human", True, "input_single_human"),
         ("", "semantic_on", True, "parsing_on"),

@@ -16,6 +16,7 @@ from edge_worker.m2fp.network.layers import sine_positions
 from edge_worker.m2fp.network.m2fp import M2FP
 from edge_worker.m2fp.network.transformer_decoder import Level, TransformerDecoder
 from edge_worker.m2fp.preprocess import normalise, padded_size
+from edge_worker.m2fp.seeded import tiny_configuration
 from edge_worker.m2fp.types import Size
 
 if TYPE_CHECKING:
@@ -71,6 +72,24 @@ def test_every_variant_runs(name: str, seeded: Callable[[str], Path]) -> None:
     assert len(deep) == config.decoder.dec_layers + 1
     assert all(torch.equal(one, other) for one, other in zip(deep[-1], plain, strict=True))
     assert all(output.isfinite().all() for output in plain)
+
+
+@torch.inference_mode()
+def test_mask_bias_shifts_its_queries_and_nothing_else() -> None:
+    """A calibrated model answers with larger masks of the queries it says, and attends as before."""
+    data = tiny_configuration()
+    torch.manual_seed(0)
+    plain = M2FP(parse_configuration(data, "test")).eval()
+    queries = data["model"]["decoder"]["num_queries"]
+    data["model"]["decoder"]["mask_bias"] = [0.75] * 3 + [0.0] * (queries - 3)
+    biased = M2FP(parse_configuration(data, "test")).eval()
+    biased.load_state_dict(plain.state_dict())
+    images = torch.randn(1, 3, 64, 96)
+    before, after = plain(images), biased(images)
+    shift = after.mask_logits - before.mask_logits
+    torch.testing.assert_close(shift[:, :3], torch.full_like(shift[:, :3], 0.75))
+    assert torch.equal(after.mask_logits[:, 3:], before.mask_logits[:, 3:])
+    assert torch.equal(after.class_logits, before.class_logits)
 
 
 def test_dilation_keeps_the_stride() -> None:

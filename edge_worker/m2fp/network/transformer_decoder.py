@@ -157,10 +157,14 @@ class TransformerDecoder(nn.Module):
         self.decoder_norm = nn.LayerNorm(hidden)
         self.class_embed = nn.Linear(hidden, config.num_classes + 1)
         self.mask_embed = MLP(hidden, hidden, config.mask_dim, _MASK_EMBED_LAYERS)
+        self._mask_bias = config.mask_bias
 
     def forward(self, features: PixelFeatures) -> Prediction:
-        """Predict after the last layer."""
-        return self.predict(self.states(features)[-1], features.mask_features)
+        """Predict after the last layer, calibrated."""
+        answer = self.predict(self.states(features)[-1], features.mask_features)
+        if not self._mask_bias:
+            return answer
+        return answer._replace(mask_logits=answer.mask_logits + torch.tensor(self._mask_bias)[:, None, None])
 
     def states(self, features: PixelFeatures) -> list[Tensor]:
         """Normalised queries (B, Q, C) before the first layer and after each."""
