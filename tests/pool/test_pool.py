@@ -217,7 +217,7 @@ def test_a_rejected_frame_is_not_left_to_the_garbage_collector(make_pool: PoolFa
     try:
         with pytest.raises(FrameRejected):
             run(pool, b"picture")
-        until(lambda: not any(isinstance(kept, Job) for kept in gc.get_objects()))
+        until(lambda: not any(type(kept) is Job for kept in gc.get_objects()))
     finally:
         gc.enable()
 
