@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from edge_worker import __version__
 from edge_worker.cli import around, daemon, model, offline
@@ -22,7 +22,14 @@ OK, FAILURE, USAGE, CONFIGURATION = 0, 1, 2, 78
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* and return its exit code."""
-    arguments = parser().parse_args(argv)
+    try:
+        return _run(parser().parse_args(argv))
+    finally:
+        _drop_what_cannot_be_written(sys.stdout)
+        _drop_what_cannot_be_written(sys.stderr)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
@@ -32,15 +39,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", FAILURE)
-    except BrokenPipeError:
-        # The reader of our output has gone, as `| head` does; Python must not complain about that while it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         return FAILURE
     except OSError as error:
         if error.filename is None:
             raise
         return _fail(f"{error.filename}: {error.strerror}", FAILURE)
     return code
+
+
+def _drop_what_cannot_be_written(stream: TextIO) -> None:
+    """A reader that has gone, or a full disk: Python would try again while it exits, and end with a code of its own."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(problem: object, code: int) -> int:
