@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,20 @@ def test_reader_that_goes_away_is_no_traceback() -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.returncode == cli.FAILURE
+
+
+def test_log_lines_that_nobody_took_are_no_failure_of_the_worker(tmp_path: Path) -> None:
+    """What is left of the log when a worker stops, and a full disk does not take, leaves its exit code alone."""
+    file = tmp_path / "good.yaml"
+    file.write_text('mqtt: {host: broker.example}\ncameras: [{topic: "cameras/{camera}/frame"}]\n')
+    code = (
+        "import sys; from edge_worker import app, cli\n"
+        "app.run = lambda *_, **__: 0 * sys.stdout.write('a line')\n"
+        f"sys.exit(cli.main(['run', '-c', {str(file)!r}]))"
+    )
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=buffered, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (cli.OK, b"")

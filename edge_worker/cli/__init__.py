@@ -6,12 +6,12 @@ Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from edge_worker import __version__
 from edge_worker.cli import around, daemon, model, offline
+from edge_worker.cli.output import drop_what_cannot_be_written
 from edge_worker.errors import ConfigError, EdgeWorkerError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(parser().parse_args(argv))
     finally:
-        _drop_what_cannot_be_written(sys.stdout)
-        _drop_what_cannot_be_written(sys.stderr)
+        drop_what_cannot_be_written(sys.stdout)
+        drop_what_cannot_be_written(sys.stderr)
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -46,14 +46,6 @@ def _run(arguments: argparse.Namespace) -> int:
             raise
         return _fail(f"{error.filename}: {error.strerror}", FAILURE)
     return code
-
-
-def _drop_what_cannot_be_written(stream: TextIO) -> None:
-    """A reader that has gone, or a full disk: Python would try again while it exits, and end with a code of its own."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(problem: object, code: int) -> int:

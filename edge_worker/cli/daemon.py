@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
+from edge_worker.cli.output import drop_what_cannot_be_written
 
 
 def add(commands: Commands) -> None:
@@ -28,7 +29,9 @@ def _run(arguments: Arguments) -> int:
         from edge_worker import app
 
         config, file = load_config(arguments)
-        return app.run(config, orders, source=file)
+        code = app.run(config, orders, source=file)
+    drop_what_cannot_be_written(sys.stdout)  # log lines, whose loss is no failure of the worker
+    return code
 
 
 def _add_check(commands: Commands) -> None:

@@ -1,0 +1,20 @@
+"""What is left in standard output and standard error when a command ends."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+def drop_what_cannot_be_written(stream: TextIO) -> None:
+    """Empty *stream*: into its file, or, where a reader has gone or a disk is full, into nothing.
+
+    Python would try again while it exits, and end with a code of its own (120).
+    """
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
