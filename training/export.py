@@ -16,7 +16,7 @@ from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
 from training.labels import PARTS
 from training.losses import Weights
-from training.model import CONFIGURATION, PERSON_QUERIES, new_student, save_weights
+from training.model import CONFIGURATION, MASK_BIAS, PART_BIAS, PERSON_QUERIES, new_student, save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 NAME = "m2fp-lite"
 OUT = Path("edge_worker/models") / NAME
-PART_BIAS = 2.0  # chosen on the validation photos, see README
-MASK_BIAS = 0.7  # of the parts, so too: of the persons' pixels, more were missed than added
 PERSON_BIAS = math.log(Weights().no_object)  # in training a query without a person counts less: scores come out higher
 
 

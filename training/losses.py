@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from training.labels import PARTS, SHOE, Part, allowed_parts
 from training.matching import assign
+from training.model import MASK_BIAS, PART_BIAS
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.network.transformer_decoder import Prediction
@@ -68,6 +69,7 @@ class Weights:
     mask: float = 2.0
     dice: float = 1.0
     presence: float = 0.5
+    foreground: float = 2.0
     person_mask: float = 2.0
     person_dice: float = 2.0
     person_class: float = 2.0
@@ -147,6 +149,7 @@ class Criterion:
             "mask": weights.mask * mask,
             "dice": weights.dice * dice,
             "presence": weights.presence * presence_loss(classes[:, :PARTS], targets),
+            "foreground": weights.foreground * foreground_loss(shown(part_masks, classes[:, :PARTS]), targets),
         }
         return losses | self._persons(person_masks, classes[:, PARTS:], targets)
 
@@ -225,3 +228,28 @@ def presence_loss(classes: Tensor, targets: Targets) -> Tensor:
     wanted = torch.where(targets.present > 0, own, NO_OBJECT)
     wanted = torch.where(targets.present < 0, -100, wanted)
     return functional.cross_entropy(classes.flatten(0, 1), wanted.flatten())
+
+
+def shown(masks: Tensor, classes: Tensor) -> Tensor:
+    """What the pipeline compares with a half to tell a part from background, (B, h, w) in 0…1.
+
+    That is the mask's sigmoid times its score (probability of the class times mean sigmoid inside the mask), of the
+    part for which it is highest, after the biases of the export. Scores take no gradient: they are taught by presence.
+    """
+    biased = classes[:, 1:] + functional.pad(torch.full((PARTS,), PART_BIAS), (0, 2))
+    probability = (masks[:, 1:] + MASK_BIAS).sigmoid()
+    with torch.no_grad():
+        certain = biased.softmax(-1)[..., 1:PARTS].diagonal(dim1=1, dim2=2)
+        inside = probability > 0.5
+        quality = (probability * inside).sum(dim=(2, 3)) / (inside.sum(dim=(2, 3)) + 1e-6)
+    return (probability * (certain * quality)[..., None, None]).amax(dim=1)
+
+
+def foreground_loss(shown: Tensor, targets: Targets) -> Tensor:
+    """Cross-entropy and soft Jaccard distance of what is shown (B, h, w) from what is any part, where that is known."""
+    known = targets.known[:, 0]
+    truth = (1 - targets.parts[:, 0]) * known
+    found = shown.clamp(1e-4, 1 - 1e-4) * known
+    entropy = functional.binary_cross_entropy(found, truth, weight=known)
+    overlap = (found * truth).sum()
+    return entropy + 1 - (overlap + 1) / ((found + truth).sum() - overlap + 1)

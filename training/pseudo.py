@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-SHAPE = (352, 240)
+SHAPE = (480, 320)
 CERTAIN = 0.6  # share of the best part among all parts
 LEAST_PERSON, MOST_DOUBT = 0.03, 0.3  # shares: of the photo that is the person, of the person that is undecided
 
