@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import cv2
 import numpy as np
@@ -67,11 +67,14 @@ def overlay(
     colors = colorize(label_map, palette)
     canvas = _tinted(picture, label_map, colors, alpha)
     width = max(1, round(min(label_map.shape) / _PIXELS_PER_LINE_WIDTH))
-    for figure in figures:
-        _outline(canvas, figure.region, width)
-    for figure in figures:
-        box = figure.region.box
-        draw_tag(canvas, f"{figure.score:.0%}", box.x + box.width // 2, box.y)
+    borders = [_borders(figure.region) for figure in figures]
+    for border in borders:
+        smooth = [_smoothed(piece) for piece in border]
+        cv2.polylines(canvas, smooth, True, _WHITE, width, cv2.LINE_AA, _FRACTION_BITS)
+    for figure, border in zip(figures, borders, strict=True):
+        if border:
+            left, top, across, _ = cv2.boundingRect(max(border, key=cv2.contourArea))
+            draw_tag(canvas, f"{figure.score:.0%}", left + across // 2, top)
     draw_legend(canvas, label_map, palette)
     return canvas
 
@@ -84,21 +87,22 @@ def _tinted(picture: Picture, label_map: LabelMap, colors: Picture, alpha: float
     return np.asarray(cv2.copyTo(colors, edges, canvas), np.uint8)
 
 
-def _outline(canvas: Picture, region: Region, width: int) -> None:
-    """Draw the outer borders of *region* in white, in place."""
+def _borders(region: Region) -> Sequence[npt.NDArray[np.int32]]:
+    """Outer border of each piece of *region*, closed contours of n×1×2 pixels of the frame."""
     if not region.crop.size:
-        return
-    contours, _ = cv2.findContours(region.crop.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    smooth = [_smoothed(contour, region.box.x, region.box.y) for contour in contours]
-    cv2.polylines(canvas, smooth, True, _WHITE, width, cv2.LINE_AA, _FRACTION_BITS)
+        return ()
+    pixels = region.crop.view(np.uint8)
+    place = (region.box.x, region.box.y)
+    contours, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=place)
+    return cast("Sequence[npt.NDArray[np.int32]]", contours)
 
 
-def _smoothed(contour: npt.NDArray[Any], x: int, y: int) -> npt.NDArray[np.int32]:
-    """Smooth and thin a closed contour (n×1×2 pixels) and move it by (*x*, *y*): n/4×1×2 in units of 1/8 pixel.
+def _smoothed(contour: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Smooth and thin a closed contour (n×1×2 pixels): n/4×1×2 in units of 1/8 pixel.
 
     Masks come from a coarser grid; drawn as they are, outlines would be stairs, and drawing takes time by the point.
     """
     around = np.arange(-_SMOOTHING, len(contour) + _SMOOTHING)
-    points = contour.take(around, axis=0, mode="wrap").astype(np.float32) + np.array((x, y), np.float32)
+    points = contour.take(around, axis=0, mode="wrap").astype(np.float32)
     means = cv2.blur(points, (1, 2 * _SMOOTHING + 1))[_SMOOTHING:-_SMOOTHING]
     return np.asarray(np.round(means[::_POINT_STEP] * (1 << _FRACTION_BITS)), np.int32)

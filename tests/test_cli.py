@@ -147,6 +147,14 @@ def test_reader_that_goes_away_is_no_traceback() -> None:
     assert process.returncode == cli.FAILURE
 
 
+def test_a_full_disk_under_the_output_is_said_in_one_line() -> None:
+    """What a command cannot print makes it fail, with the reason and without a traceback."""
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "edge_worker", "config"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False)
+    assert (ended.returncode, ended.stderr) == (cli.FAILURE, "output: No space left on device\n")
+
+
 def test_log_lines_that_nobody_took_are_no_failure_of_the_worker(tmp_path: Path) -> None:
     """What is left of the log when a worker stops, and a full disk does not take, leaves its exit code alone."""
     file = tmp_path / "good.yaml"

@@ -82,6 +82,17 @@ def test_persons_are_outlined_and_tagged() -> None:
     assert (drawn[80:99, 180:220] != 90).any()
 
 
+def test_the_score_stands_over_the_body_not_over_a_speck_far_away() -> None:
+    """A person's tag is drawn at the largest piece of the mask."""
+    frame, unlabelled = np.full((200, 300, 3), 90, np.uint8), np.zeros((200, 300), np.uint8)
+    mask = np.zeros((200, 300), np.bool_)
+    mask[100:180, 200:260] = True
+    body = overlay(frame, unlabelled, PALETTE, [_person(mask)])
+    mask[2:4, 2:4] = True
+    speckled = overlay(frame, unlabelled, PALETTE, [_person(mask)])
+    assert (speckled[20:] == body[20:]).all()
+
+
 @given(
     LABEL_MAPS,
     st.lists(st.tuples(st.integers(0, 59), st.integers(0, 59), st.integers(1, 60), st.integers(1, 60)), max_size=3),

@@ -6,6 +6,7 @@ Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,9 @@ def _run(arguments: argparse.Namespace) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         return FAILURE
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno != errno.ENOSPC:
             raise
-        return _fail(f"{error.filename}: {error.strerror}", FAILURE)
+        return _fail(f"{error.filename or 'output'}: {error.strerror}", FAILURE)
     return code
 
 
