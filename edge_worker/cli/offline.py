@@ -70,7 +70,7 @@ def _add_bench(commands: Commands) -> None:
         "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
-    sweeps = ("candidates", "sizes", "processes", "batches", "cache")
+    sweeps = ("candidates", "sizes", "kernels", "processes", "batches", "cache")
     command.add_argument("--sweep", action="append", choices=sweeps, default=[], help="vary one thing too")
     command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")

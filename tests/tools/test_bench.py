@@ -16,6 +16,7 @@ from replies import PNG
 from rich.console import Console
 
 from edge_worker.cli import main
+from edge_worker.m2fp.compiled import KERNELS
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.multi_human import Rules
 from edge_worker.m2fp.parser import ModelInfo
@@ -148,6 +149,19 @@ def test_batches_are_compared_with_one_frame(monkeypatch: pytest.MonkeyPatch) ->
     assert [row["frames a second, ratio to one"] for row in rows] == [1.0, 1.25, 1.0]
     assert [row["processor time, ratio to one"] for row in rows] == [1.0, 0.9, 1.0]
     assert rows[1]["a frame, ms"]["median"] == 44.0
+
+
+def test_sweep_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the small model: whole frames with all kernels, without each and without any; the first is the reference."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "bench.json"
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
+    chosen = ["--variants", "openvino:f32", "--sweep", "kernels"]
+    assert main(["bench", "--model", "builtin:seeded", *chosen, *options]) == 0
+    rows = json.loads(file.read_text())["sweeps"]["kernels"]
+    assert [row["without"] for row in rows] == ["nothing", *KERNELS, ",".join(KERNELS)]
+    assert rows[0]["ratio"] == 1
+    assert all(row["frame"] > row["inference"] > 0 for row in rows)
 
 
 def test_sweeps_of_batches_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

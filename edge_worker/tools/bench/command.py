@@ -45,7 +45,7 @@ class BenchOptions:
         threads: of one inference, each tried with every variant; empty: what the configuration says.
         against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.
         turns: rounds in which every variant parses one frame.
-        sweeps: of ``candidates``, ``sizes``, ``processes``, ``batches`` and ``cache``.
+        sweeps: of ``candidates``, ``sizes``, ``kernels``, ``processes``, ``batches`` and ``cache``.
         roofline: whether to measure the machine's matrix and copy rates.
         json, plot: files to write.
     """
@@ -194,6 +194,8 @@ class Bench:
         variant, turns = self._variant(engine, precision, None), self._options.turns
         if name == "sizes":
             return sweeps.sizes(variant, turns, self._scratch)
+        if name == "kernels":
+            return sweeps.kernels(variant, self._frames[0], turns)
         if name == "cache":
             return seen_before(variant.settings, self._frames[:1], turns, variant.environment)
         if name == "batches":

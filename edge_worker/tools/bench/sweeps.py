@@ -1,13 +1,14 @@
-"""One thing varied, the rest held: candidates, sizes of frames, processes and threads."""
+"""One thing varied, the rest held: candidates, sizes of frames, kernels, processes and threads."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.tools.bench.statistics import Summary
+from edge_worker.m2fp.compiled import KERNELS, WITHOUT
+from edge_worker.tools.bench.statistics import Summary, paired_ratio
 from edge_worker.tools.bench.variants import Child, Variant, measure
 
 if TYPE_CHECKING:
@@ -58,6 +59,19 @@ def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
         (found,) = measure([variant], [drawn(size, folder)], turns)
         stages = {stage: summary["median"] for stage, summary in found.summary()["stages_ms"].items()}
         rows.append({"frame": f"{size[0]}×{size[1]}", **stages})
+    return rows
+
+
+def kernels(variant: Variant, frame: Path, turns: int) -> list[dict[str, Any]]:
+    """The whole frame and its stages with all compiled kernels, without each of them, and without any, in turn."""
+    left_out = ("", *KERNELS, ",".join(KERNELS))
+    variants = [replace(variant, environment={**variant.environment, WITHOUT: names}) for names in left_out]
+    found = measure(variants, [frame], turns)
+    rows = []
+    for names, one in zip(left_out, found, strict=True):
+        stages = {stage: summary["median"] for stage, summary in one.summary()["stages_ms"].items()}
+        frames = {"frame": Summary.of(one.walls_ms).median, "ratio": paired_ratio(one.walls_ms, found[0].walls_ms)}
+        rows.append({"without": names or "nothing", **stages, **frames})
     return rows
 
 
