@@ -111,8 +111,10 @@ def _listed(names: frozenset[str]) -> str:
 _SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
 _APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
-# Any number of 0xFF may precede a marker.
-_MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+# Any number of 0xFF may precede a marker; with a zero behind them they are none, and decoders read on.
+_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+# The same behind picture data, in which zeros and standalone markers follow 0xFF.
+_AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
 
 
 def _read_jpeg(payload: bytes) -> Header:
@@ -139,18 +141,24 @@ def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
     return found[1][0], found.end()
 
 
-def _whole_or_not(header: Header, payload: bytes, scan: int) -> Header:
-    """Complete *header* with where the picture data, which start at *scan*, end, or with what is wrong with them.
+def _whole_or_not(header: Header, payload: bytes, position: int) -> Header:
+    """Complete *header* with where the picture data end, or with what is wrong; the first scan starts at *position*.
 
-    Inside picture data 0xFF is never followed by 0xD9, so an end marker after their start is the picture's own, not a
-    thumbnail's. Bytes after it are tolerated: many cameras pad their pictures.
+    Goes from scan to scan as a decoder does: a segment in between may hold anything, end markers too. Bytes after the
+    picture's own are tolerated: many cameras pad their pictures.
     """
-    data_end = payload.find(bytes((0xFF, _EOI)), scan)
-    if data_end < 0:
-        return replace(header, fault="the JPEG is cut short: it has no end marker")
-    if payload.count(bytes((0xFF, _SOS)), scan, data_end) > MAX_SCANS:
-        return replace(header, fault=f"the JPEG has more than {MAX_SCANS} scans")
-    return replace(header, data_end=data_end)
+    scans = 1
+    for _ in range(MAX_SEGMENTS):
+        data = position + int.from_bytes(payload[position : position + 2], "big")
+        if (found := _AFTER_DATA.search(payload, data)) is None:
+            return replace(header, fault="the JPEG is cut short: it has no end marker")
+        marker, position = payload[found.end() - 1], found.end()
+        if marker == _EOI:
+            return replace(header, data_end=found.start())
+        scans += marker == _SOS
+        if scans > MAX_SCANS:
+            return replace(header, fault=f"the JPEG has more than {MAX_SCANS} scans")
+    return replace(header, fault=f"the JPEG has more than {MAX_SEGMENTS} segments between its scans")
 
 
 # --- PNG (3rd edition) --------------------------------------------------------------------------------------------
@@ -160,6 +168,8 @@ _PNG_ALPHA_TYPES = frozenset({4, 6})
 
 
 def _read_png(payload: bytes) -> Header:
+    if payload[12:16] != b"IHDR":  # which a decoder would look for behind what stands here
+        raise DecodeError("undecodable", "the PNG does not begin with its header")
     width, height, _depth, color_type = struct.unpack_from(">IIBB", payload, 16)
     orientation, alpha, fault = UPRIGHT, color_type in _PNG_ALPHA_TYPES, ""
     try:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import struct
 from zlib import crc32
 
@@ -120,6 +121,27 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
     cut = encoded(photo(300, 200), "JPEG", exif=block)[:-300]
     assert b"\xff\xd9" in cut
     assert _refusal(cut).reason == "undecodable"
+
+
+def test_a_size_that_a_decoder_would_not_see_does_not_count() -> None:
+    """A header in front of the one that decoders take is no way around the limits."""
+    harmless, picture = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0), encoded(photo(90, 60), "PNG")
+    hidden = png.SIGNATURE + png.chunk(b"tEXt", harmless) + picture[len(png.SIGNATURE) :]
+    assert _refusal(hidden).reason == "undecodable"
+    small, large = (encoded(photo(size, size), "JPEG")[2:] for size in (8, 90))
+    skipped = b"\xff\0" + struct.pack(">H", 2 + len(large)) + large  # no segment to a decoder: it finds what is inside
+    assert _refusal(b"\xff\xd8" + skipped + small).reason == "undecodable"
+
+
+def test_an_end_marker_in_a_comment_is_not_the_end_of_the_picture() -> None:
+    """Scans behind a comment that holds one are counted, and their end is the picture's."""
+    payload = encoded(photo(90, 60), "JPEG", progressive=True)
+    scans = [found.start() for found in re.finditer(b"\xff\xda", payload)]
+    commented = payload[: scans[1]] + b"\xff\xfe\0\4\xff\xd9" + payload[scans[1] :]
+    assert check(commented, LIMITS).data_end == len(commented) - 2
+    endless = commented[:-2] + payload[scans[-1] : -2] * MAX_SCANS + b"\xff\xd9"
+    assert "scans" in _refusal(endless).detail
+    assert "segments" in _refusal(commented[:-2] + b"\xff\xfe\0\2" * 5000 + b"\xff\xd9").detail
 
 
 def test_bytes_behind_the_end_do_not_matter() -> None:
