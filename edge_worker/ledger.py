@@ -54,10 +54,16 @@ class _Entry:
     publications: set[int] = field(default_factory=set)
     spare: int | None = None
     final: bool = False
+    answered: bool = False
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether the frame is acknowledged once it is settled, and so is not dropped for another."""
+        return self.frame.delivery is not None
 
     def owe(self, delivery: Delivery | None) -> None:
         """Add what must be acknowledged; what came by an older connection of that link never can be again."""
-        if delivery is None:
+        if delivery is None or delivery in self.deliveries:
             return
         current = (delivery.link, delivery.epoch)
         self.deliveries = [d for d in self.deliveries if (d.link, d.epoch) == current or d.link != delivery.link]
@@ -68,7 +74,8 @@ class AckLedger:
     """Knows the frames not answered yet and the publications each still waits for.
 
     Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
-    the content is the same: a still camera may repeat itself, so equal content alone proves nothing.
+    the content is the same: a still camera may repeat itself, so equal content alone proves nothing. And a frame that
+    is to be acknowledged is no duplicate of one that may be dropped without an answer, or was.
     """
 
     def __init__(self, *, remembered: int = 4096) -> None:
@@ -77,7 +84,7 @@ class AckLedger:
         self._open: dict[tuple[str, str, float], _Entry] = {}
         self._newest: dict[tuple[str, str], tuple[str, str, float]] = {}
         self._by_publication: dict[int, tuple[str, str, float]] = {}
-        self._done: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._done: OrderedDict[tuple[str, str], bool] = OrderedDict()  # whether that keeps a promise
 
     @property
     def awaited(self) -> int:
@@ -86,18 +93,26 @@ class AckLedger:
 
     def opened(self, frame: Frame) -> Verdict:
         """Enter an arriving frame. Only a NEW one goes on to the intake."""
-        identity = (frame.camera, frame.frame_id)
-        if frame.sender_id or frame.redelivered:
-            if identity in self._newest:
-                self._open[self._newest[identity]].owe(frame.delivery)
-                return Verdict.IN_WORK
-            if identity in self._done:
-                self._done.move_to_end(identity)
-                return Verdict.DONE
-        entry = self._open[_key(frame)] = _Entry(replace(frame, payload=b""))
+        if (frame.sender_id or frame.redelivered) and (known := self._duplicate(frame)) is not None:
+            return known
+        key = _key(frame)
+        entry = self._open[key] = _Entry(replace(frame, payload=b""))
         entry.owe(frame.delivery)
-        self._newest[identity] = _key(frame)
+        self._newest[key[:2]] = key
         return Verdict.NEW
+
+    def _duplicate(self, frame: Frame) -> Verdict | None:
+        """Take note of *frame* as a duplicate of the one that bears its id; None where it is none."""
+        identity = (frame.camera, frame.frame_id)
+        if identity in self._newest:
+            entry = self._open[self._newest[identity]]
+            if frame.delivery is None or entry.is_promised:
+                entry.owe(frame.delivery)
+                return Verdict.IN_WORK
+        elif identity in self._done and (frame.delivery is None or self._done[identity]):
+            self._done.move_to_end(identity)
+            return Verdict.DONE
+        return None
 
     def answered(
         self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
@@ -117,6 +132,7 @@ class AckLedger:
             return ()
         self._forget_publications(entry)
         entry.publications, entry.spare, entry.final = set(publications), spare, final
+        entry.answered = bool(publications)
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
 
@@ -145,7 +161,7 @@ class AckLedger:
         if entry.publications:
             return ()
         self._close(key)
-        self._done[key[:2]] = None
+        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.answered or entry.is_promised
         if len(self._done) > self._remembered:
             self._done.popitem(last=False)
         return tuple(entry.deliveries)

@@ -125,6 +125,38 @@ def test_a_senders_id_is_believed_always() -> None:
     assert ledger.opened(make_frame("other", delivery=token(4), sender_id=True)) is Verdict.NEW
 
 
+def test_a_promise_is_not_kept_by_a_frame_that_may_be_dropped() -> None:
+    """The same id came by a subscription that owes nothing: what became of that frame acknowledges no other."""
+    ledger = AckLedger()
+    live = make_frame(sender_id=True)
+    promised = make_frame(sender_id=True, source=1, delivery=token(1), arrived=1.0)
+    assert ledger.opened(live) is Verdict.NEW
+    assert ledger.opened(promised) is Verdict.NEW
+    assert ledger.answered(live, ()) == ()
+    assert ledger.answered(promised, {10}) == ()
+    assert ledger.published(10) == (token(1),)
+
+
+@pytest.mark.parametrize(("publications", "verdict"), [((), Verdict.NEW), ((10,), Verdict.DONE)])
+def test_a_promise_is_kept_by_an_answer_only(publications: tuple[int, ...], verdict: Verdict) -> None:
+    """A live frame of this id was dropped, or answered: only the answer counts for the one to be acknowledged."""
+    ledger, live = AckLedger(), make_frame(sender_id=True)
+    ledger.opened(live)
+    ledger.answered(live, publications)
+    for publication in publications:
+        ledger.published(publication)
+    assert ledger.opened(make_frame(sender_id=True, arrived=1.0)) is Verdict.DONE
+    assert ledger.opened(make_frame(sender_id=True, delivery=token(1), arrived=2.0)) is verdict
+
+
+def test_a_number_is_acknowledged_once() -> None:
+    """Some brokers send again on the same connection: a second acknowledgement could be taken for the next frame's."""
+    ledger, frame = AckLedger(), make_frame(delivery=token(1))
+    ledger.opened(frame)
+    assert ledger.opened(make_frame(delivery=token(1), redelivered=True, arrived=5.0)) is Verdict.IN_WORK
+    assert ledger.answered(frame, ()) == (token(1),)
+
+
 def test_the_memory_of_what_is_done_is_bounded() -> None:
     """The oldest identity is forgotten first."""
     ledger = AckLedger(remembered=3)
