@@ -61,11 +61,11 @@ class Presence:
         publish: Callable[[Outgoing], object],
         on_change: Callable[[Judgement], None],
     ) -> None:
-        """*on_change* is told every change of state, after it was published."""
+        """*on_change* is told every change of state, after it was published; *publish* must not call back."""
         self._reporter = reporter
         self._status_topic, self._model_topic = status_topic, model_topic
         self._publish, self._on_change = publish, on_change
-        self._lock = Lock()
+        self._lock = Lock()  # held from reading to publishing: what is published last is what is true last
         self._since = time.time()
         self._card: ModelCardFacts | None = None
         self._lifecycle = Lifecycle(self._changed)
@@ -130,11 +130,13 @@ class Presence:
         self._on_change(new)
 
     def _publish_status(self) -> None:
-        self._retain(self._status_topic, self._reporter.status(self.present, self._since))
+        with self._lock:
+            self._retain(self._status_topic, self._reporter.status(self.present, self._since))
 
     def _publish_card(self) -> None:
-        if self._card is not None:
-            self._retain(self._model_topic, self._reporter.card(self._card))
+        with self._lock:
+            if self._card is not None:
+                self._retain(self._model_topic, self._reporter.card(self._card))
 
     def _retain(self, topic: str, message: Message) -> None:
         self._publish(Outgoing(topic, message.to_json(), retain=True, content_type=_JSON))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ from edge_worker.results import ModelCardFacts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+SOON_S = 10.0
 UP = PoolState(ready=True, loading=False, detail="", processes=())
 LOADING = PoolState(ready=False, loading=True, detail="loading the model", processes=())
 DOWN = PoolState(ready=False, loading=False, detail="killed by SIGKILL", processes=())
@@ -146,3 +148,26 @@ def test_the_model_card_is_shown_once_and_repeated_on_request(
     assert not presence.show(CARD)
     presence.repeat()
     assert [message.topic for message in published] == ["model", "status", "model"]
+
+
+def test_what_is_retained_last_is_the_newest() -> None:
+    """A repetition that was being written while the state changed does not take the new state's place."""
+    published: list[Outgoing] = []
+    is_repeating, has_moved = Event(), Event()
+
+    def publish(message: Outgoing) -> None:
+        if not is_repeating.is_set():
+            is_repeating.set()
+            has_moved.wait(0.2)  # in vain, where the change has to wait for the repetition
+        published.append(message)
+
+    presence = Presence(
+        Reporter("box-1"), status_topic="status", model_topic="model", publish=publish, on_change=lambda _: None
+    )
+    repeater = Thread(target=presence.repeat)
+    repeater.start()
+    assert is_repeating.wait(SOON_S)
+    presence.move(Judgement(State.LOADING))
+    has_moved.set()
+    repeater.join(SOON_S)
+    assert [said(message)["state"] for message in published] == ["starting", "loading"]
