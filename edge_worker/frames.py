@@ -37,7 +37,6 @@ class Frame:
     """
 
     camera: str
-    topic: str
     payload: bytes
     frame_id: str
     sender_id: bool

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from edge_worker.accounts import OTHER, Account, Count, Tally
 from edge_worker.lanes import Drop, Lane
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from edge_worker.frames import Frame
     from edge_worker.lanes import Policy
+
+_FRAME_BYTES: Final = 2048
+"""Of the objects that keep account of a waiting frame, about; so that a flood of empty ones counts, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +44,8 @@ class Intake:
     ) -> None:
         """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
 
-        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes* of payload, the frame
-        that has waited longest is superseded, unless it is to be acknowledged: topics are the senders' to invent,
-        memory is ours.
+        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes*, the frame that has waited
+        longest is superseded, unless it is to be acknowledged: topics are the senders' to invent, memory is ours.
         """
         self._policies = policies
         self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
@@ -78,7 +80,7 @@ class Intake:
                 lane.drop_waiting("superseded" if self._due_in(lane, now) <= 0 else "throttled")
             )
         lane.waiting.append(frame)
-        self._waiting_bytes += len(frame.payload)
+        self._waiting_bytes += _size(frame)
         return (*dropped, *self._make_room(frame))
 
     def duplicate(self, frame: Frame) -> None:
@@ -93,8 +95,8 @@ class Intake:
         return "paused" if self._is_paused(lane) else ""
 
     def _forget_bytes(self, dropped: tuple[Drop, ...]) -> tuple[Drop, ...]:
-        """Take the payloads of frames that waited off the account of waiting bytes."""
-        self._waiting_bytes -= sum(len(drop.frame.payload) for drop in dropped)
+        """Take frames that waited off the account of waiting bytes."""
+        self._waiting_bytes -= sum(_size(drop.frame) for drop in dropped)
         return dropped
 
     def _make_room(self, newest: Frame) -> tuple[Drop, ...]:
@@ -147,7 +149,7 @@ class Intake:
         lane.waiting.appendleft(frame)
         lane.served_at = None
         self._lanes.move_to_end((frame.source, frame.camera), last=False)
-        self._waiting_bytes += len(frame.payload)
+        self._waiting_bytes += _size(frame)
         return ()
 
     def drain(self, reason: str) -> tuple[Drop, ...]:
@@ -156,7 +158,7 @@ class Intake:
 
     def _hand_out(self, key: tuple[int, str], lane: Lane, now: float) -> Frame:
         frame = lane.waiting.popleft()
-        self._waiting_bytes -= len(frame.payload)
+        self._waiting_bytes -= _size(frame)
         lane.in_work += 1
         lane.served_at = now
         self._lanes.move_to_end(key)
@@ -220,7 +222,7 @@ class Intake:
         lane = self._lanes.get(key)
         if lane is None:
             lane = Lane(frame.camera, self._policies[frame.source])
-            if not self._fold_one() and lane.latest:
+            if not self._fold_one() and lane.may_drop(frame):
                 return None
             self._lanes[key] = lane
         return lane
@@ -240,6 +242,10 @@ class Intake:
             return False
         self._other.add(self._lanes.pop(key).tally)
         return True
+
+
+def _size(frame: Frame) -> int:
+    return len(frame.payload) + _FRAME_BYTES
 
 
 def _count(lanes: Iterable[Lane], *more: Tally) -> Count:

@@ -63,7 +63,11 @@ class Lane:
     @property
     def expendable(self) -> Frame | None:
         """The frame to drop first where memory is short; of ``every``, only one that was sent without a promise."""
-        return next((frame for frame in self.waiting if self.latest or frame.delivery is None), None)
+        return next((frame for frame in self.waiting if self.may_drop(frame)), None)
+
+    def may_drop(self, frame: Frame) -> bool:
+        """Whether *frame* can be dropped for others: nothing was promised."""
+        return self.latest or frame.delivery is None
 
     def drop(self, frame: Frame, reason: str) -> Drop:
         """Count *frame*, which does not wait here, as dropped."""

@@ -117,7 +117,6 @@ class Router:
         received_at = time.time() - (time.monotonic() - message.arrived)
         return Frame(
             camera=camera,
-            topic=message.topic,
             payload=message.payload,
             frame_id=frame_id or content_id(camera, message.payload),
             sender_id=frame_id is not None,

@@ -21,7 +21,6 @@ class SimplePolicy:
 def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - any field of Frame
     """Make a frame of *camera* that arrived at 0 seconds, with *fields* replaced."""
     defaults: dict[str, Any] = {
-        "topic": f"cameras/{camera}/frame",
         "payload": b"picture",
         "frame_id": "1",
         "sender_id": False,

@@ -217,12 +217,12 @@ def test_invented_cameras_cannot_displace_waiting_ones() -> None:
 
 def test_waiting_payloads_have_a_budget() -> None:
     """Past it the frame that has waited longest goes; the newest stays, even when it alone is over the budget."""
-    intake = Intake([LATEST], max_waiting_bytes=100)
+    intake = Intake([LATEST], max_waiting_bytes=100_000)
     for n, camera in enumerate(("a", "b", "c")):
-        newer = make_frame(camera, payload=b"x" * 40, arrived=float(n))
+        newer = make_frame(camera, payload=b"x" * 40_000, arrived=float(n))
         assert newer not in {drop.frame for drop in intake.offer(newer, float(n))}
     assert intake.account().cameras["a"] == Count(received=1, dropped={"superseded": 1})
-    newest = make_frame("d", payload=b"x" * 400, arrived=3.0)
+    newest = make_frame("d", payload=b"x" * 400_000, arrived=3.0)
     dropped = intake.offer(newest, 3.0)
     assert newest not in {drop.frame for drop in dropped}
     assert reasons(dropped) == ["superseded"] * 2
@@ -231,12 +231,36 @@ def test_waiting_payloads_have_a_budget() -> None:
 
 def test_unpromised_frames_of_every_share_the_budget() -> None:
     """In QoS 0 the broker bounds nothing, so the oldest goes for newer ones; what is to be acknowledged stays."""
-    intake = Intake([EVERY], max_waiting_bytes=100)
+    intake = Intake([EVERY], max_waiting_bytes=100_000)
     for n, delivery in enumerate((Delivery("every", 1, 1), None, None)):
-        frame = make_frame(frame_id=str(n), payload=b"x" * 40, arrived=float(n), delivery=delivery)
+        frame = make_frame(frame_id=str(n), payload=b"x" * 40_000, arrived=float(n), delivery=delivery)
         dropped = intake.offer(frame, float(n))
     assert [(drop.frame.frame_id, drop.reason) for drop in dropped] == [("1", "superseded")]
     assert [intake.next(9.0).frame.frame_id, intake.next(9.0).frame.frame_id] == ["0", "2"]  # type: ignore[union-attr]
+
+
+def test_empty_frames_take_memory_too() -> None:
+    """Where nobody bounds their number, millions of them would fill it; the budget is kept when they leave."""
+    intake = Intake([EVERY], max_waiting_bytes=10_000)
+    for n in range(100):
+        intake.offer(make_frame(frame_id=str(n), payload=b"", arrived=float(n)), float(n))
+    kept = intake.account().total.waiting
+    assert 0 < kept < 20
+    for n in range(kept):
+        frame = intake.next(100.0).frame
+        assert frame is not None
+        assert frame.frame_id == str(100 - kept + n)
+    assert intake.offer(make_frame(payload=b"x" * 9_000), 100.0) == ()
+
+
+def test_invented_cameras_of_every_are_bounded_where_nothing_is_promised() -> None:
+    """In QoS 0 they are refused past the limit, as live ones are; what is to be acknowledged is always taken."""
+    intake = Intake([EVERY], max_cameras=2)
+    for n in range(5):
+        intake.offer(make_frame(f"invented-{n}"), 0.0)
+    intake.offer(make_frame("promised", delivery=Delivery("every", 1, 1)), 0.0)
+    assert intake.account().total == Count(received=6, dropped={"superseded": 3}, waiting=3)
+    assert "promised" in intake.account().cameras
 
 
 def test_one_camera_of_two_subscriptions_is_one_line_of_the_account() -> None:

@@ -72,7 +72,6 @@ def _frame(file: Path) -> Frame:
     """Read *file* as if a camera had sent it."""
     return Frame(
         camera=CAMERA,
-        topic="",
         payload=file.read_bytes(),
         frame_id=str(file),
         sender_id=True,
