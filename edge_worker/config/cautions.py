@@ -20,7 +20,7 @@ def warnings(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
 
 def _secrecy(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
     mqtt = config.mqtt
-    for key in exposed_secrets(mqtt):
+    for key in exposed_secrets(mqtt, environ):
         yield f"{key}: others may read the file: chmod 600, owned by the worker's user"
     if mqtt.tls is not None and not mqtt.tls.verify:
         yield "mqtt.tls.verify: is false: anyone on the way can read and alter everything, the password included"

@@ -7,7 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.config.credentials import read_key_password, read_password
+from edge_worker.config.credentials import read_password
 from edge_worker.config.mqtt import is_host
 from edge_worker.config.tree import Location, Problem
 from edge_worker.errors import ConfigError
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_worker.config.sections import Config
 
 MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
+_BUILTIN, _BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
 
 
 def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
@@ -28,7 +29,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from _client_id(config)
     yield from _login(config.mqtt, environ)
     if config.mqtt.tls is not None:
-        yield from _tls(config.mqtt.tls)
+        yield from [*_tls_files(config.mqtt.tls)] or _tls(config.mqtt.tls)
     if config.mqtt.reconnect.min_s > config.mqtt.reconnect.max_s:
         yield Problem(("mqtt", "reconnect", "min_s"), "should not be more than max_s")
     for index in range(len(config.cameras)):
@@ -73,7 +74,7 @@ def _login(mqtt: MqttConfig, environ: Mapping[str, str]) -> Iterator[Problem]:
         )
 
 
-def _tls(tls: TlsConfig) -> Iterator[Problem]:
+def _tls_files(tls: TlsConfig) -> Iterator[Problem]:
     place = ("mqtt", "tls")
     for name in ("ca_file", "cert_file", "key_file"):
         file: Path | None = getattr(tls, name)
@@ -84,8 +85,13 @@ def _tls(tls: TlsConfig) -> Iterator[Problem]:
         yield Problem((*place, missing), "is required: cert_file and key_file go together")
     if tls.key_password_file is not None and tls.key_file is None:
         yield Problem((*place, "key_password_file"), "is of no use without key_file")
+
+
+def _tls(tls: TlsConfig) -> Iterator[Problem]:
+    from edge_worker.mqtt.tls import make_context  # noqa: PLC0415 - it has the passwords read in this package
+
     try:
-        read_key_password(tls)
+        make_context(tls)
     except ConfigError as error:
         yield Problem(tuple(error.key.split(".")), error.problem)
 
@@ -120,8 +126,10 @@ def _written(config: Config, index: int, result: str, key: str) -> Location:
 
 def _model(config: Config) -> Iterator[Problem]:
     path = config.model.path
-    if not path.startswith("builtin:") and not Path(path).is_dir():
-        yield Problem(("model", "path"), f"no such directory: {path} (for a model that comes along: builtin:NAME)")
+    directory = _BUILTIN_MODELS / path.removeprefix(_BUILTIN) if path.startswith(_BUILTIN) else Path(path)
+    if not directory.is_dir():
+        known = ", ".join(sorted(f"{_BUILTIN}{file.parent.name}" for file in _BUILTIN_MODELS.glob("*/manifest.json")))
+        yield Problem(("model", "path"), f"no such model directory: {path}; models that come with the package: {known}")
 
 
 def _cpus(config: Config) -> Iterator[Problem]:

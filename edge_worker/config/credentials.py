@@ -51,18 +51,24 @@ def read_secret(file: Path, key: str) -> str:
         with file.open("rb") as stream:
             secret = stream.read(MAX_PASSWORD_BYTES + 1).decode()
     except OSError as error:
-        raise ConfigError(f"the file cannot be read: {error.strerror}", key=key) from error
+        raise ConfigError(f"the file {file} cannot be read: {error.strerror}", key=key) from error
     except UnicodeDecodeError:
-        raise ConfigError("the file does not hold text in UTF-8", key=key) from None
+        raise ConfigError(f"the file {file} does not hold text in UTF-8", key=key) from None
     secret = secret.removesuffix("\n").removesuffix("\r")
     if not secret or len(secret) > MAX_PASSWORD_BYTES:
-        raise ConfigError("the file is empty, or too long for a password", key=key)
+        raise ConfigError(f"the file {file} is empty, or too long for a password", key=key)
     return secret
 
 
-def exposed_secrets(mqtt: MqttConfig) -> list[str]:
-    """Return the keys that name a secret file which others than its owner may read."""
-    return [key for key, file in _secret_files(mqtt).items() if file.stat().st_mode & _OTHERS_MAY_READ]
+def exposed_secrets(mqtt: MqttConfig, environ: Mapping[str, str]) -> list[str]:
+    """Return the keys that name a secret file which others than its owner may read.
+
+    systemd's credentials are not among them: from 254 on the access list that lets only the service read them looks
+    like rights of their group.
+    """
+    safe = environ.get("CREDENTIALS_DIRECTORY")
+    files = {key: file for key, file in _secret_files(mqtt).items() if not safe or not file.is_relative_to(safe)}
+    return [key for key, file in files.items() if file.stat().st_mode & _OTHERS_MAY_READ]
 
 
 def secret_paths(mqtt: MqttConfig, environ: Mapping[str, str]) -> tuple[Path, ...]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE_VARIABLE = "EDGE_WORKER_CONFIG"
+_NO_FILE = "no configuration file (name one with -c; edge-worker config prints one)"
 USUAL_FILES = (Path("/etc/edge-worker/edge_worker.yaml"), Path("config/edge_worker.yaml"))
 
 
@@ -39,7 +40,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: something is wrong. Where several things are, its text has a line for each.
     """
-    tree = Tree(origins={(): Origin("no configuration file")}) if path is None else read(path)
+    tree = Tree(origins={(): Origin(_NO_FILE)}) if path is None else read(path)
     override(tree, environ)
     config, problems = _validate(tree, path)
     if config is None or problems:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; anything larger is another file
 MAX_DEPTH = 20  # ours is five deep; an alias may contain itself
 _TAG = "tag:yaml.org,2002:"
+_USUAL_CAUSES = "usual causes: keys of a section that begin in different columns; text with {, # or ': ' without quotes"
 _BLANK = "has no value: write one (text that begins with # goes in quotes), null for none, or delete the line"
 
 
@@ -111,7 +112,7 @@ def _in_words(error: yaml.MarkedYAMLError) -> str:
     problem = error.problem or "cannot be read"
     if "'\\t'" in problem:
         return "YAML is indented with spaces, but this line has a tab"
-    return f"is not YAML: {', '.join(filter(None, (error.context, problem)))}"
+    return f"is not YAML: {', '.join(filter(None, (error.context, problem)))}; {_USUAL_CAUSES}"
 
 
 def _is_blank(node: yaml.Node) -> bool:

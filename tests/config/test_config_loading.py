@@ -37,7 +37,7 @@ def test_a_missing_broker_is_told_with_both_ways_to_give_it(tmp_path: Path) -> N
     """The first error of a new user says what to write, and where."""
     (error,) = _errors(tmp_path, "")
     assert error == "c.yaml: mqtt.host: is required: write it into the file, or set EDGE_WORKER__MQTT__HOST"
-    with pytest.raises(ConfigError, match=r"^no configuration file: mqtt\.host: is required"):
+    with pytest.raises(ConfigError, match=r"^no configuration file \(name one with -c; .*\): mqtt\.host: is required"):
         load(None, {})
 
 
@@ -177,13 +177,13 @@ def test_a_camera_overrides_only_what_it_says() -> None:
 def test_relative_paths_are_seen_from_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration may be moved with the files beside it; where the worker is started does not matter."""
     (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "ca.pem").touch()
+    (tmp_path / "conf" / "secret").write_text("geheim")
     (tmp_path / "conf" / "net").mkdir()
     monkeypatch.chdir(tmp_path)
-    Path("conf/c.yaml").write_text("mqtt: {host: h, tls: {ca_file: ca.pem}}\nmodel: {path: net}\n", encoding="utf-8")
+    content = "mqtt: {host: localhost, username: u, password_file: secret}\nmodel: {path: net}\n"
+    Path("conf/c.yaml").write_text(content, encoding="utf-8")
     config = load(Path("conf/c.yaml"), {})
-    assert config.mqtt.tls is not None
-    assert config.mqtt.tls.ca_file == tmp_path / "conf" / "ca.pem"
+    assert config.mqtt.password_file == tmp_path / "conf" / "secret"
     assert config.model.path == str(tmp_path / "conf" / "net")
 
 

@@ -74,6 +74,7 @@ def test_every_setting_knows_its_line(tmp_path: Path) -> None:
     [
         ("a:\n\tb: 1\n", 2, "tab"),
         ("a: [1\n", 2, "not YAML"),
+        ("a: {camera}/frame\n", 1, "without quotes"),
         (b'a: 1\nb: "\xff"\n', 2, "UTF-8"),
         ("a: 1\nb: \x01\n", 2, "character"),
         ("a: 1\n---\nb: 2\n", 2, "single document"),
