@@ -53,6 +53,7 @@ class Desk:
             verdict = self._ledger.opened(frame)
             if verdict is Verdict.NEW:
                 self._settle(self._intake.offer(frame, time.monotonic()))
+                self._drain_if_closed()
                 self._changed.notify()
                 return
             self._intake.duplicate(frame)
@@ -111,6 +112,7 @@ class Desk:
         """Lay a frame back, first in line: the model process ended under it."""
         with self._changed:
             self._settle(self._intake.release(frame))
+            self._drain_if_closed()
             self._changed.notify()
 
     def pause(self, camera: str | None) -> bool:
@@ -143,7 +145,7 @@ class Desk:
         """Hand out no more frames. What waits is dropped; the broker keeps what it was not told is done."""
         with self._changed:
             self._closed = True
-            self._intake.drain(_SHUTTING_DOWN)
+            self._drain_if_closed()
             self._changed.notify_all()
 
     def settle(self, deadline: Deadline) -> int:
@@ -162,6 +164,11 @@ class Desk:
         """Give the present counts."""
         with self._changed:
             return self._intake.account()
+
+    def _drain_if_closed(self) -> None:
+        """Drop what waits where nobody will take it; the ledger is not told. The lock is held."""
+        if self._closed:
+            self._intake.drain(_SHUTTING_DOWN)
 
     def _settle(self, drops: Iterable[Drop]) -> None:
         """Settle dropped frames with the ledger. The lock is held."""

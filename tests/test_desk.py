@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from samples import SimplePolicy, make_frame
 
+from edge_worker.accounts import Count
 from edge_worker.desk import Desk
 from edge_worker.frames import Delivery
 from edge_worker.lifecycle import Deadline
@@ -138,3 +139,16 @@ def test_policies_can_be_replaced_while_frames_wait() -> None:
     desk.set_policies([SimplePolicy(max_age_s=0.001)])
     assert desk.take(0.0) is None
     assert dict(desk.account().total.dropped) == {"too_old": 1}
+
+
+def test_what_comes_after_the_close_is_dropped_as_what_waited() -> None:
+    """The account says that no frame waits for a worker that takes none; the broker keeps what it was promised."""
+    desk, acknowledged = make_desk(EVERY)
+    desk.arrive(make_frame(frame_id="in work", delivery=delivery(1)))
+    frame = desk.take(SOON_S)
+    assert frame is not None
+    desk.close()
+    desk.arrive(make_frame(frame_id="late", delivery=delivery(2)))
+    desk.release(frame)
+    assert acknowledged == []
+    assert desk.account().total == Count(received=2, dropped={"shutting_down": 2})
