@@ -88,6 +88,11 @@ class MqttConfig(Section):
         return int(self.max_result_mb * 1_000_000)
 
     @property
+    def address(self) -> str:
+        """Where the broker listens, for people: host and port, or the socket's path."""
+        return self.host if self.transport == "unix" else f"{self.host}:{self.port}"
+
+    @property
     def is_local(self) -> bool:
         """Whether what is sent stays on this machine."""
         if self.transport == "unix" or self.host == "localhost":

@@ -40,7 +40,7 @@ def _meaning(config: Config) -> Iterator[str]:
     """Say in a line each what the worker would do."""
     mqtt = config.mqtt
     security = "TLS" if mqtt.tls else "no TLS"
-    yield f"broker: {mqtt.host}:{mqtt.port} ({mqtt.transport}, {security}, MQTT {mqtt.protocol}) as {config.client_id}"
+    yield f"broker: {mqtt.address} ({mqtt.transport}, {security}, MQTT {mqtt.protocol}) as {config.client_id}"
     for camera in config.cameras:
         outputs = config.outputs_for(camera)
         kinds = (outputs.colormap, outputs.labels, outputs.overlay)

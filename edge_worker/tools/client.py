@@ -44,7 +44,7 @@ class Client:
 
     def __init__(self, config: Config, *, role: str, subscriptions: Sequence[Subscription] = ()) -> None:
         """Describe the connection of a tool whose part is *role*."""
-        self._broker = f"{config.mqtt.host}:{config.mqtt.port}"
+        self._broker = config.mqtt.address
         self._role, self._subscribes = role, bool(subscriptions)
         self._trouble = ""
         self._events: SimpleQueue[LinkEvent] = SimpleQueue()

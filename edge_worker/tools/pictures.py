@@ -8,6 +8,8 @@ from hashlib import sha256
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from edge_worker.errors import EdgeWorkerError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -40,6 +42,18 @@ def find_all(paths: Sequence[Path]) -> list[Path]:
     for file in chain.from_iterable(find_pictures(path) for path in paths):
         found.setdefault(file.resolve(), file)
     return list(found.values())
+
+
+def find_all_there(paths: Sequence[Path]) -> list[Path]:
+    """The same of *paths* that have to be there.
+
+    Raises:
+        EdgeWorkerError: one is not.
+    """
+    for path in paths:
+        if not path.exists():
+            raise EdgeWorkerError(f"{path}: no such file or folder")
+    return find_all(paths)
 
 
 def distinct_names(files: Sequence[Path]) -> dict[Path, str]:

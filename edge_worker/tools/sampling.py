@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from edge_worker.codec import decode
 from edge_worker.errors import DecodeError, EdgeWorkerError
 from edge_worker.headers import FORMATS, DecodeLimits, Header, check
-from edge_worker.tools.pictures import find_all
+from edge_worker.tools.pictures import find_all_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,7 +25,7 @@ def sample(paths: Sequence[Path]) -> list[Path]:
     """The pictures in *paths*, files and folders, or a hundred of them.
 
     Raises:
-        EdgeWorkerError: there are too few.
+        EdgeWorkerError: there are too few, or one of *paths* is not there.
     """
     return spread(_enough(paths), _MOST)
 
@@ -34,7 +34,7 @@ def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """The pictures in *paths* as two samples that have none in common.
 
     Raises:
-        EdgeWorkerError: there are too few.
+        EdgeWorkerError: there are too few, or one of *paths* is not there.
     """
     found = _enough(paths)
     return spread(found[::2], _MOST), spread(found[1::2], _MOST)
@@ -75,7 +75,7 @@ def _size(file: Path) -> tuple[int, int]:
 
 
 def _enough(paths: Sequence[Path]) -> list[Path]:
-    found = find_all(paths)
+    found = find_all_there(paths)
     if len(found) < _LEAST:
         raise EdgeWorkerError(f"{len(found)} pictures there; {_LEAST} are the least that says anything, 100 are good")
     return found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_worker.config import Config, load, warnings
+from edge_worker.config import Config, MqttConfig, load, warnings
 from edge_worker.config.mqtt import is_host
 from edge_worker.errors import ConfigError
 
@@ -117,6 +117,12 @@ def test_hosts_are_taken(host: str) -> None:
 def test_what_is_no_host_is_refused(host: str) -> None:
     """A name that the resolver would stumble over is found before the network is touched."""
     assert not is_host(host)
+
+
+def test_the_address_is_what_people_look_for() -> None:
+    """A socket has no port."""
+    assert MqttConfig(host="broker").address == "broker:1883"
+    assert MqttConfig(host="/run/m.sock", transport="unix").address == "/run/m.sock"
 
 
 def test_a_password_does_not_cross_the_network_in_the_clear(tmp_path: Path) -> None:

@@ -36,6 +36,12 @@ def test_the_halves_have_nothing_in_common(tmp_path: Path) -> None:
     assert split([tmp_path]) == (files[::2], files[1::2])
 
 
+def test_a_path_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A slip of the pen is no picture."""
+    with pytest.raises(EdgeWorkerError, match="slip: no such file or folder"):
+        sample([*pictures(tmp_path, 9), tmp_path / "slip"])
+
+
 def test_too_few_say_nothing(tmp_path: Path) -> None:
     """A handful of pictures is refused, with how many are good."""
     with pytest.raises(EdgeWorkerError, match=r"3 pictures there; 8 are the least .* 100 are good"):

@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_worker.codec import encode_jpeg
 from edge_worker.errors import EdgeWorkerError
-from edge_worker.tools.pictures import find_all
+from edge_worker.tools.pictures import find_all_there
 from edge_worker.tools.scene import Scene
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[P
     """The pictures in *paths*, or without any a frame of the scene of this width and height, written into *folder*.
 
     Raises:
-        EdgeWorkerError: there are no pictures in *paths*.
+        EdgeWorkerError: there are no pictures in *paths*, or one is not there.
     """
     if not paths:
         return [drawn(size, folder)]
-    if found := find_all(paths):
-        return list(found)
+    if found := find_all_there(paths):
+        return found
     raise EdgeWorkerError("no pictures there")
 
 
