@@ -110,6 +110,7 @@ class Conversation:
         now = time.monotonic()
         if self._answer_by is not None and now > self._answer_by:
             self._break_off(self._silence())
+            return
         self._outlive_a_rival(now)
         deadline = self._setting.leave_by()
         if deadline is not None and deadline.expired:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from brokers import (
     DISCONNECT,
     PUBACK,
     PUBLISH,
+    READY_S,
     SUBACK,
     SUBSCRIBE,
     Amqtt,
@@ -23,11 +25,15 @@ from brokers import (
 from links import Client, Watched
 
 from edge_worker.config.mqtt import ReconnectConfig
+from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt import subscriber
 from edge_worker.mqtt.events import (
+    Arrived,
     Connected,
     Disconnected,
+    Fatal,
     FellBack,
+    LinkEvent,
     Outgoing,
     Published,
     Refused,
@@ -277,6 +283,38 @@ def test_a_subscription_without_answer_ends_the_connection(make_link: Callable[.
     with FakeBroker(deaf) as broker:
         watched = make_link(broker.port, **EVERY, connack_timeout_s=0.3).start()
         assert "no answer to SUBSCRIBE" in watched.wait_for(Disconnected).reason
+
+
+def test_a_stop_finds_an_answer_overdue(make_link: Callable[..., Watched]) -> None:
+    """The thread was held up until both were true: it breaks off, with nothing left to say goodbye to; no defect."""
+    is_held_up, may_go_on = Event(), Event()
+
+    def deaf(peer: Peer) -> None:
+        peer.accept()
+        peer.read_until(SUBSCRIBE)
+        peer.publish("cameras/door/frame", b"x", mid=1)
+        broker.hold(peer)
+
+    with FakeBroker(deaf) as broker:
+        watched = make_link(broker.port, **EVERY, connack_timeout_s=0.2)
+        link, report = watched.link, watched.link._report
+
+        def wait_for_room(event: LinkEvent) -> None:
+            if isinstance(event, Arrived):
+                is_held_up.set()
+                may_go_on.wait(READY_S)
+            report(event)
+
+        link._report = wait_for_room
+        watched.start()
+        assert is_held_up.wait(READY_S)
+        time.sleep(0.2)  # until the answer is overdue
+        stopper = Thread(target=link.stop, args=(Deadline(READY_S),))
+        stopper.start()
+        wait_until(link._stopping.is_set, "the stop is asked for")
+        may_go_on.set()
+        stopper.join(READY_S)
+        watched.none_of(Fatal, 0.1)
 
 
 def test_a_result_called_too_large_is_given_up(make_link: Callable[..., Watched]) -> None:
