@@ -45,13 +45,15 @@ class Ending:
 class ProtocolChoice:
     """Which version to speak: the configured one, or (``auto``) 5 until the broker turns out not to know it.
 
-    Once a connection was accepted the choice stands: a broker in trouble looks like an old one.
+    Once a connection was accepted the choice stands, as a broker in trouble looks like an old one, until a broker says
+    that it does not know the version: another one has taken its place.
     """
 
     def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
         """Begin with the *configured* version."""
         self.current: Protocol = "5" if configured == "auto" else configured
-        self._settled = configured != "auto"
+        self._is_free = configured == "auto"
+        self._settled = False
         self._closes = 0
 
     def accepted(self) -> None:
@@ -60,7 +62,7 @@ class ProtocolChoice:
 
     def failed(self, symptom: Symptom) -> bool:
         """Note a failed attempt; True when the other version comes next."""
-        if self._settled:
+        if not self._is_free or (self._settled and symptom != "unsupported"):
             return False
         self._closes += 1
         if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK:

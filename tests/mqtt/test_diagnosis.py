@@ -35,9 +35,18 @@ def test_the_choice_stands_once_a_connection_was_accepted() -> None:
     """A broker in trouble looks like an old one; it must not cost us MQTT 5 for the rest of our life."""
     choice = ProtocolChoice("auto")
     choice.accepted()
-    symptoms: list[Symptom] = ["unsupported", "silent", "closed", "closed"]
+    symptoms: list[Symptom] = ["silent", "closed", "closed"]
     assert not any(map(choice.failed, symptoms))
     assert choice.current == "5"
+
+
+def test_a_broker_that_says_so_is_an_old_one_at_any_time() -> None:
+    """Another took the place of the one that let us in; a configured version is not given up even then."""
+    choice, told = ProtocolChoice("auto"), ProtocolChoice("5")
+    for one in (choice, told):
+        one.accepted()
+    assert (choice.failed("unsupported"), told.failed("unsupported")) == (True, False)
+    assert (choice.current, told.current) == ("3.1.1", "5")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -160,6 +160,27 @@ def test_after_the_first_success_the_protocol_stands(make_link: Callable[..., Wa
         assert watched.wait_for(Connected).protocol == "5"
 
 
+def test_a_broker_replaced_by_an_older_one_is_found_again(make_link: Callable[..., Watched]) -> None:
+    """It says that it does not know the version spoken so far, which is no trouble that passes."""
+
+    def once(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(1)
+
+    def refuse(peer: Peer) -> None:
+        assert connect_level(peer) == 5
+        peer.write_raw(REFUSED_VERSION)
+
+    def old(peer: Peer) -> None:
+        accept_3_1_1(peer)
+        broker.hold(peer)
+
+    with FakeBroker(once, refuse, old) as broker:
+        watched = make_link(broker.port, **EVERY).ready()
+        watched.wait_for(Disconnected)
+        assert watched.wait_for(Connected).protocol == "3.1.1"
+
+
 def test_amqtt_is_spoken_to_in_its_version(amqtt: Amqtt, make_link: Callable[..., Watched]) -> None:
     """The demo's broker: found out, subscribed, published to."""
     watched = make_link(amqtt.port, **EVERY, connack_timeout_s=0.5).ready()
