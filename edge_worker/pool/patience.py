@@ -13,6 +13,7 @@ _LONGEST_PAUSE_S = 60.0  # between restarts of a process that keeps failing
 
 # A network is read or compiled in these; the rest is work on a frame.
 LOADING_PHASES = frozenset({"start", "load", "compile", "warm_up"})
+_WORKING_PHASES = frozenset({"decode", "preprocess", "inference", "postprocess", "render", "encode"})
 
 
 class Patience:
@@ -42,7 +43,8 @@ class PhaseClock:
     """Time a model process has left, phase by phase.
 
     Loading and work on a frame have separate limits, and time of the one is not counted on the other: a frame of a
-    shape not seen before waits for the compiler. Time is given in the slices the caller waited, not taken from a clock,
+    shape not seen before waits for the compiler. Neither begins anew when the process comes back to it: one that has
+    been taken over could go to and fro for ever. Time is given in the slices the caller waited, not taken from a clock,
     so that a pause of the caller itself (a frozen container, a suspended machine) is not held against the child.
     """
 
@@ -50,19 +52,25 @@ class PhaseClock:
         """Begin in *phase*."""
         self._patience = patience
         self.phase = phase
-        self.left_s = patience.limit_s(phase)
-        self.worked_s = 0.0  # in phases of work on a frame
+        self.worked_s = self._loaded_s = 0.0  # in phases of work on a frame, and of loading
+
+    @property
+    def left_s(self) -> float:
+        """What is left for phases of the current kind."""
+        spent = self._loaded_s if self.phase in LOADING_PHASES else self.worked_s
+        return self._patience.limit_s(self.phase) - spent
 
     def enter(self, phase: str) -> None:
-        """The process goes on with *phase*."""
-        if (phase in LOADING_PHASES) != (self.phase in LOADING_PHASES):
-            self.left_s = self._patience.limit_s(phase)
+        """The process goes on with *phase*; ValueError where there is no such phase."""
+        if phase not in LOADING_PHASES | _WORKING_PHASES:
+            raise ValueError(f"unknown phase {phase!r:.50}")
         self.phase = phase
 
     def spend(self, seconds: float) -> None:
         """*seconds* have passed in the current phase."""
-        self.left_s -= seconds
-        if self.phase not in LOADING_PHASES:
+        if self.phase in LOADING_PHASES:
+            self._loaded_s += seconds
+        else:
             self.worked_s += seconds
 
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessStuck
-from edge_worker.frames import REJECTIONS
+from edge_worker.errors import ModelError, ModelProcessDied, ModelProcessStuck
 from edge_worker.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
+from edge_worker.pool.believing import rejection_of, result_of
 from edge_worker.pool.launch import spawn
 from edge_worker.pool.patience import PhaseClock
-from edge_worker.results import EncodedResult, ModelCardFacts
+from edge_worker.results import ModelCardFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_worker.ipc import Message
     from edge_worker.pool.launch import Launch
     from edge_worker.pool.patience import Patience
-    from edge_worker.results import OutputRequest
+    from edge_worker.results import EncodedResult, OutputRequest
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -36,6 +36,7 @@ _MAX_RESULT_BYTES = 512_000_000  # of one frame's encoded pictures: far above an
 _SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
 _STOPPED_LIMIT_S = 3.0  # that a process may be stopped by a signal
 _GRACE_S = 2.0  # from closing the channel to SIGKILL
+_MAX_TRACE = 10_000  # characters of a traceback that the log takes; its end says what happened
 _REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
 
 
@@ -120,8 +121,9 @@ class ModelProcess:
         self.phase = "idle"
         with self._understanding(clock):
             if header["type"] == "rejected":
-                raise _rejection(header)
-            result = EncodedResult.from_wire(header, blobs)
+                _tell_trace(header)
+                raise rejection_of(header)
+            result = result_of(header, blobs, request)
         self._patience.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
         return result
 
@@ -156,9 +158,9 @@ class ModelProcess:
                 with self._understanding(clock):
                     return attempt(min(_SLICE_S, clock.left_s))
             except TimeoutError:
-                self._beat()
                 self._look_for_a_stop(clock.phase)
             finally:
+                self._beat()
                 clock.spend(min(monotonic() - began, 2 * _SLICE_S))
         raise self._stuck(clock.phase)
 
@@ -169,7 +171,7 @@ class ModelProcess:
             yield
         except EOFError as error:
             raise self._death(clock.phase) from error
-        except (ProtocolError, LookupError, TypeError, ValueError) as error:
+        except (ProtocolError, LookupError, TypeError, ValueError, OverflowError) as error:
             self.kill()
             raise ModelProcessDied(
                 f"killed for an answer that makes no sense: {error!r:.200}", phase=clock.phase
@@ -218,11 +220,7 @@ class ModelProcess:
         return self._process.poll() is not None
 
 
-def _rejection(header: dict[str, Any]) -> FrameRejected:
-    """The error the process reports of a frame."""
-    reason, detail = str(header["reason"]), str(header["detail"])
-    if reason not in REJECTIONS:
-        raise ValueError(f"unknown reason {reason!r:.50}")
-    if header.get("trace"):
-        _log.error("the model failed under a frame", trace=str(header["trace"]))
-    return FrameRejected(reason, detail)
+def _tell_trace(header: dict[str, Any]) -> None:
+    """Log where the model failed, of a frame for which the process says so."""
+    if trace := str(header.get("trace", "")):
+        _log.error("the model failed under a frame", trace=trace[-_MAX_TRACE:])

@@ -11,9 +11,9 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edge_worker import model_process
+from edge_worker import model_process, png
 from edge_worker.errors import CheckpointError, DecodeError
 from edge_worker.results import EncodedResult, ModelCardFacts
 
@@ -21,6 +21,43 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.results import ModelSettings, OutputRequest
+
+_PNG = png.SIGNATURE + png.chunk(b"IHDR", bytes(13)) + png.chunk(b"IEND", b"")
+
+
+def echo(payload: bytes) -> bytes:
+    """A PNG file, as far as the worker looks, that says what was heard."""
+    return png.with_text(_PNG, {"heard": payload.decode()})
+
+
+def body() -> dict[str, Any]:
+    """The labels of an empty picture, from which the process can be told."""
+    process = {"id": os.getpid(), "name": "process", "pixels": 1}
+    return {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": [process]}
+
+
+def _babble(_: str) -> None:
+    os.write(int(sys.argv[-1]), b"\xff" * 100)
+    time.sleep(60)
+
+
+def _say(text: str) -> None:
+    os.write(int(sys.argv[-1]), _message(text.encode()))
+    time.sleep(60)
+
+
+def _dither(_: str) -> None:
+    both = b"".join(_message(b'{"type":"phase","phase":"%s","blobs":[]}' % phase) for phase in (b"compile", b"decode"))
+    while True:
+        os.write(int(sys.argv[-1]), both * 1000)
+
+
+def _message(header: bytes) -> bytes:
+    return len(header).to_bytes(4, "big") + header
+
+
+# What a process that was taken over can do to the channel.
+_SAYINGS = {"babble": _babble, "say": _say, "dither": _dither}
 
 
 class Handler:
@@ -59,8 +96,7 @@ class Handler:
             os.write(2, f"words of {phase}\n".encode())
             if phase == (when or "inference"):
                 self._act(what)
-        picture = payload if request.colormap else None
-        return EncodedResult(2, 1, picture, None, {"pid": os.getpid()}, {"inference": 1.0})
+        return EncodedResult(2, 1, echo(payload) if request.colormap else None, None, body(), {"inference": 1.0})
 
     def _act(self, text: str) -> None:
         word, _, argument = text.partition(" ")
@@ -81,9 +117,8 @@ class Handler:
             raise CheckpointError("pytorch_model.pt is missing")
         elif word == "connect":
             socket.create_connection(("127.0.0.1", int(argument)))
-        elif word == "babble":
-            os.write(int(sys.argv[-1]), b"\xff" * 100)
-            time.sleep(60)
+        elif word in _SAYINGS:
+            _SAYINGS[word](argument)
 
 
 def _ignored_signals() -> list[str]:

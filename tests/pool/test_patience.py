@@ -33,7 +33,7 @@ def test_a_slow_frame_is_forgotten_after_a_hundred() -> None:
 
 
 def test_compiling_neither_counts_nor_is_counted() -> None:
-    """Each change between loading and work gives the whole limit of the new kind; other phases share one."""
+    """Loading has a limit of its own, work another; phases of one kind share it, also across phases of the other."""
     clock = PhaseClock(Patience(WATCHDOG), "decode")
     clock.spend(5)
     clock.enter("preprocess")
@@ -45,8 +45,16 @@ def test_compiling_neither_counts_nor_is_counted() -> None:
     clock.enter("warm_up")
     assert clock.left_s == 50
     clock.enter("inference")
-    assert clock.left_s == 30
+    assert clock.left_s == 20
+    clock.enter("compile")
+    assert clock.left_s == 50
     assert clock.worked_s == 10
+
+
+def test_what_is_no_phase_is_refused() -> None:
+    """It would stand in log and status."""
+    with pytest.raises(ValueError, match="unknown phase 'lunch'"):
+        PhaseClock(Patience(WATCHDOG), "decode").enter("lunch")
 
 
 def test_the_first_failures_cost_no_pause_and_later_ones_growing_ones() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from pool.fake_model_process import body, echo
 from structlog.testing import capture_logs
 
 from edge_worker.config import (
@@ -94,6 +95,11 @@ def run(pool: ModelPool, payload: bytes, slot: int = 0, request: OutputRequest =
     return pool.run(slot, payload, hashlib.sha256(payload).hexdigest(), request)
 
 
+def maker(result: EncodedResult) -> int:
+    """The number of the process that made *result*."""
+    return int(result.body["unassigned"][0]["id"])
+
+
 def run_when_ready(pool: ModelPool, payload: bytes) -> EncodedResult:
     assert pool.wait_ready(0, SOON_S)
     return run(pool, payload)
@@ -125,9 +131,11 @@ def test_a_frame_comes_back_as_it_was_encoded(make_pool: PoolFactory) -> None:
     """Pictures, body and timings of the result are those the model process made."""
     pool = make_pool()
     large = b"sleep 0." + b"0" * 3_000_000
-    assert run(pool, b"hello") == EncodedResult(2, 1, b"hello", None, {"pid": pid_of(pool)}, {"inference": 1.0})
+    result = run(pool, b"hello")
+    assert result == EncodedResult(2, 1, echo(b"hello"), None, result.body, {"inference": 1.0})
+    assert maker(result) == pid_of(pool)
     assert run(pool, b"hello", request=OutputRequest(colormap=None)).colormap is None
-    assert run(pool, large).colormap == large
+    assert run(pool, large).colormap == echo(large)
 
 
 def test_state_tells_what_goes_on(make_pool: PoolFactory) -> None:
@@ -186,7 +194,7 @@ def test_a_frame_cannot_take_all_memory(make_pool: PoolFactory) -> None:
     with pytest.raises(FrameRejected) as rejected:
         run(pool, b"grow 2000")
     assert rejected.value.reason == "model_error"
-    assert run(pool, b"next").body["pid"] == pid
+    assert maker(run(pool, b"next")) == pid
 
 
 def test_a_processor_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
@@ -206,7 +214,7 @@ def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: byte
     with pytest.raises(FrameRejected, match=detail) as rejected:
         run(pool, payload)
     assert rejected.value.reason == reason
-    assert run(pool, b"next").body["pid"] == pid
+    assert maker(run(pool, b"next")) == pid
 
 
 def test_a_rejected_frame_is_not_left_to_the_garbage_collector(make_pool: PoolFactory) -> None:
@@ -228,7 +236,7 @@ def test_who_learns_of_a_death_finds_the_slot_not_ready(make_pool: PoolFactory) 
     for number in range(4):
         with pytest.raises(ModelProcessDied, match="ended with status 1"):
             run(pool, b"exit " + b"0" * number + b"1")
-        assert run_when_ready(pool, b"hello").colormap == b"hello"
+        assert run_when_ready(pool, b"hello").colormap == echo(b"hello")
 
 
 @pytest.mark.parametrize(
@@ -248,8 +256,76 @@ def test_a_dead_process_is_named_and_replaced(make_pool: PoolFactory, payload: b
     with pytest.raises(ModelProcessDied, match=words) as died:
         run(pool, payload)
     assert died.value.phase == "inference"
-    assert run_when_ready(pool, b"next").colormap == b"next"
+    assert run_when_ready(pool, b"next").colormap == echo(b"next")
     assert pool.state().processes[0].crashes == 1
+
+
+HUGE = "a number that is infinite to Python"
+HONEST = {
+    "type": "result",
+    "width": 2,
+    "height": 1,
+    "pictures": [],
+    "body": body(),
+    "timings_ms": {},
+    "blobs": [],
+}
+
+
+def say(header: Mapping[str, object]) -> bytes:
+    """The payload that makes a process say so, a float in it that Python would not write included."""
+    text = json.dumps(header, separators=(",", ":")).replace(json.dumps(HUGE), "1e400")
+    return b"say " + text.encode()
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"width": HUGE},
+        {"timings_ms": {"decode": "nan"}},
+        {"timings_ms": {"lunch": 1}},
+        {"body": {**body(), "node": "another"}},
+        {"body": {}},
+        {"pictures": ["overlay"], "blobs": [0]},
+        {"pictures": ["colormap"], "blobs": [0]},
+        {"type": "rejected", "reason": "boredom", "detail": ""},
+        {"type": "phase", "phase": "lunch"},
+    ],
+)
+def test_a_process_may_lie_about_the_picture_and_no_more(make_pool: PoolFactory, lie: dict[str, object]) -> None:
+    """What could not be published, or was not asked for, is the end of the process and not of its worker."""
+    pool = make_pool()
+    with pytest.raises(ModelProcessDied, match="makes no sense"):
+        run(pool, say({**HONEST, **lie}), request=OutputRequest(colormap=None))
+    assert run_when_ready(pool, b"next").colormap == echo(b"next")
+
+
+def test_a_map_that_is_none_makes_no_sense(make_pool: PoolFactory) -> None:
+    """The frame's identity could not be put into it."""
+    pool = make_pool()
+    with pytest.raises(ModelProcessDied, match="makes no sense"):
+        run(pool, say({**HONEST, "pictures": ["colormap"], "blobs": [0]}))
+
+
+def test_what_a_process_says_of_a_rejection_is_cut_to_size(make_pool: PoolFactory) -> None:
+    """It stands in the log and in the answer."""
+    pool = make_pool()
+    said = {"type": "rejected", "reason": "undecodable", "detail": "x" * 100_000, "trace": "y" * 100_000, "blobs": []}
+    with capture_logs() as lines, pytest.raises(FrameRejected) as rejected:
+        run(pool, say(said))
+    assert len(rejected.value.detail) == 1000
+    assert [len(line["trace"]) for line in lines if "trace" in line] == [10_000]
+
+
+def test_a_process_that_goes_to_and_fro_gains_no_time(make_pool: PoolFactory) -> None:
+    """Not even by compiling again and again; meanwhile the pool shows signs of life."""
+    pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=2, frame_factor=1, load_s=2)))
+    with ThreadPoolExecutor() as threads:
+        answer = threads.submit(run, pool, b"dither")
+        while not answer.done():
+            assert time.monotonic() - pool.alive_at() < 2
+            time.sleep(0.05)
+        assert isinstance(answer.exception(SOON_S), ModelProcessStuck)
 
 
 @pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no answer for 1.0 s"), (b"raise SIGSTOP", "stopped")])
@@ -261,7 +337,7 @@ def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload:
     with pytest.raises(ModelProcessStuck, match=words):
         run(pool, payload)
     assert 0.9 < time.monotonic() - began < 5
-    assert run_when_ready(pool, b"next").colormap == b"next"
+    assert run_when_ready(pool, b"next").colormap == echo(b"next")
     assert is_gone(pid)
 
 
@@ -294,7 +370,7 @@ def test_an_idle_process_that_is_stopped_is_replaced(make_pool: PoolFactory) -> 
     pid = pid_of(pool)
     os.kill(pid, signal.SIGSTOP)
     until(lambda: pool.state().processes[0].crashes)
-    assert run_when_ready(pool, b"next").body["pid"] != pid
+    assert maker(run_when_ready(pool, b"next")) != pid
 
 
 def test_a_stopped_process_does_not_use_up_a_long_limit(make_pool: PoolFactory) -> None:
@@ -313,7 +389,7 @@ def test_a_stop_that_ends_in_time_does_no_harm(make_pool: PoolFactory) -> None:
         os.kill(pid, signal.SIGSTOP)
         time.sleep(1)
         os.kill(pid, signal.SIGCONT)
-        assert answer.result().body["pid"] == pid
+        assert maker(answer.result()) == pid
 
 
 def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFactory) -> None:
@@ -322,11 +398,11 @@ def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFacto
     pid = pid_of(pool)
     for payload in (b"bug", b"bug", b"hello", b"bug", b"picture", b"bug"):
         with suppress(FrameRejected):
-            assert run(pool, payload).body["pid"] == pid
+            assert maker(run(pool, payload)) == pid
     with pytest.raises(FrameRejected):
         run(pool, b"bug")
     until(lambda: pool.state().processes[0].recycles)
-    assert run_when_ready(pool, b"hello").body["pid"] != pid
+    assert maker(run_when_ready(pool, b"hello")) != pid
 
 
 def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
@@ -335,7 +411,7 @@ def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
     pid = pid_of(pool)
     os.kill(pid, signal.SIGKILL)
     until(lambda: pool.state().processes[0].pid not in {pid, None})
-    assert run_when_ready(pool, b"next").colormap == b"next"
+    assert run_when_ready(pool, b"next").colormap == echo(b"next")
 
 
 def test_a_payload_that_ended_the_process_twice_is_refused_even_after_a_restart_of_the_worker(
@@ -387,7 +463,7 @@ def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: Pool
     pool = make_pool()
     with pytest.raises(FrameRejected, match="poisoned"):
         run(pool, b"one")
-    assert run(pool, b"another").colormap == b"another"
+    assert run(pool, b"another").colormap == echo(b"another")
 
 
 def test_damaged_pictures_cannot_flood_standard_error(
@@ -407,10 +483,10 @@ def test_damaged_pictures_cannot_flood_standard_error(
 def test_a_grown_process_is_replaced_between_frames(make_pool: PoolFactory) -> None:
     """The frame is answered; the restart is counted as planned; nothing is lost."""
     pool = make_pool(config(memory=MemoryConfig(limit_mb=100), watchdog=WatchdogConfig(frame_min_s=10)))
-    before = run(pool, b"grow 1").body["pid"]
-    assert run(pool, b"grow 150").body["pid"] == before
+    before = maker(run(pool, b"grow 1"))
+    assert maker(run(pool, b"grow 150")) == before
     until(lambda: pool.state().processes[0].recycles)
-    assert run_when_ready(pool, b"next").body["pid"] != before
+    assert maker(run_when_ready(pool, b"next")) != before
     assert pool.state().processes[0].crashes == 0
 
 
@@ -420,7 +496,7 @@ def test_a_limit_below_what_the_model_takes_is_not_in_force(
     """Another process would be no better, and each frame would pay for it; it is said once a process."""
     with capture_logs() as said:
         pool = make_pool(config(memory=MemoryConfig(limit_mb=1)))
-        pids = {run(pool, payload).body["pid"] for payload in (b"one", b"two", b"three")}
+        pids = {maker(run(pool, payload)) for payload in (b"one", b"two", b"three")}
     assert len(pids) == 1
     assert [line["event"].startswith("memory.limit_mb") for line in said if line["log_level"] == "warning"] == [True]
 
@@ -433,9 +509,9 @@ def test_restart_replaces_the_process_after_its_frame(make_pool: PoolFactory) ->
         answer = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.restart()
-        assert answer.result().body["pid"] == pid
+        assert maker(answer.result()) == pid
     until(lambda: pool.state().processes[0].recycles)
-    assert run_when_ready(pool, b"next").body["pid"] != pid
+    assert maker(run_when_ready(pool, b"next")) != pid
 
 
 def test_a_model_that_cannot_be_used_is_tried_again_with_pauses(make_pool: PoolFactory) -> None:
@@ -482,7 +558,7 @@ def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
         other = threads.submit(run, pool, b"sleep 0.4", 1)
         with pytest.raises(ModelProcessDied):
             run(pool, b"exit 1")
-        assert other.result().colormap == b"sleep 0.4"
+        assert other.result().colormap == echo(b"sleep 0.4")
 
 
 def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
@@ -493,7 +569,7 @@ def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
         answer = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.stop(Deadline(SOON_S))
-        assert answer.result().colormap == b"sleep 0.3"
+        assert answer.result().colormap == echo(b"sleep 0.3")
     assert is_gone(pid)
     with pytest.raises(ModelProcessError, match="not ready: stopped"):
         run(pool, b"late")
@@ -555,12 +631,12 @@ def test_signals_for_the_worker_do_not_end_the_process(make_pool: PoolFactory) -
     pid = pid_of(pool)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         os.kill(pid, number)
-    assert run(pool, b"next").body["pid"] == pid
+    assert maker(run(pool, b"next")) == pid
 
 
 WORKER = """
 import os, sys, threading
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 from test_pool import ENVIRON, FAKE, config, run
 from edge_worker.pool import ModelPool
 pool = ModelPool(config(), state_directory=None, cache_directory=None, environ=ENVIRON, command=FAKE)
@@ -573,8 +649,8 @@ threading.Thread(target=run, args=(pool, b"compile 50")).start()
 
 def test_no_process_outlives_a_killed_worker() -> None:
     """SIGKILL of the worker ends the model process too, even in the middle of a frame."""
-    here = str(Path(__file__).parent)
-    command = [sys.executable, "-c", WORKER, here]
+    here = Path(__file__).parent
+    command = [sys.executable, "-c", WORKER, str(here), str(here.parent)]
     with subprocess.Popen(command, env=ENVIRON, stdout=subprocess.PIPE, text=True) as worker:
         assert worker.stdout is not None
         pid = int(next(line.split()[1] for line in worker.stdout if line.startswith("pid")))
