@@ -57,12 +57,26 @@ def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
     if config.tls is not None:
         client.tls_set_context(make_context(config.tls))
         client.tls_insecure_set(not config.tls.verify)
-    keepalive = max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
+    keepalive = _keepalive_s(config)
     if hello.protocol == "5":
         properties = packets.connect_properties(hello.session_expiry_s, hello.receive_maximum)
         client.connect(config.host, config.port, keepalive, clean_start=hello.clean_start, properties=properties)
     else:
         client.connect(config.host, config.port, keepalive)
+
+
+def limit_keepalive(client: paho.Client, config: MqttConfig) -> int:
+    """Go on with our own keepalive where the broker asked for a longer one, or for none; returns the one in force.
+
+    Asking for signs of life more often than that is allowed, and how soon a dead connection is noticed is ours to say.
+    """
+    ours = _keepalive_s(config)
+    client._keepalive = min(ours, client.keepalive or ours)  # noqa: SLF001 - its property refuses while connected
+    return client.keepalive
+
+
+def _keepalive_s(config: MqttConfig) -> int:
+    return max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
 
 
 def _set_will(client: paho.Client, will: Will, delay_s: int | None) -> None:

@@ -175,7 +175,7 @@ class Session:
                 session_present=flags.session_present,
                 max_packet=getattr(properties, "MaximumPacketSize", None),
                 receive_maximum=getattr(properties, "ReceiveMaximum", None),
-                keepalive_s=self._client.keepalive,
+                keepalive_s=client.limit_keepalive(self._client, self._config),
             )
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from contextlib import suppress
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
@@ -411,6 +412,23 @@ def test_the_brokers_keepalive_is_obeyed_and_reported(make_link: Callable[..., W
     with FakeBroker(demand) as broker:
         watched = make_link(broker.port).ready()
         assert watched.link.status().keepalive_s == 7
+
+
+@pytest.mark.parametrize("keepalive_s", [0, 600])
+def test_a_patient_broker_does_not_make_us_patient(make_link: Callable[..., Watched], keepalive_s: int) -> None:
+    """It may ask for less to be sent, or for nothing at all: a dead connection is noticed in the configured time."""
+
+    def fall_silent(peer: Peer) -> None:
+        peer.accept(properties=bytes([19, *keepalive_s.to_bytes(2, "big")]))
+        with suppress(OSError):
+            while True:
+                peer.read()
+
+    with FakeBroker(fall_silent) as broker:
+        watched = make_link(broker.port, keepalive_s=5)
+        watched.link._config = watched.link._config.model_copy(update={"keepalive_s": 2})
+        watched.ready()
+        assert "keepalive" in watched.wait_for(Disconnected, timeout_s=READY_S).reason
 
 
 def test_quick_disconnects_back_off(make_link: Callable[..., Watched]) -> None:
