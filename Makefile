@@ -70,4 +70,5 @@ audit: $(VENV)/.with-dev
 
 clean:
 	rm -rf $(VENV) .venv-reference build dist demo_out chaos_out ./*.egg-info
+	rm -f edge_worker/m2fp/*.so edge_worker/m2fp/engines/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -40,6 +40,13 @@ def takes_config(command: argparse.ArgumentParser) -> None:
     )
 
 
+def takes_settings(command: argparse.ArgumentParser) -> None:
+    """Let *command*, which needs no broker, take its settings from a configuration file that is named."""
+    command.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take (default: none)"
+    )
+
+
 def takes_broker(command: argparse.ArgumentParser) -> None:
     """Let *command* take another broker than the configuration's."""
     setting(command, "--host", "mqtt.host", help="the broker, instead of the configuration's")

@@ -36,7 +36,7 @@ def _run(arguments: Arguments) -> int:
 
 def _add_check(commands: Commands) -> None:
     command = add_command(
-        commands, "check", _check, "check a configuration; 78 and file, line and key where it is wrong"
+        commands, "check", _check, "check a configuration: file, line and key of all that is wrong, and exit code 78"
     )
     takes_config(command)
     command.add_argument(

@@ -13,7 +13,7 @@ _PICTURES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 
 def add(commands: Commands) -> None:
     """Describe the commands."""
-    description = "fetch, export, describe and verify models"
+    description = "fetch, export, judge, describe and verify models"
     verbs = commands.add_parser("model", help=description, description=description).add_subparsers(
         title="verbs", metavar="VERB", required=True
     )

@@ -12,6 +12,7 @@ from edge_worker.cli.arguments import (
     counts,
     setting,
     size,
+    takes_settings,
     variants,
     without_broker,
 )
@@ -28,7 +29,7 @@ def _add_parse(commands: Commands) -> None:
     command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="pictures, or folders of them")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
-    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    takes_settings(command)
     setting(
         command,
         "--overlay",
@@ -56,8 +57,12 @@ def _add_bench(commands: Commands) -> None:
     command = add_command(
         commands, "bench", _bench, "time each stage, compare engines and precisions in turn, find limits"
     )
-    command.add_argument("paths", metavar="PATH", nargs="*", type=Path, help="pictures (default: a drawn frame)")
-    command.add_argument("--size", type=size, default=(1280, 720), metavar="WxH", help="of the drawn frame (1280x720)")
+    command.add_argument(
+        "paths", metavar="PATH", nargs="*", type=Path, help="pictures, or folders of them (default: a drawn frame)"
+    )
+    command.add_argument(
+        "--size", type=size, default=(1280, 720), metavar="WxH", help="of the drawn frame (default 1280x720)"
+    )
     command.add_argument(
         "--variants",
         type=variants,
@@ -71,11 +76,13 @@ def _add_bench(commands: Commands) -> None:
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
     sweeps = ("candidates", "sizes", "kernels", "processes", "batches", "cache")
-    command.add_argument("--sweep", action="append", choices=sweeps, default=[], help="vary one thing too")
+    command.add_argument(
+        "--sweep", action="append", choices=sweeps, default=[], help="vary one thing too; more with each --sweep"
+    )
     command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")
-    command.add_argument("-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take")
+    takes_settings(command)
     command.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
 
 

@@ -141,7 +141,7 @@ class LabelsMessage(LabelsBody, FrameFacts):
     model: ModelName
     timings_ms: Timings
     age_ms: float
-    """From capture (or from reception, where the sender gave no time) to publication; negative if clocks differ."""
+    """From capture (or from reception, where the sender gave no time that can be believed) to publication."""
     cached: bool = False
     """The same bytes had been parsed before: the result was taken from memory."""
 

@@ -36,6 +36,21 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_anchors_are_headings(page: Path) -> None:
+    """What follows the # of a link is a heading of the page it leads to, as GitHub writes it."""
+    links = [link.partition("#") for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8")))]
+    inner = [(file, anchor) for file, _, anchor in links if anchor and "://" not in file]
+    assert [
+        (file, anchor) for file, anchor in inner if anchor not in _anchors(page.parent / file if file else page)
+    ] == []
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_commands_can_be_typed(page: Path) -> None:
     """Every ``edge-worker …`` line of a page is one that the command line takes."""
     for command in COMMAND.findall(page.read_text(encoding="utf-8")):
