@@ -6,8 +6,8 @@
 ``/metrics``   Prometheus text
 =============  ========================================================================================
 
-Each request has its own daemon thread, a bounded number of them and a time limit on their sockets, so a client that is
-slow, silent or malicious costs the worker nothing but a thread for a while. There is no authentication: the address is
+Each request has its own daemon thread, a bounded number of them and limits of time, so a client that is slow, silent or
+malicious costs the worker nothing but a thread for a while. There is no authentication: the address is
 loopback unless the configuration says otherwise.
 """
 
@@ -18,6 +18,7 @@ import socket
 import socketserver
 import sys
 import threading
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,12 +29,13 @@ import structlog
 from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from edge_worker.config import HttpConfig
 
 MAX_CLIENTS: Final = 16  # at a time; more are turned away
 CLIENT_TIMEOUT_S: Final = 5.0  # for each read from and write to a client
+CLIENT_LIMIT_S: Final = 15.0  # for a client altogether: one that sends a byte now and then never runs into the other
 
 _log = structlog.get_logger(__name__)
 
@@ -139,20 +141,42 @@ class _Server(ThreadingHTTPServer):
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def process_request(self, request: object, client_address: object) -> None:
-        if self._seats.acquire(blocking=False):
-            super().process_request(request, client_address)  # type: ignore[arg-type]
-        else:
+        if not self._seats.acquire(blocking=False):
             self.shutdown_request(request)  # type: ignore[arg-type]
+            return
+        try:
+            super().process_request(request, client_address)  # type: ignore[arg-type]
+        except RuntimeError:  # there can be no more threads
+            self._seats.release()
+            raise
 
     def process_request_thread(self, request: object, client_address: object) -> None:
         try:
-            super().process_request_thread(request, client_address)  # type: ignore[arg-type]
+            with _limited(request):  # type: ignore[arg-type]
+                super().process_request_thread(request, client_address)  # type: ignore[arg-type]
         finally:
             self._seats.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         del request
         _log.debug("health client went away or timed out", client=str(client_address), problem=repr(sys.exc_info()[1]))
+
+
+@contextmanager
+def _limited(client: socket.socket) -> Iterator[None]:
+    """Cut *client* off when its time is up."""
+    end = threading.Timer(CLIENT_LIMIT_S, _cut_off, (client,))
+    end.daemon = True
+    end.start()
+    try:
+        yield
+    finally:
+        end.cancel()
+
+
+def _cut_off(client: socket.socket) -> None:
+    with suppress(OSError):  # it is gone
+        client.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -46,7 +46,7 @@ class ModelProcessFacts(Protocol):
 
     @property
     def recycles(self) -> int:
-        """Planned ends, because of memory."""
+        """Planned ends: its memory or its failures, or a command."""
 
 
 class LinkFacts(Protocol):
@@ -176,7 +176,7 @@ def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Met
     memory = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=labels)
     frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has answered", labels=labels)
     crashes = CounterMetricFamily("edge_worker_model_crashes", "Unplanned ends of a model process", labels=labels)
-    recycles = CounterMetricFamily("edge_worker_model_recycles", "Planned ends, because of memory", labels=labels)
+    recycles = CounterMetricFamily("edge_worker_model_recycles", "Planned ends of a model process", labels=labels)
     for name, process in processes.items():
         memory.add_metric([name], process.rss_mb * _MB)
         frames.add_metric([name], process.frames)

@@ -155,7 +155,7 @@ class Slot:
             return self._failed(error)
         finally:
             self._process = None
-        self._recycles += 1
+        self._recycles += not self._stopping.is_set()
         return reason
 
     def _serve_until_replaced(self, process: ModelProcess) -> str:

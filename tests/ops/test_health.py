@@ -67,6 +67,16 @@ def try_to_ask(server: HealthServer, path: str) -> tuple[HTTPResponse, bytes] | 
     return None
 
 
+def is_cut_off_after_a_byte(client: socket.socket) -> bool:
+    try:
+        client.send(b"x")
+        return client.recv(1) == b""
+    except TimeoutError:
+        return False
+    except ConnectionError:
+        return True
+
+
 def test_alive_and_ready_are_told_apart(serve: Serve) -> None:
     """200 when every part is well, 503 with the part that is not."""
     server = serve()
@@ -132,6 +142,30 @@ def test_silent_clients_are_dropped_and_seats_come_back(serve: Serve, monkeypatc
     while (answer := try_to_ask(server, "/healthz")) is None:
         assert time.monotonic() < deadline
     assert answer[0].status == 200
+
+
+def test_a_client_that_sends_a_byte_now_and_then_is_dropped(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its time is limited altogether; else sixteen of them would keep everybody out for days."""
+    monkeypatch.setattr(health, "CLIENT_LIMIT_S", 0.5)
+    server = serve()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=0.1) as client:
+        deadline = time.monotonic() + 5
+        while not is_cut_off_after_a_byte(client):
+            assert time.monotonic() < deadline
+    assert ask(server, "/healthz")[0].status == 200
+
+
+def test_a_client_for_whom_there_is_no_thread_keeps_no_seat(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the box has threads again, the page is there again."""
+    server = serve()
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as crowded:
+        crowded.setattr(threading.Thread, "start", refuse)
+        assert [try_to_ask(server, "/healthz") for _ in range(health.MAX_CLIENTS + 1)] == [None] * 17
+    assert ask(server, "/healthz")[0].status == 200
 
 
 def test_a_reader_that_never_reads_does_not_delay_the_stop(serve: Serve) -> None:

@@ -562,7 +562,7 @@ def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
 
 
 def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
-    """It is answered, later ones are refused, and no process is left."""
+    """It is answered, later ones are refused, no process is left, and that is no restart."""
     pool = make_pool()
     pid = pid_of(pool)
     with ThreadPoolExecutor() as threads:
@@ -571,6 +571,7 @@ def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
         pool.stop(Deadline(SOON_S))
         assert answer.result().colormap == echo(b"sleep 0.3")
     assert is_gone(pid)
+    assert pool.state().processes[0].restarts == 0
     with pytest.raises(ModelProcessError, match="not ready: stopped"):
         run(pool, b"late")
 
