@@ -134,6 +134,21 @@ def test_options_override_the_file(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "mqtt.port" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["camera", "scene", "--host", "h", "--port", "x"], '--port: mqtt.port: should be a whole number, not "x"'),
+        (["parse", "x", "--out", "o", "--threads", "0"], "--threads: threads.inference: should be auto or a whole"),
+    ],
+)
+def test_a_wrong_option_is_named_as_it_was_typed(
+    capsys: pytest.CaptureFixture[str], argv: list[str], said: str
+) -> None:
+    """Not as the variable of the environment that it stands for."""
+    assert cli.main(argv) == cli.CONFIGURATION
+    assert capsys.readouterr().err.startswith(said)
+
+
 def test_reader_that_goes_away_is_no_traceback() -> None:
     """`edge-worker … | head -1` ends quietly."""
     code = "import sys; from edge_worker.cli import main; sys.exit(main(['model', 'info', 'builtin:seeded']))"

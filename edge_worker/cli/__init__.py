@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from edge_worker import __version__
 from edge_worker.cli import around, daemon, model, offline
+from edge_worker.cli.arguments import as_typed
 from edge_worker.cli.output import drop_what_cannot_be_written
 from edge_worker.errors import ConfigError, EdgeWorkerError
 
@@ -35,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> int:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except ConfigError as error:
-        return _fail(error, CONFIGURATION)
+        return _fail(as_typed(error, arguments), CONFIGURATION)
     except EdgeWorkerError as error:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:

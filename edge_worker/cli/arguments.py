@@ -59,6 +59,16 @@ def setting(command: argparse.ArgumentParser, option: str, key: str, **details: 
     command.add_argument(
         option, dest=variable, metavar=option[2:].upper() if not details.get("choices") else None, **details
     )
+    command.set_defaults(options={**(command.get_default("options") or {}), variable: option})
+
+
+def as_typed(problem: object, arguments: Arguments) -> str:
+    """Give the text of *problem* with options in the place of the variables that they were turned into."""
+    text = str(problem)
+    for variable, option in getattr(arguments, "options", {}).items():
+        if getattr(arguments, variable) is not None:
+            text = text.replace(f"{variable}: ", f"{option}: ")
+    return text
 
 
 def environment(arguments: Arguments) -> dict[str, str]:
