@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from agreement import assert_same_instances, assert_same_map
 
 from edge_worker.errors import EngineError
-from edge_worker.m2fp.directory import open_directory
+from edge_worker.m2fp.directory import open_directory, sha256_of
 from edge_worker.m2fp.engines import choose
 from edge_worker.m2fp.engines.base import ShapeCache, is_installed
 from edge_worker.m2fp.engines.blobs import BlobStore
@@ -22,7 +23,6 @@ from edge_worker.m2fp.preprocess import Geometry, NetInput, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from checkpoints import Golden
 
@@ -215,6 +215,31 @@ class TestChoice:
         choose._export(model, first.path)
         assert open_directory(first.path).sha256 == first.sha256
         assert [entry.name for entry in (tmp_path / "exported").iterdir()] == [first.path.name]
+
+    def test_an_export_that_is_not_whole_is_made_again(self, seeded: Callable[[str], Path], tmp_path: Path) -> None:
+        """A power cut may leave half a file under its name: that costs time and nothing else."""
+        model = open_directory(seeded("few-classes"))
+        network = choose.exported(model, tmp_path).path / "model.onnx"
+        network.write_bytes(network.read_bytes()[:1000])
+        assert choose.exported(model, tmp_path).sha256 == sha256_of(network)
+
+    def test_what_killed_processes_left_of_exports_is_removed(self, tmp_path: Path) -> None:
+        """By the next process that exports; what belongs to one that lives stays."""
+        code = (
+            "import pathlib, sys; from edge_worker.m2fp.engines.choose import _own_directory\n"
+            "print(_own_directory(pathlib.Path(sys.argv[1]), '.part-'), flush=True); sys.stdin.read()"
+        )
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+            assert other.stdout is not None
+            theirs = Path(other.stdout.readline().strip())
+            (theirs / "model.onnx").touch()
+            own = choose._own_directory(tmp_path, ".part-")
+            assert {own, theirs} == set(tmp_path.iterdir())
+            other.kill()
+        assert set(tmp_path.iterdir()) == {own, theirs}
+        newest = choose._own_directory(tmp_path, ".part-")
+        assert set(tmp_path.iterdir()) == {own, newest}
 
     def test_without_torch_a_checkpoint_says_what_to_run(self, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where torch is missing, the way from a checkpoint to an exported model is told."""
