@@ -60,6 +60,11 @@ class Desk:
             if verdict is Verdict.DONE and frame.delivery is not None:
                 self._acknowledge(frame.delivery)
 
+    def dismiss(self, delivery: Delivery | None) -> None:
+        """Acknowledge a message that is no frame of ours: left alone, it would keep back those behind it."""
+        with self._changed:
+            self._acknowledge_all(() if delivery is None else (delivery,))
+
     def take(self, timeout_s: float) -> Frame | None:
         """Pick up the next frame, waiting up to *timeout_s* seconds; None if there is none or the desk is closed."""
         deadline = Deadline(timeout_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Incoming, LinkEvent
     from edge_worker.mqtt.inbox import Inbox
     from edge_worker.mqtt.topics import Template
+
+_STALE_SUBSCRIPTION: Final = "did an earlier configuration, with the same client id, subscribe to it?"
 
 _log = structlog.get_logger(__name__)
 
@@ -110,7 +112,8 @@ class Router:
             if camera is not None:
                 self._desks.frames.arrive(self._frame(message, camera, route.source))
                 return
-        _log.warning("message on a topic of nobody", link=event.link, topic=message.topic)
+        _log.warning("message on a topic of nobody", link=event.link, topic=message.topic, hint=_STALE_SUBSCRIPTION)
+        self._desks.frames.dismiss(message.delivery)
 
     def _frame(self, message: Incoming, camera: str, source: int) -> Frame:
         frame_id, captured_at = self._identity(message)

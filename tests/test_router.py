@@ -111,6 +111,14 @@ def test_messages_of_nobody_and_of_ourselves_are_no_frames() -> None:
     assert bench.failures == []
 
 
+def test_a_message_of_nobody_does_not_stop_its_connection() -> None:
+    """The session remembers what an earlier configuration subscribed to; unacknowledged it would keep all others back."""
+    bench = Bench()
+    bench.handle(arrived("strange/topic"), arrived("elsewhere", delivery=None))
+    assert bench.acknowledged == [Delivery("every", 1, 7)]
+    assert bench.failures == []
+
+
 def test_an_answer_given_up_is_replaced_by_an_error() -> None:
     """The camera's frame is owed an answer; the broker must not keep it for ever."""
     bench = Bench()
