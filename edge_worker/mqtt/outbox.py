@@ -71,10 +71,10 @@ class Outbox:
 
     @property
     def is_full(self) -> bool:
-        """Whether more waits than a brief delay explains."""
+        """Whether more waits than a brief delay explains, besides what the broker refuses to take."""
         with self._lock:
-            waiting_bytes = sum(parcel.size for parcel in self._waiting)
-            return len(self._waiting) > FULL_WAITING or waiting_bytes > FULL_WAITING_BYTES
+            sizes = [parcel.size for parcel in self._waiting if not parcel.refusals]
+            return len(sizes) > FULL_WAITING or sum(sizes) > FULL_WAITING_BYTES
 
     @property
     def max_packet(self) -> int | None:

@@ -14,6 +14,7 @@ from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.outbox import (
     FULL_WAITING,
+    FULL_WAITING_BYTES,
     MAX_FLYING,
     MAX_FLYING_BYTES,
     MAX_WAITING,
@@ -106,6 +107,19 @@ def test_it_is_full_before_results_grow_old_in_it(count: int, size: int) -> None
         outbox.arrived(mid, NOW)
     send_all(outbox, mids)
     assert [*fuller, outbox.is_full] == [size > 10, True, False]
+
+
+@pytest.mark.parametrize(("count", "size"), [(FULL_WAITING + 1, 10), (1, FULL_WAITING_BYTES + 1)])
+def test_what_was_refused_does_not_make_it_full(count: int, size: int) -> None:
+    """Maps to be retained wait for their right, for hours if need be: no reason to hold up all other answers."""
+    outbox, mids = Outbox(), itertools.count(1)
+    outbox.connected(None, None, 0.0)
+    for number in range(count):
+        outbox.add(Outgoing(f"parsing/{number}/colormap", b"", retain=True), size)
+    for mid in send_all(outbox, mids):
+        outbox.refused(mid, "no rights", NOW)
+    assert len(outbox) == count
+    assert not outbox.is_full
 
 
 def test_labels_wait_until_the_broker_has_their_map() -> None:
