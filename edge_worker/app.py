@@ -70,7 +70,8 @@ def run(
         The exit code: 0 after a clean stop, 1 after a defect.
 
     Raises:
-        ConfigError: a certificate cannot be read, a processor or an address cannot be used here.
+        ConfigError: a certificate cannot be read, a processor cannot be used here.
+        EdgeWorkerError: the health page cannot listen on its address.
     """
     WAITING.take_effect()
     logs.configure(config.ops.log)

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from edge_worker.errors import ConfigError
+from edge_worker.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -104,16 +104,16 @@ class HealthServer:
         """Listen and answer in the background.
 
         Raises:
-            ConfigError: the address cannot be listened on.
+            EdgeWorkerError: the address cannot be listened on. It may be free, or there, at the next attempt: this is
+                no wrong configuration, after which the service manager would make none.
         """
         address = (self._config.host, self._config.port)
         try:
             self._server = _Server(address, self._pages)
         except OSError as error:
-            raise ConfigError(
-                f"cannot listen on {address[0]}:{address[1]} ({error.strerror or error});"
-                " choose another host or port, or null to switch the health page off",
-                key="ops.http",
+            raise EdgeWorkerError(
+                f"ops.http: cannot listen on {address[0]}:{address[1]} ({error.strerror or error});"
+                " choose another host or port, or null to switch the health page off"
             ) from error
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 

@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from edge_worker.config import HttpConfig
-from edge_worker.errors import ConfigError
+from edge_worker.errors import EdgeWorkerError
 from edge_worker.ops import health
 from edge_worker.ops.health import Check, Health, HealthServer
 
@@ -186,11 +186,11 @@ def test_a_reader_that_never_reads_does_not_delay_the_stop(serve: Serve) -> None
         assert not stopper.is_alive()
 
 
-def test_a_taken_port_is_a_configuration_error(serve: Serve) -> None:
-    """The message names the key, the address and the way out."""
+def test_a_taken_port_is_an_expected_error(serve: Serve) -> None:
+    """The message names the key, the address and the way out; no wrong configuration, for the port may be free later."""
     port = serve().port
     second = HealthServer(HttpConfig(port=port), alive=well, ready=well, metrics=page)
-    with pytest.raises(ConfigError, match=rf"ops\.http: cannot listen on 127\.0\.0\.1:{port} .*null"):
+    with pytest.raises(EdgeWorkerError, match=rf"ops\.http: cannot listen on 127\.0\.0\.1:{port} .*null"):
         second.start()
 
 
