@@ -187,7 +187,7 @@ def test_a_reader_that_never_reads_does_not_delay_the_stop(serve: Serve) -> None
 
 
 def test_a_taken_port_is_an_expected_error(serve: Serve) -> None:
-    """The message names the key, the address and the way out; no wrong configuration, for the port may be free later."""
+    """The message names the key, the address and the way out; not a wrong configuration: the port may be free later."""
     port = serve().port
     second = HealthServer(HttpConfig(port=port), alive=well, ready=well, metrics=page)
     with pytest.raises(EdgeWorkerError, match=rf"ops\.http: cannot listen on 127\.0\.0\.1:{port} .*null"):
