@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -35,6 +36,9 @@ CHECKPOINT_FILES = (CONFIGURATION_FILE, WEIGHTS_FILE)
 # Seconds without a byte before a connection counts as dead, and how often a download goes on after that.
 _TIMEOUT_S = 30
 _ATTEMPTS = 5
+
+# How urllib says that a connection failed, and http.client that it broke off in the middle of an answer.
+_BROKEN = (OSError, HTTPException)
 
 _CHUNK = 1 << 18
 _MODEL_ID = re.compile(r"[\w.-]+/[\w.-]+")
@@ -112,7 +116,7 @@ def _fetch(hub: _Hub, name: str, file: Path, wanted: str, progress: Progress | N
         try:
             hub.download(name, part, progress)
             break
-        except OSError as error:  # urllib's errors are of this kind
+        except _BROKEN as error:
             if attempt == _ATTEMPTS:
                 raise ModelError(f"{name}: the download broke off {_ATTEMPTS} times: {error}; run it again") from error
     if wanted:
@@ -146,7 +150,7 @@ class _Hub:
             with self._open("/files", {"Recursive": "true"}) as answer:
                 files = json.load(answer)["Data"]["Files"]
                 return {str(file["Path"]): str(file.get("Sha256") or "") for file in files}
-        except OSError as error:
+        except _BROKEN as error:
             raise ModelError(f"{self.repository}/files: {error}") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ModelError(f"{self.repository}/files: the answer is not a list of files: {error!r}") from error
@@ -155,7 +159,7 @@ class _Hub:
         """Fetch the file *name* into *part*, going on where an earlier attempt stopped.
 
         Raises:
-            OSError: the connection failed or broke off; another attempt may go on.
+            OSError, HTTPException: the connection failed or broke off; another attempt may go on.
         """
         start = part.stat().st_size if part.exists() else 0
         try:

@@ -32,6 +32,7 @@ class Hub(ThreadingHTTPServer):
 
     files: dict[str, bytes]
     cut_after: int | None = None
+    cut_list_after: int | None = None
     lists_sums = True
 
     def __init__(self) -> None:
@@ -53,7 +54,8 @@ class Answer(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         if parts.path == f"/api/v1/models/{MODEL}/repo/files":
-            self.answer(json.dumps({"Data": {"Files": [self.listed(name) for name in self.server.files]}}).encode())
+            listed = {"Data": {"Files": [self.listed(name) for name in self.server.files]}}
+            self.answer(json.dumps(listed).encode(), cut_after=self.server.cut_list_after)
         elif parts.path == f"/api/v1/models/{MODEL}/repo" and query["FilePath"] in self.server.files:
             self.server.requests.append((query["FilePath"], self.headers["Range"]))
             self.send_file(self.server.files[query["FilePath"]])
@@ -177,6 +179,13 @@ def test_models_of_another_kind(hub: Hub, tmp_path: Path) -> None:
     """A repository without the weights file is no checkpoint."""
     del hub.files["pytorch_model.pt"]
     with pytest.raises(ModelError, match=r"no pytorch_model\.pt"):
+        pull(MODEL, tmp_path, base_url=hub.url)
+
+
+def test_a_list_that_breaks_off(hub: Hub, tmp_path: Path) -> None:
+    """Is no list, and the hub is named."""
+    hub.cut_list_after = 20
+    with pytest.raises(ModelError, match="repo/files"):
         pull(MODEL, tmp_path, base_url=hub.url)
 
 
