@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from edge_worker.results import ModelCardFacts
 
 _JSON = "application/json"
+_MAX_STATUS_BYTES = 65_535  # of a will, which is what may contradict us
 
 _log = structlog.get_logger(__name__)
 
@@ -113,7 +114,7 @@ class Presence:
         """
         if message.topic != self._status_topic:
             return None
-        if message.retained:
+        if message.retained or len(message.payload) > _MAX_STATUS_BYTES:
             return False
         try:
             said = json.loads(message.payload)

@@ -122,6 +122,12 @@ def test_an_old_will_is_contradicted(make_presence: Callable[[], Presence]) -> N
     assert presence.contradicts(heard(b"{}", topic="other")) is None
 
 
+def test_what_is_no_status_by_its_size_is_not_read(make_presence: Callable[[], Presence]) -> None:
+    """Read as JSON, a message takes many times its size, and brokers pass on 256 MB."""
+    presence = make_presence()
+    assert presence.contradicts(heard(b'{"state": "offline", "x": [' + b"[]," * 30_000 + b"[]]}")) is False
+
+
 def test_what_was_retained_before_us_is_no_contradiction(make_presence: Callable[[], Presence]) -> None:
     """After a restart the broker shows us our own goodbye; our birth is on its way."""
     presence = make_presence()
