@@ -22,7 +22,10 @@ MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; anything larger is
 MAX_DEPTH = 20  # ours is five deep; an alias may contain itself
 _TAG = "tag:yaml.org,2002:"
 _USUAL_CAUSES = "usual causes: keys of a section that begin in different columns; text with {, # or ': ' without quotes"
-_BLANK = "has no value: write one (text that begins with # goes in quotes), null for none, or delete the line"
+_BLANK = (
+    "has no value: write one (text that begins with # goes in quotes, keys of a section are indented), "
+    "null for none, or delete the line"
+)
 
 
 class _Loader(yaml.SafeLoader):
