@@ -50,7 +50,9 @@ def _add_camera(commands: Commands) -> None:
         commands, "camera", _camera, "publish pictures, a video, a stream or a webcam as a camera would"
     )
     command.add_argument("source", metavar="SOURCE", help=SOURCES)
-    command.add_argument("--camera", default="camera", help="the camera's name, a level of its topic (default camera)")
+    command.add_argument(
+        "--camera", default="camera", help="its name, in the topic of the first of `cameras` (default camera)"
+    )
     command.add_argument("--fps", type=positive, help="frames a second (default: the source's own rate)")
     command.add_argument("--loop", action="store_true", help="begin again at the end of files")
     command.add_argument(
