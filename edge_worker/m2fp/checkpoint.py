@@ -5,7 +5,6 @@ The weights file is a pickle ``{"model": state_dict}``; ``weights_only=True`` ke
 
 from __future__ import annotations
 
-import pickle
 import warnings
 import zipfile
 from typing import TYPE_CHECKING, Any
@@ -56,10 +55,10 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{file}: {error.strerror or error}; a checkpoint directory holds {WEIGHTS_FILE}"
         ) from error
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a file of PyTorch weights: {error}") from error
+    except Exception as error:  # a damaged file makes the unpickler raise whatever it stumbles over
+        raise CheckpointError(f"{file}: not a file of PyTorch weights: {error!r}") from error
     state = content.get("model") if isinstance(content, dict) else None
-    if not isinstance(state, dict):
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(f'{file}: holds no {{"model": state_dict}}')
     return state
 

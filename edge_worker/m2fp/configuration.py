@@ -166,10 +166,13 @@ class InputConfig(_Section):
     max_side: int = Field(1333, ge=32)
 
 
+_Side = Annotated[int, Field(ge=1)]
+
+
 class SingleHumanInput(_Section):
     """Canvas of single-human models; ``sizes`` holds one (width, height)."""
 
-    sizes: tuple[tuple[int, int]]
+    sizes: tuple[tuple[_Side, _Side]]
 
 
 class ModelConfig(_Section):
@@ -217,6 +220,10 @@ class ModelConfig(_Section):
             (len(self.classes) == decoder.num_classes, "classes must hold decoder.num_classes names"),
             (self.parsing_on != self.semantic_on, "exactly one of parsing_on and semantic_on must be true"),
             (not self.parsing_on or self.num_parsing is not None, "num_parsing is needed where parsing_on is true"),
+            (
+                not self.parsing_on or 0 <= (self.num_parsing or 0) < decoder.num_classes,
+                "num_parsing must be the index of a class, that of the person",
+            ),
             (
                 not self.single_human or self.canvas is not None,
                 "input_single_human.sizes is needed where single_human is true",

@@ -72,7 +72,9 @@ class Code:
         return (print, ("run",))
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps({"model": Code()}), pickle.dumps([1])])
+@pytest.mark.parametrize(
+    "content", [b"", b"no pickle", b"\x80\x02.", pickle.dumps({"model": Code()}), pickle.dumps([1])]
+)
 def test_other_files_are_refused(content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is no weights gives a CheckpointError that names it, and code in a pickle does not run."""
     file = tmp_path / "pytorch_model.pt"
@@ -80,6 +82,13 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path, capsys: pytest.
     with pytest.raises(CheckpointError, match=r"pytorch_model\.pt"):
         read_state(file)
     assert not capsys.readouterr().out
+
+
+def test_what_is_no_tensor_is_refused(tmp_path: Path) -> None:
+    """A file of torch.save that holds something else has no names and shapes to compare."""
+    torch.save({"model": {"weight": 1}}, tmp_path / "pytorch_model.pt")
+    with pytest.raises(CheckpointError, match="holds no"):
+        read_state(tmp_path / "pytorch_model.pt")
 
 
 def test_truncated_weights_are_refused(checkpoint: Path) -> None:

@@ -71,7 +71,9 @@ def test_keys_of_training_are_tolerated(key: str) -> None:
         ("decoder", "num_classes", 20, "classes"),
         ("decoder", "mask_bias", [0.5], "mask_bias has 1 values for"),
         ("", "num_parsing", None, "num_parsing"),
+        ("", "num_parsing", 21, "num_parsing must be the index of a class"),
         ("", "single_human", True, "input_single_human"),
+        ("", "input_single_human", {"sizes": [[0, 512]]}, "input_single_human.sizes.0.0"),
         ("", "semantic_on", True, "parsing_on"),
     ],
 )
