@@ -191,7 +191,7 @@ class Parts:
         _log.log(logging.INFO if good else logging.WARNING, _words(type(event).__name__), link=event.link, **fields)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
-        if isinstance(event, Subscribed) and event.link == CONTROL:
+        if isinstance(event, Connected) and event.link == CONTROL:
             self.presence.repeat()
         self._wake.put(Order.LOOK)
 

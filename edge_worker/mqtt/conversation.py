@@ -219,11 +219,11 @@ class Conversation:
             sessions_lost=setting.board.status.sessions_lost + lost,
             keepalive_s=accepted.keepalive_s,
         )
+        limits = accepted.receive_maximum, accepted.max_packet
+        self._report_lost(setting.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
         if self._fallback:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
-        limits = accepted.receive_maximum, accepted.max_packet
-        self._report_lost(setting.outbox.connected(*limits, self._accepted_at))
         if self._subscriber.is_complete:
             self._all_granted()
 

@@ -1,0 +1,41 @@
+"""What the parts of a worker tell each other; none of them is started."""
+
+from __future__ import annotations
+
+import json
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_worker.config import Config
+from edge_worker.lifecycle import Judgement, State
+from edge_worker.mqtt.events import Connected, LinkEvent, Outgoing, Subscribed, SubscriptionRefused
+from edge_worker.parts import Parts
+from edge_worker.switchboard import CONTROL
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = Config.model_validate_json(json.dumps({"node": {"id": "box"}, "mqtt": {"host": "127.0.0.1"}}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "link", "statuses"),
+    [
+        (Subscribed(CONTROL), CONTROL, 1),
+        (SubscriptionRefused(CONTROL, "cameras/+/frame", "Not authorized"), CONTROL, 1),
+        (Subscribed("every"), "every", 0),
+    ],
+)
+def test_the_status_is_said_again_at_each_reconnect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: LinkEvent, link: str, statuses: int
+) -> None:
+    """The broker may have forgotten it, or published the will: also to a worker that it denies a subscription."""
+    parts = Parts(CONFIG, SimpleQueue(), {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)})
+    parts.presence.move(Judgement(State.LOADING))
+    published: list[Outgoing] = []
+    monkeypatch.setattr(parts.board, "publish", published.append)
+    for event in (Connected(link, "5", session_present=True, session_lost=False), answer):
+        parts._news(event)
+    assert [message.topic for message in published] == ["edge-worker/box/status"] * statuses
