@@ -23,7 +23,7 @@ class Failure(Enum):
     """How an attempt or a connection ended."""
 
     CLOSED_PORT = auto()
-    """Nobody listens there, or nobody any more: the broker itself ended."""
+    """Nobody listens there, or nobody any more: the broker itself ended. Or there is no way to it, or no such name."""
     FAILED = auto()
     """Anything that may pass: network, silence, overload, a connection that broke."""
     EXPLAINED = auto()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -22,6 +24,8 @@ KICKS_BEFORE_SUSPICION: Final = 3
 KICK_WAITS, KICK_MIN_S = 8, 2.0
 """Two clients of one name that start to throw each other out stay away for 1, 2 and 4 times ``min_s`` at first, so that
 is what the other's connections last; twice that is short, and so is what a busy machine may take in any case."""
+
+_NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
@@ -92,6 +96,13 @@ class TakeoverWatch:
             return None
         self._kicks = 0
         return "likely"
+
+
+def reached_nobody(error: Exception) -> bool:
+    """Tell whether *error* says that no broker was there to be disturbed: asking again soon costs nobody anything."""
+    if isinstance(error, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
+        return True
+    return isinstance(error, OSError) and error.errno in _NO_WAY
 
 
 def explain(error: Exception) -> str:

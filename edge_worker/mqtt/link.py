@@ -20,7 +20,7 @@ from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.bell import Bell
 from edge_worker.mqtt.board import Board
 from edge_worker.mqtt.conversation import Conversation, Setting
-from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, suspicion
+from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
 from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.identity import Identity
@@ -213,8 +213,7 @@ class Link:
         )
 
     def _unreachable(self, error: Exception) -> Ending:
-        nobody = isinstance(error, ConnectionRefusedError | FileNotFoundError)
-        failure = Failure.CLOSED_PORT if nobody else Failure.FAILED
+        failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED
         return Ending(failure, Unreachable(self._name, explain(error)))
 
     def _rest_s(self, ending: Ending) -> float:

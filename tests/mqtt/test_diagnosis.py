@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import socket
 import ssl
 
 import pytest
 
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.mqtt.diagnosis import ProtocolChoice, Symptom, TakeoverWatch, explain
+from edge_worker.mqtt.diagnosis import ProtocolChoice, Symptom, TakeoverWatch, explain, reached_nobody
 from edge_worker.mqtt.happenings import Cause
 
 
@@ -82,3 +84,22 @@ def test_explanations_are_an_operators_words() -> None:
     assert explain(ConnectionRefusedError(111, "Connection refused")) == "Connection refused"
     assert "timed out" in explain(TimeoutError("timed out"))
     assert explain(ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")).startswith("TLS failed")
+
+
+@pytest.mark.parametrize(
+    ("error", "nobody"),
+    [
+        (ConnectionRefusedError(), True),
+        (FileNotFoundError(), True),
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), True),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), True),
+        (TimeoutError("timed out"), False),
+        (ConnectionResetError(), False),
+        (ssl.SSLError("handshake failure"), False),
+        (ValueError("Invalid host."), False),
+    ],
+)
+def test_who_was_not_reached_is_not_disturbed_by_another_attempt(error: Exception, nobody: bool) -> None:  # noqa: FBT001
+    """A stopped container has no name, a cut cable no network, and both come back from one moment to the next."""
+    assert reached_nobody(error) is nobody
