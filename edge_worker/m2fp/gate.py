@@ -48,15 +48,21 @@ class Verdict:
         return _QUANTISED if is_quantised(self.precision) else _REDUCED
 
     @property
-    def passed(self) -> bool:
-        """Whether it may be chosen unasked."""
+    def agrees(self) -> bool:
+        """Whether the figures are what is asked."""
         found, bar = self.agreement, self.bar
         return found.pixels >= bar.pixels and found.instance_iou >= bar.instance_iou
 
+    @property
+    def passed(self) -> bool:
+        """Whether it may be chosen unasked: it agrees, and on frames that show something."""
+        return self.agrees and self.agreement.instances > 0
+
     def __str__(self) -> str:
         """The figures, and what was asked, for people."""
-        outcome, bar = "passed" if self.passed else "missed", self.bar
-        return f"{self.precision} {outcome}: {self.agreement}; asked: {bar.pixels:.0%} and {bar.instance_iou:.2f}"
+        outcome = "passed" if self.passed else "missed" if not self.agrees else "not judged, nothing is on the frames"
+        asked = f"{self.bar.pixels:.0%} and {self.bar.instance_iou:.2f}"
+        return f"{self.precision} {outcome}: {self.agreement}; asked: {asked}"
 
 
 def judge(

@@ -47,16 +47,24 @@ def leave_out(
     """
     verdicts: Sequence[Verdict] = ()
     for without in _attempts(groups, glance):
-        for trial in (glance, judge):
-            verdicts = trial(without)
-            note(_told(without, verdicts))
-            if not all(verdict.passed for verdict in verdicts):
-                break
-        else:
+        verdicts = _tried(glance, without, note)
+        if not all(verdict.agrees for verdict in verdicts):  # on a few frames there may be nothing to find
+            continue
+        verdicts = _tried(judge, without, note)
+        if all(verdict.passed for verdict in verdicts):
             return Faithful(without, verdicts)
     raise ModelError(
         f"int8 is not faithful to f32 for this model on these frames, and was not written: {_told(without, verdicts)}"
     )
+
+
+def _tried(
+    trial: Callable[[Groups], Sequence[Verdict]], without: Groups, note: Callable[[str], None]
+) -> Sequence[Verdict]:
+    """What a *trial* says of the network without some groups, after telling *note*."""
+    verdicts = trial(without)
+    note(_told(without, verdicts))
+    return verdicts
 
 
 def _attempts(groups: Groups, glance: Callable[[Groups], Sequence[Verdict]]) -> Iterator[Groups]:

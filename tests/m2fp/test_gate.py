@@ -28,10 +28,18 @@ def test_bars(precision: str, pixels: float, instance_iou: float, *, passed: boo
     assert f"{precision} {'passed' if passed else 'missed'}" in str(verdict)
 
 
+def test_empty_frames_say_nothing() -> None:
+    """Where f32 finds nothing, any network agrees: a precision is not chosen for that."""
+    verdict = Verdict("bf16", Agreement(100, 1.0, 1.0, 0, 1.0, 1.0))
+    assert verdict.agrees
+    assert not verdict.passed
+    assert "not judged, nothing is on the frames" in str(verdict)
+
+
 def test_f32_agrees_with_itself() -> None:
     """Every picture is parsed in both precisions, whatever its size."""
     random = np.random.default_rng(0)
     pictures = [random.integers(0, 256, (height, 64, 3), np.uint8) for height in (48, 64, 64)]
     (verdict,) = judge(open_directory("builtin:seeded"), ["f32"], pictures, threads=1)
     assert (verdict.agreement.frames, verdict.agreement.pixels, verdict.agreement.candidate_iou) == (3, 1.0, 1.0)
-    assert verdict.passed
+    assert verdict.agrees

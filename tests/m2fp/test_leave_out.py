@@ -46,6 +46,15 @@ def test_what_fails_on_all_frames_is_not_enough() -> None:
     assert leave_out(GROUPS, judges.glance, judges.judge, lambda _: None).without == ("lateral", "res2")
 
 
+def test_a_few_empty_frames_are_no_verdict() -> None:
+    """They let an attempt pass on to all frames, which must show something."""
+    empty = [Verdict("int8+bf16", Agreement(8, 1.0, 1.0, 0, 1.0, 1.0))]
+    judges = Judges()
+    assert leave_out(("ffn",), lambda _: empty, lambda _: judges.judge(GROUPS), print).without == ()
+    with pytest.raises(ModelError, match="nothing is on the frames"):
+        leave_out(("ffn",), lambda _: empty, lambda _: empty, print)
+
+
 def test_a_model_that_loses_nothing_keeps_everything_quantised() -> None:
     """Then nothing is measured layer by layer."""
     judges = Judges()
