@@ -113,9 +113,10 @@ class Worker:
         frame = self._desk.take(_GLANCE_S)
         if frame is None:
             return
+        desired = self.desired[frame.source]  # a reload, which replaces it, is for the next frame
         try:
-            request = self._request(frame)
-            self._answer(frame, request, self._parse(slot, frame, request))
+            request = self._request(frame, desired.request)
+            self._answer(frame, desired.composer, request, self._parse(slot, frame, request))
         except FrameRejected as rejection:
             self._reject(frame, rejection)
         except ModelProcessError as error:
@@ -135,16 +136,16 @@ class Worker:
         self._cache.put((digest, request), result)
         return Parsed(result, self._model(), taken, cached=False)
 
-    def _request(self, frame: Frame) -> OutputRequest:
+    def _request(self, frame: Frame, configured: OutputRequest) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""
-        request = self._controls.apply(frame.camera, self.desired[frame.source].request)
+        request = self._controls.apply(frame.camera, configured)
         if not request.overlay:
             return request
         return replace(request, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
 
-    def _answer(self, frame: Frame, request: OutputRequest, parsed: Parsed) -> None:
+    def _answer(self, frame: Frame, composer: Composer, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
-        messages = self.desired[frame.source].composer.results(frame, parsed, now)
+        messages = composer.results(frame, parsed, now)
         fitting = _fitting(messages, self._outlets.max_packet(frame))
         self._publish(frame, fitting)
         self._desk.finish(frame, "processed")

@@ -12,7 +12,7 @@ from samples import SimplePolicy, make_frame
 
 from edge_worker.answers import Composer
 from edge_worker.cache import ResultCache
-from edge_worker.config import OutputConfig, OverlayConfig
+from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
 from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
@@ -43,6 +43,7 @@ class ScriptedPool:
         self._script = list(script)
         self.runs = 0
         self.requests: list[OutputRequest] = []
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def wait_ready(self, slot: int, timeout: float) -> bool:
         """Be ready."""
@@ -54,6 +55,7 @@ class ScriptedPool:
         del slot, payload, payload_sha
         self.runs += 1
         self.requests.append(request)
+        self.meanwhile()
         line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(line, Exception):
             raise line
@@ -218,6 +220,18 @@ def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]
     one.answer(frame_id="1")
     one.answer(frame_id="2", arrived=1.0)
     assert [request.overlay_bytes for request in one.pool.requests] == [10_000 - 4096, None]
+
+
+def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) -> None:
+    """The one in work is answered as it was asked for: its map is a JPEG, and says so."""
+    as_jpeg = Composer("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))
+    as_png = Composer("box-1", OutputConfig())
+    one = bench(EncodedResult(2, 1, b"a JPEG", None, BODY, {}))
+    one.worker.desired = [Desired(as_jpeg, as_jpeg.request(score_threshold=None))]
+    one.pool.meanwhile = lambda: setattr(one.worker, "desired", [Desired(as_png, as_png.request(score_threshold=None))])
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.published[0].content_type == "image/jpeg"
+    assert one.failures == []
 
 
 def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., Bench]) -> None:
