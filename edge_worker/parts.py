@@ -191,8 +191,8 @@ class Parts:
         _log.log(logging.INFO if good else logging.WARNING, _words(type(event).__name__), link=event.link, **fields)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
-        if isinstance(event, Connected) and event.link == CONTROL:
-            self.presence.repeat()
+        if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
+            self.presence.repeat()  # at once; and when no late will can escape us any more, if that is granted
         self._wake.put(Order.LOOK)
 
     def _fatal(self, what: str, error: BaseException | None) -> None:

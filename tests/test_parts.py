@@ -23,7 +23,7 @@ CONFIG = Config.model_validate_json(json.dumps({"node": {"id": "box"}, "mqtt": {
 @pytest.mark.parametrize(
     ("answer", "link", "statuses"),
     [
-        (Subscribed(CONTROL), CONTROL, 1),
+        (Subscribed(CONTROL), CONTROL, 2),
         (SubscriptionRefused(CONTROL, "cameras/+/frame", "Not authorized"), CONTROL, 1),
         (Subscribed("every"), "every", 0),
     ],
@@ -31,7 +31,10 @@ CONFIG = Config.model_validate_json(json.dumps({"node": {"id": "box"}, "mqtt": {
 def test_the_status_is_said_again_at_each_reconnect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: LinkEvent, link: str, statuses: int
 ) -> None:
-    """The broker may have forgotten it, or published the will: also to a worker that it denies a subscription."""
+    """The broker may have forgotten it, or published the will: also where it denies the worker a subscription.
+
+    And again when all are granted: what the broker says of us from then on is heard, and contradicted.
+    """
     parts = Parts(CONFIG, SimpleQueue(), {"XDG_CACHE_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)})
     parts.presence.move(Judgement(State.LOADING))
     published: list[Outgoing] = []
