@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
@@ -57,12 +57,14 @@ def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
     if config.tls is not None:
         client.tls_set_context(make_context(config.tls))
         client.tls_insecure_set(not config.tls.verify)
-    keepalive = _keepalive_s(config)
+    options: dict[str, Any] = {}
     if hello.protocol == "5":
         properties = packets.connect_properties(hello.session_expiry_s, hello.receive_maximum)
-        client.connect(config.host, config.port, keepalive, clean_start=hello.clean_start, properties=properties)
-    else:
-        client.connect(config.host, config.port, keepalive)
+        options = {"clean_start": hello.clean_start, "properties": properties}
+    try:
+        client.connect(config.host, config.port, _keepalive_s(config), **options)
+    except LookupError as error:  # paho, over a header that is written otherwise than it expects
+        raise ConnectionError("the websocket handshake was not understood") from error
 
 
 def limit_keepalive(client: paho.Client, config: MqttConfig) -> int:

@@ -414,6 +414,21 @@ def test_the_brokers_keepalive_is_obeyed_and_reported(make_link: Callable[..., W
         assert watched.link.status().keepalive_s == 7
 
 
+# paho forgets a socket whose handshake failed; it is closed when the error is forgotten, too, with a warning.
+@pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+def test_a_server_of_another_kind_is_no_reason_to_end(make_link: Callable[..., Watched]) -> None:
+    """Its answer to the websocket handshake is one that paho stumbles over; a wrong port is a bad connection."""
+
+    def answer(peer: Peer) -> None:
+        peer._connection.recv(4096)
+        peer.write_raw(b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept:none\r\n\r\n")
+
+    with FakeBroker(answer) as broker:
+        watched = make_link(broker.port, transport="websockets").start()
+        assert "websocket" in watched.wait_for(Unreachable).reason
+        watched.wait_for(Unreachable)
+
+
 @pytest.mark.parametrize("keepalive_s", [0, 600])
 def test_a_patient_broker_does_not_make_us_patient(make_link: Callable[..., Watched], keepalive_s: int) -> None:
     """It may ask for less to be sent, or for nothing at all: a dead connection is noticed in the configured time."""
