@@ -93,9 +93,11 @@ class RestartPauses:
         self._failures.append(running)
         while running - self._failures[0] > self._watchdog.crash_window_s:
             self._failures.popleft()
-        pause = self._pause(len(self._failures) - self._watchdog.crash_limit)
-        self._paused_s += pause
-        return pause
+        return self._pause(len(self._failures) - self._watchdog.crash_limit)
+
+    def paused(self, seconds: float) -> None:
+        """*seconds* of a pause have passed; it may have been cut short."""
+        self._paused_s += seconds
 
     @staticmethod
     def _pause(excess: int) -> float:

@@ -59,7 +59,9 @@ class ModelProcess:
         self._beat = beat
         self._stopped_since: float | None = None
         self.phase = "start"
-        self.was_stopped = False  # by a signal from outside, when it was found stuck: no fault of the frame
+        self.ended_from_outside = (
+            False  # stopped by a signal, or gone before it was given a frame: no fault of the frame
+        )
         try:
             self._process, ours = spawn(launch)
         except OSError as error:
@@ -116,6 +118,9 @@ class ModelProcess:
             FrameRejected: it cannot be answered; the process is fit for the next one.
             ModelProcessDied, ModelProcessStuck: the process ended or passed the frame's limit.
         """
+        if self._process.poll() is not None:
+            self.ended_from_outside = True
+            raise self._death("idle")
         clock = PhaseClock(self._patience, "decode")
         header, blobs = self._ask(clock, {"type": "frame", "request": asdict(request)}, payload)
         self.phase = "idle"
@@ -198,10 +203,10 @@ class ModelProcess:
 
     def _stuck(self, phase: str) -> ModelProcessStuck:
         """Kill the process, which does not go on."""
-        self.was_stopped = proc.is_stopped(self.pid)
+        self.ended_from_outside = proc.is_stopped(self.pid)
         self.kill()
         limit = self._patience.limit_s(phase)
-        reason = "was stopped by a signal from outside" if self.was_stopped else f"no answer for {limit:.1f} s"
+        reason = "was stopped by a signal from outside" if self.ended_from_outside else f"no answer for {limit:.1f} s"
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
 
     def _end(self) -> None:

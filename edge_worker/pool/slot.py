@@ -207,7 +207,7 @@ class Slot:
             self._quarantine.survived(job.payload_sha)
             job.answer.set_exception(rejection.with_traceback(None))  # which would keep the job, as in `run`
         except Exception as error:
-            if isinstance(error, ModelProcessError) and not (process.was_stopped or self._stopping.is_set()):
+            if isinstance(error, ModelProcessError) and not (process.ended_from_outside or self._stopping.is_set()):
                 self._quarantine.died(job.payload_sha, str(error))
             self._enter(SlotState.LOADING, str(error))  # before the caller learns of it and asks for the next frame
             job.answer.set_exception(error)
@@ -232,10 +232,11 @@ class Slot:
 
     def _pause(self, seconds: float) -> None:
         """Wait; an order cuts it short."""
-        until = monotonic() + seconds
-        while (left := until - monotonic()) > 0 and not self._stopping.is_set():
+        began = monotonic()
+        while (left := began + seconds - monotonic()) > 0 and not self._stopping.is_set():
             if self._next_order(min(_TICK_S, left)) is not None:
-                return
+                break
+        self._pauses.paused(monotonic() - began)
 
     def _next_order(self, timeout: float) -> Job | Order | None:
         self._beat()

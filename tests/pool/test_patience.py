@@ -68,8 +68,19 @@ def test_pauses_themselves_are_no_recovery() -> None:
     pauses = RestartPauses(WATCHDOG)
     now = 0.0
     for _ in range(40):
-        now += 0.5 + pauses.failed(now)
+        pause = pauses.failed(now)
+        pauses.paused(pause)
+        now += 0.5 + pause
     assert pauses.failed(now) == 60
+
+
+def test_a_pause_cut_short_is_no_longer_than_it_was() -> None:
+    """After a restart by command the process is healthy again as soon as others are."""
+    pauses = RestartPauses(WATCHDOG)
+    for _ in range(8):
+        assert pauses.failed(0) <= 60
+        pauses.paused(0.1)
+    assert pauses.failed(61.0) == 0
 
 
 @pytest.mark.parametrize("count", [2, 6, 60])

@@ -455,6 +455,20 @@ def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path
     assert json.loads((tmp_path / "state" / "quarantine.json").read_text())["payloads"] == {}
 
 
+def test_a_frame_is_not_blamed_for_a_process_that_was_gone_before(make_pool: PoolFactory, tmp_path: Path) -> None:
+    """Killed while it was idle, and not yet missed: the frame that finds out is laid back as innocent."""
+    pool = make_pool()
+    for _ in range(3):
+        assert pool.wait_ready(0, SOON_S)
+        pid = pid_of(pool)
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
+        with pytest.raises(ModelProcessDied):
+            run(pool, b"innocent")
+    assert run_when_ready(pool, b"innocent").colormap
+    assert not (tmp_path / "state" / "quarantine.json").exists()
+
+
 def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: PoolFactory, tmp_path: Path) -> None:
     """The model process dies with its worker and can tell nobody; what was in work is on disk."""
     for _ in range(20):
