@@ -86,7 +86,7 @@ class SizeMemory:
 
     def recall(self) -> tuple[int, int]:
         """Width and height to warm up with."""
-        with suppress(OSError, ValueError, LookupError, TypeError):
+        with suppress(OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             size = json.loads(self._file.read_text(encoding="utf-8")) if self._file else {}
             width, height = int(size["width"]), int(size["height"])
             if min(width, height) > 0 and width * height <= self._max_pixels:

@@ -70,5 +70,6 @@ def test_a_size_that_makes_no_sense_is_not_believed(tmp_path: Path, size: object
     """Nor is a damaged file an error."""
     (tmp_path / "frame_size.json").write_text(json.dumps(size))
     assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)
-    (tmp_path / "frame_size.json").write_text("{")
-    assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)
+    for damaged in ("{", '{"width": 1e999, "height": 1}', "[" * 100_000):
+        (tmp_path / "frame_size.json").write_text(damaged)
+        assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)

@@ -37,7 +37,7 @@ class Journal:
         self._lock = Lock()
         self._descriptor: int | None = None
         self.left: tuple[str, ...] = ()
-        """Hashes of the payloads under which the worker before this one ended."""
+        """Hashes of the payloads under which the worker before this one ended, each once."""
         if state_directory is None:
             return
         try:
@@ -48,7 +48,7 @@ class Journal:
         except OSError as error:
             self._give_up(f"{state_directory / _FILE}: {_explain(error)}")
         else:
-            self.left = tuple(sha.decode() for sha in found)
+            self.left = tuple(sha.decode() for sha in dict.fromkeys(found))
 
     @contextmanager
     def entry(self, slot: int, payload_sha: str) -> Iterator[None]:

@@ -108,7 +108,7 @@ def _read(file: Path) -> dict[str, Deaths]:
         return {sha: _deaths(entry) for sha, entry in document["payloads"].items()}
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         _log.warning("quarantine file is not usable, starting an empty one", file=str(file), error=repr(error))
         return {}
 

@@ -27,6 +27,14 @@ def test_a_worker_that_ends_leaves_its_frames_in_work(tmp_path: Path) -> None:
     assert Journal(tmp_path / "new", 1).left == ()
 
 
+def test_one_end_of_a_worker_is_one_whatever_was_in_how_many_slots(tmp_path: Path) -> None:
+    """Two cameras may show the same black picture."""
+    journal = Journal(tmp_path, 2)
+    with journal.entry(0, SHA), journal.entry(1, SHA):
+        journal.close()
+    assert Journal(tmp_path, 2).left == (SHA,)
+
+
 def test_a_frame_that_is_done_leaves_nothing(tmp_path: Path) -> None:
     """However it ended: with a result or with an error."""
     journal = Journal(tmp_path, 1)

@@ -71,7 +71,18 @@ def test_it_is_bounded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"{}", b'{"payloads": []}', b'{"payloads": {"ab": 3}}', b"\xff\xfe", b"[" * 100_000]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"payloads": []}',
+        b'{"payloads": {"ab": 3}}',
+        b'{"payloads": {"ab": {"count": 1e999, "detail": ""}}}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+    ],
 )
 def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes) -> None:
     """It costs its entries and a warning, no more."""
