@@ -36,7 +36,7 @@ def run(config: Config, options: ParseOptions) -> int:
     Raises:
         EdgeWorkerError: there are no pictures, or the model cannot be used.
     """
-    files = find_all(options.paths)
+    files = find_all(options.paths, results=options.out)
     if not files:
         raise EdgeWorkerError(f"no pictures there (endings that count: {', '.join(sorted(CONTENT_TYPES))})")
     plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from hashlib import sha256
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from edge_worker.errors import EdgeWorkerError
@@ -36,11 +35,15 @@ def find_pictures(path: Path) -> list[Path]:
     return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(path).parts))
 
 
-def find_all(paths: Sequence[Path]) -> list[Path]:
-    """List the pictures under all *paths*, each file once."""
+def find_all(paths: Sequence[Path], *, results: Path | None = None) -> list[Path]:
+    """List the pictures under all *paths*, each file once, without those in a folder of *results* below one of them."""
     found: dict[Path, Path] = {}
-    for file in chain.from_iterable(find_pictures(path) for path in paths):
-        found.setdefault(file.resolve(), file)
+    ours = results.resolve() if results else None
+    for path in paths:
+        below = ours is not None and path.resolve() in ours.parents
+        for file in find_pictures(path):
+            if not (below and ours in file.resolve().parents):
+                found.setdefault(file.resolve(), file)
     return list(found.values())
 
 

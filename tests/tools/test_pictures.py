@@ -37,6 +37,14 @@ def test_file_named_twice_is_taken_once(tmp_path: Path) -> None:
     assert find_all([tmp_path / "b.jpg", tmp_path]) == [tmp_path / "b.jpg", tmp_path / "a.jpg"]
 
 
+def test_earlier_results_below_the_pictures_are_no_pictures(tmp_path: Path) -> None:
+    """A folder parsed twice into one below it gives the same pictures; one that lies beside is asked for on purpose."""
+    _touch(tmp_path, "a.jpg", "out/a.colormap.png", "out/deep/b.png")
+    assert find_all([tmp_path], results=tmp_path / "out") == [tmp_path / "a.jpg"]
+    assert len(find_all([tmp_path / "out"], results=tmp_path / "out")) == 2
+    assert len(find_all([tmp_path, tmp_path / "out"], results=tmp_path / "out" / "deep")) == 2
+
+
 def test_names_are_stems_where_they_differ(tmp_path: Path) -> None:
     """The usual case: x.jpg gives x, also when another file has other results."""
     files = [tmp_path / "a" / "x.jpg", tmp_path / "b" / "y.jpg"]
