@@ -21,6 +21,26 @@ the configured one keeps both within 1.5 of it."""
 
 unpacking.install()
 
+_Websocket: Any = paho._WebsocketWrapper  # noqa: SLF001 - what is mended here has no public name
+_send_frame = _Websocket.send
+
+
+def _send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN401 - as above
+    """Send *data* as a frame; while the network has taken a part of it only, say "try again" instead of "nothing sent".
+
+    Told that nothing was sent, paho 2.2 forgets the packet, and takes the rest of its frame for the packet behind it.
+
+    Raises:
+        BlockingIOError: the rest follows when the same data are given again.
+    """
+    sent: int = _send_frame(socket, data)
+    if data and not sent:
+        raise BlockingIOError
+    return sent
+
+
+_Websocket.send = _send_whole_frame
+
 _VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
