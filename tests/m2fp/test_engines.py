@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -215,6 +216,13 @@ class TestChoice:
         choose._export(model, first.path)
         assert open_directory(first.path).sha256 == first.sha256
         assert [entry.name for entry in (tmp_path / "exported").iterdir()] == [first.path.name]
+
+    def test_an_export_has_the_name_of_its_checkpoint(self, seeded: Callable[[str], Path], tmp_path: Path) -> None:
+        """Also where that was exported under another name before."""
+        model = open_directory(seeded("few-classes"))
+        renamed = open_directory(shutil.copytree(model.path, tmp_path / "renamed"))
+        names = [choose.exported(one, tmp_path).name for one in (model, renamed, model)]
+        assert names == [model.name, "renamed", model.name]
 
     def test_an_export_that_is_not_whole_is_made_again(self, seeded: Callable[[str], Path], tmp_path: Path) -> None:
         """A power cut may leave half a file under its name: that costs time and nothing else."""

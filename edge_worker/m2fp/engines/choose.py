@@ -165,7 +165,8 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
         shutil.rmtree(place, ignore_errors=True)
         _export(model, place)
         found = open_directory(place)
-    return found
+    # One export serves all checkpoints of the same content, whatever they are called.
+    return replace(found, manifest=found.exported().model_copy(update={"name": model.name}))
 
 
 def _whole(place: Path) -> ModelDirectory | None:
