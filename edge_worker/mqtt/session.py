@@ -201,8 +201,13 @@ class Session:
     def _on_subscribe(
         self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
-        refusals = tuple(reason.getName() if reason.is_failure else None for reason in reasons)
-        self._happenings.append(Granted(mid, refusals))
+        self._happenings.append(Granted(mid, tuple(map(self._refusal, reasons))))
+
+    def _refusal(self, reason: ReasonCode) -> str | None:
+        """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
+        if reason.is_failure:
+            return reason.getName()
+        return "granted in QoS 0 only" if self._hello.manual_ack and reason.value == 0 else None
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         mid = message.mid if message.qos and self._hello.manual_ack else 0

@@ -295,6 +295,20 @@ def test_a_refused_subscription_is_reported_and_tried_again(
     assert all(b"$share/g/bad" in body for body in asked)
 
 
+def test_a_subscription_granted_for_less_is_said(make_link: Callable[..., Watched]) -> None:
+    """In QoS 0 the broker keeps no frame for us: `every` would promise what it cannot hold, and nobody would know."""
+
+    def grant_less(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(0)
+        broker.hold(peer)
+
+    with FakeBroker(grant_less) as broker:
+        refusal = make_link(broker.port, **EVERY).start().wait_for(SubscriptionRefused)
+        assert refusal.reason == "granted in QoS 0 only"
+        make_link(broker.port, subscriptions=EVERY["subscriptions"]).ready()
+
+
 def test_a_subscription_without_answer_ends_the_connection(make_link: Callable[..., Watched]) -> None:
     """Else the worker would wait for frames for ever, connected and deaf."""
 
