@@ -5,7 +5,6 @@ import resource
 import struct
 import zlib
 from functools import cache
-from time import process_time
 from typing import TYPE_CHECKING
 
 import cv2
@@ -29,11 +28,8 @@ from edge_worker.codec import (
 from edge_worker.errors import DecodeError
 from edge_worker.headers import FORMATS
 from edge_worker.palette import Palette
-from edge_worker.render import colorize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edge_worker.arrays import LabelMap, Picture
 
 LIMITS = DecodeLimits(max_payload_bytes=10_000_000, max_pixels=1_000_000, formats=FORMATS)
@@ -319,24 +315,6 @@ def test_any_picture_is_its_rgb_png(picture: Picture) -> None:
     """RGB PNGs are lossless."""
     assert (_read_by_pillow(encode_rgb_png(picture)) == picture).all()
     assert _close(decode(encode_rgb_png(picture), LIMITS), picture)
-
-
-def test_a_map_is_coloured_and_encoded_in_ten_milliseconds() -> None:
-    """1280x720 as palette PNG, and as RGB PNG coloured first, within 10 ms of one core's time."""
-    label_map = figures()
-    assert _fastest_ms(lambda: encode_png_palette(label_map, PALETTE)) < 10
-    assert _fastest_ms(lambda: encode_rgb_png(colorize(label_map, PALETTE))) < 10
-
-
-def _fastest_ms(work: Callable[[], object]) -> float:
-    """Return the least processor time of many runs, all threads counted: what other processes do does not matter."""
-
-    def once() -> float:
-        begun = process_time()
-        work()
-        return 1000 * (process_time() - begun)
-
-    return min(once() for _ in range(20))
 
 
 def test_maps_are_small() -> None:

