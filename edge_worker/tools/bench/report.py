@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode")
-_AGREEMENT = ("class logits", "pixels", "instances")
 
 
 def show(findings: Mapping[str, Any], console: Console) -> None:
@@ -39,30 +38,32 @@ def _machine_line(machine: Mapping[str, Any]) -> str:
 
 
 def _variants(variants: Sequence[Mapping[str, Any]]) -> Table:
+    """A column for each variant: there are few of them, and many figures of each."""
     table = Table(title="one frame, milliseconds: median (quartiles)", title_justify="left")
-    for column in ("variant", *_STAGES, "frame", "ratio", "first", "load s", "peak MB", *_AGREEMENT):
-        table.add_column(column, justify="left" if column == "variant" else "right")
-    for variant in variants:
-        if not variant["error"]:
-            table.add_row(*_variant(variant))
+    ran = [variant for variant in variants if not variant["error"]]
+    table.add_column("")
+    for variant in ran:
+        table.add_column(variant["variant"], justify="right")
+    figures = [_variant(variant) for variant in ran]
+    for name in figures[0] if figures else ():
+        table.add_row(name, *(figure[name] for figure in figures))
     return table
 
 
-def _variant(variant: Mapping[str, Any]) -> list[str]:
+def _variant(variant: Mapping[str, Any]) -> dict[str, str]:
     stages = variant["stages_ms"]
     agreement = variant.get("agreement") or {}
-    return [
-        variant["variant"],
-        *(f"{stages[stage]['median']:.1f}" if stage in stages else "" for stage in _STAGES),
-        spread(variant["wall_ms"]),
-        _number(variant.get("ratio"), ".2f"),
-        f"{variant['first_ms']:.0f}",
-        f"{variant['load_s']:.1f}",
-        f"{variant['peak_mb']:.0f}",
-        _number(agreement.get("class_logits"), ".1e"),
-        _number(agreement.get("pixels"), ".3%"),
-        _number(agreement.get("instance_iou"), ".3f"),
-    ]
+    return {
+        **{stage: f"{stages[stage]['median']:.1f}" if stage in stages else "" for stage in _STAGES},
+        "frame": spread(variant["wall_ms"]),
+        "ratio to the last": _number(variant.get("ratio"), ".2f"),
+        "first frame": f"{variant['first_ms']:.0f}",
+        "loaded in, s": f"{variant['load_s']:.1f}",
+        "peak memory, MB": f"{variant['peak_mb']:.0f}",
+        "class logits differ by": _number(agreement.get("class_logits"), ".1e"),
+        "pixels that agree": _number(agreement.get("pixels"), ".3%"),
+        "instances' IoU": _number(agreement.get("instance_iou"), ".3f"),
+    }
 
 
 def spread(summary: Mapping[str, float]) -> str:
@@ -97,7 +98,7 @@ def _roofline(roofline: Mapping[str, Any]) -> Table:
 def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(title=title, title_justify="left")
     for column in rows[0]:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     return table
@@ -106,7 +107,12 @@ def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
 def _cell(value: object) -> str:
     if isinstance(value, dict):
         return f"{value['median']:.1f} ({value['low']:.1f}–{value['high']:.1f})"
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
+    return _plain(value) if isinstance(value, float) else str(value)
+
+
+def _plain(value: float) -> str:
+    """Three figures or more: narrow enough for a terminal of 80 columns."""
+    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004
 
 
 def _number(value: float | None, form: str) -> str:
