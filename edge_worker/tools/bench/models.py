@@ -37,8 +37,8 @@ def exported(model: str, cache: Path) -> str:
         raise ModelError(f"{model} must be exported first, which needs torch: pip install 'edge-worker[torch]'")
     source = checkpoint(model, cache)
     assert source is not None  # noqa: S101 - what is no export is a checkpoint, or open_directory has refused it
-    choose = importlib.import_module("edge_worker.m2fp.engines.choose")
-    return str(choose.exported(open_directory(source), cache).path)
+    exports = importlib.import_module("edge_worker.m2fp.engines.exports")
+    return str(exports.exported(open_directory(source), cache).path)
 
 
 def quantised(exported: str, frames: Sequence[Path], cache: Path) -> str:

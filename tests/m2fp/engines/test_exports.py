@@ -1,0 +1,71 @@
+"""Exports of checkpoints: one for each content, whole or not at all, and nothing of killed processes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_worker.m2fp.directory import open_directory, sha256_of
+from edge_worker.m2fp.engines import exports
+from edge_worker.m2fp.parser import load_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def test_checkpoints_run_without_a_cache(seeded: Callable[[str], Path], tmp_path: Path) -> None:
+    """Where nothing can be kept, a checkpoint is exported for this process alone."""
+    file = tmp_path / "a file, not a directory"
+    file.touch()
+    for cache in (None, file):
+        parser = load_parser(seeded("few-classes"), "onnxruntime", "f32", 1, short_side=64, cache_directory=cache)
+        assert parser.parse(np.zeros((64, 64, 3), np.uint8)).label_map.shape == (64, 64)
+
+
+def test_two_processes_may_export_at_once(seeded: Callable[[str], Path], tmp_path: Path) -> None:
+    """The slower of two finds the other's export in its place and uses it."""
+    model = open_directory(seeded("few-classes"))
+    first = exports.exported(model, tmp_path)
+    exports._export(model, first.path)
+    assert open_directory(first.path).sha256 == first.sha256
+    assert [entry.name for entry in (tmp_path / "exported").iterdir()] == [first.path.name]
+
+
+def test_an_export_has_the_name_of_its_checkpoint(seeded: Callable[[str], Path], tmp_path: Path) -> None:
+    """Also where that was exported under another name before."""
+    model = open_directory(seeded("few-classes"))
+    renamed = open_directory(shutil.copytree(model.path, tmp_path / "renamed"))
+    names = [exports.exported(one, tmp_path).name for one in (model, renamed, model)]
+    assert names == [model.name, "renamed", model.name]
+
+
+def test_an_export_that_is_not_whole_is_made_again(seeded: Callable[[str], Path], tmp_path: Path) -> None:
+    """A power cut may leave half a file under its name: that costs time and nothing else."""
+    model = open_directory(seeded("few-classes"))
+    network = exports.exported(model, tmp_path).path / "model.onnx"
+    network.write_bytes(network.read_bytes()[:1000])
+    assert exports.exported(model, tmp_path).sha256 == sha256_of(network)
+
+
+def test_what_killed_processes_left_of_exports_is_removed(tmp_path: Path) -> None:
+    """By the next process that exports; what belongs to one that lives stays."""
+    code = (
+        "import pathlib, sys; from edge_worker.m2fp.engines.exports import _own_directory\n"
+        "print(_own_directory(pathlib.Path(sys.argv[1]), '.part-'), flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        theirs = Path(other.stdout.readline().strip())
+        (theirs / "model.onnx").touch()
+        own = exports._own_directory(tmp_path, ".part-")
+        assert {own, theirs} == set(tmp_path.iterdir())
+        other.kill()
+    assert set(tmp_path.iterdir()) == {own, theirs}
+    newest = exports._own_directory(tmp_path, ".part-")
+    assert set(tmp_path.iterdir()) == {own, newest}
