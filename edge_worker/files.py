@@ -1,7 +1,8 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are there whole or not at all, whatever happens while they are written; and locks on them."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
@@ -45,3 +46,23 @@ def problem_with(directory: Path) -> str | None:
     except OSError as error:
         return error.strerror or str(error)
     return None
+
+
+def locked(path: Path, flags: int) -> int:
+    """Open *path*, a file or a directory, with *flags* of ``os.open`` and lock it; returns the descriptor.
+
+    The lock lasts until the descriptor is closed, by its owner or by the kernel when that ends; programs that its owner
+    starts do not inherit it.
+    A file that is made is its owner's alone to read.
+
+    Raises:
+        BlockingIOError: somebody else, be it in this process, holds the lock.
+        OSError: it cannot be opened, or is on a file system that has no locks.
+    """
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor

@@ -1,19 +1,22 @@
-"""Files whole or not at all, and directories that take none."""
+"""Files whole or not at all, directories that take none, and locks."""
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
+import subprocess
+import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_worker.files import problem_with, write_whole
+from edge_worker.files import locked, problem_with, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @contextmanager
@@ -64,3 +67,41 @@ def test_a_directory_is_tried_before_it_is_needed(tmp_path: Path) -> None:
     assert problem_with(tmp_path / "file") == "File exists"
     with full_disk(1000):
         assert problem_with(tmp_path / "new") == "File too large"
+
+
+def test_a_lock_is_held_until_its_descriptor_is_closed(tmp_path: Path) -> None:
+    """By one at a time, on a file or a directory; the file is nobody else's to read."""
+    file = tmp_path / "file"
+    for path, flags in ((file, os.O_RDWR | os.O_CREAT), (tmp_path, os.O_RDONLY | os.O_DIRECTORY)):
+        first = locked(path, flags)
+        with pytest.raises(BlockingIOError):
+            locked(path, flags)
+        os.close(first)
+        os.close(locked(path, flags))
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_lock_that_is_refused_leaves_nothing_open(tmp_path: Path) -> None:
+    """Who tries again and again does not run out of descriptors."""
+    holder = locked(tmp_path, os.O_RDONLY)
+    descriptors = Path("/proc/self/fd")
+    before = set(descriptors.iterdir())
+    with pytest.raises(BlockingIOError):
+        locked(tmp_path, os.O_RDONLY)
+    assert set(descriptors.iterdir()) == before
+    os.close(holder)
+
+
+def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
+    """A program that outlives its starter must not hold what that held."""
+    holder = locked(tmp_path, os.O_RDONLY)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+        os.close(holder)
+        os.close(locked(tmp_path, os.O_RDONLY))
+        child.kill()
+
+
+def test_what_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
+    """It is not made unasked."""
+    with pytest.raises(FileNotFoundError):
+        locked(tmp_path / "file", os.O_RDWR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 from contextlib import contextmanager
@@ -10,6 +9,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import structlog
+
+from edge_worker.files import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,8 @@ class Journal:
         if state_directory is None:
             return
         try:
-            self._descriptor = _open(state_directory / _FILE)
+            state_directory.mkdir(parents=True, exist_ok=True)
+            self._descriptor = locked(state_directory / _FILE, os.O_RDWR | os.O_CREAT)
             found = _HASH.findall(os.pread(self._descriptor, _MAX_BYTES, 0))
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, _BLANK * slots, 0)
@@ -80,18 +82,6 @@ class Journal:
     def _give_up(self, problem: str) -> None:
         self.close()
         _log.warning("frames in work are not written down: one that ends the worker is tried for ever", problem=problem)
-
-
-def _open(file: Path) -> int:
-    """Open and lock *file*, made if need be."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _explain(error: OSError) -> str:

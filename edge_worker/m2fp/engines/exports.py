@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import fcntl
 import hashlib
 import importlib
 import os
@@ -14,11 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_worker.errors import CheckpointError
+from edge_worker.files import locked
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 
 # Changed whenever the exported graph of an unchanged checkpoint changes, so that older exports in a cache are not used.
 _EXPORT_REVISION = "2"
+
+# In a shared temporary directory a link may be anybody's, and lead anywhere.
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:
@@ -78,21 +81,10 @@ def _own_directory(parent: Path, prefix: str) -> Path:
     """
     for left in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # in use, or somebody else's
-            handle = _lock(left)
+            handle = locked(left, _DIRECTORY)
             shutil.rmtree(left, ignore_errors=True)
             os.close(handle)
     own = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
     with suppress(OSError):  # a file system that has no locks
-        _lock(own)
+        locked(own, _DIRECTORY)
     return own
-
-
-def _lock(directory: Path) -> int:
-    """Lock a *directory* until the descriptor is closed that this returns; OSError where that cannot be."""
-    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(handle)
-        raise
-    return handle
