@@ -95,7 +95,10 @@ def test_a_lock_that_is_refused_leaves_nothing_open(tmp_path: Path) -> None:
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     """A program that outlives its starter must not hold what that held."""
     holder = locked(tmp_path, os.O_RDONLY)
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, close_fds=False) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline(), "running: the kernel closes what is not inherited after Popen has returned"
         os.close(holder)
         os.close(locked(tmp_path, os.O_RDONLY))
         child.kill()
