@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.directories import cache_directory
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.results import ModelSettings
-from edge_worker.tools.bench import models, report, roofline, sweeps
+from edge_worker.tools.bench import models, outputs, report, roofline, sweeps
 from edge_worker.tools.bench.batches import batches
 from edge_worker.tools.bench.cached import seen_before
 from edge_worker.tools.bench.machine import machine
@@ -47,7 +46,7 @@ class BenchOptions:
         turns: rounds in which every variant parses one frame.
         sweeps: of ``candidates``, ``sizes``, ``kernels``, ``processes``, ``batches`` and ``cache``.
         roofline: whether to measure the machine's matrix and copy rates.
-        json, plot: files to write.
+        json, plot: files to write, in folders that are made if need be.
     """
 
     model: str | None
@@ -67,18 +66,15 @@ def run(config: Config, options: BenchOptions) -> int:
     """Measure, print, write; 1 where no variant could run.
 
     Raises:
-        EdgeWorkerError: the model cannot be used, there are no pictures, or the reference is not installed.
+        EdgeWorkerError: a file could not be written, the model cannot be used, there are no pictures, or the reference
+            is not installed.
     """
+    outputs.check(options.json, options.plot)
     console = Console(highlight=False)
     with tempfile.TemporaryDirectory(prefix="edge-worker-bench-") as scratch:
         findings = Bench(config, options, Path(scratch)).findings()
     report.show(findings, console)
-    if options.json:
-        options.json.write_text(json.dumps(findings, indent=1) + "\n", encoding="utf-8")
-    if options.plot:
-        from edge_worker.tools.bench.plot import plot  # noqa: PLC0415 - imports what the other outputs do not need
-
-        plot(findings["variants"], options.plot)
+    outputs.write(findings, options.json, options.plot)
     return int(all(variant["error"] for variant in findings["variants"]))
 
 

@@ -26,6 +26,11 @@ _COLOURS = {
 }
 
 
+def can_draw(file: Path) -> bool:
+    """Whether the ending of *file* names a format that :func:`plot` can write."""
+    return Image.registered_extensions().get(file.suffix.lower()) in Image.SAVE
+
+
 def plot(variants: Sequence[Mapping[str, Any]], file: Path) -> None:
     """Draw the median frame of each variant that ran, and write *file* in the format its ending names."""
     shown = [variant for variant in variants if variant["stages_ms"]]
