@@ -17,7 +17,7 @@ from edge_worker.messages import (
     SnapshotRequest,
     parse_request,
 )
-from edge_worker.mqtt.events import Outgoing, Subscription
+from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.topics import Template
 from edge_worker.timestamps import rfc3339
 
@@ -68,10 +68,6 @@ class Commands:
             "snapshot": self._snapshot,
             "restart": lambda _: restart(),
         }
-
-    def subscriptions(self) -> tuple[Subscription, ...]:
-        """Where requests arrive; nowhere if commands are turned off."""
-        return (Subscription(self._request_topic.filter, 1),) if self._config.enabled else ()
 
     def take(self, message: Incoming) -> bool:
         """Carry out the request that *message* is, and answer it; False where it is none."""

@@ -111,7 +111,6 @@ class Parts:
     def _make_switchboard(self, inbox: Inbox) -> Switchboard:
         return Switchboard(
             self.config,
-            own=[*self.presence.subscriptions(), *self._commands.subscriptions()],
             will=self.presence.will(),
             password=lambda: logs.hide(read_password(self.config.mqtt, self._environ)),
             report=inbox.put,
@@ -162,7 +161,7 @@ class Parts:
         return HealthServer(http, alive=vitals.alive, ready=vitals.ready, metrics=vitals.exposition)
 
     # -- what the parts tell each other -------------------------------------------------------------------------------
-    # Presence, commands and desk are built before the switchboard, whose links subscribe to their topics.
+    # Presence, commands and desk are built before the switchboard, which needs the first one's will.
 
     def _publish(self, message: Outgoing) -> bool:
         return self.board.publish(message)

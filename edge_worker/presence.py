@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.lifecycle import Judgement, Lifecycle, State
-from edge_worker.mqtt.events import Outgoing, Subscription, Will
+from edge_worker.mqtt.events import Outgoing, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -80,10 +80,6 @@ class Presence:
     def state(self) -> State:
         """The present state."""
         return self.present.state
-
-    def subscriptions(self) -> tuple[Subscription, ...]:
-        """Our own status, to notice when an old will or somebody else contradicts it."""
-        return (Subscription(self._status_topic, 1),)
 
     def will(self) -> Will:
         """What the broker is to say when this worker is lost."""

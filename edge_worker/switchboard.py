@@ -12,13 +12,13 @@ import structlog
 
 from edge_worker.errors import ResultTooLarge
 from edge_worker.lifecycle import Deadline
-from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
 from edge_worker.mqtt.topics import Template
 from edge_worker.router import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames import Delivery, Frame
@@ -37,12 +37,11 @@ class Switchboard:
         self,
         config: Config,
         *,
-        own: Iterable[Subscription],
         will: Will,
         password: Callable[[], str | None],
         report: Callable[[LinkEvent], None],
     ) -> None:
-        """Build the links of *config*; the first subscribes to its *own* topics too. Nothing is opened yet."""
+        """Build the links of *config*; the first subscribes to the worker's own topics too. Nothing is opened yet."""
         self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
         by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
         for camera in config.cameras:
@@ -55,7 +54,10 @@ class Switchboard:
                 name=name,
                 client_id=config.client_id if first else f"{config.client_id}-{name}",
                 persistent=not first,
-                subscriptions=[*(own if first else ()), *(_subscription(config, camera) for camera in cameras)],
+                subscriptions=[
+                    *(own_subscriptions(config) if first else ()),
+                    *(camera_subscription(config, camera) for camera in cameras),
+                ],
                 report=report,
                 password=password,
                 will=will if first else None,
@@ -129,7 +131,3 @@ def _link_name(camera: CameraConfig) -> str:
 def _route(config: Config, index: int) -> Route:
     camera = config.cameras[index]
     return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index)
-
-
-def _subscription(config: Config, camera: CameraConfig) -> Subscription:
-    return Subscription(Template(camera.topic, node=config.node.id).filter, camera.qos, camera.share_group)

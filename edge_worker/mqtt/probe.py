@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -15,18 +15,18 @@ from edge_worker.mqtt.events import (
     Published,
     Refused,
     Subscribed,
-    Subscription,
     SubscriptionRefused,
     Unreachable,
 )
 from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
 from edge_worker.mqtt.topics import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.events import LinkEvent, Subscription
 
 _ATTEMPTS: Final = 3  # enough to find out that a broker speaks the older protocol only
 _GOODBYE_S: Final = 2.0
@@ -65,10 +65,8 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
 
 def _subscriptions(config: Config) -> list[Subscription]:
     """What the worker subscribes to, but never as a member of a share group: it would take frames of the others."""
-    node = config.node
-    filters = [Template(camera.topic, node=node.id).filter for camera in config.cameras]
-    filters += [Template(topic, node=node.id).filter for topic in (node.request_topic, node.status_topic)]
-    return [Subscription(topic, qos=0) for topic in filters]
+    wanted = (*own_subscriptions(config), *(camera_subscription(config, camera) for camera in config.cameras))
+    return [replace(subscription, qos=0, share_group=None) for subscription in wanted]
 
 
 class _Probe:
@@ -114,6 +112,9 @@ class _Probe:
             yield Finding(ok=True, detail=f"the broker takes packets of up to {limit} bytes; larger ones never arrive")
 
     def _publish(self) -> Finding:
+        if not self._config.commands.enabled:
+            detail = "publishing is not tried: commands are turned off, and all other topics have readers"
+            return Finding(ok=True, detail=detail)
         node = self._config.node
         topic = Template(node.response_topic, node=node.id).format(command="check")
         publication = self._link.publish(Outgoing(topic, b"{}", content_type="application/json"))

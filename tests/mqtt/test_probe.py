@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def make_config(port: int, cameras: tuple[dict[str, Any], ...] = ({},), **mqtt: Any) -> Config:  # noqa: ANN401 - keys of MqttConfig
+def make_config(port: int, **sections: Any) -> Config:  # noqa: ANN401 - any section
     """A configuration for the broker on *port*."""
-    section = {"host": "127.0.0.1", "port": port, "connack_timeout_s": 1.0, "reconnect": {"min_s": 0.05}}
-    return Config.model_validate({"node": {"id": "box"}, "mqtt": section | mqtt, "cameras": cameras})
+    mqtt = {"host": "127.0.0.1", "port": port, "connack_timeout_s": 1.0, "reconnect": {"min_s": 0.05}}
+    return Config.model_validate({"node": {"id": "box"}, "mqtt": mqtt, **sections})
 
 
 @pytest.mark.mosquitto
@@ -54,6 +54,23 @@ def test_a_missing_right_to_publish_is_found(make_mosquitto: Callable[..., Mosqu
     ]
 
 
+def test_rights_that_the_worker_does_not_use_are_not_tried() -> None:
+    """Where commands are turned off: neither to read requests nor to answer them."""
+
+    def grant(peer: Peer) -> None:
+        peer.accept()
+        peer.grant(0, 0)
+        broker.hold(peer)
+
+    with FakeBroker(grant) as broker:
+        findings = probe(make_config(broker.port, commands={"enabled": False}), {})
+    assert all(finding.ok for finding in findings)
+    assert findings[-1].detail.startswith("publishing is not tried: commands are turned off")
+    sent = b"".join(body for peer in broker.peers for _, body in peer.packets)
+    assert b"edge-worker/box/status" in sent
+    assert b"edge-worker/box/re" not in sent
+
+
 def test_a_missing_broker_is_found_soon() -> None:
     """Nobody listens: said at once, not after the long wait of a daemon."""
     port = free_port()
@@ -66,7 +83,7 @@ def test_a_refused_subscription_is_found() -> None:
 
     def refuse(peer: Peer) -> None:
         peer.accept()
-        peer.grant(0, 0x87, 0x8F)
+        peer.grant(0x8F, 0x87, 0)
         broker.acknowledge_all(peer)
 
     with FakeBroker(refuse) as broker:
@@ -84,7 +101,7 @@ def test_a_check_takes_no_frames_of_a_share_group(mosquitto: Mosquitto) -> None:
         before = mosquitto.log().count("$share/parsers")
         assert before, "the worker's own"
         cameras = ({"delivery": "every", "share_group": "parsers"},)
-        assert all(finding.ok for finding in probe(make_config(mosquitto.port, cameras), {}))
+        assert all(finding.ok for finding in probe(make_config(mosquitto.port, cameras=cameras), {}))
         for number in range(6):
             camera.publish("cameras/door/frame", b"%d" % number)
         worker.wait_for(6)
