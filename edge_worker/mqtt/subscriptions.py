@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def own_subscriptions(config: Config) -> tuple[Subscription, ...]:
-    """Our status, to notice when an old will or somebody else contradicts it; and requests, where commands are taken."""
+    """Our status, to notice when an old will or somebody else contradicts it; requests, where commands are taken."""
     node = config.node
     topics = (node.status_topic, *((node.request_topic,) if config.commands.enabled else ()))
     return tuple(Subscription(Template(topic, node=node.id).filter, 1) for topic in topics)
