@@ -124,10 +124,12 @@ class Commands:
         self._desk.resume(request.camera)
 
     def _set(self, request: SetRequest) -> None:
+        overrides = Overrides(request.score_threshold, request.overlay)
+        # Asked before anything is changed: all or nothing. What has room now has it below, for only commands fill it.
+        self._bounded(request, self._controls.has_room(request.camera, overrides))
         if request.min_interval_s is not None:
             self._bounded(request, self._desk.set_min_interval(request.camera, request.min_interval_s))
-        overrides = Overrides(request.score_threshold, request.overlay)
-        self._bounded(request, self._controls.set(request.camera, overrides))
+        self._controls.set(request.camera, overrides)
 
     def _snapshot(self, request: SnapshotRequest) -> None:
         self._bounded(request, self._controls.snapshot(request.camera))

@@ -37,19 +37,20 @@ class Controls:
         self._cameras: dict[str, Overrides] = {}
         self._snapshots: set[str] = set()
 
-    def set(self, camera: str | None, overrides: Overrides) -> bool:
-        """Change what *overrides* says for *camera* (None: for all); False when there are too many cameras already."""
+    def has_room(self, camera: str | None, overrides: Overrides) -> bool:
+        """Whether :meth:`set` would take *overrides* for *camera*, or there are too many cameras already."""
+        with self._lock:
+            known = camera is None or camera in self._cameras
+            return known or overrides == Overrides() or len(self._cameras) < MAX_CAMERAS
+
+    def set(self, camera: str | None, overrides: Overrides) -> None:
+        """Change what *overrides* says for *camera* (None: for all), for which there must be room."""
         with self._lock:
             if camera is None:
                 self._general = overrides.over(self._general)
                 self._cameras = {name: _without(own, overrides) for name, own in self._cameras.items()}
-                return True
-            if overrides == Overrides():
-                return True
-            if camera not in self._cameras and len(self._cameras) >= MAX_CAMERAS:
-                return False
-            self._cameras[camera] = overrides.over(self._cameras.get(camera, Overrides()))
-            return True
+            elif overrides != Overrides():
+                self._cameras[camera] = overrides.over(self._cameras.get(camera, Overrides()))
 
     def snapshot(self, camera: str) -> bool:
         """Ask for the overlay of *camera*'s next frame; False when too many such wishes are open."""

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from samples import SimplePolicy, make_incoming
+from samples import SimplePolicy, make_frame, make_incoming
 
 from edge_worker.commands import Commands
 from edge_worker.config import CommandsConfig, Config, MqttConfig, NodeConfig
@@ -29,12 +29,13 @@ class Bench:
         self.max_bytes = 100_000
         self.restarts = 0
         self.controls = Controls()
+        self.desk = Desk([SimplePolicy()], lambda _: None)
         config = Config(
             node=NodeConfig(id="box-1"), mqtt=MqttConfig(host="localhost"), commands=CommandsConfig(**commands)
         )
         self.commands = Commands(
             config,
-            desk=Desk([SimplePolicy()], lambda _: None),
+            desk=self.desk,
             controls=self.controls,
             stats=lambda: {**(stats or {"uptime_s": 1.0})},
             settings=lambda: {"node": {"id": "box-1"}},
@@ -111,6 +112,19 @@ def test_names_from_outside_do_not_fill_the_memory(command: str, settings: dict[
     assert (order(camera="one more"), order(camera="camera-0"), order()) == ("error", "ok", "ok")
     bench.ask("resume")
     assert order(camera="one more") == ("ok" if command == "pause" else "error")
+
+
+@pytest.mark.parametrize("full", [{"overlay": False}, {"min_interval_s": 0}])
+def test_settings_take_effect_together_or_not_at_all(full: dict[str, int]) -> None:
+    """Where one of them has no room for a further camera, the answer is an error and the others stay as they were."""
+    bench = Bench()
+    for number in range(MAX_CAMERAS):
+        bench.ask("set", json.dumps({"camera": f"camera-{number}", **full}).encode())
+    assert bench.ask("set", b'{"camera": "door", "min_interval_s": 1000, "overlay": true}')["status"] == "error"
+    assert not bench.controls.apply("door", OutputRequest()).overlay
+    for _ in range(2):
+        bench.desk.arrive(make_frame("door"))
+        assert bench.desk.take(0), "no interval keeps the second frame back"
 
 
 @pytest.mark.parametrize(

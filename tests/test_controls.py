@@ -38,9 +38,13 @@ def test_a_snapshot_is_one_overlay() -> None:
 
 
 def test_names_from_outside_do_not_fill_the_memory() -> None:
-    """Past a bound, settings for further cameras are refused; known ones can still change."""
+    """Past a bound there is no room for further cameras; known ones can still change, and all at once."""
     controls = Controls()
-    assert all(controls.set(str(n), Overrides(overlay=True)) for n in range(MAX_CAMERAS))
-    assert not controls.set("one more", Overrides(overlay=True))
-    assert controls.set("0", Overrides(overlay=False))
-    assert controls.set("one more", Overrides()), "nothing to remember"
+    overlay = Overrides(overlay=True)
+    for number in range(MAX_CAMERAS):
+        assert controls.has_room(str(number), overlay)
+        controls.set(str(number), overlay)
+    assert not controls.has_room("one more", overlay)
+    assert controls.has_room("0", Overrides(overlay=False))
+    assert controls.has_room(None, overlay)
+    assert controls.has_room("one more", Overrides()), "nothing to remember"
