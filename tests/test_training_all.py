@@ -1,0 +1,47 @@
+"""The plan of ``python -m training.all``: which commands, in which order."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from training.all import steps
+
+MINUTES, RUN = 80.0, "runs/one"
+PLAN = list(steps(MINUTES, RUN))
+
+
+def option(step: list[str], name: str, default: str = "") -> str:
+    """The value that *step* gives to the option *name*."""
+    return step[step.index(name) + 1] if name in step else default
+
+
+def test_every_step_is_a_command_for_the_same_run() -> None:
+    """What one leaves in the run's folder, the next one finds; evaluating takes what was exported."""
+    for name, *arguments in PLAN:
+        assert find_spec(f"training.{name}")
+        assert name == "evaluate" or option(arguments, "--run") == RUN
+
+
+def test_each_stage_trains_longer_up_to_the_whole_time() -> None:
+    """The learning rate follows the whole time, which each stage is told; one without a stop goes on to its end."""
+    stages = [step for step in PLAN if step[0] == "train"]
+    assert {float(option(stage, "--minutes")) for stage in stages} == {MINUTES}
+    stops = [float(option(stage, "--stop-after", str(MINUTES))) for stage in stages]
+    assert stops == sorted(set(stops))
+    assert stops[0] > 0
+    assert stops[-1] == MINUTES
+
+
+def test_pseudo_labels_are_made_before_a_stage_learns_from_them() -> None:
+    """By the network as it then is: after a stage without them, and right before each with them."""
+    learners = [index for index, step in enumerate(PLAN) if "--pseudo" in step]
+    assert PLAN[0][0] == "train"
+    assert learners
+    assert [PLAN[index - 1][0] for index in learners] == ["pseudo"] * len(learners)
+
+
+def test_what_was_trained_is_exported_and_then_judged() -> None:
+    """Once, at the end."""
+    names = [step[0] for step in PLAN]
+    assert names[-2:] == ["export", "evaluate"]
+    assert set(names[:-2]) == {"train", "pseudo"}
