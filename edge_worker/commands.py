@@ -125,7 +125,7 @@ class Commands:
 
     def _set(self, request: SetRequest) -> None:
         overrides = Overrides(request.score_threshold, request.overlay)
-        # Asked before anything is changed: all or nothing. What has room now has it below, for only commands fill it.
+        # Asked before anything is changed: all or nothing. Only commands take up room, and they come one at a time.
         self._bounded(request, self._controls.has_room(request.camera, overrides))
         if request.min_interval_s is not None:
             self._bounded(request, self._desk.set_min_interval(request.camera, request.min_interval_s))

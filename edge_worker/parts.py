@@ -161,7 +161,7 @@ class Parts:
         return HealthServer(http, alive=vitals.alive, ready=vitals.ready, metrics=vitals.exposition)
 
     # -- what the parts tell each other -------------------------------------------------------------------------------
-    # Presence, commands and desk are built before the switchboard, which needs the first one's will.
+    # Presence, commands and desk are built before the switchboard, which carries presence's will.
 
     def _publish(self, message: Outgoing) -> bool:
         return self.board.publish(message)
