@@ -17,4 +17,10 @@ def kernel(name: str, source: str) -> Extension:
     )
 
 
-setup(ext_modules=[kernel("engines._deformable", "engines/deformable.c"), kernel("_mask_kernel", "mask_kernel.c")])
+setup(
+    ext_modules=[
+        kernel("_mask_kernel", "mask_kernel.c"),
+        kernel("engines._deformable", "engines/deformable.c"),
+        kernel("engines._products", "engines/products.c"),
+    ]
+)

@@ -41,7 +41,7 @@ def _add_parse(commands: Commands) -> None:
     setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
     setting(command, "--model", "model.path", help=MODELS)
     setting(command, "--engine", "model.engine", choices=("auto", "openvino", "onnxruntime", "torch", "modelscope"))
-    setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16", "f16", "int8"))
+    setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16x3", "bf16", "f16", "int8"))
     setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
 
 

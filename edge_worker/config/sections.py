@@ -68,7 +68,7 @@ class ModelConfig(Section):
     path: Annotated[str, Field(min_length=1), AfterValidator(_model_path)] = "builtin:m2fp-lite"
     """``builtin:NAME``, or a directory; a relative one is looked for beside the configuration file."""
     engine: Literal["auto", "openvino", "onnxruntime", "torch", "modelscope"] = "auto"
-    precision: Literal["auto", "f32", "bf16", "f16", "int8"] = "auto"
+    precision: Literal["auto", "f32", "bf16x3", "bf16", "f16", "int8"] = "auto"
     short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
     score_threshold: Fraction | None = None
 

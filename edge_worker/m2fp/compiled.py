@@ -6,13 +6,18 @@ import ctypes
 import os
 from pathlib import Path
 
-KERNELS = ("_mask_kernel", "engines/_deformable")
+KERNELS = ("_mask_kernel", "engines/_deformable", "engines/_products")
 """Their paths below this package, as ``setup.py`` names them."""
 
 WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"
 """Environment variable: kernels to go without, separated by commas, as if they were not built; for measurements."""
 
 _PACKAGE = Path(__file__).parent
+
+
+def kernel_name(path: str) -> str:
+    """What people call the kernel of this *path*."""
+    return path.rpartition("/")[2].strip("_").replace("_", " ")
 
 
 def load_kernel(path: str) -> ctypes.CDLL | None:

@@ -10,6 +10,7 @@ from edge_worker.m2fp.agreement import Agreement, FrameAgreement, agreement
 from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.choose import start_engine
+from edge_worker.m2fp.engines.precisions import SPLIT
 from edge_worker.m2fp.parser import Parser
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Bar:
     instance_iou: float
 
 
+_SPLIT = Bar(pixels=0.9995, instance_iou=0.99)  # the pixels of two ways to compute the same
 _REDUCED = Bar(pixels=0.99, instance_iou=0.98)
 _QUANTISED = Bar(pixels=0.98, instance_iou=0.95)
 
@@ -45,6 +47,8 @@ class Verdict:
     @property
     def bar(self) -> Bar:
         """What is asked of this precision."""
+        if self.precision == SPLIT:
+            return _SPLIT
         return _QUANTISED if is_quantised(self.precision) else _REDUCED
 
     @property
@@ -61,7 +65,7 @@ class Verdict:
     def __str__(self) -> str:
         """The figures, and what was asked, for people."""
         outcome = "passed" if self.passed else "missed" if not self.agrees else "not judged, nothing is on the frames"
-        asked = f"{self.bar.pixels:.0%} and {self.bar.instance_iou:.2f}"
+        asked = f"{100 * self.bar.pixels:g} % and {self.bar.instance_iou:.2f}"
         return f"{self.precision} {outcome}: {self.agreement}; asked: {asked}"
 
 

@@ -129,7 +129,7 @@ def load_parser(
     Args:
         path: directory of a ModelScope checkpoint or of an exported model, or ``builtin:NAME``.
         engine: auto, openvino, onnxruntime, torch or modelscope.
-        precision: auto, f32, bf16, f16 or int8.
+        precision: auto, f32, bf16x3, bf16, f16 or int8.
         threads: of one inference; None leaves it to the engine.
         short_side: of the network's input in multi-human models, pixels; None takes the model's own.
         cache_directory: where compiled and exported networks are kept between runs; None keeps none.

@@ -6,18 +6,16 @@
 from __future__ import annotations
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from edge_worker.m2fp.compiled import load_kernel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import numpy as np
     from numpy.typing import NDArray
 
+    from edge_worker.m2fp.engines.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
 # Names the kernel and what is done with it; compiled networks that contain another are not used.
@@ -28,9 +26,6 @@ POINTS = 4
 
 # Points of all levels together that the kernel has room for.
 _MOST_POINTS = 64
-
-# Pieces of the work per thread: a thread that is held up by others leaves more to the rest.
-_PIECES = 4
 
 
 class _Task(ctypes.Structure):
@@ -54,20 +49,6 @@ def _library() -> ctypes.CDLL | None:
 def is_built(levels: int = 1) -> bool:
     """Whether the kernel is there, and has room for the points of that many levels."""
     return _library() is not None and levels * POINTS <= _MOST_POINTS
-
-
-class Workers:
-    """Threads that share the work of one call."""
-
-    def __init__(self, count: int) -> None:
-        """As many as *count*; they wait without using the processor."""
-        self._count = count
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="deformable")
-
-    def share(self, work: Callable[[int, int], object], length: int) -> None:
-        """Have *work* done for all of range(*length*), a piece (begin, end) at a time."""
-        step = -(-length // (self._count * _PIECES))
-        list(self._pool.map(lambda begin: work(begin, min(begin + step, length)), range(0, length, step)))
 
 
 def sample(

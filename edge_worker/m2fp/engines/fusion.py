@@ -6,7 +6,6 @@ that do not look as this project exports them (older exports) keep their operato
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,20 +15,22 @@ import openvino
 from openvino import opset13 as ops
 
 from edge_worker.m2fp.engines import deformable
+from edge_worker.m2fp.engines.graph import constant_of, others, replace, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from edge_worker.m2fp.engines.workers import Workers
 
 # Scope that the exporter gives to the operators of one deformable attention.
 _SCOPE = "/self_attn/"
 
 
-def sampling_operation(threads: int | None) -> type[openvino.Op]:
-    """The operation (value, projected, sizes) → out of :func:`deformable.sample`, run by this many threads.
+def sampling_operation(workers: Workers) -> type[openvino.Op]:
+    """The operation (value, projected, sizes) → out of :func:`deformable.sample`.
 
-    Made for each engine: a compiled graph that is kept on disk knows its name only, not how many threads it had.
+    Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
     """
-    workers = deformable.Workers(threads or len(os.sched_getaffinity(0)))
 
     class DeformableSampling(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
         """One layer's sampling."""
@@ -92,8 +93,7 @@ def _fuse_layer(nodes: Sequence[Any], operation: type[openvino.Op]) -> bool:
         sums = operation([*inputs, ops.constant(np.array(sizes, np.int32)).output(0)])
         turned = attend.get_attributes()["transpose_b"]
         product = ops.matmul(sums, attend.input_value(1), transpose_a=False, transpose_b=turned)
-        for target in attend.output(0).get_target_inputs():
-            target.replace_source_output(product.output(0))
+        replace(attend.output(0), product.output(0))
         return True
     return False
 
@@ -111,16 +111,14 @@ def _typed(nodes: Iterable[Any], kind: str, *, output: bool = False) -> Any:  # 
 
 
 def _next(node: Any, kind: str) -> Any:  # noqa: ANN401
-    users = (target.get_node() for target in node.output(0).get_target_inputs())
-    return next(user for user in users if user.get_type_name() == kind)
+    return next(user for user in users(node) if user.get_type_name() == kind)
 
 
 def _value(convolution: Any) -> Any:  # noqa: ANN401
     """The projected values channels last, instead of the *convolution* that makes them channels first."""
     biased = _next(convolution, "Add")
-    others = (biased.input_value(index).get_node() for index in (0, 1))
-    bias = _constant(next(node for node in others if node.get_type_name() != "Convolution"))
-    weight = _constant(convolution.input_value(1).get_node())
+    (bias,) = (constant_of(value.get_node()) for value in others(biased, convolution))
+    weight = constant_of(convolution.input_value(1).get_node())
     channels = len(weight)
     product = ops.matmul(
         _tokens(convolution.input_value(0)), weight.reshape(channels, -1), transpose_a=False, transpose_b=True
@@ -133,10 +131,3 @@ def _tokens(output: Any) -> Any:  # noqa: ANN401
     while output.get_node().get_type_name() in {"Reshape", "Unsqueeze", "Transpose"}:
         output = output.get_node().input_value(0)
     return output
-
-
-def _constant(node: Any) -> Any:  # noqa: ANN401
-    """The array behind a node, through reshapes."""
-    while node.get_type_name() != "Constant":
-        node = node.input_value(0).get_node()
-    return np.array(node.data)

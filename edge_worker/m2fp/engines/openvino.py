@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,15 @@ import numpy as np
 import openvino
 
 from edge_worker.errors import EngineError
-from edge_worker.m2fp.engines import compiler
+from edge_worker.m2fp.engines import compiler, deformable, products
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
-from edge_worker.m2fp.engines.deformable import KERNEL, is_built
+from edge_worker.m2fp.engines.deformable import is_built
 from edge_worker.m2fp.engines.fusion import fuse, sampling_operation
-from edge_worker.m2fp.engines.precisions import network_precision, offered
+from edge_worker.m2fp.engines.graph import fold_constants
+from edge_worker.m2fp.engines.precisions import SPLIT, network_precision, offered
+from edge_worker.m2fp.engines.product_fusion import Replacement, product_operation
+from edge_worker.m2fp.engines.workers import Workers
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
@@ -52,9 +56,11 @@ class OpenVinoEngine:
         }
         if options.threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
-        self._operation = sampling_operation(options.threads) if is_built() else None
-        if self._operation:
-            self._core.add_extension(self._operation)
+        workers = Workers(options.threads or len(os.sched_getaffinity(0)))
+        self._sampling = sampling_operation(workers) if is_built() else None
+        self._product = product_operation(workers) if options.precision == SPLIT else None
+        for operation in filter(None, (self._sampling, self._product)):
+            self._core.add_extension(operation)
         self._blobs = BlobStore(options.cache_directory, "openvino", self._key())
         self._networks: ShapeCache[_Compiled] = ShapeCache(self._network)
 
@@ -90,7 +96,8 @@ class OpenVinoEngine:
         processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
         networks = (self._model.sha256, *self._model.quantised_sha256)
         key = (*networks, openvino.get_version(), self._options.precision, *processor)
-        return (*key, KERNEL) if self._operation else key
+        kernels = ((self._sampling, deformable.KERNEL), (self._product, products.KERNEL))
+        return (*key, *(name for operation, name in kernels if operation))
 
     def _network(self, shape: Shape) -> _Compiled:
         """Load the network for a shape; if it was not there, compile it, by another process where that saves memory."""
@@ -120,8 +127,11 @@ class OpenVinoEngine:
         try:
             network = self._core.read_model(self._file)
             network.reshape([1, 3, *shape])
-            if self._operation:
-                fuse(network, self._operation)
+            fold_constants(network)
+            if self._sampling:
+                fuse(network, self._sampling)
+            if self._product:
+                Replacement(self._product).replace(network)
             return self._core.compile_model(network, _DEVICE, self._settings)
         except RuntimeError as error:
             raise EngineError(f"{self._file}: OpenVINO cannot compile it for {shape}: {error}") from error
@@ -129,7 +139,7 @@ class OpenVinoEngine:
 
 def precisions() -> tuple[str, ...]:
     """The precisions that are worth running on this processor."""
-    return offered(_capabilities(_new_core()))
+    return offered((*_capabilities(_new_core()), *((SPLIT,) if products.is_usable() else ())))
 
 
 def _new_core() -> openvino.Core:

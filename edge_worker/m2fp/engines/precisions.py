@@ -10,11 +10,14 @@ from edge_worker.m2fp.directory import is_quantised
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-# f32, then the fastest first. Behind a plus: what everything is computed in that is not quantised.
-_PRECISIONS = ("f32", "int8+bf16", "bf16", "int8+f32", "f16")
+SPLIT = "bf16x3"
+"""Large products of f32 by three products of bf16, the rest in f32; the capability of it is called the same."""
 
-# The processor's capability that a network precision needs, as OpenVINO names it.
-_CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
+# f32, then the fastest first. Behind a plus: what everything is computed in that is not quantised.
+_PRECISIONS = ("f32", "int8+bf16", "bf16", "int8+f32", SPLIT, "f16")
+
+# The capability that is needed, as OpenVINO names it.
+_CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16", SPLIT: SPLIT}
 
 # Instruction sets that add products of bytes without saturating in between: /proc/cpuinfo, x86-64 and aarch64. On other
 # processors int8 is hardly faster, and not what it was found faithful with.
@@ -22,8 +25,8 @@ _EXACT_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
 
 def network_precision(precision: str) -> str:
-    """What everything is computed in that is not quantised."""
-    return precision.rpartition("+")[2]
+    """What everything is computed in that is neither quantised nor split, as OpenVINO calls it."""
+    return "f32" if precision == SPLIT else precision.rpartition("+")[2]
 
 
 def offered(capabilities: Collection[str], cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
@@ -31,7 +34,7 @@ def offered(capabilities: Collection[str], cpuinfo: Path = Path("/proc/cpuinfo")
     return tuple(
         precision
         for precision in _PRECISIONS
-        if _CAPABILITY[network_precision(precision)] in capabilities
+        if _CAPABILITY[precision.rpartition("+")[2]] in capabilities
         and (not is_quantised(precision) or _has_exact_int8(cpuinfo))
     )
 

@@ -64,17 +64,22 @@ def measure(
 
 def _main(order: str) -> None:
     wanted = json.loads(order)
-    # Not before: only this process is meant to load the library.
-    from edge_worker.m2fp.engines.ceiling import matrix_rate, multiply_adds  # noqa: PLC0415
-    from edge_worker.m2fp.engines.precisions import network_precision  # noqa: PLC0415
+    from edge_worker.m2fp.engines.ceiling import matrix_rate  # noqa: PLC0415 - only this process loads the library
 
-    work = {
-        precision: multiply_adds(Path(network), tuple(wanted["shape"]), network_precision(precision))
-        for precision, network in wanted["networks"].items()
-    }
+    work = {name: _work(Path(file), tuple(wanted["shape"]), name) for name, file in wanted["networks"].items()}
     kinds = dict.fromkeys(kind for counts in work.values() for kind in counts)
     rates = {kind: matrix_rate(kind, wanted["threads"]) for kind in kinds}
     sys.stdout.write(json.dumps(asdict(Roofline(rates, _copy_rate(), work, wanted["threads"]))) + "\n")
+
+
+def _work(network: Path, shape: tuple[int, int], precision: str) -> dict[str, int]:
+    """The multiply-adds that an engine's precision makes of a network's."""
+    from edge_worker.m2fp.engines.ceiling import multiply_adds  # noqa: PLC0415
+    from edge_worker.m2fp.engines.precisions import SPLIT, network_precision  # noqa: PLC0415
+
+    if precision != SPLIT:
+        return multiply_adds(network, shape, network_precision(precision))
+    return {"bf16": 3 * sum(multiply_adds(network, shape, "bf16").values())}
 
 
 def _copy_rate() -> float:

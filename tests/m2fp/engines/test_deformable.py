@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from edge_worker.m2fp.engines import deformable
+from edge_worker.m2fp.engines.workers import Workers
 from edge_worker.m2fp.network.pixel_decoder import MSDeformAttn, _cell_centres
 
 if TYPE_CHECKING:
@@ -38,8 +39,7 @@ def sampled(layer: MSDeformAttn, query: torch.Tensor, source: torch.Tensor, thre
     projected = torch.cat(projections, dim=1).contiguous().numpy()
     value = layer.value_proj(source)[0].contiguous().numpy()
     out = np.full_like(value, np.nan)
-    workers = deformable.Workers(threads)
-    deformable.sample(value, projected, np.array(SIZES, np.int32), out, workers)
+    deformable.sample(value, projected, np.array(SIZES, np.int32), out, Workers(threads))
     return functional.linear(torch.from_numpy(out)[None], layer.output_proj.weight, layer.output_proj.bias)
 
 
@@ -88,7 +88,7 @@ def test_every_layer_is_fused(golden: Golden) -> None:
 
     network: Any = openvino.Core().read_model(exported(open_directory(golden.directory), None).path / "model.onnx")
     network.reshape([1, 3, 96, 128])
-    assert fuse(network, sampling_operation(1)) == golden.config.encoder.transformer_enc_layers
+    assert fuse(network, sampling_operation(Workers(1))) == golden.config.encoder.transformer_enc_layers
     kinds = {node.get_type_name() for node in network.get_ordered_ops()}
     assert "GridSample" not in kinds
     assert "DeformableSampling" in kinds

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from agreement import assert_same_map
 
-from edge_worker.m2fp.engines import deformable, openvino
+from edge_worker.m2fp.engines import deformable, openvino, product_fusion, products
+from edge_worker.m2fp.engines.precisions import SPLIT
 from edge_worker.m2fp.parser import Parser, load_parser
 from edge_worker.m2fp.seeded import tiny_configuration, write_seeded_checkpoint
 from edge_worker.tools.scene import Scene
@@ -23,12 +24,15 @@ CLASS_TOLERANCE = 5e-3
 GAINS = {"class_gain": 60.0, "mask_gain": 8.0}
 
 
-@pytest.fixture(params=["kernel", "operators"])
-def _sampling(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the compiled kernel in the graph, and by OpenVINO's own operators."""
-    if request.param == "kernel" and not deformable.is_built():
-        pytest.skip("the kernel was not built (no compiler)")
-    monkeypatch.setattr(openvino, "is_built", lambda: request.param == "kernel")
+@pytest.fixture(params=["sampling", "products", "operators"])
+def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With one of the compiled kernels in the graph, or with OpenVINO's own operators: what to ask the engine for."""
+    usable = {"sampling": deformable.is_built(), "products": products.is_usable(), "operators": True}
+    if not usable[request.param]:
+        pytest.skip("the kernel was not built (no compiler), or the processor has no AMX")
+    monkeypatch.setattr(openvino, "is_built", lambda: request.param == "sampling")
+    monkeypatch.setattr(product_fusion, "LEAST", 0)
+    return SPLIT if request.param == "products" else "f32"
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +41,12 @@ def street() -> np.ndarray:
     return np.asarray(cv2.resize(Scene().at(2.0), (320, 180)), np.uint8)
 
 
-@pytest.mark.usefixtures("_sampling")
 @pytest.mark.parametrize("seed", [1, 2])
-def test_the_rewritten_graph_is_exact(seed: int, street: np.ndarray, tmp_path: Path) -> None:
+def test_the_rewritten_graph_is_exact(seed: int, precision: str, street: np.ndarray, tmp_path: Path) -> None:
     """Class logits agree with the network's to 5e-3, and label maps in 99.95 % of the pixels."""
     checkpoint = write_seeded_checkpoint(tmp_path / "model", tiny_configuration(), seed, **GAINS)
     plain = load_parser(checkpoint, "torch", "f32", 1, short_side=SHORT_SIDE)
-    rewritten = load_parser(checkpoint, "openvino", "f32", 1, short_side=SHORT_SIDE, cache_directory=tmp_path)
+    rewritten = load_parser(checkpoint, "openvino", precision, 1, short_side=SHORT_SIDE, cache_directory=tmp_path)
     expected, found = _answer(plain, street), _answer(rewritten, street)
     np.testing.assert_allclose(found[0], expected[0], atol=CLASS_TOLERANCE, rtol=0)
     assert len(np.unique(expected[1])) > 1

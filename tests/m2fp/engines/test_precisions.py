@@ -18,6 +18,11 @@ if TYPE_CHECKING:
         ("avx2 fma", ("FP32", "INT8"), ("f32",)),
         ("avx2 avx_vnni", ("FP32", "INT8"), ("f32", "int8+f32")),
         ("avx512_vnni amx_bf16", ("FP32", "BF16", "INT8"), ("f32", "int8+bf16", "bf16", "int8+f32")),
+        (
+            "avx512_vnni amx_bf16",
+            ("FP32", "BF16", "INT8", "bf16x3"),
+            ("f32", "int8+bf16", "bf16", "int8+f32", "bf16x3"),
+        ),
         ("asimd fphp", ("FP32", "FP16", "INT8"), ("f32", "f16")),
     ],
 )

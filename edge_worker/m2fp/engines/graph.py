@@ -1,0 +1,44 @@
+"""What is asked of an OpenVINO graph and its nodes, and done to them; OpenVINO has no types for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from openvino.passes import ConstantFolding, Manager
+
+
+def fold_constants(network: Any) -> None:  # noqa: ANN401
+    """Compute what depends on the shapes alone, now that they are fixed: it is no user of anything any more."""
+    manager = Manager()
+    manager.register_pass(ConstantFolding())
+    manager.run_passes(network)
+
+
+def constant_of(node: Any) -> Any:  # noqa: ANN401
+    """The array behind a node, through reshapes; None where there is none."""
+    while node.get_type_name() in {"Reshape", "Unsqueeze"}:
+        node = node.input_value(0).get_node()
+    return np.array(node.data) if node.get_type_name() == "Constant" else None
+
+
+def users(node: Any) -> list[Any]:  # noqa: ANN401
+    """The nodes that a node's first output goes to."""
+    return [target.get_node() for target in node.output(0).get_target_inputs()]
+
+
+def only_user(node: Any, kind: str) -> Any:  # noqa: ANN401
+    """The node that alone uses a node's first output, if it is of that *kind*; else None."""
+    using = users(node)
+    return using[0] if len(using) == 1 and using[0].get_type_name() == kind else None
+
+
+def others(node: Any, source: Any) -> list[Any]:  # noqa: ANN401
+    """What a node takes besides the outputs of the node *source*."""
+    return [value for value in node.input_values() if value.get_node().get_name() != source.get_name()]
+
+
+def replace(output: Any, by: Any) -> None:  # noqa: ANN401
+    """Let the users of an *output* have another."""
+    for target in output.get_target_inputs():
+        target.replace_source_output(by)

@@ -1,0 +1,210 @@
+"""Replaces convolutions and matrix products of an OpenVINO graph by an operation that runs the kernel of ``products``.
+
+With bias, sum and rectifier behind them where those are. What is no such operation, or too small to gain by it, stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import openvino
+from openvino import opset13 as ops
+
+from edge_worker.m2fp.engines import products
+from edge_worker.m2fp.engines.graph import constant_of, only_user, others, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.m2fp.engines.workers import Workers
+    from edge_worker.m2fp.types import FloatArray
+
+# Multiply-adds below which nothing is replaced: a call has a price, and maps may have to be transposed.
+LEAST = 2**27
+
+_TO_CHANNELS_LAST = (0, 2, 3, 1)
+_TO_CHANNELS_FIRST = (0, 3, 1, 2)
+
+
+def product_operation(workers: Workers) -> type[openvino.Op]:
+    """The operation (source, weights, bias, window, added or nothing) → out of :func:`products.convolve`.
+
+    Maps are (1, height, width, channels); without the width they are rows of a matrix. The window is (kernel, stride,
+    rectified). Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
+    """
+
+    class SplitProduct(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
+        """One convolution or matrix product."""
+
+        def __init__(self, inputs: Sequence[Any] | None = None) -> None:
+            """Take the outputs of other nodes; None: OpenVINO sets them later."""
+            super().__init__(self)
+            if inputs is not None:
+                self.set_arguments(inputs)
+                self.constructor_validate_and_infer_types()
+
+        def validate_and_infer_types(self) -> None:
+            """A map that is smaller by the stride, of as many channels as there are filters."""
+            batch, *size, _ = self.get_input_shape(0)
+            stride = int(self.input_value(3).get_node().data[1])
+            shape = [batch, *(-(-length // stride) for length in size), *self.get_input_shape(2)]
+            self.set_output_type(0, self.get_input_element_type(0), openvino.PartialShape(shape))
+
+        def clone_with_new_inputs(self, inputs: Sequence[Any]) -> SplitProduct:
+            """Another one, of other inputs."""
+            return SplitProduct(inputs)
+
+        def visit_attributes(self, _visitor: object) -> bool:
+            """There are none."""
+            return True
+
+        def has_evaluate(self) -> bool:
+            """It can be run."""
+            return True
+
+        def evaluate(self, outputs: Sequence[openvino.Tensor], inputs: Sequence[openvino.Tensor]) -> bool:
+            """Run the kernel."""
+            source, weights, bias, window, *added = (tensor.data for tensor in inputs)
+            kernel, stride, rectified = window.tolist()
+            layer = products.Layer(weights, bias, kernel, stride, bool(rectified))
+            addend = _as_map(added[0]) if added else None
+            products.convolve(_as_map(source), layer, addend, _as_map(outputs[0].data), workers)
+            return True
+
+    return SplitProduct
+
+
+def _as_map(array: FloatArray) -> FloatArray:
+    """The same without the batch's axis; rows of a matrix as a map one column wide."""
+    return array.reshape(array.shape[1], -1, array.shape[-1])
+
+
+class _Found(NamedTuple):
+    """What one operation will do.
+
+    Attributes:
+        source: output of the node before it.
+        weights: float32 (filters, kernel, kernel, channels).
+        kernel, stride: of the window.
+        is_map: whether source and result are maps, channels first.
+    """
+
+    source: Any
+    weights: FloatArray
+    kernel: int
+    stride: int
+    is_map: bool
+
+
+class Replacement:
+    """The operation's way into one graph, in which it keeps maps channels last from one product to the next."""
+
+    def __init__(self, operation: type[openvino.Op]) -> None:
+        """Put *operation* into a graph."""
+        self._operation = operation
+        self._channels_last: dict[tuple[str, int], Any] = {}  # by the output that has the same channels first
+
+    def replace(self, network: openvino.Model) -> int:
+        """Replace what is worth it in a *network* of fixed shape; how many there were."""
+        count = 0
+        for node in network.get_ordered_ops():
+            found = _found(node)
+            if found is not None:
+                self._replace(node, found)
+                count += 1
+        network.validate_nodes_and_infer_types()
+        return count
+
+    def _replace(self, node: Any, found: _Found) -> None:  # noqa: ANN401 - OpenVINO has no types
+        last, bias = _biased(node, len(found.weights))
+        added, last = self._added(last, is_map=found.is_map)
+        rectifier = only_user(last, "Relu")
+        window = np.array([found.kernel, found.stride, rectifier is not None], np.int32)
+        constants = (products.packed(found.weights), bias, window)
+        source = self._last(found.source) if found.is_map else found.source
+        inputs = [source, *(ops.constant(array).output(0) for array in constants), *added]
+        product = self._operation(inputs)
+        self._put(product, rectifier or last, is_map=found.is_map)
+
+    def _put(self, product: Any, place: Any, *, is_map: bool) -> None:  # noqa: ANN401
+        """Let the users of *place* have the product instead."""
+        result = product
+        if is_map:
+            result = ops.transpose(product, ops.constant(np.array(_TO_CHANNELS_FIRST)))
+            self._channels_last[_key(result.output(0))] = product.output(0)
+        replace(place.output(0), result.output(0))
+
+    def _last(self, output: Any) -> Any:  # noqa: ANN401
+        """The same map channels last."""
+        if _key(output) not in self._channels_last:
+            turned = ops.transpose(output, ops.constant(np.array(_TO_CHANNELS_LAST)))
+            self._channels_last[_key(output)] = turned.output(0)
+        return self._channels_last[_key(output)]
+
+    def _added(self, node: Any, *, is_map: bool) -> tuple[list[Any], Any]:  # noqa: ANN401
+        """What is added to a node's result by its only user, and that user; nothing, and the node itself.
+
+        Of two products that are added the later one does it: the map of the other is channels last by then.
+        """
+        user = only_user(node, "Add")
+        addends = others(user, node) if user is not None else []
+        if len(addends) != 1 or addends[0].get_shape() != node.output(0).get_shape():
+            return [], node
+        if not is_map:
+            return addends, user
+        known = self._channels_last.get(_key(addends[0]))
+        return ([], node) if known is None else ([known], user)
+
+
+def _key(output: Any) -> tuple[str, int]:  # noqa: ANN401
+    return output.get_node().get_name(), output.get_index()
+
+
+def _found(node: Any) -> _Found | None:  # noqa: ANN401
+    """What can be replaced at a *node*, and is worth it."""
+    kind = node.get_type_name()
+    found = _convolution(node) if kind == "Convolution" else _matrix_product(node) if kind == "MatMul" else None
+    if found is None:
+        return None
+    fits = found.weights.shape[-1] % products.UNIT == 0 and len(found.weights) % products.UNIT == 0
+    cells = int(np.prod(node.output(0).get_shape())) // len(found.weights)
+    return found if fits and cells * found.weights.size >= LEAST else None
+
+
+def _convolution(node: Any) -> _Found | None:  # noqa: ANN401
+    weights, attributes = constant_of(node.input_value(1).get_node()), node.get_attributes()
+    if weights is None:  # computed, as from bytes in a quantised network
+        return None
+    kernel, stride = weights.shape[-1], attributes["strides"][0]
+    margin = [kernel // 2] * 2
+    usual = (
+        kernel in (1, 3)
+        and weights.shape[-2] == kernel
+        and attributes["strides"] in ([1, 1], [2, 2])
+        and attributes["dilations"] == [1, 1]
+        and attributes["pads_begin"] == attributes["pads_end"] == margin
+    )
+    # What is one cell high are rows that were turned for it: turning them again would take longer than it saves.
+    if not usual or node.output(0).get_shape()[2] == 1:
+        return None
+    return _Found(node.input_value(0), weights.transpose(0, 2, 3, 1), kernel, stride, is_map=True)
+
+
+def _matrix_product(node: Any) -> _Found | None:  # noqa: ANN401
+    source, weights = node.input_value(0), constant_of(node.input_value(1).get_node())
+    shape, attributes = source.get_shape(), node.get_attributes()
+    if weights is None or attributes["transpose_a"] or (len(shape), weights.ndim) != (3, 2) or shape[0] != 1:
+        return None
+    filters = weights if attributes["transpose_b"] else weights.T
+    return _Found(source, filters[:, None, None], kernel=1, stride=1, is_map=False)
+
+
+def _biased(node: Any, filters: int) -> tuple[Any, FloatArray]:  # noqa: ANN401
+    """The node that adds a bias to *node*, and the bias; *node* itself and zeros where there is none."""
+    user = only_user(node, "Add")
+    for value in others(user, node) if user is not None else []:
+        bias = constant_of(value.get_node())
+        if bias is not None and bias.size == filters:
+            return user, np.ascontiguousarray(bias.reshape(-1), np.float32)
+    return node, np.zeros(filters, np.float32)
