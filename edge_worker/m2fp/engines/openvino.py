@@ -14,10 +14,10 @@ from edge_worker.m2fp.engines import compiler, deformable, products
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
 from edge_worker.m2fp.engines.deformable import is_built
-from edge_worker.m2fp.engines.fusion import fuse, sampling_operation
 from edge_worker.m2fp.engines.graph import fold_constants
 from edge_worker.m2fp.engines.precisions import SPLIT, network_precision, offered
 from edge_worker.m2fp.engines.product_fusion import Replacement, product_operation
+from edge_worker.m2fp.engines.sampling_fusion import fuse, sampling_operation
 from edge_worker.m2fp.engines.workers import Workers
 from edge_worker.m2fp.types import Logits
 

@@ -1,8 +1,8 @@
 /* Convolutions and matrix products of float32 by three products of bf16 with sums in float32, on AMX tiles.
 
-   A float32 is the sum of two bf16, high + low, to 2^-16 of itself; of the product of two such sums all but low * low is
-   computed. That is what PyTorch calls float32 products of precision "high" (bf16x3). AMX multiplies bf16 sixteen times
-   as fast as AVX-512 multiplies float32.
+   A float32 is the sum of two bf16, high + low, to 2^-16 of itself; of the product of two such sums all but low * low
+   is computed. That is what PyTorch calls float32 products of precision "high" (bf16x3). AMX multiplies bf16 sixteen
+   times as fast as AVX-512 multiplies float32.
 
    Maps are channels last. A matrix product is a convolution by 1x1 of a map that is one column wide. Output cells are
    computed in bands of rows: what a band reads is split once, into padded rows of cells, so that the cells below every
@@ -12,7 +12,7 @@
 
 typedef struct {
     const float *in;         /* (height, width, channels) */
-    const uint16_t *weights; /* (filters / 32, steps, high and low, 2 tiles): see products.py */
+    const uint8_t *weights;  /* (filters / 32, steps, high and low, 2 tiles) of bf16, unaligned: see products.py */
     const float *bias;       /* (filters) */
     const float *added;      /* as out, added before the rectifier; or null */
     float *out;              /* (rows, columns, filters) */
@@ -34,7 +34,7 @@ enum {
     SIDE = 16,           /* rows of a tile, and columns of its float32 */
     DEPTH = 32,          /* bf16 in a row of a tile: channels of one step */
     TILE = SIDE * DEPTH, /* bf16 */
-    FILTERS = 4 * TILE,  /* bf16 of a step's weights: high and low of 32 filters */
+    FILTERS = 8 * TILE,  /* bytes of a step's weights: high and low of 32 filters */
     BLOCK = 2 * SIDE,    /* cells, and filters, of the four sums that are computed together */
     SUMS = BLOCK * BLOCK,
     MOST_STEPS = 5,  /* of those sums before they are put aside: what so many read stays in the nearest cache */
@@ -44,10 +44,11 @@ enum {
 };
 
 typedef struct {
-    int32_t rows, width, pitch; /* of a band's output; cells of a padded row; bf16 of a cell, one line more than it has */
-    int32_t steps, tiles;       /* of 32 channels of one place of the window; of 16 output cells each, an even number */
+    int32_t rows, width;  /* of a band's output; cells of a padded row of its input */
+    int32_t pitch;        /* bf16 from cell to cell, a cache line more than it has, lest a tile's rows share a set */
+    int32_t steps, tiles; /* of 32 channels of one place of the window; of 16 output cells each, an even number */
     uint16_t *high, *low;
-    uint16_t *weights; /* of one block and some steps, at the begin of a cache line: nobody aligns those of a layer */
+    uint16_t *weights; /* of one block of filters and some steps, aligned */
     float *sums;
     int32_t *from;   /* for each tile its first cell, in the padded rows */
     int32_t *target; /* for each row of each tile the output cell, -1: none */
@@ -58,8 +59,8 @@ int product_is_usable(void) {
     const int request_permission = 0x1023, tile_data = 18;
     unsigned a, b, c, d;
     if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(d & 1u << 22) || !(d & 1u << 24)) return 0;
-    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
-        return 0;
+    if (!__builtin_cpu_supports("avx512bf16") || !__builtin_cpu_supports("avx512bw")) return 0;
+    if (!__builtin_cpu_supports("avx512vl")) return 0;
     return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
 }
 
@@ -72,8 +73,8 @@ static char *take(char **memory, int64_t bytes) {
 }
 
 static int32_t tiles_of(const Product *task, const Band *band, int32_t rows) {
-    const int32_t tiles = task->stride == 1 ? (rows * band->width + SIDE - 1) / SIDE : rows * ((task->columns + SIDE - 1) / SIDE);
-    return (tiles + 1) / 2 * 2;
+    const int32_t cells = task->stride == 1 ? rows * band->width : rows * (int32_t)round_up(task->columns, SIDE);
+    return (int32_t)round_up(cells, BLOCK) / SIDE;
 }
 
 /* How a band is laid out in *memory*; returns how many bytes that takes. */
@@ -87,10 +88,10 @@ static int64_t lay_out(const Product *task, char *memory, Band *band) {
     band->steps = task->kernel * task->kernel * task->channels / DEPTH;
     band->tiles = tiles_of(task, band, band->rows);
     const int64_t read = (int64_t)((band->rows - 1) * task->stride + task->kernel) * band->width;
-    const int64_t beyond = (int64_t)BLOCK * task->stride + task->kernel; /* rows of the last tiles that no output needs */
+    const int64_t beyond = (int64_t)BLOCK * task->stride + task->kernel; /* cells of the last tiles without output */
     band->high = (uint16_t *)take(&end, (read + beyond) * band->pitch * 2);
     band->low = (uint16_t *)take(&end, (read + beyond) * band->pitch * 2);
-    band->weights = (uint16_t *)take(&end, (int64_t)MOST_STEPS * FILTERS * 2);
+    band->weights = (uint16_t *)take(&end, (int64_t)MOST_STEPS * FILTERS);
     band->sums = (float *)take(&end, (int64_t)band->tiles * SIDE * task->filters * 4);
     band->from = (int32_t *)take(&end, band->tiles * 4);
     band->target = (int32_t *)take(&end, band->tiles * SIDE * 4);
@@ -140,7 +141,7 @@ INLINED void split_band(const Product *task, const Band *band, int64_t row, int3
     }
 }
 
-/* Which cells the tiles of a band hold, of *rows* of output from *row* on. One that has no output reads some that is there. */
+/* Which cells the tiles of a band hold, of *rows* of output from *row* on. A tile too many reads what is there. */
 static void aim(const Product *task, const Band *band, int64_t row, int32_t rows, int32_t tiles) {
     const int32_t a_row = (task->columns + SIDE - 1) / SIDE;
     for (int32_t tile = 0; tile < tiles; tile++) {
@@ -166,7 +167,7 @@ static void aim(const Product *task, const Band *band, int64_t row, int32_t rows
 INLINED void multiply(const Band *band, const int32_t *from, int64_t stride, int begin, int end) {
     const int64_t first = (int64_t)from[0] * band->pitch, second = (int64_t)from[1] * band->pitch;
     const uint16_t *filter = band->weights;
-    for (int step = begin; step < end; step++, filter += FILTERS) {
+    for (int step = begin; step < end; step++, filter += 4 * TILE) {
         const uint16_t *high = band->high + band->places[step], *low = band->low + band->places[step];
         _tile_loadd(4, high + first, stride);
         _tile_loadd(5, high + second, stride);
@@ -209,7 +210,8 @@ INLINED void put_out(const Product *task, const float *sums, const int32_t *targ
         if (target[cell] < 0) continue;
         const int64_t at = (int64_t)target[cell] * task->filters + filter;
         for (int c = 0; c < BLOCK; c += SIDE) {
-            __m512 value = _mm512_add_ps(_mm512_loadu_ps(sums + cell * BLOCK + c), _mm512_loadu_ps(task->bias + filter + c));
+            const __m512 bias = _mm512_loadu_ps(task->bias + filter + c);
+            __m512 value = _mm512_add_ps(_mm512_loadu_ps(sums + cell * BLOCK + c), bias);
             if (task->added) value = _mm512_add_ps(value, _mm512_loadu_ps(task->added + at + c));
             if (task->rectified) value = _mm512_max_ps(value, _mm512_setzero_ps());
             _mm512_storeu_ps(task->out + at + c, value);
@@ -221,8 +223,8 @@ INLINED void put_out(const Product *task, const float *sums, const int32_t *targ
 INLINED void compute_block(const Product *task, const Band *band, int32_t tiles, int block, int part, int parts) {
     const int begin = band->steps * part / parts, end = band->steps * (part + 1) / parts;
     const int64_t stride = (int64_t)band->pitch * task->stride * 2;
-    const uint16_t *weights = task->weights + ((int64_t)block * band->steps + begin) * FILTERS;
-    memcpy(band->weights, weights, (size_t)(end - begin) * FILTERS * 2);
+    const int64_t weights = ((int64_t)block * band->steps + begin) * FILTERS;
+    memcpy(band->weights, task->weights + weights, (size_t)(end - begin) * FILTERS);
     for (int32_t tile = 0; tile < tiles; tile += 2) {
         float *sums = band->sums + ((int64_t)block * tiles + tile) / 2 * SUMS;
         if (part == 0)
@@ -238,7 +240,8 @@ INLINED void compute_block(const Product *task, const Band *band, int32_t tiles,
 INLINED void compute_band(const Product *task, const Band *band, int32_t tiles) {
     const int parts = (band->steps + MOST_STEPS - 1) / MOST_STEPS;
     for (int part = 0; part < parts; part++)
-        for (int block = 0; block < task->filters / BLOCK; block++) compute_block(task, band, tiles, block, part, parts);
+        for (int block = 0; block < task->filters / BLOCK; block++)
+            compute_block(task, band, tiles, block, part, parts);
 }
 
 TILED static void configure_tiles(void) {

@@ -84,7 +84,7 @@ def test_every_layer_is_fused(golden: Golden) -> None:
 
     from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
     from edge_worker.m2fp.engines.exports import exported  # noqa: PLC0415
-    from edge_worker.m2fp.engines.fusion import fuse, sampling_operation  # noqa: PLC0415
+    from edge_worker.m2fp.engines.sampling_fusion import fuse, sampling_operation  # noqa: PLC0415
 
     network: Any = openvino.Core().read_model(exported(open_directory(golden.directory), None).path / "model.onnx")
     network.reshape([1, 3, 96, 128])
