@@ -15,11 +15,6 @@ WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"
 _PACKAGE = Path(__file__).parent
 
 
-def kernel_name(path: str) -> str:
-    """What people call the kernel of this *path*."""
-    return path.rpartition("/")[2].strip("_").replace("_", " ")
-
-
 def load_kernel(path: str) -> ctypes.CDLL | None:
     """Load the extension of this *path*, one of :data:`KERNELS`; None where it was not built."""
     if path in os.environ.get(WITHOUT, "").split(","):

@@ -127,10 +127,10 @@ class OpenVinoEngine:
         try:
             network = self._core.read_model(self._file)
             network.reshape([1, 3, *shape])
-            fold_constants(network)
             if self._sampling:
                 fuse(network, self._sampling)
             if self._product:
+                fold_constants(network)
                 Replacement(self._product).replace(network)
             return self._core.compile_model(network, _DEVICE, self._settings)
         except RuntimeError as error:
