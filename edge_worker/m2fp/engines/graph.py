@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import openvino
 from openvino.passes import ConstantFolding, Manager
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typing_extensions import Self
+
+
+class Operation(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
+    """An operation of our own, without attributes; what derives says what it makes of its inputs, and computes it."""
+
+    def __init__(self, inputs: Sequence[Any] | None = None) -> None:
+        """Take the outputs of other nodes; None: OpenVINO sets them later."""
+        super().__init__(self)
+        if inputs is not None:
+            self.set_arguments(inputs)
+            self.constructor_validate_and_infer_types()
+
+    def clone_with_new_inputs(self, inputs: Sequence[Any]) -> Self:
+        """Another one, of other inputs."""
+        return type(self)(inputs)
+
+    def visit_attributes(self, _visitor: object) -> bool:
+        """There are none."""
+        return True
+
+    def has_evaluate(self) -> bool:
+        """It can be run."""
+        return True
 
 
 def fold_constants(network: Any) -> None:  # noqa: ANN401

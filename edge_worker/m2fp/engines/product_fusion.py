@@ -12,7 +12,7 @@ import openvino
 from openvino import opset13 as ops
 
 from edge_worker.m2fp.engines import products
-from edge_worker.m2fp.engines.graph import constant_of, only_user, others, replace
+from edge_worker.m2fp.engines.graph import Operation, constant_of, only_user, others, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,15 +34,8 @@ def product_operation(workers: Workers) -> type[openvino.Op]:
     rectified). Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
     """
 
-    class SplitProduct(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
+    class SplitProduct(Operation):
         """One convolution or matrix product."""
-
-        def __init__(self, inputs: Sequence[Any] | None = None) -> None:
-            """Take the outputs of other nodes; None: OpenVINO sets them later."""
-            super().__init__(self)
-            if inputs is not None:
-                self.set_arguments(inputs)
-                self.constructor_validate_and_infer_types()
 
         def validate_and_infer_types(self) -> None:
             """A map that is smaller by the stride, of as many channels as there are filters."""
@@ -50,18 +43,6 @@ def product_operation(workers: Workers) -> type[openvino.Op]:
             stride = int(self.input_value(3).get_node().data[1])
             shape = [batch, *(-(-length // stride) for length in size), *self.get_input_shape(2)]
             self.set_output_type(0, self.get_input_element_type(0), openvino.PartialShape(shape))
-
-        def clone_with_new_inputs(self, inputs: Sequence[Any]) -> SplitProduct:
-            """Another one, of other inputs."""
-            return SplitProduct(inputs)
-
-        def visit_attributes(self, _visitor: object) -> bool:
-            """There are none."""
-            return True
-
-        def has_evaluate(self) -> bool:
-            """It can be run."""
-            return True
 
         def evaluate(self, outputs: Sequence[openvino.Tensor], inputs: Sequence[openvino.Tensor]) -> bool:
             """Run the kernel."""

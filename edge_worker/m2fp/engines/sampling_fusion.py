@@ -15,7 +15,7 @@ import openvino
 from openvino import opset13 as ops
 
 from edge_worker.m2fp.engines import deformable
-from edge_worker.m2fp.engines.graph import constant_of, others, replace, users
+from edge_worker.m2fp.engines.graph import Operation, constant_of, others, replace, users
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,31 +32,12 @@ def sampling_operation(workers: Workers) -> type[openvino.Op]:
     Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
     """
 
-    class DeformableSampling(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
+    class DeformableSampling(Operation):
         """One layer's sampling."""
-
-        def __init__(self, inputs: Sequence[Any] | None = None) -> None:
-            """Take the outputs of other nodes; None: OpenVINO sets them later."""
-            super().__init__(self)
-            if inputs is not None:
-                self.set_arguments(inputs)
-                self.constructor_validate_and_infer_types()
 
         def validate_and_infer_types(self) -> None:
             """The sums are of the type and shape of the values."""
             self.set_output_type(0, self.get_input_element_type(0), self.get_input_partial_shape(0))
-
-        def clone_with_new_inputs(self, inputs: Sequence[Any]) -> DeformableSampling:
-            """Another one, of other inputs."""
-            return DeformableSampling(inputs)
-
-        def visit_attributes(self, _visitor: object) -> bool:
-            """There are none."""
-            return True
-
-        def has_evaluate(self) -> bool:
-            """It can be run."""
-            return True
 
         def evaluate(self, outputs: Sequence[openvino.Tensor], inputs: Sequence[openvino.Tensor]) -> bool:
             """Run the kernel."""
