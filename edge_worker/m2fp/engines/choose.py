@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
+_TRY = "`edge-worker model gate` tries them on pictures of yours"
+
 
 @dataclass(frozen=True)
 class _Runtime:
@@ -132,7 +134,8 @@ def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: 
             return precision, f"{precision} is fast on this processor and agrees with f32 ({measured[precision]})"
     if len(offered) == 1:
         return "f32", f"f32 is all that {engine} offers on this processor"
-    return "f32", f"f32: {', '.join(offered[1:])} would run here, but none was found to agree with it for this model"
+    others = ", ".join(offered[1:])
+    return "f32", f"f32: {others} would run here, but none was found to agree with it for this model; {_TRY}"
 
 
 def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> str:
