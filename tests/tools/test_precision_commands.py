@@ -101,12 +101,12 @@ def test_the_gate_notes_what_passed(
     model: Path, frames: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With its figures; what passed before and misses now is taken out."""
-    judging(monkeypatch, bf16=0.99, f16=0.99)
+    judging(monkeypatch, bf16=0.99, bf16x3=0.99, f16=0.99)
     assert main(["model", "gate", str(model), "--frames", str(frames)]) == 0
     offered = set(REDUCED) - set(QUANTISED)
     assert set(told_precisions(model)) == offered
     assert capsys.readouterr().out.count("passed") == len(offered)
-    judging(monkeypatch, bf16=0.9, f16=0.9)
+    judging(monkeypatch, bf16=0.9, bf16x3=0.9, f16=0.9)
     assert main(["model", "gate", str(model), "--frames", str(frames)]) == 0
     assert told_precisions(model) == {}
 
