@@ -32,8 +32,10 @@ def add(commands: Commands) -> None:
 
 def _add_export(verbs: Commands) -> None:
     export = add_command(verbs, "export", _export, "write a checkpoint as a model that runs without torch")
-    export.add_argument("model", type=Path, metavar="DIR", help="a checkpoint, or a model that was exported")
-    export.add_argument("--out", type=Path, metavar="DIR", help="where to write it (default: DIR-exported)")
+    export.add_argument("model", metavar="MODEL", help="a checkpoint, builtin:NAME, or a model that was exported")
+    export.add_argument(
+        "--out", type=Path, metavar="DIR", help="where to write it (default: MODEL-exported; of a builtin one, here)"
+    )
     export.add_argument(
         "--precision",
         choices=("f32", "int8"),
@@ -53,10 +55,12 @@ def _pull(arguments: Arguments) -> int:
 
 
 def _export(arguments: Arguments) -> int:
+    from edge_worker.m2fp.directory import BUILTIN, resolve
     from edge_worker.tools import model_commands, precision_commands
 
-    source = arguments.model.resolve()
-    out = arguments.out or source.with_name(f"{source.name}-exported")
+    source = resolve(arguments.model).resolve()
+    beside = Path() if arguments.model.startswith(BUILTIN) else source.parent
+    out = arguments.out or beside / f"{source.name}-exported"
     if arguments.precision != "int8":
         return model_commands.export(source, out)
     if not arguments.calibrate:

@@ -23,7 +23,7 @@ _FOUND = 0.5
 
 
 class Match(NamedTuple):
-    """An instance of the reference: its score, and its intersection over union with the best one of its class."""
+    """An instance: its score, and its intersection over union with the best of its class in the other parsing."""
 
     score: float
     overlap: float
@@ -36,10 +36,12 @@ class FrameAgreement:
     Attributes:
         pixels: share of the label map's pixels that are the same.
         matches: of each part and person of the reference.
+        counter_matches: of each of the parsing that is compared with it: what it made up counts as what it missed.
     """
 
     pixels: float
     matches: tuple[Match, ...]
+    counter_matches: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class Agreement:
         frames: how many.
         pixels: share of the label maps' pixels that are the same, the mean over the frames; ``worst`` of one frame.
         instances: parts and persons that the reference found, with a score of 0.5 or more.
-        instance_iou: the mean of their overlaps; 1 where there are none.
-        candidate_iou: the same of all its candidates, from a score of 0.1.
+        instance_iou: the mean of their overlaps, and of those of what the other parsings found; 1 where there are none.
+        candidate_iou: the same of all candidates, from a score of 0.1.
     """
 
     frames: int
@@ -65,9 +67,10 @@ class Agreement:
     def over(cls, frames: Sequence[FrameAgreement]) -> Agreement:
         """Sum up *frames*, of which there is at least one."""
         pixels = [frame.pixels for frame in frames]
-        matches = [match for frame in frames for match in frame.matches]
+        matches = [match for frame in frames for match in (*frame.matches, *frame.counter_matches)]
         found = [match for match in matches if match.score >= _FOUND]
-        return cls(len(frames), fmean(pixels), min(pixels), len(found), _mean(found), _mean(matches))
+        instances = sum(match.score >= _FOUND for frame in frames for match in frame.matches)
+        return cls(len(frames), fmean(pixels), min(pixels), instances, _mean(found), _mean(matches))
 
     def __str__(self) -> str:
         """The figures, for people."""
@@ -80,12 +83,17 @@ class Agreement:
 
 def agreement(parsing: Parsing, reference: Parsing) -> FrameAgreement:
     """Compare two parsings of one frame."""
+    pixels = float(np.mean(parsing.label_map == reference.label_map))
+    return FrameAgreement(pixels, _matches(reference, parsing), _matches(parsing, reference))
+
+
+def _matches(one: Parsing, other: Parsing) -> tuple[Match, ...]:
+    """Of each instance of *one* that has a pixel."""
     by_class: dict[int, list[Instance]] = defaultdict(list)
-    for instance in (*parsing.parts, *parsing.persons):
+    for instance in (*other.parts, *other.persons):
         by_class[instance.class_id].append(instance)
-    wanted = [one for one in (*reference.parts, *reference.persons) if one.region.pixels]
-    matches = tuple(Match(one.score, _best_overlap(one, by_class[one.class_id])) for one in wanted)
-    return FrameAgreement(float(np.mean(parsing.label_map == reference.label_map)), matches)
+    shown = [instance for instance in (*one.parts, *one.persons) if instance.region.pixels]
+    return tuple(Match(instance.score, _best_overlap(instance, by_class[instance.class_id])) for instance in shown)
 
 
 def _best_overlap(instance: Instance, others: Sequence[Instance]) -> float:

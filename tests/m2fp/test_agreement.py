@@ -27,22 +27,31 @@ def parsing(*instances: Instance, changed: int = 0) -> Parsing:
 
 
 def test_a_frame() -> None:
-    """Pixels that are the same; each instance of the reference with the best of its class, whatever the score."""
+    """Pixels that are the same; each instance of either with the best of its class in the other, whatever the score."""
     reference = parsing(instance(1, 0.9, slice(4)), instance(2, 0.2, slice(4, 8)), instance(3, 0.6, slice(8)))
     other = parsing(instance(1, 0.9, slice(2)), instance(1, 0.1, slice(3)), instance(3, 0.3, slice(8)), changed=1)
     found = agreement(other, reference)
     assert found.pixels == 39 / 40
     assert found.matches == (Match(0.9, 0.75), Match(0.2, 0.0), Match(0.6, 1.0))
+    assert found.counter_matches == (Match(0.9, 0.5), Match(0.1, 0.75), Match(0.3, 1.0))
 
 
 def test_many_frames() -> None:
-    """Means over frames and instances; what scores under 0.5 is a candidate, and no instance."""
-    frames = [FrameAgreement(1.0, (Match(0.9, 1.0), Match(0.4, 0.1))), FrameAgreement(0.9, (Match(0.5, 0.8),))]
-    found = Agreement.over(frames)
+    """Means over frames and instances of both; what scores under 0.5 is a candidate, and no instance."""
+    first = FrameAgreement(1.0, (Match(0.9, 1.0), Match(0.4, 0.1)), (Match(0.8, 0.6), Match(0.3, 0.1)))
+    found = Agreement.over([first, FrameAgreement(0.9, (Match(0.5, 0.8),), ())])
     assert (found.frames, found.pixels, found.worst) == (2, 0.95, 0.9)
-    assert (found.instances, found.instance_iou) == (2, 0.9)
-    assert found.candidate_iou == pytest.approx(1.9 / 3)
-    assert "95.00% of label-map pixels (90.00% on the worst frame), instance IoU 0.900" in str(found)
+    assert found.instances == 2
+    assert found.instance_iou == pytest.approx(0.8)
+    assert found.candidate_iou == pytest.approx(2.6 / 5)
+    assert "95.00% of label-map pixels (90.00% on the worst frame), instance IoU 0.800" in str(found)
+
+
+def test_what_was_made_up_counts() -> None:
+    """A person that only the compared parsing has is as much of a difference as one that it has not."""
+    person = instance(3, 0.9, slice(4))
+    assert Agreement.over([agreement(parsing(person), parsing())]).instance_iou == 0.0
+    assert Agreement.over([agreement(parsing(), parsing(person))]).instance_iou == 0.0
 
 
 def test_frames_without_people_agree() -> None:

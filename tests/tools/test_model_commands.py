@@ -56,6 +56,13 @@ def test_export_makes_a_model_that_verifies(tmp_path: Path, capsys: pytest.Captu
     assert "exported, ONNX" in capsys.readouterr().out
 
 
+def test_a_builtin_model_is_exported_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not into the package; to be given other precisions, for instance."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["model", "export", "builtin:seeded"]) == cli.OK
+    assert cli.main(["model", "verify", "seeded-exported"]) == cli.OK
+
+
 @pytest.mark.parametrize("verb", ["export", "verify"])
 def test_missing_torch_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """Without torch the message says what to install."""
