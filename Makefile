@@ -52,7 +52,7 @@ $(VENV)/.with-dev: $(INSTALLED)
 
 # The published pipeline, and the engines' contract test against it. Needs Python 3.10 and a C++ compiler.
 reference: .venv-reference/.complete
-	.venv-reference/bin/python -m pytest -W ignore -m reference tests/m2fp $(ARGS)
+	.venv-reference/bin/python -m pytest -W ignore -m reference tests/m2fp/test_engines.py $(ARGS)
 
 .venv-reference/.complete: scripts/reference.sh
 	scripts/reference.sh .venv-reference
