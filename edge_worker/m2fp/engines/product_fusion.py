@@ -5,6 +5,7 @@ With bias, sum and rectifier behind them where those are. What is no such operat
 
 from __future__ import annotations
 
+from itertools import dropwhile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -98,7 +99,7 @@ class Replacement:
         return count
 
     def _replace(self, node: Any, found: _Found) -> None:  # noqa: ANN401 - OpenVINO has no types
-        last, bias = _biased(node, len(found.weights))
+        last, bias = _biased(node, found)
         added, last = self._added(last, is_map=found.is_map)
         rectifier = only_user(last, "Relu")
         window = np.array([found.kernel, found.stride, rectifier is not None], np.int32)
@@ -181,11 +182,17 @@ def _matrix_product(node: Any) -> _Found | None:  # noqa: ANN401
     return _Found(source, filters[:, None, None], kernel=1, stride=1, is_map=False)
 
 
-def _biased(node: Any, filters: int) -> tuple[Any, FloatArray]:  # noqa: ANN401
+def _biased(node: Any, found: _Found) -> tuple[Any, FloatArray]:  # noqa: ANN401
     """The node that adds a bias to *node*, and the bias; *node* itself and zeros where there is none."""
+    filters = len(found.weights)
     user = only_user(node, "Add")
     for value in others(user, node) if user is not None else []:
         bias = constant_of(value.get_node())
-        if bias is not None and bias.size == filters:
+        if bias is not None and _spread(value) == ([filters, 1, 1] if found.is_map else [filters]):
             return user, np.ascontiguousarray(bias.reshape(-1), np.float32)
     return node, np.zeros(filters, np.float32)
+
+
+def _spread(output: Any) -> list[int]:  # noqa: ANN401
+    """The shape of an output without the ones that it begins with."""
+    return list(dropwhile(lambda length: length == 1, output.get_shape()))

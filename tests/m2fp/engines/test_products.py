@@ -129,3 +129,14 @@ def test_a_graph_computes_the_same_after_replacement(monkeypatch: pytest.MonkeyP
     assert not {"Convolution", "MatMul", "Relu", "Add"} & set(kinds)
     assert kinds.count("Transpose") == 3  # of the input, of the last map, and the graph's own
     np.testing.assert_allclose(answer(), expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
+
+
+@usable
+def test_what_is_no_bias_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A constant for each column of a map that has as many columns as there are filters stays an addition."""
+    monkeypatch.setattr(product_fusion, "LEAST", 0)
+    image = ops.parameter([1, 32, 4, 32], np.float32)
+    product = ops.convolution(image, drawn(32, 32, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
+    network = openvino.Model([ops.add(product, drawn(1, 1, 1, 32))], [image], "network")
+    assert product_fusion.Replacement(product_fusion.product_operation(Workers(1))).replace(network) == 1
+    assert "Add" in {node.get_type_name() for node in network.get_ordered_ops()}
