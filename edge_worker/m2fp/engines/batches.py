@@ -27,7 +27,7 @@ def batch_times(
     Args:
         network: ONNX, or OpenVINO's XML.
         shape: height and width of the input.
-        precision: one of the engine's.
+        precision: one of the engine's; bf16x3 is its kernel's, and here the same as f32.
         batches: numbers of frames.
         threads: of an inference.
         turns: times that each batch is run, after a first time that does not count.

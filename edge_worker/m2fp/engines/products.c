@@ -123,16 +123,26 @@ INLINED void split(const float *from, uint16_t *high, uint16_t *low) {
     _mm512_store_si512(low, (__m512i)_mm512_cvtne2ps_pbh(second_low, first_low));
 }
 
+static void clear(uint16_t *high, uint16_t *low, int64_t count) {
+    memset(high, 0, (size_t)count * 2);
+    memset(low, 0, (size_t)count * 2);
+}
+
 /* The padded rows of input that *rows* of output from *row* on need. */
 INLINED void split_band(const Product *task, const Band *band, int64_t row, int32_t rows) {
     const int32_t margin = task->kernel / 2;
-    const int64_t bytes = (int64_t)band->width * band->pitch * 2;
+    const int64_t a_row = (int64_t)band->width * band->pitch;
     for (int32_t r = 0; r < (rows - 1) * task->stride + task->kernel; r++) {
         const int64_t y = row * task->stride + r - margin;
-        uint16_t *high = band->high + (int64_t)r * band->width * band->pitch;
-        uint16_t *low = band->low + (high - band->high);
-        if (margin || y >= task->height) memset(high, 0, bytes), memset(low, 0, bytes);
-        if (y < 0 || y >= task->height) continue;
+        uint16_t *high = band->high + r * a_row, *low = band->low + r * a_row;
+        if (y < 0 || y >= task->height) {
+            clear(high, low, a_row);
+            continue;
+        }
+        if (margin) {
+            clear(high, low, band->pitch);
+            clear(high + a_row - band->pitch, low + a_row - band->pitch, band->pitch);
+        }
         for (int32_t x = 0; x < task->width; x++)
             for (int32_t c = 0; c < task->channels; c += DEPTH) {
                 const int64_t at = (int64_t)(x + margin) * band->pitch + c;
