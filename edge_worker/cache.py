@@ -27,7 +27,7 @@ class CacheStats:
 class ResultCache:
     """The results used most recently, bounded by their bytes; safe to share between threads.
 
-    The key is whatever decides a result: the payload's SHA-256 and the :class:`OutputRequest`.
+    The key is whatever decides a result: the payload's SHA-256, the :class:`OutputRequest` and the model.
     """
 
     def __init__(self, max_mb: float) -> None:

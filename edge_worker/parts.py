@@ -15,6 +15,7 @@ from edge_worker.commands import Commands
 from edge_worker.config import read_password
 from edge_worker.controls import Controls
 from edge_worker.desk import Desk
+from edge_worker.messages import ModelName
 from edge_worker.mqtt.events import Connected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
@@ -25,7 +26,7 @@ from edge_worker.ops.signals import Order
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
 from edge_worker.presence import Presence
-from edge_worker.reporter import Reporter, model_name
+from edge_worker.reporter import Reporter
 from edge_worker.router import Desks, Router
 from edge_worker.switchboard import CONTROL, Switchboard
 from edge_worker.vitals import Vitals
@@ -133,7 +134,7 @@ class Parts:
             pool=self.pool,
             cache=self.cache,
             controls=controls,
-            model=lambda: model_name(self._card()),
+            model=lambda: ModelName.of(self._card()),
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self.board.answer,

@@ -122,7 +122,7 @@ class Reporter:
         return ModelCard(
             node=self._node,
             published_at=rfc3339(time.time()),
-            model=model_name(facts),
+            model=ModelName.of(facts),
             choice=facts.reason,
             warning=facts.warning or None,
             classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
@@ -156,11 +156,6 @@ class Reporter:
             cache=Cache(hits=cache.hits, misses=cache.misses, size_mb=round(cache.size_bytes / _MB, 3)),
             rss_mb=round(rss_mb(os.getpid()), 1),
         )
-
-
-def model_name(facts: ModelCardFacts) -> ModelName:
-    """The part of the card that every labels message carries."""
-    return ModelName(name=facts.name, sha256=facts.sha256, engine=facts.engine, precision=facts.precision)
 
 
 def _read(model: type[_M], source: object, **more: object) -> _M:

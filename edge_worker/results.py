@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
+    from edge_worker.messages import ModelName
     from edge_worker.ops.threads import ThreadPlan
 
 _OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
@@ -25,7 +26,7 @@ ColormapFormat = Literal["palette-png", "rgb-png", "jpeg"]
 
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
-    """What is wanted of one frame; hashable: with the payload's hash it is the key of a cached result."""
+    """What is wanted of one frame; hashable: a part of the key of a cached result."""
 
     colormap: ColormapFormat | None = "palette-png"
     labels: bool = True
@@ -86,6 +87,14 @@ class EncodedResult:
             body=dict(header["body"]),
             timings_ms={str(phase): float(ms) for phase, ms in dict(header["timings_ms"]).items()},
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A result, and which model computed it: a model replaced on disk is loaded by one process after the other."""
+
+    result: EncodedResult
+    model: ModelName
 
 
 @dataclass(frozen=True, slots=True)

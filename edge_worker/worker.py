@@ -74,7 +74,7 @@ class Worker:
         max_payload_bytes: int,
         outlets: Outlets,
     ) -> None:
-        """Prepare; ``desired`` must be set before :meth:`start`."""
+        """Prepare; ``desired`` must be set before :meth:`start`. *model* names the one loaded last."""
         self._desk, self._pool, self._cache, self._controls = desk, pool, cache, controls
         self._model = model
         self._max_payload_bytes = max_payload_bytes
@@ -129,12 +129,13 @@ class Worker:
         if size > self._max_payload_bytes:
             raise FrameRejected("too_big", f"{size} bytes; at most {self._max_payload_bytes} are accepted")
         digest = hashlib.sha256(frame.payload).hexdigest()
-        result = self._cache.get((digest, request))
+        model = self._model()
+        result = self._cache.get((digest, request, model))
         if result is not None:
-            return Parsed(result, self._model(), taken, cached=True)
-        result = self._pool.run(slot, frame.payload, digest, request)
-        self._cache.put((digest, request), result)
-        return Parsed(result, self._model(), taken, cached=False)
+            return Parsed(result, model, taken, cached=True)
+        computed = self._pool.run(slot, frame.payload, digest, request)
+        self._cache.put((digest, request, computed.model), computed.result)
+        return Parsed(computed.result, computed.model, taken, cached=False)
 
     def _request(self, frame: Frame, configured: OutputRequest) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""

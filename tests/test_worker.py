@@ -19,7 +19,7 @@ from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames import Delivery, Frame
 from edge_worker.lifecycle import Deadline
 from edge_worker.messages import ModelName
-from edge_worker.results import EncodedResult, OutputRequest
+from edge_worker.results import Computed, EncodedResult, OutputRequest
 from edge_worker.worker import Desired, Outlets, Worker
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class ScriptedPool:
         """*script*: what each run returns or raises."""
         self._script = list(script)
         self.runs = 0
+        self.model = MODEL
         self.requests: list[OutputRequest] = []
         self.meanwhile: Callable[[], None] = lambda: None
 
@@ -50,7 +51,7 @@ class ScriptedPool:
         del slot, timeout
         return True
 
-    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         """Do the next line."""
         del slot, payload, payload_sha
         self.runs += 1
@@ -59,7 +60,7 @@ class ScriptedPool:
         line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(line, Exception):
             raise line
-        return line
+        return Computed(line, self.model)
 
 
 class Bench:
@@ -73,6 +74,7 @@ class Bench:
         self.acknowledged: list[Delivery] = []
         self.refuses: Callable[[Outgoing], bool] = lambda _: False
         self.failures: list[str] = []
+        self.loaded_last = MODEL
         self.controls = Controls()
         self._done = Event()
         outlets = Outlets(
@@ -86,7 +88,7 @@ class Bench:
             pool=pool,  # type: ignore[arg-type] # the part of ModelPool that a worker uses
             cache=ResultCache(1.0),
             controls=self.controls,
-            model=lambda: MODEL,
+            model=lambda: self.loaded_last,
             max_payload_bytes=100,
             outlets=outlets,
         )
@@ -154,6 +156,17 @@ def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
     assert not one.answer(frame_id="1")["cached"]
     assert one.answer(frame_id="2", arrived=1.0)["cached"]
     assert one.pool.runs == 1
+
+
+def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) -> None:
+    """Its model replaced on disk, a process goes on with the old one; that is said, and not remembered for the new."""
+    one = bench(RESULT)
+    one.loaded_last = MODEL.model_copy(update={"name": "new"})
+    assert one.answer(frame_id="1")["model"]["name"] == "tiny"
+    one.pool.model = one.loaded_last
+    again = one.answer(frame_id="2", arrived=1.0)
+    assert (again["model"]["name"], again["cached"]) == ("new", False)
+    assert one.answer(frame_id="3", arrived=2.0)["cached"]
 
 
 def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:

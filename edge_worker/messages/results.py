@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
+from edge_worker.results import ModelCardFacts
 
 LABELS_SCHEMA: Literal["edge-worker.labels/1"] = "edge-worker.labels/1"
 ERROR_SCHEMA: Literal["edge-worker.error/1"] = "edge-worker.error/1"
@@ -30,6 +31,11 @@ class ModelName(Message):
     sha256: Digest
     engine: str
     precision: str
+
+    @classmethod
+    def of(cls, card: ModelCardFacts) -> "ModelName":
+        """The model that *card* describes."""
+        return cls(name=card.name, sha256=card.sha256, engine=card.engine, precision=card.precision)
 
 
 class Timings(Message):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge_worker.errors import ModelProcessDied
 
 if TYPE_CHECKING:
-    from edge_worker.results import EncodedResult, OutputRequest
+    from edge_worker.results import Computed, OutputRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Job:
     payload: bytes
     payload_sha: str
     request: OutputRequest
-    answer: Future[EncodedResult] = field(default_factory=Future)
+    answer: Future[Computed] = field(default_factory=Future)
 
 
 class Order(Enum):

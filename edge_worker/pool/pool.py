@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
     from edge_worker.lifecycle import Deadline
-    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+    from edge_worker.results import Computed, ModelCardFacts, OutputRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -109,7 +109,7 @@ class ModelPool:
         """Wait at most *timeout* seconds until *slot* can take a frame; False if it cannot."""
         return self._slots[slot].wait_ready(timeout)
 
-    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         """Parse one frame in *slot*; blocks until it is answered or the process was found dead or stuck.
 
         Args:

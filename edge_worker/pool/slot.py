@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
+from edge_worker.messages import ModelName
 from edge_worker.pool.orders import Job, Order, Orders
 from edge_worker.pool.patience import Patience, RestartPauses
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.state import ProcessInfo, SlotState
 from edge_worker.pool.wear import Wear
+from edge_worker.results import Computed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from edge_worker.lifecycle import Deadline
     from edge_worker.pool.launch import Launch
     from edge_worker.pool.quarantine import Quarantine
-    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+    from edge_worker.results import ModelCardFacts, OutputRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -107,7 +109,7 @@ class Slot:
         with self._changed:
             return self._changed.wait_for(lambda: self._state is SlotState.READY, timeout)
 
-    def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+    def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         """Have a frame parsed; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
         job = Job(payload, payload_sha, request)
         with self._changed:
@@ -173,7 +175,9 @@ class Slot:
         self._process = process
         if self._stopping.is_set():  # asked before there was a process to kill
             return Order.STOP.value
-        self._on_loaded(process.load())
+        card = process.load()
+        self._on_loaded(card)
+        model = ModelName.of(card)
         self._wear = self._wear_of_new(process.rss_mb)
         self._enter(SlotState.READY, "")
         while True:
@@ -183,7 +187,7 @@ class Slot:
             if order is None:
                 process.check()
                 continue
-            self._work(process, order)
+            self._work(process, model, order)
             if reason := self._wear.reason_to_replace(process.rss_mb):
                 return f"replaced by plan: {reason}"
 
@@ -198,7 +202,7 @@ class Slot:
             )
         return wear
 
-    def _work(self, process: ModelProcess, job: Job) -> None:
+    def _work(self, process: ModelProcess, model: ModelName, job: Job) -> None:
         try:
             result = process.run(job.payload, job.request)
         except FrameRejected as rejection:
@@ -216,7 +220,7 @@ class Slot:
             self._frames += 1
             self._wear.worked()
             self._quarantine.survived(job.payload_sha)
-            job.answer.set_result(result)
+            job.answer.set_result(Computed(result, model))
 
     def _failed(self, error: ModelError | ModelProcessError) -> str:
         """Count a failure and pause before the next attempt; say why there is one."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_worker import model_process, png
@@ -66,12 +67,14 @@ class Handler:
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._ballast: list[bytes] = []
-        self._act(settings.model["path"].removeprefix("fake:"))
+        action = settings.model["path"].removeprefix("fake:")
+        self._name = Path(action.removeprefix("named ")).read_text() if action.startswith("named ") else "fake"
+        self._act(action)
 
     def card(self) -> ModelCardFacts:
         effective = {"pid": os.getpid(), "environment": dict(os.environ), "signals": _ignored_signals()}
         return ModelCardFacts(
-            name="fake",
+            name=self._name,
             sha256="0" * 64,
             engine="none",
             precision="f32",

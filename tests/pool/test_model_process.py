@@ -51,7 +51,7 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelPool]:
 
 def run(pool: ModelPool, payload: bytes) -> EncodedResult:
     assert pool.wait_ready(0, LOADS_WITHIN_S)
-    return pool.run(0, payload, hashlib.sha256(payload).hexdigest(), REQUEST)
+    return pool.run(0, payload, hashlib.sha256(payload).hexdigest(), REQUEST).result
 
 
 def test_frames_come_back_parsed(pool: ModelPool) -> None:

@@ -49,6 +49,7 @@ ONE_THREAD = ThreadsConfig(inference=1)
 MEMORY = MemoryConfig()
 LIMITS = LimitsConfig()
 REQUEST = OutputRequest()
+SHA = hashlib.sha256(b"next").hexdigest()
 
 
 def config(
@@ -92,7 +93,7 @@ def make_pool(tmp_path: Path) -> Iterator[PoolFactory]:
 
 
 def run(pool: ModelPool, payload: bytes, slot: int = 0, request: OutputRequest = REQUEST) -> EncodedResult:
-    return pool.run(slot, payload, hashlib.sha256(payload).hexdigest(), request)
+    return pool.run(slot, payload, hashlib.sha256(payload).hexdigest(), request).result
 
 
 def maker(result: EncodedResult) -> int:
@@ -573,6 +574,22 @@ def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
         with pytest.raises(ModelProcessDied):
             run(pool, b"exit 1")
         assert other.result().colormap == echo(b"sleep 0.4")
+
+
+def test_a_result_names_the_model_of_its_own_process(make_pool: PoolFactory, tmp_path: Path) -> None:
+    """Replaced on disk, a model is loaded by one process after the other; the card is of the one loaded last."""
+    name = tmp_path / "name"
+    name.write_text("old")
+    pool = make_pool(config(f"fake:named {name}", threads=ThreadsConfig(processes=2)))
+    assert pool.wait_ready(1, SOON_S)
+    name.write_text("new")
+    with pytest.raises(ModelProcessDied):
+        run(pool, b"exit 1")
+    assert pool.wait_ready(0, SOON_S)
+    made = [pool.run(slot, b"next", SHA, REQUEST).model.name for slot in range(2)]
+    card = pool.card()
+    assert card is not None
+    assert (made, card.name) == (["new", "old"], "new")
 
 
 def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:

@@ -28,7 +28,7 @@ from edge_worker.mqtt.inbox import Inbox
 from edge_worker.mqtt.topics import Template
 from edge_worker.ops import logs
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.results import ModelSettings
+from edge_worker.results import Computed, ModelSettings
 from edge_worker.router import Desks, Route, Router
 from edge_worker.tools.bench.apart import measured_apart
 from edge_worker.tools.bench.statistics import Summary
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from edge_worker.frames import Frame
     from edge_worker.mqtt.events import Outgoing
     from edge_worker.pipeline import Pipeline
-    from edge_worker.results import EncodedResult, OutputRequest
+    from edge_worker.results import OutputRequest
 
 _LINK = "bench"
 _TOPIC = "camera/{camera}"
@@ -56,15 +56,16 @@ class _Parse:
     slots = 1
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
+        self._pipeline, info = pipeline, pipeline.parser.info
+        self.model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
 
     def wait_ready(self, slot: int, timeout_s: float) -> bool:
         del slot, timeout_s
         return True
 
-    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> EncodedResult:
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         del slot, payload_sha
-        return self._pipeline.run(payload, request)
+        return Computed(self._pipeline.run(payload, request), self.model)
 
 
 class _Answer(NamedTuple):
@@ -103,7 +104,7 @@ class Place:
         self._router.stop(_STOP_S)
 
     def _make_worker(self, pipeline: Pipeline) -> Worker:
-        info, composer = pipeline.parser.info, Composer(_NODE, OutputConfig())
+        parse, composer = _Parse(pipeline), Composer(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
             max_packet=lambda _frame: _UNLIMITED,
@@ -112,10 +113,10 @@ class Place:
         )
         worker = Worker(
             desk=self._desk,
-            pool=_Parse(pipeline),  # type: ignore[arg-type] # what a worker uses of ModelPool
+            pool=parse,  # type: ignore[arg-type] # what a worker uses of ModelPool
             cache=ResultCache(CacheConfig().max_mb),
             controls=Controls(),
-            model=lambda: ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision),
+            model=lambda: parse.model,
             max_payload_bytes=_MAX_PAYLOAD_BYTES,
             outlets=outlets,
         )
