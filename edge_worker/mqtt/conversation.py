@@ -62,6 +62,7 @@ class Setting:
     board: Board
     bell: Bell
     report: Callable[[LinkEvent], None]
+    report_lost: Callable[[Iterable[GivenUp]], None]
     leave_by: Callable[[], Deadline | None]
 
 
@@ -154,7 +155,7 @@ class Conversation:
         try:
             self._setting.outbox.sent(self._session.publish(parcel.message), parcel)
         except ValueError as error:
-            self._report_lost(self._setting.outbox.unsendable(parcel, str(error)))
+            self._setting.report_lost(self._setting.outbox.unsendable(parcel, str(error)))
 
     def _say_goodbye(self, reason: str) -> None:
         if self._farewell:
@@ -220,7 +221,7 @@ class Conversation:
             keepalive_s=accepted.keepalive_s,
         )
         limits = accepted.receive_maximum, accepted.max_packet
-        self._report_lost(setting.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
+        setting.report_lost(setting.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
         if self._fallback:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
@@ -268,8 +269,4 @@ class Conversation:
             message, given_up = refused
             self._refused_at = time.monotonic()
             self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
-            self._report_lost(given_up)
-
-    def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
-        for lost in given_up:
-            self._setting.report(Published(self._setting.name, lost.publication, ok=False, reason=lost.reason))
+            self._setting.report_lost(given_up)

@@ -31,7 +31,7 @@ from edge_worker.mqtt.tls import make_context
 from edge_worker.mqtt.topics import is_publishable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames import Delivery
@@ -156,7 +156,7 @@ class Link:
         if self._bell is not None:
             self._bell.ring()
 
-    def _report_lost(self, given_up: Sequence[GivenUp]) -> None:
+    def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
         for lost in given_up:
             self._report(Published(self._name, lost.publication, ok=False, reason=lost.reason))
 
@@ -209,6 +209,7 @@ class Link:
             board=self._board,
             bell=bell,
             report=self._report,
+            report_lost=self._report_lost,
             leave_by=lambda: self._leave_by,
         )
 
