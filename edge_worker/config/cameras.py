@@ -9,6 +9,7 @@ from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
 ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
+MAX_PIXELS = 65_500**2  # of a picture with the longest sides that are decoded at all
 LIVE_MAX_AGE_S = 5.0  # a live picture older than this misleads more than it tells
 
 
@@ -44,7 +45,7 @@ class LimitsConfig(Section):
     """What a frame may be; all are checked before it is decoded."""
 
     max_payload_mb: Megabytes = 16.0
-    max_pixels: Annotated[int, Field(ge=1)] = 25_000_000
+    max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = 25_000_000
     formats: OneOrMore[ImageFormat] = ("jpeg", "png", "webp", "bmp")
 
     @property

@@ -24,7 +24,10 @@ _BUILTIN, _BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
 
 
 def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
-    """Yield what is wrong with *config* as a whole. Looks at files, reads passwords, touches no network."""
+    """Yield what is wrong with *config* as a whole. Looks at files, reads passwords, touches no network.
+
+    Of a path, access is asked first: where a folder on the way is closed to us, ``is_file`` raises.
+    """
     yield from _host(config.mqtt)
     yield from _client_id(config)
     yield from _login(config.mqtt, environ)
@@ -78,7 +81,7 @@ def _tls_files(tls: TlsConfig) -> Iterator[Problem]:
     place = ("mqtt", "tls")
     for name in ("ca_file", "cert_file", "key_file"):
         file: Path | None = getattr(tls, name)
-        if file is not None and not (file.is_file() and os.access(file, os.R_OK)):
+        if file is not None and not (os.access(file, os.R_OK) and file.is_file()):
             yield Problem((*place, name), f"no readable file: {file}")
     if (tls.cert_file is None) != (tls.key_file is None):
         missing = "key_file" if tls.key_file is None else "cert_file"
@@ -110,26 +113,39 @@ def _results(config: Config, index: int) -> Iterator[Problem]:
     results = config.outputs_for(camera).all_results()
     for name, result in results.items():
         if camera.delivery == "every" and result.qos != 1:
-            place = _written(config, index, name, "qos")
+            place = place_of(config, index, name, "qos")
             yield Problem(place, "should be 1 with delivery: every, or results can be lost")
     for (name, one), (other, two) in combinations(results.items(), 2):
         if one.topic == two.topic:
-            place = _written(config, index, other, "topic")
-            yield Problem(place, f"is the topic of {name}, too: each result needs its own")
+            blamed, kept = (other, name) if _is_written(config, index, other, "topic") else (name, other)
+            place = place_of(config, index, blamed, "topic")
+            yield Problem(place, f"is the topic of {kept}, too: each result needs its own")
 
 
-def _written(config: Config, index: int, result: str, key: str) -> Location:
+def place_of(config: Config, index: int, result: str, key: str) -> Location:
     """Return where *key* of a kind of result gets its value from, for the camera at *index*."""
     own: Section = getattr(config.cameras[index].outputs, result)
     return ("cameras", index, "outputs", result, key) if key in own.model_fields_set else ("output", result, key)
 
 
+def _is_written(config: Config, index: int, result: str, key: str) -> bool:
+    """Tell whether somebody wrote that value, so that an error can point to it; else it is the default."""
+    sections: tuple[Section, ...] = tuple(
+        getattr(outputs, result) for outputs in (config.cameras[index].outputs, config.output)
+    )
+    return any(key in section.model_fields_set for section in sections)
+
+
 def _model(config: Config) -> Iterator[Problem]:
     path = config.model.path
-    directory = _BUILTIN_MODELS / path.removeprefix(_BUILTIN) if path.startswith(_BUILTIN) else Path(path)
-    if not directory.is_dir():
-        known = ", ".join(sorted(f"{_BUILTIN}{file.parent.name}" for file in _BUILTIN_MODELS.glob("*/manifest.json")))
-        yield Problem(("model", "path"), f"no such model directory: {path}; models that come with the package: {known}")
+    known = sorted(f"{_BUILTIN}{file.parent.name}" for file in _BUILTIN_MODELS.glob("*/manifest.json"))
+    if path not in known if path.startswith(_BUILTIN) else not _is_readable_directory(Path(path)):
+        problem = f"no readable model directory: {path}; models that come with the package: {', '.join(known)}"
+        yield Problem(("model", "path"), problem)
+
+
+def _is_readable_directory(path: Path) -> bool:
+    return os.access(path, os.R_OK | os.X_OK) and path.is_dir()
 
 
 def _cpus(config: Config) -> Iterator[Problem]:

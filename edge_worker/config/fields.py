@@ -7,6 +7,8 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
+MAX_SECONDS = 1_000_000_000  # 30 years: for ever, and still what the timeouts of sockets and locks can hold
+MAX_MEGABYTES = 1_000_000  # a terabyte: who writes more has written bytes
 Item = TypeVar("Item")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -25,7 +27,13 @@ class Section(BaseModel):
 
 
 def beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    """Return *path*, a relative one seen from the folder of the configuration file that is being loaded."""
+    """Return *path*, a relative one seen from the folder of the configuration file that is being loaded.
+
+    Raises:
+        ValueError: no file can have that path; asking the system about it would be an error of another kind.
+    """
+    if "\0" in str(path):
+        raise ValueError("should be the path of a file, which holds no null character")
     folder: Path | None = (info.context or {}).get("folder")
     return path if folder is None else folder / path
 
@@ -89,8 +97,8 @@ def _no_truth_value(value: object) -> object:
 
 
 OneOrMore = Annotated[tuple[Item, ...], AfterValidator(_not_empty)]
-Seconds = Annotated[float, Field(gt=0)]
-Megabytes = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+Megabytes = Annotated[float, Field(gt=0, le=MAX_MEGABYTES)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Qos = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
 """0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""

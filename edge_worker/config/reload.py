@@ -74,12 +74,20 @@ def is_live(location: Location) -> bool:
 def _changes(old: Any, new: Any, location: Location) -> Iterator[Location]:  # noqa: ANN401 - JSON values
     if isinstance(old, dict) and isinstance(new, dict):
         for key in dict.fromkeys([*old, *new]):
-            yield from _changes(old.get(key, ...), new.get(key, ...), (*location, key))
+            yield from _changes(*_both(old, new, key), (*location, key))
     elif location == ("cameras",) and len(old) == len(new):
         for index, (one, other) in enumerate(zip(old, new, strict=True)):
             yield from _changes(one, other, (*location, index))
     elif old != new:
         yield location
+
+
+def _both(old: dict[str, Any], new: dict[str, Any], key: str) -> tuple[Any, Any]:
+    """Return what is below *key*, ``...`` where it is missing; a missing section (of a camera's outputs) is empty."""
+    one, other = old.get(key, ...), new.get(key, ...)
+    if isinstance(one, dict) or isinstance(other, dict):
+        return {} if one is ... else one, {} if other is ... else other
+    return one, other
 
 
 def _with(old: Config, new: Config, locations: list[Location]) -> Config:
@@ -93,8 +101,12 @@ def _with(old: Config, new: Config, locations: list[Location]) -> Config:
 def _copy(source: Any, target: Any, location: Location) -> None:  # noqa: ANN401 - JSON values
     *way, key = location
     for step in way:
-        source, target = source[step], target[step]
+        source, target = _enter(source, step), _enter(target, step)
     if key in source:
         target[key] = source[key]
     else:
         del target[key]
+
+
+def _enter(values: Any, step: str | int) -> Any:  # noqa: ANN401 - JSON values
+    return values.setdefault(step, {}) if isinstance(values, dict) else values[step]

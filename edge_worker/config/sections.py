@@ -15,6 +15,7 @@ from pydantic import (
 
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.fields import (
+    MAX_MEGABYTES,
     Colour,
     CommandTopic,
     Fraction,
@@ -86,7 +87,7 @@ class ThreadsConfig(Section):
 class CacheConfig(Section):
     """Results of payloads seen before, kept in memory; 0 turns it off."""
 
-    max_mb: Annotated[float, Field(ge=0)] = 16.0
+    max_mb: Annotated[float, Field(ge=0, le=MAX_MEGABYTES)] = 16.0
 
 
 class WatchdogConfig(Section):

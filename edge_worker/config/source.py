@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; anything larger is another file
 MAX_DEPTH = 20  # ours is five deep; an alias may contain itself
 _TAG = "tag:yaml.org,2002:"
+_COLLECTIONS = (_TAG + "map", _TAG + "seq")
+_TAGGED = "has a tag (!…) that is not understood here: delete it"
 _USUAL_CAUSES = "usual causes: keys of a section that begin in different columns; text with {, # or ': ' without quotes"
 _BLANK = (
     "has no value: write one (text that begins with # goes in quotes, keys of a section are indented), "
@@ -133,6 +135,8 @@ class _Builder:
         self._tree.origins.setdefault(location, Origin(self._source, node.start_mark.line + 1))
         if len(location) > MAX_DEPTH:
             raise ConfigError("is nested too deeply", file=self._source, line=node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            self._problem(location, _TAGGED, node)
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, location)
         if isinstance(node, yaml.SequenceNode):
@@ -161,7 +165,7 @@ class _Builder:
                 return reader(node.value)
         except ValueError:
             pass
-        self._problem(location, "has a tag (!…) that is not understood here: delete it", node)
+        self._problem(location, _TAGGED, node)
         return None
 
     def _problem(self, location: Location, text: str, node: yaml.Node) -> None:

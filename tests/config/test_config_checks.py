@@ -43,8 +43,24 @@ EVERY = "mqtt: {host: localhost}\ncameras:\n  - delivery: every\n    "
         ("mqtt: {host: h, tls: {key_password_file: c.yaml}}", "mqtt.tls.key_password_file: is of no use without"),
         ("mqtt: {host: h, username: u, password_file: no}", "mqtt.password_file: the file FOLDER/no cannot be read"),
         ("mqtt: {host: localhost, password_file: c.yaml}", "mqtt.username: is required where a password is given"),
-        ("mqtt: {host: h}\nmodel: {path: nowhere}", "model.path: no such model directory: FOLDER/nowhere; models"),
-        ("mqtt: {host: h}\nmodel: {path: 'builtin:x'}", "model.path: no such model directory: builtin:x; models"),
+        ("mqtt: {host: h}\nmodel: {path: nowhere}", "model.path: no readable model directory: FOLDER/nowhere; models"),
+        ("mqtt: {host: h}\nmodel: {path: 'builtin:x'}", "model.path: no readable model directory: builtin:x; models"),
+        ("mqtt: {host: h}\nmodel: {path: 'builtin:'}", "model.path: no readable model directory: builtin:; models"),
+        (
+            "mqtt: {host: h}\nmodel: {path: c.yaml/x}",
+            "model.path: no readable model directory: FOLDER/c.yaml/x; models",
+        ),
+        ('mqtt: {host: h, password_file: "a\\0b"}', "mqtt.password_file: should be the path of a file"),
+        (
+            "mqtt: {host: h, connect_timeout_s: 1e10}",
+            "mqtt.connect_timeout_s: should be less than or equal to 10000000",
+        ),
+        ("mqtt: {host: h}\nmemory: {limit_mb: 4e9}", "memory.limit_mb: should be less than or equal to 1000000, not"),
+        ("mqtt: {host: h}\ncache: {max_mb: 1e305}", "cache.max_mb: should be less than or equal to 1000000, not"),
+        (
+            "mqtt: {host: h}\nlimits: {max_pixels: 9999999999}",
+            "limits.max_pixels: should be less than or equal to 4290",
+        ),
         ("mqtt: {host: h}\nops: {http: {host: 'http://x'}}", "ops.http.host: should be a host name or an address"),
         ("mqtt: {host: h}\nthreads: {cpus: [0, 9999]}", "threads.cpus: this machine has no CPU 9999: they are 0 to"),
         ("mqtt: {host: h}\nthreads: {cpus: [0, 0]}", "threads.cpus: names a CPU twice"),
@@ -58,6 +74,20 @@ def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) ->
     """What single values cannot tell is checked when the configuration is loaded, and told with its key."""
     (told,) = _errors(tmp_path, content + "\n")
     assert told.startswith(error.replace("FOLDER", str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ("mqtt: {host: h, tls: {ca_file: LONG}}", "mqtt.tls.ca_file"),
+        ("mqtt: {host: h, tls: {cert_file: c.yaml, key_file: LONG}}", "mqtt.tls.key_file"),
+        ("mqtt: {host: h}\nmodel: {path: LONG}", "model.path"),
+    ],
+)
+def test_a_path_about_which_the_system_gives_no_answer_is_refused(tmp_path: Path, content: str, key: str) -> None:
+    """In a folder that is closed to us, or too long: its key is told; no other error ends a worker that reloads."""
+    (told,) = _errors(tmp_path, content.replace("LONG", "x" * 300) + "\n")
+    assert told.startswith(f"{key}: no readable ")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +106,7 @@ def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) ->
         ("output: {error: {topic: 'cameras/{camera}/frame'}}", "cameras[0].topic: would also take what this worker"),
         (
             "commands: {response_prefix: cameras/}",
-            "cameras[0].topic: would also take what this worker itself publishes",
+            "cameras[0].topic: would also take what this worker itself publishes to cameras/# (commands.resp",
         ),
         ("commands: {response_prefix: clients}", "commands.response_prefix: should end with /"),
         (
@@ -87,12 +117,26 @@ def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) ->
             "node: {stats_topic: 's/{node}', model_topic: 's/{node}'}",
             "node.stats_topic: is the topic of node.model_topic",
         ),
+        ("output: {labels: {topic: 'parsing/{camera}/overlay'}}", "output.labels.topic: is the topic of overlay, too"),
+        (
+            "cameras: [{outputs: {colormap: {topic: 'parsing/{camera}/error'}}}]",
+            "cameras[0].outputs.colormap.topic: is the topic of error, too",
+        ),
     ],
 )
 def test_topics_that_must_not_meet_are_refused(tmp_path: Path, content: str, error: str) -> None:
     """No frame is taken twice, and nothing that we publish comes back to us."""
     told = _errors(tmp_path, f"mqtt: {{host: localhost}}\n{content}\n")
     assert told[0].startswith(error)
+
+
+def test_commands_that_are_off_take_no_topics(tmp_path: Path) -> None:
+    """Who turns commands off may use their topics for frames: nothing is subscribed to or answered there."""
+    for kind in ("request", "response"):
+        camera = f"node: {{id: n}}\ncameras: [{{topic: 'edge-worker/n/{kind}/{{camera}}'}}]\ncommands:"
+        _load(tmp_path, f"mqtt: {{host: localhost}}\n{camera} {{enabled: false}}\n")
+        assert _errors(tmp_path, f"mqtt: {{host: localhost}}\n{camera} {{enabled: true}}\n")
+    _load(tmp_path, "mqtt: {host: localhost}\ncommands: {enabled: false, response_prefix: cameras/}\n")
 
 
 @pytest.mark.parametrize(

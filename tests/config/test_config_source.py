@@ -117,6 +117,8 @@ def test_an_empty_file_is_an_empty_tree(tmp_path: Path, content: str) -> None:
         ("Hat: #ff0000\n", "c.yaml:1: Hat: has no value: write one (text that begins with # goes in quotes"),
         ("a: !!python/object:os.system x\n", "c.yaml:1: a: has a tag"),
         ("a: !!int x\n", "c.yaml:1: a: has a tag"),
+        ("b: 1\na: !section {b: 1}\n", "c.yaml:2: a: has a tag"),
+        ("a: !list [1]\n", "c.yaml:1: a: has a tag"),
     ],
 )
 def test_what_is_doubtful_in_a_file_is_a_problem_at_its_line(tmp_path: Path, content: str, problem: str) -> None:

@@ -42,6 +42,18 @@ def test_settings_of_a_camera_apply_live() -> None:
     assert not reload.config.outputs_for(reload.config.cameras[0]).overlay.enabled
 
 
+def test_an_override_of_a_camera_that_had_none_applies_live() -> None:
+    """A section that is new among its outputs, or gone from them, is no other change than one of its keys."""
+    without, with_overlay = _config(), _config(cameras=({"outputs": {"overlay": {"enabled": True}}},))
+    added = diff(without, with_overlay)
+    assert (added.live, added.restart) == (("cameras[0].outputs.overlay.enabled",), ())
+    assert added.config.outputs_for(added.config.cameras[0]).overlay.enabled
+    removed = diff(with_overlay, without)
+    assert (removed.live, removed.restart) == (("cameras[0].outputs.overlay.enabled",), ())
+    assert not removed.config.outputs_for(removed.config.cameras[0]).overlay.enabled
+    assert (diff(removed.config, without).live, diff(removed.config, without).restart) == ((), ())
+
+
 def test_a_camera_that_needs_a_restart_changes_as_a_whole() -> None:
     """Half of its new settings might contradict the other half."""
     reload = diff(_config(cameras=({"max_age_s": 1.0},)), _config(cameras=({"delivery": "every"},)))
