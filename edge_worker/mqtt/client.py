@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from edge_worker.mqtt import packets, unpacking
 from edge_worker.mqtt.tls import make_context
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 KEEPALIVE_SHARE: Final = 0.7
 """paho notices a dead peer after two keepalives, each up to a turn of the link's loop late. Asking for this share of
 the configured one keeps both within 1.5 of it."""
+
+_EXACTLY_ONCE: Final = 2
 
 unpacking.install()
 
@@ -41,12 +43,39 @@ def _send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN
 
 _Websocket.send = _send_whole_frame
 
+
+class _Client(paho.Client):
+    """A client that owes PUBREC for a message in QoS 2 as it owes PUBACK for one in QoS 1: when it is acknowledged.
+
+    Nobody asks for QoS 2 here, but a session may hold such messages from an earlier client of its name. paho answers
+    PUBREC at once, loses what the next connection should go on with, and with manual acknowledgement never answers
+    PUBREL: the broker's window stays closed for ever.
+    """
+
+    def ack(self, mid: int, qos: int) -> MQTTErrorCode:
+        """Acknowledge what arrived."""
+        return super()._send_pubrec(mid) if qos == _EXACTLY_ONCE else super().ack(mid, qos)
+
+    def _send_pubrec(self, mid: int) -> MQTTErrorCode:
+        return MQTTErrorCode.MQTT_ERR_SUCCESS if self._manual_ack else super()._send_pubrec(mid)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        outcome = super()._handle_publish()
+        while self._manual_ack and self._in_messages:
+            self._handle_on_message(self._in_messages.popitem()[1])
+        return outcome
+
+    def _handle_pubrel(self) -> MQTTErrorCode:
+        outcome = super()._handle_pubrel()
+        return self._send_pubcomp(int.from_bytes(self._in_packet["packet"][:2], "big")) if self._manual_ack else outcome
+
+
 _VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
 def make(config: MqttConfig, hello: Hello) -> paho.Client:
     """Make a client that knows everything but its callbacks; nothing is opened."""
-    client = paho.Client(
+    client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=hello.client_id,
         clean_session=None if hello.protocol == "5" else hello.clean_start,

@@ -48,6 +48,7 @@ class Session:
         self._happenings: list[Happening] = []
         self._error = ""
         self._lingering: socket.socket | None = None
+        self._qos: dict[int, int] = {}  # of the messages to be acknowledged
         self._client = client.make(config, hello)
         self._set_callbacks()
 
@@ -98,8 +99,8 @@ class Session:
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
     def acknowledge(self, mid: int) -> None:
-        """Acknowledge the QoS 1 message *mid*."""
-        self._client.ack(mid, qos=1)
+        """Acknowledge message *mid*, of QoS 1 or 2."""
+        self._client.ack(mid, self._qos.pop(mid, 1))
 
     def say_goodbye(self) -> None:
         """Queue a DISCONNECT, which ends the connection and cancels the will; further turns write it."""
@@ -211,11 +212,13 @@ class Session:
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         mid = message.mid if message.qos and self._hello.manual_ack else 0
+        if mid:
+            self._qos[mid] = message.qos
         try:
             self._happenings.append(Received(mid, packets.incoming(message)))
         except UnicodeDecodeError:  # a topic no broker should let through; unanswered it would block the window
             if mid:
-                self._client.ack(mid, qos=1)
+                self.acknowledge(mid)
 
     def _on_publish(
         self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None

@@ -5,11 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import paho.mqtt.client as paho
 import pytest
 from brokers import Mosquitto, Proxy, wait_until
-from links import Client, Watched
+from links import WAIT_S, Client, Watched
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -164,6 +167,40 @@ def test_a_killed_worker_leaves_its_frame_to_its_successor(
             message = watched.message()
             assert (message.payload, message.redelivered) == (expected, redelivered)
             answer(watched, message)
+
+
+def leave_subscribed(port: int, client_id: str) -> None:
+    """Leave a session behind that is subscribed to frames in QoS 2, as another program of that name may have."""
+    subscribed = Event()
+    client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False)
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    client.subscribe(FRAMES.filter, qos=2)
+    assert subscribed.wait(WAIT_S)
+    client.disconnect()
+    client.loop_stop()
+    client._reset_sockets()
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_a_session_holds_in_qos_2_is_acknowledged_too(
+    mosquitto: Mosquitto, make_link: Callable[..., Watched], protocol: str
+) -> None:
+    """Not before its answer: a cut brings it again under its number; and nothing behind it is kept back."""
+    leave_subscribed(mosquitto.port, "worker")
+    with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
+        camera.publish(TOPIC, b"1", qos=2)
+        watched = make_link(proxy.port, protocol=protocol, **EVERY).start()
+        first = watched.message()
+        proxy.cut()
+        watched.wait_for(Disconnected)
+        again = watched.message()
+        assert (first.qos, again.qos, again.redelivered) == (2, 2, True)
+        answer(watched, again)
+        camera.publish(TOPIC, b"2")
+        assert watched.message().payload == b"2"
+        assert watched.link.status().epoch == 2
 
 
 def test_receive_maximum_1_never_holds_two(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
