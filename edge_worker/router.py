@@ -106,6 +106,7 @@ class Router:
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message
         if self._desks.node(message):
+            self._desks.frames.dismiss(message.delivery)  # there is one where `every` is subscribed to it still
             return
         for route in self._routes:
             camera = route.template.match(message.topic) if route.link == event.link else None

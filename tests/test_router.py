@@ -111,11 +111,11 @@ def test_messages_of_nobody_and_of_ourselves_are_no_frames() -> None:
     assert bench.failures == []
 
 
-def test_a_message_of_nobody_does_not_stop_its_connection() -> None:
+def test_a_message_that_is_no_frame_does_not_stop_its_connection() -> None:
     """The session remembers what an earlier configuration subscribed to; left alone it would keep all others back."""
     bench = Bench()
-    bench.handle(arrived("strange/topic"), arrived("elsewhere", delivery=None))
-    assert bench.acknowledged == [Delivery("every", 1, 7)]
+    bench.handle(arrived("strange/topic"), arrived("elsewhere", delivery=None), arrived("ours"))
+    assert bench.acknowledged == [Delivery("every", 1, 7)] * 2
     assert bench.failures == []
 
 
