@@ -18,7 +18,7 @@ from edge_worker.messages import (
     parse_request,
 )
 from edge_worker.mqtt.events import Outgoing
-from edge_worker.mqtt.topics import Template
+from edge_worker.mqtt.topics import Template, is_publishable
 from edge_worker.timestamps import rfc3339
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Commands:
         Without that limit a request could make this worker publish wherever its own rights reach.
         """
         prefix = self._config.response_prefix
-        if asked and prefix is not None and asked.startswith(prefix) and not set(asked) & set("+#\0"):
+        if prefix is not None and asked.startswith(prefix) and is_publishable(asked):
             return asked
         return self._response_topic.format(command=command)  # any level that was matched can be published to
 

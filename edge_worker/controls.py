@@ -64,15 +64,16 @@ class Controls:
         """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it."""
         with self._lock:
             overrides = self._cameras.get(camera, Overrides()).over(self._general)
-            wanted = camera in self._snapshots
         overlay = request.overlay if overrides.overlay is None else overrides.overlay
         threshold = request.score_threshold if overrides.score_threshold is None else overrides.score_threshold
-        return replace(request, overlay=overlay or wanted, score_threshold=threshold)
+        return replace(request, overlay=overlay, score_threshold=threshold)
 
-    def taken(self, camera: str) -> None:
-        """Note that *camera*'s overlay was published: a snapshot asked for is fulfilled."""
+    def claim_snapshot(self, camera: str) -> bool:
+        """Take up the wish for a snapshot of *camera*, if there is one; who cannot fulfil it asks for it again."""
         with self._lock:
+            wanted = camera in self._snapshots
             self._snapshots.discard(camera)
+            return wanted
 
 
 def _without(own: Overrides, said: Overrides) -> Overrides:

@@ -114,14 +114,22 @@ class Worker:
         if frame is None:
             return
         desired = self.desired[frame.source]  # a reload, which replaces it, is for the next frame
+        snapshot = self._controls.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
         try:
-            request = self._request(frame, desired.request)
+            request = self._request(frame, desired.request, snapshot=snapshot)
             self._answer(frame, desired.composer, request, self._parse(slot, frame, request))
-        except FrameRejected as rejection:
-            self._reject(frame, rejection)
-        except ModelProcessError as error:
-            _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(error))
-            self._desk.release(frame)
+        except (FrameRejected, ModelProcessError) as problem:
+            if snapshot:
+                self._controls.snapshot(frame.camera)
+            self._do_without(frame, problem)
+
+    def _do_without(self, frame: Frame, problem: FrameRejected | ModelProcessError) -> None:
+        """Answer *frame*, which has no result, with an error, or lay it back where another process may have one."""
+        if isinstance(problem, FrameRejected):
+            self._reject(frame, problem)
+            return
+        _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(problem))
+        self._desk.release(frame)
 
     def _parse(self, slot: int, frame: Frame, request: OutputRequest) -> Parsed:
         taken = time.monotonic()
@@ -137,12 +145,12 @@ class Worker:
         self._cache.put((digest, request, computed.model), computed.result)
         return Parsed(computed.result, computed.model, taken, cached=False)
 
-    def _request(self, frame: Frame, configured: OutputRequest) -> OutputRequest:
+    def _request(self, frame: Frame, configured: OutputRequest, *, snapshot: bool) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""
         request = self._controls.apply(frame.camera, configured)
-        if not request.overlay:
+        if not (request.overlay or snapshot):
             return request
-        return replace(request, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
+        return replace(request, overlay=True, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
 
     def _answer(self, frame: Frame, composer: Composer, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
@@ -150,8 +158,9 @@ class Worker:
         fitting = _fitting(messages, self._outlets.max_packet(frame))
         self._publish(frame, fitting)
         self._desk.finish(frame, "processed")
-        if request.overlay:
-            self._overlay_done(frame, published="overlay" in fitting)
+        if request.overlay and "overlay" not in fitting:
+            limit = self._outlets.max_packet(frame)
+            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
         timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
         self._outlets.observe(timings, age_ms)
         _log.info(
@@ -164,13 +173,6 @@ class Worker:
             age_ms=round(age_ms),
             **timings,
         )
-
-    def _overlay_done(self, frame: Frame, *, published: bool) -> None:
-        """Take note that a snapshot asked for is fulfilled, or cannot be: trying for ever would help nobody."""
-        self._controls.taken(frame.camera)
-        if not published:
-            limit = self._outlets.max_packet(frame)
-            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
 
     def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
         self._publish_error(frame, rejection)

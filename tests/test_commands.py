@@ -97,7 +97,7 @@ def test_settings_take_effect() -> None:
     assert bench.ask("set", b'{"camera": "door", "score_threshold": 0.4}')["status"] == "ok"
     assert bench.ask("snapshot", b'{"camera": "yard"}')["status"] == "ok"
     assert bench.controls.apply("door", OutputRequest()).score_threshold == 0.4
-    assert bench.controls.apply("yard", OutputRequest()).overlay
+    assert bench.controls.claim_snapshot("yard")
 
 
 @pytest.mark.parametrize(("command", "settings"), [("pause", {}), ("set", {"min_interval_s": 1})])
@@ -166,6 +166,7 @@ def test_retained_commands_are_ignored() -> None:
         ("replies/", "replies/me", "replies/me"),
         ("replies/", "elsewhere/me", "edge-worker/box-1/response/ping"),
         ("replies/", "replies/#", "edge-worker/box-1/response/ping"),
+        ("replies/", "replies/\ufeff", "edge-worker/box-1/response/ping"),
     ],
 )
 def test_answers_go_only_where_the_configuration_allows(prefix: str | None, asked: str, topic: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from threading import Event
+from threading import Barrier, Event
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,7 +44,7 @@ class ScriptedPool:
         self.runs = 0
         self.model = MODEL
         self.requests: list[OutputRequest] = []
-        self.meanwhile: Callable[[], None] = lambda: None
+        self.meanwhile: Callable[[], object] = lambda: None
 
     def wait_ready(self, slot: int, timeout: float) -> bool:
         """Be ready."""
@@ -132,9 +132,12 @@ def bench() -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
     def make(
-        *script: EncodedResult | Exception, max_packet: int = 1_000_000, outputs: OutputConfig | None = None
+        *script: EncodedResult | Exception,
+        max_packet: int = 1_000_000,
+        outputs: OutputConfig | None = None,
+        pool: ScriptedPool | None = None,
     ) -> Bench:
-        benches.append(Bench(ScriptedPool(*script), max_packet, outputs or OutputConfig()))
+        benches.append(Bench(pool or ScriptedPool(*script), max_packet, outputs or OutputConfig()))
         return benches[-1]
 
     yield make
@@ -222,8 +225,30 @@ def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
     one.controls.snapshot("door")
     assert one.answer()["schema"] == "edge-worker.labels/1"
     one.stop()
-    assert not one.controls.apply("door", OutputRequest()).overlay
+    assert not one.controls.claim_snapshot("door")
     assert "overlay left out" in capsys.readouterr().out
+
+
+def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
+    """Of two frames of the camera in work at once, one has the overlay that was asked for."""
+    pool = ScriptedPool(RESULT)
+    pool.slots, pool.meanwhile = 2, Barrier(2, timeout=SOON_S).wait
+    one = bench(pool=pool)
+    one.controls.snapshot("door")
+    for number in range(2):
+        one.desk.arrive(make_frame(frame_id=str(number), payload=b"%d" % number, arrived=float(number)))
+    wait_until(lambda: one.desk.account().total.processed == 2, "both are answered")
+    assert sorted(request.overlay for request in pool.requests) == [False, True]
+
+
+def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench]) -> None:
+    """The next frame of the camera has it."""
+    one = bench(FrameRejected("undecodable", "no picture"), ModelProcessDied("killed", phase="inference"), RESULT)
+    one.controls.snapshot("door")
+    one.answer(frame_id="1")
+    one.answer(frame_id="2", arrived=1.0)
+    one.answer(frame_id="3", arrived=2.0, payload=b"3")
+    assert [request.overlay for request in one.pool.requests] == [True, True, True, False]
 
 
 def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]) -> None:
