@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 3  # enough to find out that a broker speaks the older protocol only
 _GOODBYE_S: Final = 2.0
+_GRANTED: Final = "subscriptions granted (by Mosquitto always: what its access list forbids to read just never arrives)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class _Probe:
     def _subscribe(self) -> Finding:
         while (event := self._next()) is not None:
             if isinstance(event, Subscribed):
-                return Finding(ok=True, detail="subscriptions granted")
+                return Finding(ok=True, detail=_GRANTED)
             if isinstance(event, SubscriptionRefused):
                 return Finding(ok=False, detail=self._link.status().trouble)
         return Finding(ok=False, detail="subscriptions: no answer")

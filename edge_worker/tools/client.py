@@ -18,6 +18,7 @@ from edge_worker.mqtt.events import (
     Fatal,
     FellBack,
     LinkEvent,
+    PublicationRefused,
     Refused,
     Subscribed,
     SubscriptionRefused,
@@ -110,6 +111,8 @@ class Client:
                 self._note(f"connected, MQTT {protocol}")
             case Subscribed() if self._subscribes:
                 self._note("subscribed")
+            case PublicationRefused(topic=topic, reason=reason):
+                self._note(f"publishing to {topic} refused: {reason}; it is tried again")
             case TakenOver():
                 self._note("another client uses our client id")
             case (

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 import signal
 from itertools import islice
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import commands
@@ -132,6 +133,24 @@ def test_camera_ends_when_told(tmp_path: Path, mosquitto: Mosquitto) -> None:
             _, errors = camera.communicate(timeout=15)
     assert camera.returncode == 0
     assert "frames published" in errors
+
+
+@pytest.mark.mosquitto
+def test_a_frame_that_the_broker_refuses_is_said(tmp_path: Path, make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """With QoS 1 the camera waits until the broker takes the frame, and says why it does not."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    (tmp_path / "acl").write_text("topic read #\n", encoding="ascii")
+    (tmp_path / "acl").chmod(0o644)
+    broker = make_mosquitto(f"acl_file {tmp_path / 'acl'}")
+    options = ("--qos", "1", "--host", "127.0.0.1", "--port", str(broker.port))
+    with commands.start("camera", tmp_path / "a.jpg", *options) as camera:
+        limit = Timer(15.0, camera.kill)
+        limit.start()
+        said = any("publishing to cameras/camera/frame refused: Not auth" in line for line in camera.stderr or ())
+        camera.terminate()
+        limit.cancel()
+    assert said
+    assert camera.returncode == 0
 
 
 @pytest.mark.mosquitto
