@@ -17,14 +17,10 @@ from edge_worker.messages import (
     Cache,
     Connection,
     ModelCard,
-    ModelClass,
-    ModelName,
     ModelProcess,
-    Sandbox,
     Spread,
     StatsMessage,
     StatusMessage,
-    Threads,
 )
 from edge_worker.pool.proc import rss_mb
 from edge_worker.timestamps import rfc3339
@@ -118,17 +114,7 @@ class Reporter:
 
     def card(self, facts: ModelCardFacts) -> ModelCard:
         """The model card of the model that *facts* describe."""
-        classes = zip(facts.classes, facts.colors, strict=True)
-        return ModelCard(
-            node=self._node,
-            published_at=rfc3339(time.time()),
-            model=ModelName.of(facts),
-            choice=facts.reason,
-            warning=facts.warning or None,
-            classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
-            threads=Threads(**facts.threads),
-            sandbox=Sandbox(**facts.sandbox),
-        )
+        return ModelCard.of(facts, node=self._node, published_at=rfc3339(time.time()))
 
     def stats(
         self,

@@ -162,14 +162,30 @@ def test_an_end_within_a_message_is_an_end(raw: tuple[socket.socket, Channel]) -
         framed(b"\xff\xfe"),
         framed(b'{"blobs": [10000000, 1]}'),
         framed(b"[" * 100_000),
+        framed(b'{"blobs": [], "a": [' + b"{}," * 300_000 + b"{}]}"),
+        framed(b'{"blobs": [], "a": [' + (b"[" * 900 + b"]" * 900 + b",") * 1000 + b"0]}"),
+        framed(b'{"blobs": [], "a": [' + (b"[ " * 900 + b"]" * 900 + b",") * 1000 + b"0]}"),
+        framed('{"blobs": [], "a": "☃"}'.encode()),
     ],
 )
 def test_nonsense_is_refused_before_memory_is_taken(raw: tuple[socket.socket, Channel], nonsense: bytes) -> None:
     """A header that is too long, is not a JSON object, or announces more than allowed is refused at once."""
     near, channel = raw
-    near.sendall(nonsense)
+    sender = Thread(target=near.sendall, args=(nonsense,))
+    sender.start()
     with pytest.raises(ProtocolError):
-        channel.receive(1)
+        channel.receive(10)
+    sender.join()
+
+
+def test_run_lengths_are_no_values(pair: Pair) -> None:
+    """All signs that run lengths are written with, brackets among them, may come in any number."""
+    near, far = pair
+    header = {"rle": "".join(map(chr, range(48, 112))) * 20_000}
+    sender = Thread(target=near.send, args=(header,))
+    sender.start()
+    assert far.receive(10) == (header, ())
+    sender.join()
 
 
 def test_what_is_not_json_is_not_sent(pair: Pair) -> None:

@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue
 
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
+from edge_worker.results import ModelCardFacts
 
 STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
 MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"
@@ -66,6 +67,21 @@ class ModelCard(Message):
     threads: Threads
     sandbox: Sandbox = Field(default_factory=Sandbox)
     labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
+
+    @classmethod
+    def of(cls, facts: ModelCardFacts, *, node: str, published_at: str) -> "ModelCard":
+        """The card of the model that *facts* describe."""
+        classes = zip(facts.classes, facts.colors, strict=True)
+        return cls(
+            node=node,
+            published_at=published_at,
+            model=ModelName.of(facts),
+            choice=facts.reason,
+            warning=facts.warning or None,
+            classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
+            threads=Threads(**facts.threads),
+            sandbox=Sandbox(**facts.sandbox),
+        )
 
 
 class Account(Message):

@@ -90,7 +90,7 @@ class Person(Message):
     score: Score
     box: Box
     pixels: Annotated[int, Field(ge=1)]
-    parts: tuple[Part, ...]
+    parts: Annotated[tuple[Part, ...], Field(fail_fast=True)]
     rle: RunLengths | None = None
 
 
@@ -118,11 +118,11 @@ class LabelsBody(Message):
     """The part of the labels message that depends on the picture alone: what the model process returns."""
 
     image: ImageSize
-    labels: tuple[Label, ...]
+    labels: Annotated[tuple[Label, ...], Field(fail_fast=True)]  # of mistakes, one will do: each takes a kilobyte
     """Largest first."""
-    persons: tuple[Person, ...]
-    unassigned: tuple[Unassigned, ...]
-    instances: tuple[Instance, ...] | None = None
+    persons: Annotated[tuple[Person, ...], Field(fail_fast=True)]
+    unassigned: Annotated[tuple[Unassigned, ...], Field(fail_fast=True)]
+    instances: Annotated[tuple[Instance, ...], Field(fail_fast=True)] | None = None
 
 
 class FrameFacts(Message):

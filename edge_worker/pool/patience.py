@@ -52,12 +52,12 @@ class PhaseClock:
         """Begin in *phase*."""
         self._patience = patience
         self.phase = phase
-        self.worked_s = self._loaded_s = 0.0  # in phases of work on a frame, and of loading
+        self.worked_s = self.loaded_s = 0.0  # in phases of work on a frame, and of loading
 
     @property
     def left_s(self) -> float:
         """What is left for phases of the current kind."""
-        spent = self._loaded_s if self.phase in LOADING_PHASES else self.worked_s
+        spent = self.loaded_s if self.phase in LOADING_PHASES else self.worked_s
         return self._patience.limit_s(self.phase) - spent
 
     def enter(self, phase: str) -> None:
@@ -69,7 +69,7 @@ class PhaseClock:
     def spend(self, seconds: float) -> None:
         """*seconds* have passed in the current phase."""
         if self.phase in LOADING_PHASES:
-            self._loaded_s += seconds
+            self.loaded_s += seconds
         else:
             self.worked_s += seconds
 

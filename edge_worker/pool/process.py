@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from edge_worker.errors import ModelError, ModelProcessDied, ModelProcessStuck
+from edge_worker.errors import ModelProcessDied, ModelProcessStuck
 from edge_worker.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
-from edge_worker.pool.believing import rejection_of, result_of
+from edge_worker.pool.believing import card_of, failure_of, rejection_of, result_of
 from edge_worker.pool.launch import spawn
 from edge_worker.pool.patience import PhaseClock
-from edge_worker.results import ModelCardFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.ipc import Message
     from edge_worker.pool.launch import Launch
     from edge_worker.pool.patience import Patience
-    from edge_worker.results import EncodedResult, OutputRequest
+    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -103,9 +102,9 @@ class ModelProcess:
         self.phase = "idle"
         with self._understanding(clock):
             if header["type"] == "failed":
-                raise ModelError(header["detail"])
-            self._patience.learn(float(header["warm_up_s"]))
-            return ModelCardFacts.from_wire(header["card"])
+                raise failure_of(header)
+            self._patience.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # it was a part of that time
+            return card_of(header)
 
     def _first_message(self) -> dict[str, Any]:
         settings, sandbox = asdict(self._launch.settings), self._launch.sandbox.to_wire()

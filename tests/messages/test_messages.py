@@ -205,3 +205,11 @@ def test_the_words_are_those_of_the_parts_that_use_them() -> None:
     """Reasons and states are listed in the schemas, but decided elsewhere."""
     assert set(get_args(ErrorMessage.model_fields["reason"].annotation)) == REJECTIONS
     assert set(get_args(StatusMessage.model_fields["state"].annotation)) == {state.value for state in State}
+
+
+@pytest.mark.parametrize("what", ["labels", "persons", "unassigned", "instances"])
+def test_of_many_mistakes_the_first_is_told(what: str) -> None:
+    """A model process that was taken over may return them by the hundred thousand, and each takes a kilobyte."""
+    with pytest.raises(ValidationError) as refused:
+        LabelsBody.model_validate(BODY | {what: [{}] * 1000})
+    assert refused.value.error_count() < 10

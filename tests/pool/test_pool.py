@@ -285,6 +285,9 @@ def say(header: Mapping[str, object]) -> bytes:
         {"width": HUGE},
         {"timings_ms": {"decode": "nan"}},
         {"timings_ms": {"lunch": 1}},
+        {"timings_ms": {"decode": 1e308}},
+        {"timings_ms": {"queued": 1}},
+        {"body": {**body(), "unassigned": [{"id": 1, "name": "\ud800", "pixels": 1}]}},
         {"body": {**body(), "node": "another"}},
         {"body": {}},
         {"pictures": ["overlay"], "blobs": [0]},
@@ -299,6 +302,46 @@ def test_a_process_may_lie_about_the_picture_and_no_more(make_pool: PoolFactory,
     with pytest.raises(ModelProcessDied, match="makes no sense"):
         run(pool, say({**HONEST, **lie}), request=OutputRequest(colormap=None))
     assert run_when_ready(pool, b"next").colormap == echo(b"next")
+
+
+CARD = {
+    "name": "rogue",
+    "sha256": "0" * 64,
+    "engine": "none",
+    "precision": "f32",
+    "reason": "a test",
+    "classes": ["Background"],
+    "colors": ["#000000"],
+    "threads": {"requested": {}, "effective": {}},
+    "warning": "",
+    "sandbox": {"in_force": [], "refused": {}},
+}
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"name": 5},
+        {"sha256": "short"},
+        {"colors": []},
+        {"colors": ["red"]},
+        {"classes": ["\ud800"]},
+        {"sandbox": {"in_force": [1], "refused": {}}},
+    ],
+)
+def test_a_model_is_believed_only_what_its_card_can_say(make_pool: PoolFactory, lie: dict[str, object]) -> None:
+    """A process may be taken over by what an earlier one left in the cache; the worker would end over the card."""
+    ready = {"type": "ready", "card": {**CARD, **lie}, "warm_up_s": 0, "blobs": []}
+    pool = make_pool(config(f"fake:{say(ready).decode()}"), wait=False)
+    until(lambda: "makes no sense" in pool.state().detail)
+    assert pool.card() is None
+
+
+def test_a_process_cannot_grant_itself_time(make_pool: PoolFactory) -> None:
+    """How long the warm-up took says how long a frame may take; it was no longer than all of loading."""
+    ready = {"type": "ready", "card": CARD, "warm_up_s": HUGE, "blobs": []}
+    pool = make_pool(config(f"fake:{say(ready).decode()}"))
+    assert pool.state().processes[0].frame_limit_s <= WATCHDOG.load_s
 
 
 def test_a_map_that_is_none_makes_no_sense(make_pool: PoolFactory) -> None:
