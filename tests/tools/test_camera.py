@@ -148,6 +148,7 @@ def test_a_frame_that_the_broker_refuses_is_said(tmp_path: Path, make_mosquitto:
         limit.start()
         said = any("publishing to cameras/camera/frame refused: Not auth" in line for line in camera.stderr or ())
         camera.terminate()
+        camera.communicate()
         limit.cancel()
     assert said
     assert camera.returncode == 0
