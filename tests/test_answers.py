@@ -93,6 +93,15 @@ def test_the_answers_to_a_frame_owed_must_arrive() -> None:
     assert not any(m.must_arrive for m in composer().results(make_frame(), parsed(), NOW).values())
 
 
+def test_all_answers_expire_where_results_do() -> None:
+    """The error that takes their place, too."""
+    expiring = composer(result_expiry_s=60)
+    messages = [*expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW).values()]
+    messages.append(expiring.error(make_frame(), FrameRejected("undecodable", "empty"), NOW))
+    assert [message.expiry_s for message in messages] == [60] * 4
+    assert composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW).expiry_s is None
+
+
 def test_an_overlay_is_sent_where_there_is_one() -> None:
     """A snapshot publishes it though the configuration has it turned off."""
     messages = composer(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)

@@ -19,6 +19,7 @@ from edge_worker.mqtt.events import (
     PublicationRefused,
     Published,
     Refused,
+    SessionShortened,
     Shed,
     Subscribed,
     SubscriptionRefused,
@@ -225,8 +226,15 @@ class Conversation:
         if self._fallback:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
+        self._compare_expiry(accepted.session_expiry_s)
         if self._subscriber.is_complete:
             self._all_granted()
+
+    def _compare_expiry(self, granted_s: int | None) -> None:
+        """Say it if a session that is to outlive us would not as long as it should; None: the broker agrees."""
+        asked_s = self._hello.session_expiry_s
+        if self._hello.manual_ack and granted_s is not None and granted_s < asked_s:
+            self._setting.report(SessionShortened(self._setting.name, asked_s, granted_s))
 
     def _granted(self, granted: Granted) -> None:
         refused = self._subscriber.answered(granted.mid, granted.refusals, time.monotonic())

@@ -110,6 +110,15 @@ class Connected:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionShortened:
+    """The broker will keep our session, and frames with it, for ``granted_s`` seconds only while we are away."""
+
+    link: str
+    asked_s: int
+    granted_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
     """Every subscription of the link is granted."""
 
@@ -221,6 +230,7 @@ class Fatal:
 
 LinkEvent = (
     Connected
+    | SessionShortened
     | Subscribed
     | SubscriptionRefused
     | Unreachable

@@ -46,6 +46,7 @@ class Accepted:
     session_present: bool
     max_packet: int | None
     receive_maximum: int | None
+    session_expiry_s: int | None
     keepalive_s: int
 
 

@@ -176,6 +176,7 @@ class Session:
                 session_present=flags.session_present,
                 max_packet=getattr(properties, "MaximumPacketSize", None),
                 receive_maximum=getattr(properties, "ReceiveMaximum", None),
+                session_expiry_s=getattr(properties, "SessionExpiryInterval", None),
                 keepalive_s=client.limit_keepalive(self._client, self._config),
             )
         )

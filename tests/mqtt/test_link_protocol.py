@@ -38,11 +38,13 @@ from edge_worker.mqtt.events import (
     Outgoing,
     Published,
     Refused,
+    SessionShortened,
     Subscribed,
     Subscription,
     SubscriptionRefused,
     TakenOver,
     Unreachable,
+    Will,
 )
 
 if TYPE_CHECKING:
@@ -426,6 +428,22 @@ def test_the_brokers_keepalive_is_obeyed_and_reported(make_link: Callable[..., W
     with FakeBroker(demand) as broker:
         watched = make_link(broker.port).ready()
         assert watched.link.status().keepalive_s == 7
+
+
+def test_a_session_that_will_not_last_as_long_is_said(make_link: Callable[..., Watched]) -> None:
+    """Frames that wait at the broker end with it; for a link that leaves none there it does not matter."""
+
+    def keep_a_minute(peer: Peer) -> None:
+        peer.accept(properties=bytes([17, 0, 0, 0, 60]))
+        peer.grant(1)
+        broker.hold(peer)
+
+    live = {"subscriptions": EVERY["subscriptions"], "will": Will("status", b"lost"), "will_delay_s": 100}
+    with FakeBroker(keep_a_minute) as broker:
+        said = make_link(broker.port, **EVERY).start().wait_for(SessionShortened)
+        assert (said.asked_s, said.granted_s) == (86_400, 60)
+        for content in (make_link(broker.port, **EVERY, session_expiry_s=60), make_link(broker.port, **live)):
+            assert not any(isinstance(event, SessionShortened) for event in content.ready().seen)
 
 
 # paho forgets a socket whose handshake failed; it is closed when the error is forgotten, too, with a warning.
