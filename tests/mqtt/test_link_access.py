@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import free_port
+from brokers import Proxy, free_port
 from links import Client, Watched
 
 from edge_worker.config.mqtt import ReconnectConfig
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from brokers import Mosquitto
+
+    from edge_worker.mqtt.events import Incoming
 
 # paho forgets a socket whose handshake failed; it is closed when the error is forgotten, too, with a warning.
 pytestmark = [pytest.mark.mosquitto, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
@@ -187,3 +189,37 @@ def test_a_shared_subscription_is_asked_for_as_one(mosquitto: Mosquitto, make_li
             camera.publish("cameras/door/frame", b"%d" % number)
     payloads = [worker.message().payload for worker in workers for _ in range(5)]
     assert sorted(payloads) == [b"%d" % number for number in range(10)]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_the_frames_of_a_group_outlive_a_member(
+    mosquitto: Mosquitto, make_link: Callable[..., Watched], protocol: str
+) -> None:
+    """What the broker gave a member that was lost waits for it, the frame in its hands first; the other goes on."""
+    shared: Any = [Subscription("cameras/+/frame", 1, share_group="parsers")]
+    member: Any = {"protocol": protocol, "persistent": True, "receive_maximum": 1, "subscriptions": shared}
+    frames = [b"%d" % number for number in range(10)]
+    with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
+        lost = make_link(proxy.port, client_id="a", **member).ready()
+        alive = make_link(mosquitto.port, client_id="b", **member).ready()
+        for frame in frames[:6]:
+            camera.publish("cameras/door/frame", frame)
+        in_its_hands = lost.message().payload
+        proxy.close()
+        proxy.cut()
+        lost.wait_for(Disconnected)
+        for frame in frames[6:]:
+            camera.publish("cameras/door/frame", frame)
+        by_the_other = [acknowledged(alive).payload for _ in range(5)]
+        back = make_link(mosquitto.port, client_id="a", **member).start()
+        by_the_lost = [acknowledged(back) for _ in range(5)]
+    assert (by_the_lost[0].payload, by_the_lost[0].redelivered) == (in_its_hands, True)
+    assert sorted(by_the_other + [message.payload for message in by_the_lost]) == frames
+
+
+def acknowledged(watched: Watched) -> Incoming:
+    """Wait for the next message, and acknowledge it."""
+    message = watched.message()
+    assert message.delivery is not None
+    assert watched.link.acknowledge(message.delivery)
+    return message
