@@ -6,6 +6,7 @@ handler, with the same fields and the same level.
 
 from __future__ import annotations
 
+import io
 import logging
 import re
 import sys
@@ -32,6 +33,8 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     May be called again: the newest call wins.
     """
     target = sys.stdout if stream is None else stream
+    if isinstance(target, io.TextIOWrapper):
+        target.reconfigure(errors="backslashreplace")  # a line that cannot be encoded would be lost
     handler = _Lines(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_renderers(config.format, target))
@@ -133,7 +136,8 @@ _SHARED: list[Processor] = [
 def _renderers(form: str, stream: TextIO) -> list[Processor]:
     """Return the processors that make a line's text; exceptions become text first, to be redacted like the rest."""
     as_console = form == "console" or (form == "auto" and stream.isatty())
-    last: Processor = structlog.processors.JSONRenderer(ensure_ascii=False)
+    is_utf_8 = (stream.encoding or "utf-8").lower().replace("_", "-") in {"utf-8", "utf8"}
+    last: Processor = structlog.processors.JSONRenderer(ensure_ascii=not is_utf_8)
     if as_console:
         last = structlog.dev.ConsoleRenderer(colors=stream.isatty())
     return [

@@ -109,8 +109,14 @@ class Metrics:
             self._stages[stage].observe(timings_ms[stage] / 1000)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
-        """Return (body, content type) in the text format that the ``Accept`` header *accept* prefers."""
-        encode, content_type = choose_encoder(accept)
+        """Return (body, content type) in the text format that the ``Accept`` header *accept* prefers.
+
+        The usual one where the header asks for a version that is no number: prometheus_client stumbles over it.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except TypeError:
+            encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
 

@@ -158,3 +158,17 @@ def test_a_defect_in_a_line_is_shown(capsys: pytest.CaptureFixture[str]) -> None
     configured()
     logging.getLogger().info("%d", "no number")
     assert "no number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_every_name_can_be_logged(form: Form, encoding: str) -> None:
+    """Whatever the locale's encoding holds: cameras are named by strangers, and a line must not be lost over it."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    logs.configure(LogConfig(format=form), stream)
+    structlog.get_logger().info("frame", camera="Tür 門 \ud800")
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert written.count("\n") == 1
+    assert "frame" in written
+    assert form == "console" or json.loads(written)["camera"] == "Tür 門 \ud800"

@@ -123,3 +123,9 @@ def test_openmetrics_is_spoken_when_asked_for() -> None:
     body, content_type = Metrics(lambda: SNAPSHOT).exposition("application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert body.endswith(b"# EOF\n")
+
+
+def test_a_version_that_is_none_gets_the_usual_page() -> None:
+    """Who asks for nonsense gets what who asks for nothing gets; no error page, and no traceback in the log."""
+    page = Metrics(lambda: SNAPSHOT)
+    assert page.exposition("application/openmetrics-text;version=zz")[1] == page.exposition()[1]
