@@ -11,7 +11,7 @@ RUN python -m venv /opt/edge-worker
 # Wheels only, each with its hash: of what others made nothing is compiled, on x86-64 or aarch64.
 COPY deploy/requirements.txt ./
 RUN /opt/edge-worker/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
-# Our own two kernels are; the compiler stays in this stage.
+# Our own kernels are; the compiler stays in this stage.
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends gcc libc6-dev \
  && rm -rf /var/lib/apt/lists/*
