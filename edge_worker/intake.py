@@ -53,7 +53,7 @@ class Intake:
         self._other = Tally()
         self._waiting_bytes = 0
         self._paused: set[str | None] = set()  # None: all
-        self._intervals: dict[str | None, float] = {}  # None: all that have no own
+        self._intervals: dict[str | None, float] = {}  # None: all that have none of their own since
 
     def set_policies(self, policies: Sequence[Policy]) -> None:
         """Go on with other *policies* for the same camera sections, same delivery modes."""
@@ -184,7 +184,9 @@ class Intake:
         self._paused.discard(camera)
 
     def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
-        """Throttle *camera* (None: all that have no own) to a frame each *seconds*; None: as configured."""
+        """Throttle *camera* (None: all, whatever was said of each) to a frame each *seconds*; None: as configured."""
+        if camera is None:
+            self._intervals.clear()
         if seconds is None:
             self._intervals.pop(camera, None)
         else:

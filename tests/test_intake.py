@@ -94,7 +94,7 @@ def test_throttling_delays_every_and_drops_nothing() -> None:
 
 
 def test_an_interval_set_by_command_outranks_the_configuration() -> None:
-    """The camera's own interval comes before the one for all, and that before the configured one."""
+    """The one for all does, a later one of the camera outranks that, and a still later one for all both."""
     intake = Intake([SimplePolicy(delivery="every", min_interval_s=9.0)])
     for _ in range(4):
         intake.offer(make_frame(), 0.0)
@@ -104,6 +104,8 @@ def test_an_interval_set_by_command_outranks_the_configuration() -> None:
     assert intake.next(0.0).wait_s == 5.0
     intake.set_min_interval("door", 2.0)
     assert intake.next(0.0).wait_s == 2.0
+    intake.set_min_interval(None, 3.0)
+    assert intake.next(0.0).wait_s == 3.0
     intake.set_min_interval("door", None)
     intake.set_min_interval(None, None)
     assert intake.next(0.0).wait_s == 9.0
