@@ -149,9 +149,16 @@ def _is_readable_directory(path: Path) -> bool:
 
 
 def _cpus(config: Config) -> Iterator[Problem]:
-    count = os.cpu_count() or 1
-    wrong = [str(cpu) for cpu in config.threads.cpus or () if cpu >= count]
-    if wrong:
-        yield Problem(("threads", "cpus"), f"this machine has no CPU {', '.join(wrong)}: they are 0 to {count - 1}")
-    if config.threads.cpus and len(set(config.threads.cpus)) < len(config.threads.cpus):
-        yield Problem(("threads", "cpus"), "names a CPU twice")
+    place, wanted = ("threads", "cpus"), config.threads.cpus or ()
+    count, usable = os.cpu_count() or 1, sorted(os.sched_getaffinity(0))
+    if missing := [cpu for cpu in wanted if cpu >= count]:
+        yield Problem(place, f"this machine has no CPU {_listed(missing)}: they are 0 to {count - 1}")
+    elif denied := [cpu for cpu in wanted if cpu not in usable]:
+        cause = "AllowedCPUs= of the unit, cpuset of the container"
+        yield Problem(place, f"this process may not use CPU {_listed(denied)}, only {_listed(usable)} ({cause})")
+    if len(set(wanted)) < len(wanted):
+        yield Problem(place, "names a CPU twice")
+
+
+def _listed(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -130,6 +130,15 @@ def test_topics_that_must_not_meet_are_refused(tmp_path: Path, content: str, err
     assert told[0].startswith(error)
 
 
+def test_a_cpu_that_is_not_ours_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit or container may confine the worker to some of the machine's processors."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    (told,) = _errors(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [1, 2]}\n")
+    assert told.startswith("threads.cpus: this process may not use CPU 2, only 0, 1 (AllowedCPUs=")
+    assert _load(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [0, 1]}\n").threads.cpus == (0, 1)
+
+
 def test_commands_that_are_off_take_no_topics(tmp_path: Path) -> None:
     """Who turns commands off may use their topics for frames: nothing is subscribed to or answered there."""
     for kind in ("request", "response"):
