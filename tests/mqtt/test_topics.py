@@ -64,6 +64,15 @@ def test_any_level_makes_a_publishable_topic(level: str) -> None:
     assert clean_level(name) == name
 
 
+def test_a_camera_that_is_the_first_level_makes_no_reserved_topic() -> None:
+    """Brokers refuse to publish below $SYS or $share: such a frame could never be answered."""
+    for level in ("$SYS", "$share", "$"):
+        name = Template("cameras/{camera}/frame").match(f"cameras/{level}/frame")
+        assert name is not None
+        assert not Template("{camera}/labels").format(camera=name).startswith("$")
+    assert clean_level("US$") == "US$"
+
+
 @given(st.text(max_size=200), st.text(max_size=200))
 def test_no_two_names_become_one(first: str, second: str) -> None:
     """Cleaning keeps names apart, so that no camera answers in another's topic."""
