@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from queue import SimpleQueue
 
     from edge_worker.config import Config
+    from edge_worker.messages import StatsMessage
 
 TICK_S: Final = 1.0
 STOP_S: Final = 18.0
@@ -157,9 +158,13 @@ class App:
                 _log.warning("all frames of a camera are too old: do its clock and ours differ?", camera=camera)
 
     def _publish_stats(self) -> None:
+        stats = self._parts.vitals.stats(restart=True)
+        if not self._publish_stats_message(stats):  # cameras' names are free, and may be more than the broker takes
+            self._publish_stats_message(stats.model_copy(update={"cameras": {}}))
+
+    def _publish_stats_message(self, stats: StatsMessage) -> bool:
         topic = self._parts.topic(self._parts.config.node.stats_topic)
-        stats = self._parts.vitals.stats(restart=True).to_json()
-        self._parts.board.publish(Outgoing(topic, stats, 0, content_type="application/json"))
+        return self._parts.board.publish(Outgoing(topic, stats.to_json(), 0, content_type="application/json"))
 
     def _shut_down(self) -> None:
         parts, deadline, answers_by = self._parts, Deadline(STOP_S), Deadline(STOP_S - GOODBYE_S)

@@ -94,3 +94,20 @@ def test_a_broker_that_hangs_does_not_hold_a_stop_up(tmp_path: Path, make_mosqui
         assert time.monotonic() - frozen < (app.GOODBYE_S + app.STOP_S) / 2
     finally:
         broker.thaw()
+
+
+@pytest.mark.mosquitto
+def test_many_cameras_do_not_silence_the_stats(tmp_path: Path, make_mosquitto: Callable[..., Mosquitto]) -> None:
+    """Names are free to whoever sends frames: where an account of each is too much for the broker, the total stands."""
+    broker, cameras = make_mosquitto("max_packet_size 20000"), 100
+
+    def be_many(client: Client) -> None:
+        with Client(broker.port, "parsing/+/error") as watcher:
+            for number in range(cameras):
+                client.publish(f"cameras/{number:0128}/frame", b"no picture")
+            watcher.wait_for(cameras)
+
+    with Client(broker.port, "edge-worker/box/stats") as listener:
+        assert run(configuration(broker.port), tmp_path, be_many) == 0
+        stats = json.loads(listener.wait_for(1)[-1].payload)
+    assert (stats["total"]["received"], stats["cameras"]) == (cameras, {})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
+from sys import getsizeof
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
@@ -59,4 +61,9 @@ class Inbox:
 
 
 def _size(event: LinkEvent) -> int:
-    return len(event.message.payload) + _EVENT_BYTES if isinstance(event, Arrived) else 0
+    """About how many bytes of memory *event* takes; a message's properties may take more than its payload."""
+    if not isinstance(event, Arrived):
+        return 0
+    message = event.message
+    texts = (message.topic, message.content_type, message.response_topic, *chain(*message.properties.items()))
+    return _EVENT_BYTES + len(message.payload) + len(message.correlation or b"") + sum(map(getsizeof, texts))

@@ -18,11 +18,12 @@ import socket
 import socketserver
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 MAX_CLIENTS: Final = 16  # at a time; more are turned away
 CLIENT_TIMEOUT_S: Final = 5.0  # for each read from and write to a client
+PAUSE_S: Final = 0.5  # after a client could not be let in
 CLIENT_LIMIT_S: Final = 15.0  # for a client altogether: one that sends a byte now and then never runs into the other
 
 _log = structlog.get_logger(__name__)
@@ -139,6 +141,13 @@ class _Server(ThreadingHTTPServer):
         # HTTPServer's own asks the name service who we are, which can take long and is of no use here.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        try:
+            return super().get_request()
+        except OSError:  # no file descriptor is left, most likely: the client goes on knocking, and takes a processor
+            time.sleep(PAUSE_S)
+            raise
 
     def process_request(self, request: object, client_address: object) -> None:
         if not self._seats.acquire(blocking=False):

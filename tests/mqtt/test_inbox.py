@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from brokers import wait_until
 from samples import make_incoming
 
@@ -56,6 +57,25 @@ def test_empty_messages_fill_it_too() -> None:
     """Their wrapping takes memory."""
     inbox = Inbox(max_unread_bytes=10_000)
     link = put_aside(inbox, *(arrived(0) for _ in range(1_000)))
+    link.join(0.2)
+    assert link.is_alive()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"properties": {"key": "v" * 10_000}},
+        {"properties": {"k" * 10_000: ""}},
+        {"correlation": b"x" * 10_000},
+        {"response_topic": "t" * 10_000},
+        {"content_type": "\U0001f600" * 2_500},
+    ],
+)
+def test_all_that_comes_with_a_message_fills_it(fields: dict[str, Any]) -> None:
+    """A message without payload may bring megabytes of properties."""
+    inbox = Inbox(max_unread_bytes=10_000)
+    inbox.put(Arrived("link", make_incoming("t", **fields)))
+    link = put_aside(inbox, arrived(0))
     link.join(0.2)
     assert link.is_alive()
 

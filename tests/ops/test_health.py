@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from http.client import HTTPConnection, HTTPResponse, RemoteDisconnected
+from typing import NoReturn
 
 import pytest
+from brokers import wait_until
 from structlog.testing import capture_logs
 
 from edge_worker.config import HttpConfig
@@ -152,6 +156,23 @@ def test_a_client_that_sends_a_byte_now_and_then_is_dropped(serve: Serve, monkey
         deadline = time.monotonic() + 5
         while not is_cut_off_after_a_byte(client):
             assert time.monotonic() < deadline
+    assert ask(server, "/healthz")[0].status == 200
+
+
+def test_a_client_that_cannot_be_let_in_takes_no_processor(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While no file descriptor is left it goes on knocking; the server looks again now and then, and lets it in."""
+    attempts: list[float] = []
+
+    def accept(_server: socketserver.TCPServer) -> NoReturn:
+        attempts.append(time.monotonic())
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    server = serve()
+    with monkeypatch.context() as exhausted:
+        exhausted.setattr(socketserver.TCPServer, "get_request", accept)
+        with socket.create_connection(("127.0.0.1", server.port)):
+            wait_until(lambda: len(attempts) > 1, "another attempt")
+    assert attempts[1] - attempts[0] >= health.PAUSE_S
     assert ask(server, "/healthz")[0].status == 200
 
 
