@@ -14,7 +14,7 @@ _PLACEHOLDERS: Final = frozenset({"{camera}", "{command}"})
 # What MQTT 5 (1.5.4) and brokers refuse in a topic: controls, surrogates, non-characters; and wildcards and borders.
 # U+FEFF is allowed, but clients made with paho close the connection over it.
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
-# A camera may be a topic's first level. Brokers refuse to publish what begins with $, and its frame would wait for ever.
+# A camera may be a topic's first level. Brokers take nothing that begins with $, and its frame would wait for ever.
 _NOT_IN_A_LEVEL: Final = re.compile(rf"{_FORBIDDEN.pattern}|[+#/]|^\$")
 
 
