@@ -149,6 +149,15 @@ def test_a_wrong_option_is_named_as_it_was_typed(
     assert capsys.readouterr().err.startswith(said)
 
 
+def test_a_model_that_is_typed_is_seen_from_here(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a configuration from elsewhere, too: only what stands in the file is seen from the file's folder."""
+    (tmp_path / "etc").mkdir()
+    file = tmp_path / "etc" / "edge_worker.yaml"
+    file.write_text("mqtt: {host: h}\n", encoding="utf-8")
+    assert cli.main(["parse", "a.jpg", "--out", "out", "-c", str(file), "--model", "mine"]) == cli.CONFIGURATION
+    assert f"--model: model.path: no readable model directory: {tmp_path / 'mine'};" in capsys.readouterr().err
+
+
 def test_reader_that_goes_away_is_no_traceback() -> None:
     """`edge-worker … | head -1` ends quietly."""
     code = "import sys; from edge_worker.cli import main; sys.exit(main(['model', 'info', 'builtin:seeded']))"

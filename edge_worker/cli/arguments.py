@@ -100,6 +100,11 @@ def log_warnings_only() -> None:
     logs.configure(LogConfig(level="warning", format="console"), sys.stderr)
 
 
+def from_here(text: str) -> str:
+    """Read a model's name; a relative path is seen from here, not from the configuration file's folder."""
+    return text if text.startswith("builtin:") else str(Path(text).absolute())
+
+
 def positive(text: str) -> float:
     """Read a number above 0."""
     number = float(text)

@@ -10,6 +10,7 @@ from edge_worker.cli.arguments import (
     Commands,
     add_command,
     counts,
+    from_here,
     setting,
     size,
     takes_settings,
@@ -39,7 +40,7 @@ def _add_parse(commands: Commands) -> None:
         help="also write STEM.overlay.jpg",
     )
     setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
-    setting(command, "--model", "model.path", help=MODELS)
+    setting(command, "--model", "model.path", type=from_here, help=MODELS)
     setting(command, "--engine", "model.engine", choices=("auto", "openvino", "onnxruntime", "torch", "modelscope"))
     setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16x3", "bf16", "f16", "int8"))
     setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
