@@ -71,11 +71,22 @@ class Conversation:
     """The one user of an open session. :meth:`run` belongs to the link's thread, :meth:`acknowledge` to any."""
 
     def __init__(
-        self, setting: Setting, session: Session, hello: Hello, *, epoch: int, expects_session: bool, fallback: str
+        self,
+        setting: Setting,
+        session: Session,
+        hello: Hello,
+        *,
+        epoch: int,
+        expects_session: bool,
+        fallback: str,
+        in_doubt: bool,
     ) -> None:
-        """*expects_session*: the broker should know us; *fallback*: why this is the older protocol, if it is."""
+        """*expects_session*: the broker should know us.
+
+        *fallback*: why this is the older protocol, if it is; *in_doubt*: whether another reason may explain that, too.
+        """
         self._setting, self._session, self._hello = setting, session, hello
-        self._expects_session, self._fallback = expects_session, fallback
+        self._expects_session, self._fallback, self._in_doubt = expects_session, fallback, in_doubt
         self.epoch = epoch
         self._acks: deque[int] = deque()
         self._unacked = Unacked(hello.receive_maximum or 0)
@@ -213,6 +224,9 @@ class Conversation:
     def _accepted(self, accepted: Accepted) -> None:
         setting, protocol, present = self._setting, self._hello.protocol, accepted.session_present
         self._accepted_at, self._answer_by = time.monotonic(), None
+        if self._in_doubt:
+            self._say_goodbye("there is a broker now: asking for MQTT 5 once more")
+            return
         lost = self._expects_session and not present
         setting.board.note(
             connected=True,

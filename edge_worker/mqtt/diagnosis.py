@@ -50,7 +50,8 @@ class ProtocolChoice:
     """Which version to speak: the configured one, or (``auto``) 5 until the broker turns out not to know it.
 
     Once a connection was accepted the choice stands, as a broker in trouble looks like an old one, until a broker says
-    that it does not know the version: another one has taken its place.
+    that it does not know the version: another one has taken its place. The same trouble before the first connection (a
+    proxy accepts for a broker that is not there yet) must not decide for 3.1.1: that is put to the proof.
     """
 
     def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
@@ -59,20 +60,32 @@ class ProtocolChoice:
         self._is_free = configured == "auto"
         self._settled = False
         self._closes = 0
+        self._neither_worked = self._is_proof = False
+        self.in_doubt = False
+        """Whether a broker that accepts 3.1.1 now may know 5 as well: it is to be left at once, and asked for that."""
 
-    def accepted(self) -> None:
-        """Note that the broker let us in."""
-        self._settled = True
+    def accepted(self) -> bool:
+        """Note that the broker let us in; returns whether the choice stands."""
+        if self.in_doubt:
+            self.current, self.in_doubt, self._is_proof = "5", False, True
+        else:
+            self._settled = True
+        return self._settled
 
     def failed(self, symptom: Symptom) -> bool:
         """Note a failed attempt; True when the other version comes next."""
         if not self._is_free or (self._settled and symptom != "unsupported"):
             return False
         self._closes += 1
-        if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK:
+        if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK and not self._is_proof:
             return False
         self._closes = 0
-        self.current = "3.1.1" if self.current == "5" else "5"
+        if self.current == "5":
+            may_be_trouble = symptom == "closed" or (symptom == "silent" and self._neither_worked)
+            self.current, self.in_doubt = "3.1.1", may_be_trouble and not self._is_proof
+        else:
+            self.current, self.in_doubt, self._neither_worked = "5", False, True
+        self._is_proof = False
         return True
 
 

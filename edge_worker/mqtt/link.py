@@ -189,6 +189,7 @@ class Link:
             epoch=self._epoch,
             expects_session=self._identity.persistent and self._was_accepted,
             fallback=self._fallback,
+            in_doubt=self._protocol.in_doubt,
         )
         try:
             return self._conversation.run()
@@ -249,8 +250,8 @@ class Link:
     def _learn(self, ending: Ending) -> None:
         if ending.lasted_s is None or ending.cause is None:
             return
-        self._protocol.accepted()
-        self._fallback, self._was_accepted = "", True
+        self._fallback = ""
+        self._was_accepted |= self._protocol.accepted()
         verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
         if verdict is not None:
             taken_over = TakenOver(self._name, self._identity.client_id, certain=verdict == "certain")

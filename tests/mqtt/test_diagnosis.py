@@ -33,6 +33,27 @@ def test_a_close_may_be_a_broker_that_is_starting() -> None:
     assert versions == ["5", "5", "3.1.1", "3.1.1", "5", "5"]
 
 
+def test_a_broker_that_comes_late_is_asked_for_mqtt_5_again() -> None:
+    """That it accepts the older version, after closes or when neither was answered, proves nothing; another no does."""
+    symptoms: list[list[Symptom]] = [["closed", "closed"], ["silent", "silent", "silent"]]
+    for before in symptoms:
+        choice = ProtocolChoice("auto")
+        for symptom in before:
+            choice.failed(symptom)
+        assert (choice.current, choice.in_doubt, choice.accepted(), choice.current) == ("3.1.1", True, False, "5")
+        assert choice.failed("closed")
+        assert (choice.current, choice.in_doubt, choice.accepted()) == ("3.1.1", False, True)
+
+
+def test_a_broker_that_is_silent_to_mqtt_5_only_is_not_asked_again() -> None:
+    """It would cost another time-out; nor is one that says that it does not know the version."""
+    symptoms: list[Symptom] = ["silent", "unsupported"]
+    for symptom in symptoms:
+        choice = ProtocolChoice("auto")
+        choice.failed(symptom)
+        assert (choice.current, choice.in_doubt, choice.accepted()) == ("3.1.1", False, True)
+
+
 def test_the_choice_stands_once_a_connection_was_accepted() -> None:
     """A broker in trouble looks like an old one; it must not cost us MQTT 5 for the rest of our life."""
     choice = ProtocolChoice("auto")

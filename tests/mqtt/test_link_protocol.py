@@ -21,6 +21,8 @@ from brokers import (
     Amqtt,
     FakeBroker,
     Peer,
+    Proxy,
+    free_port,
     wait_until,
 )
 from links import Client, Watched
@@ -49,6 +51,8 @@ from edge_worker.mqtt.events import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from brokers import Mosquitto
 
 EVERY: dict[str, Any] = {
     "persistent": True,
@@ -128,7 +132,7 @@ def test_a_refused_version_is_final_where_no_other_is_allowed(make_link: Callabl
 
 
 def test_two_closes_before_any_answer_lead_to_the_older_protocol(make_link: Callable[..., Watched]) -> None:
-    """One may be chance, two in a row look like an old broker."""
+    """One may be chance, two in a row look like an old broker; after its first yes it is asked once more."""
 
     def close(peer: Peer) -> None:
         assert connect_level(peer) == 5
@@ -137,9 +141,25 @@ def test_two_closes_before_any_answer_lead_to_the_older_protocol(make_link: Call
         accept_3_1_1(peer)
         broker.hold(peer)
 
-    with FakeBroker(close, close, old) as broker:
+    with FakeBroker(close, close, old, close, old) as broker:
         watched = make_link(broker.port, **EVERY).start()
         assert "closed before the broker answered" in watched.wait_for(FellBack).reason
+        assert not watched.wait_for(Connected).session_lost
+
+
+@pytest.mark.mosquitto
+def test_a_proxy_before_the_broker_does_not_cost_us_mqtt_5(
+    make_mosquitto: Callable[..., Mosquitto], make_link: Callable[..., Watched]
+) -> None:
+    """It accepts connections and closes them while the broker starts, which looks like one that does not know it."""
+    port = free_port()
+    with Proxy(port) as proxy:
+        watched = make_link(proxy.port, reconnect=ReconnectConfig(min_s=0.5, max_s=2.0), **EVERY).start()
+        for _ in range(2):
+            watched.wait_for(Unreachable)
+        make_mosquitto(port=port)  # the next attempt, in MQTT 3.1.1, is being waited for
+        connected = watched.wait_for(Connected)
+    assert (connected.protocol, connected.session_lost) == ("5", False)
 
 
 def test_after_the_first_success_the_protocol_stands(make_link: Callable[..., Watched]) -> None:
