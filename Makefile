@@ -39,7 +39,7 @@ format: $(VENV)/.with-dev
 	$(RUN) -m ruff format
 
 # One stamp an extra, so that a second run starts at once and a change of what is installed installs again.
-KERNELS := $(addprefix edge_worker/m2fp/,vector.h mask_kernel.c engines/deformable.c engines/products.c)
+KERNELS := $(wildcard edge_worker/m2fp/*.[ch] edge_worker/m2fp/engines/*.[ch])
 INSTALLED := pyproject.toml setup.py $(KERNELS) scripts/venv.sh
 
 $(VENV)/.with-demo: $(INSTALLED)

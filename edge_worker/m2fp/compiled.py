@@ -6,7 +6,7 @@ import ctypes
 import os
 from pathlib import Path
 
-KERNELS = ("_mask_kernel", "engines/_deformable", "engines/_products")
+KERNELS = ("_mask_kernel", "engines/_deformable", "engines/_products", "engines/_winograd")
 """Their paths below this package, as ``setup.py`` names them."""
 
 WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"

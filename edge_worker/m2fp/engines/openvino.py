@@ -10,7 +10,7 @@ import numpy as np
 import openvino
 
 from edge_worker.errors import EngineError
-from edge_worker.m2fp.engines import compiler, deformable, products
+from edge_worker.m2fp.engines import compiler, deformable, products, winograd
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
 from edge_worker.m2fp.engines.deformable import is_built
@@ -24,6 +24,7 @@ from edge_worker.m2fp.types import Logits
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import EngineOptions, Shape
+    from edge_worker.m2fp.engines.product_fusion import Kernel
     from edge_worker.m2fp.types import FloatArray
 
 _DEVICE = "CPU"
@@ -58,7 +59,8 @@ class OpenVinoEngine:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
         workers = Workers(options.threads or len(os.sched_getaffinity(0)))
         self._sampling = sampling_operation(workers) if is_built() else None
-        self._product = product_operation(workers) if options.precision == SPLIT else None
+        self._kernel = _kernel_for(options.precision)
+        self._product = product_operation(self._kernel, workers) if self._kernel else None
         for operation in filter(None, (self._sampling, self._product)):
             self._core.add_extension(operation)
         self._blobs = BlobStore(options.cache_directory, "openvino", self._key())
@@ -96,8 +98,8 @@ class OpenVinoEngine:
         processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
         networks = (self._model.sha256, *self._model.quantised_sha256)
         key = (*networks, openvino.get_version(), self._options.precision, *processor)
-        kernels = ((self._sampling, deformable.KERNEL), (self._product, products.KERNEL))
-        return (*key, *(name for operation, name in kernels if operation))
+        kernels = (deformable.KERNEL if self._sampling else None, self._kernel and self._kernel.KERNEL)
+        return (*key, *filter(None, kernels))
 
     def _network(self, shape: Shape) -> _Compiled:
         """Load the network for a shape; if it was not there, compile it, by another process where that saves memory."""
@@ -129,9 +131,9 @@ class OpenVinoEngine:
             network.reshape([1, 3, *shape])
             if self._sampling:
                 fuse(network, self._sampling)
-            if self._product:
+            if self._kernel and self._product:
                 fold_constants(network)
-                Replacement(self._product).replace(network)
+                Replacement(self._kernel, self._product).replace(network)
             return self._core.compile_model(network, _DEVICE, self._settings)
         except RuntimeError as error:
             raise EngineError(f"{self._file}: OpenVINO cannot compile it for {shape}: {error}") from error
@@ -140,6 +142,13 @@ class OpenVinoEngine:
 def precisions() -> tuple[str, ...]:
     """The precisions that are worth running on this processor."""
     return offered((*_capabilities(_new_core()), *((SPLIT,) if products.is_usable() else ())))
+
+
+def _kernel_for(precision: str) -> Kernel | None:
+    """The kernel of ours for convolutions in this *precision*; None: OpenVINO's own are better, or there is none."""
+    if precision == SPLIT:
+        return products
+    return winograd if precision == "f32" and winograd.is_usable() else None
 
 
 def _new_core() -> openvino.Core:

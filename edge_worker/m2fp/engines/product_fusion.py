@@ -1,22 +1,25 @@
-"""Replaces convolutions and matrix products of an OpenVINO graph by an operation that runs the kernel of ``products``.
+"""Replaces convolutions and matrix products of an OpenVINO graph by an operation that runs a kernel of ours.
 
-With bias, sum and rectifier behind them where those are. What is no such operation, or too small to gain by it, stays.
+The kernel is that of ``products`` or of ``winograd``. With bias, sum and rectifier behind them where those are. What is
+no such operation, or too small to gain by it, stays.
 """
 
 from __future__ import annotations
 
 from itertools import dropwhile
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from edge_worker.m2fp.engines import products
+from edge_worker.m2fp.engines.convolution import UNIT, Layer
 from edge_worker.m2fp.engines.graph import Operation, constant_of, only_user, others, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from edge_worker.m2fp.engines.workers import Workers
     from edge_worker.m2fp.types import FloatArray
@@ -28,14 +31,31 @@ _TO_CHANNELS_LAST = (0, 2, 3, 1)
 _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 
-def product_operation(workers: Workers) -> type[openvino.Op]:
-    """The operation (source, weights, bias, window, added or nothing) → out of :func:`products.convolve`.
+class Kernel(Protocol):
+    """A module that computes convolutions: ``products``, ``winograd``."""
+
+    KERNEL: str
+
+    def suits(self, kernel: int, stride: int, size: tuple[int, int]) -> bool:
+        """Whether it computes such ones, of a map of this size (height, width), and is worth it."""
+
+    def packed(self, weights: FloatArray) -> NDArray[np.uint8]:
+        """Weights, (filters, kernel, kernel, channels), as it reads them."""
+
+    def convolve(
+        self, source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray, workers: Workers
+    ) -> None:
+        """Compute one."""
+
+
+def product_operation(kernel: Kernel, workers: Workers) -> type[openvino.Op]:
+    """The operation (source, weights, bias, window, added or nothing) → out of the kernel's ``convolve``.
 
     Maps are (1, height, width, channels); without the width they are rows of a matrix. The window is (kernel, stride,
     rectified). Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
     """
 
-    class SplitProduct(Operation):
+    class Product(Operation):
         """One convolution or matrix product."""
 
         def validate_and_infer_types(self) -> None:
@@ -48,13 +68,13 @@ def product_operation(workers: Workers) -> type[openvino.Op]:
         def evaluate(self, outputs: Sequence[openvino.Tensor], inputs: Sequence[openvino.Tensor]) -> bool:
             """Run the kernel."""
             source, weights, bias, window, *added = (tensor.data for tensor in inputs)
-            kernel, stride, rectified = window.tolist()
-            layer = products.Layer(weights, bias, kernel, stride, bool(rectified))
+            side, stride, rectified = window.tolist()
+            layer = Layer(weights, bias, side, stride, bool(rectified))
             addend = _as_map(added[0]) if added else None
-            products.convolve(_as_map(source), layer, addend, _as_map(outputs[0].data), workers)
+            kernel.convolve(_as_map(source), layer, addend, _as_map(outputs[0].data), workers)
             return True
 
-    return SplitProduct
+    return Product
 
 
 def _as_map(array: FloatArray) -> FloatArray:
@@ -69,6 +89,7 @@ class _Found(NamedTuple):
         source: output of the node before it.
         weights: float32 (filters, kernel, kernel, channels).
         kernel, stride: of the window.
+        size: height and width of the result; rows of a matrix are one cell wide.
         is_map: whether source and result are maps, channels first.
     """
 
@@ -76,15 +97,16 @@ class _Found(NamedTuple):
     weights: FloatArray
     kernel: int
     stride: int
+    size: tuple[int, int]
     is_map: bool
 
 
 class Replacement:
     """The operation's way into one graph, in which it keeps maps channels last from one product to the next."""
 
-    def __init__(self, operation: type[openvino.Op]) -> None:
-        """Put *operation* into a graph."""
-        self._operation = operation
+    def __init__(self, kernel: Kernel, operation: type[openvino.Op]) -> None:
+        """Put *operation*, which runs *kernel*, into a graph."""
+        self._kernel, self._operation = kernel, operation
         self._channels_last: dict[tuple[str, int], Any] = {}  # by the output that has the same channels first
 
     def replace(self, network: openvino.Model) -> int:
@@ -92,7 +114,7 @@ class Replacement:
         count = 0
         for node in network.get_ordered_ops():
             found = _found(node)
-            if found is not None:
+            if found is not None and self._kernel.suits(found.kernel, found.stride, found.size):
                 self._replace(node, found)
                 count += 1
         network.validate_nodes_and_infer_types()
@@ -103,7 +125,7 @@ class Replacement:
         added, last = self._added(last, is_map=found.is_map)
         rectifier = only_user(last, "Relu")
         window = np.array([found.kernel, found.stride, rectifier is not None], np.int32)
-        constants = (products.packed(found.weights), bias, window)
+        constants = (self._kernel.packed(found.weights), bias, window)
         source = self._last(found.source) if found.is_map else found.source
         inputs = [source, *(ops.constant(array).output(0) for array in constants), *added]
         product = self._operation(inputs)
@@ -149,9 +171,9 @@ def _found(node: Any) -> _Found | None:  # noqa: ANN401
     found = _convolution(node) if kind == "Convolution" else _matrix_product(node) if kind == "MatMul" else None
     if found is None:
         return None
-    fits = found.weights.shape[-1] % products.UNIT == 0 and len(found.weights) % products.UNIT == 0
-    cells = int(np.prod(node.output(0).get_shape())) // len(found.weights)
-    return found if fits and cells * found.weights.size >= LEAST else None
+    fits = found.weights.shape[-1] % UNIT == 0 and len(found.weights) % UNIT == 0
+    height, width = found.size
+    return found if fits and height * width * found.weights.size >= LEAST else None
 
 
 def _convolution(node: Any) -> _Found | None:  # noqa: ANN401
@@ -168,9 +190,10 @@ def _convolution(node: Any) -> _Found | None:  # noqa: ANN401
         and attributes["pads_begin"] == attributes["pads_end"] == margin
     )
     # What is one cell high are rows that were turned for it: turning them again would take longer than it saves.
-    if not usual or node.output(0).get_shape()[2] == 1:
+    height, width = node.output(0).get_shape()[2:]
+    if not usual or height == 1:
         return None
-    return _Found(node.input_value(0), weights.transpose(0, 2, 3, 1), kernel, stride, is_map=True)
+    return _Found(node.input_value(0), weights.transpose(0, 2, 3, 1), kernel, stride, (height, width), is_map=True)
 
 
 def _matrix_product(node: Any) -> _Found | None:  # noqa: ANN401
@@ -179,7 +202,7 @@ def _matrix_product(node: Any) -> _Found | None:  # noqa: ANN401
     if weights is None or attributes["transpose_a"] or (len(shape), weights.ndim) != (3, 2) or shape[0] != 1:
         return None
     filters = weights if attributes["transpose_b"] else weights.T
-    return _Found(source, filters[:, None, None], kernel=1, stride=1, is_map=False)
+    return _Found(source, filters[:, None, None], kernel=1, stride=1, size=(shape[1], 1), is_map=False)
 
 
 def _biased(node: Any, found: _Found) -> tuple[Any, FloatArray]:  # noqa: ANN401

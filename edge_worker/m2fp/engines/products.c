@@ -6,18 +6,11 @@
 
    Maps are channels last. A matrix product is a convolution by 1x1 of a map that is one column wide. Output cells are
    computed in bands of rows: what a band reads is split once, into padded rows of cells, so that the cells below every
-   place of the convolution's window are rows of tiles as they lie there. */
+   place of the convolution's window are rows of tiles as they lie there.
 
-#include <stdint.h>
+   Weights: bf16 (filters / 32, steps, high and low, 2 tiles); see products.py. */
 
-typedef struct {
-    const float *in;         /* (height, width, channels) */
-    const uint8_t *weights;  /* (filters / 32, steps, high and low, 2 tiles) of bf16, unaligned: see products.py */
-    const float *bias;       /* (filters) */
-    const float *added;      /* as out, added before the rectifier; or null */
-    float *out;              /* (rows, columns, filters) */
-    int32_t height, width, channels, filters, kernel, stride, rectified, rows, columns;
-} Product;
+#include "convolution.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && (__GNUC__ >= 11 || defined(__clang__))
 
@@ -72,13 +65,13 @@ static char *take(char **memory, int64_t bytes) {
     return taken;
 }
 
-static int32_t tiles_of(const Product *task, const Band *band, int32_t rows) {
+static int32_t tiles_of(const Convolution *task, const Band *band, int32_t rows) {
     const int32_t cells = task->stride == 1 ? rows * band->width : rows * (int32_t)round_up(task->columns, SIDE);
     return (int32_t)round_up(cells, BLOCK) / SIDE;
 }
 
 /* How a band is laid out in *memory*; returns how many bytes that takes. */
-static int64_t lay_out(const Product *task, char *memory, Band *band) {
+static int64_t lay_out(const Convolution *task, char *memory, Band *band) {
     char *end = memory;
     const int32_t usual = task->kernel == 1 ? CELLS : WINDOW_CELLS;
     band->width = task->width + task->kernel - 1;
@@ -99,12 +92,12 @@ static int64_t lay_out(const Product *task, char *memory, Band *band) {
     return end - memory;
 }
 
-int64_t product_memory(const Product *task) {
+int64_t product_memory(const Convolution *task) {
     Band band;
-    return lay_out(task, (char *)0, &band) + LINE;
+    return lay_out(task, (char *)0, &band);
 }
 
-static void find_places(const Product *task, const Band *band) {
+static void find_places(const Convolution *task, const Band *band) {
     int64_t *place = band->places;
     for (int y = 0; y < task->kernel; y++)
         for (int x = 0; x < task->kernel; x++)
@@ -129,7 +122,7 @@ static void clear(uint16_t *high, uint16_t *low, int64_t count) {
 }
 
 /* The padded rows of input that *rows* of output from *row* on need. */
-INLINED void split_band(const Product *task, const Band *band, int64_t row, int32_t rows) {
+INLINED void split_band(const Convolution *task, const Band *band, int64_t row, int32_t rows) {
     const int32_t margin = task->kernel / 2;
     const int64_t a_row = (int64_t)band->width * band->pitch;
     for (int32_t r = 0; r < (rows - 1) * task->stride + task->kernel; r++) {
@@ -152,7 +145,7 @@ INLINED void split_band(const Product *task, const Band *band, int64_t row, int3
 }
 
 /* Which cells the tiles of a band hold, of *rows* of output from *row* on. A tile too many reads what is there. */
-static void aim(const Product *task, const Band *band, int64_t row, int32_t rows, int32_t tiles) {
+static void aim(const Convolution *task, const Band *band, int64_t row, int32_t rows, int32_t tiles) {
     const int32_t a_row = (task->columns + SIDE - 1) / SIDE;
     for (int32_t tile = 0; tile < tiles; tile++) {
         const int32_t y0 = tile / a_row < rows ? tile / a_row : 0;
@@ -215,7 +208,7 @@ INLINED void keep_sums(float *sums) {
 }
 
 /* 32 cells' sums of the filters from *filter* on, with bias and rectifier, to where they belong. */
-INLINED void put_out(const Product *task, const float *sums, const int32_t *target, int filter) {
+INLINED void put_out(const Convolution *task, const float *sums, const int32_t *target, int filter) {
     for (int cell = 0; cell < BLOCK; cell++) {
         if (target[cell] < 0) continue;
         const int64_t at = (int64_t)target[cell] * task->filters + filter;
@@ -230,7 +223,7 @@ INLINED void put_out(const Product *task, const float *sums, const int32_t *targ
 }
 
 /* One block of filters of a band, by the steps of one part. */
-INLINED void compute_block(const Product *task, const Band *band, int32_t tiles, int block, int part, int parts) {
+INLINED void compute_block(const Convolution *task, const Band *band, int32_t tiles, int block, int part, int parts) {
     const int begin = band->steps * part / parts, end = band->steps * (part + 1) / parts;
     const int64_t stride = (int64_t)band->pitch * task->stride * 2;
     const int64_t weights = ((int64_t)block * band->steps + begin) * FILTERS;
@@ -247,7 +240,7 @@ INLINED void compute_block(const Product *task, const Band *band, int32_t tiles,
     }
 }
 
-INLINED void compute_band(const Product *task, const Band *band, int32_t tiles) {
+INLINED void compute_band(const Convolution *task, const Band *band, int32_t tiles) {
     const int parts = (band->steps + MOST_STEPS - 1) / MOST_STEPS;
     for (int part = 0; part < parts; part++)
         for (int block = 0; block < task->filters / BLOCK; block++)
@@ -266,10 +259,10 @@ TILED static void configure_tiles(void) {
     _tile_loadconfig(&layout);
 }
 
-/* The rows begin <= row < end of the output, with *memory* of product_memory() bytes. */
-TILED void product_rows(const Product *task, int64_t begin, int64_t end, char *memory) {
+/* The rows begin <= row < end of the output, with *memory* of product_memory() bytes, from the start of a cache line on. */
+TILED void product_rows(const Convolution *task, int64_t begin, int64_t end, char *memory) {
     Band band;
-    lay_out(task, (char *)round_up((int64_t)memory, LINE), &band);
+    lay_out(task, memory, &band);
     find_places(task, &band);
     configure_tiles();
     for (int64_t row = begin; row < end; row += band.rows) {
@@ -286,9 +279,9 @@ TILED void product_rows(const Product *task, int64_t begin, int64_t end, char *m
 
 int product_is_usable(void) { return 0; }
 
-int64_t product_memory(const Product *task) { return task->rows * 0; }
+int64_t product_memory(const Convolution *task) { return task->rows * 0; }
 
-void product_rows(const Product *task, int64_t begin, int64_t end, char *memory) {
+void product_rows(const Convolution *task, int64_t begin, int64_t end, char *memory) {
     (void)task, (void)begin, (void)end, (void)memory;
 }
 

@@ -7,59 +7,25 @@ float32 (bf16x3, PyTorch's float32 products of precision "high").
 from __future__ import annotations
 
 import ctypes
-import threading
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge_worker.m2fp.compiled import load_kernel
+from edge_worker.m2fp.engines.convolution import UNIT, Task, lent_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edge_worker.m2fp.engines.convolution import Layer
     from edge_worker.m2fp.engines.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
 # Names the kernel and how weights are packed; compiled networks that contain another are not used.
-KERNEL = "products-1"
+KERNEL: Final = "products-1"
 
-# Channels and filters come in multiples of this: two tiles of 16.
-UNIT = 32
-
-_SIDE = 16
-
-_own = threading.local()
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A convolution.
-
-    Attributes:
-        weights: as :func:`packed` returns them.
-        bias: float32 (filters,).
-        kernel: height and width of the window, 1 or 3; a margin of zeros keeps the map's size at stride 1.
-        stride: 1 or 2.
-        rectified: whether negative results become 0.
-    """
-
-    weights: NDArray[np.uint8]
-    bias: FloatArray
-    kernel: int
-    stride: int
-    rectified: bool
-
-
-class _Product(ctypes.Structure):
-    """``Product`` of ``products.c``."""
-
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("source", "weights", "bias", "added", "out")),
-        *((name, ctypes.c_int32) for name in ("height", "width", "channels", "filters")),
-        *((name, ctypes.c_int32) for name in ("kernel", "stride", "rectified", "rows", "columns")),
-    )
+_SIDE: Final = 16
 
 
 @lru_cache(maxsize=1)
@@ -68,7 +34,7 @@ def _library() -> ctypes.CDLL | None:
     if library is None or not library.product_is_usable():
         return None
     library.product_memory.restype = ctypes.c_int64
-    library.product_rows.argtypes = (ctypes.POINTER(_Product), ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
+    library.product_rows.argtypes = (ctypes.POINTER(Task), ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p)
     library.product_rows.restype = None
     return library
 
@@ -76,6 +42,11 @@ def _library() -> ctypes.CDLL | None:
 def is_usable() -> bool:
     """Whether the kernel was built, and runs on this processor."""
     return _library() is not None
+
+
+def suits(kernel: int, stride: int, size: tuple[int, int]) -> bool:  # noqa: ARG001 - asked of every kernel
+    """Whether it computes such convolutions: windows of 1 and 3, steps of 1 and 2, maps of any *size*."""
+    return kernel in (1, 3) and stride in (1, 2)
 
 
 def packed(weights: FloatArray) -> NDArray[np.uint8]:
@@ -105,28 +76,9 @@ def _widened(bits: NDArray[np.uint16]) -> FloatArray:
 
 
 def convolve(source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray, workers: Workers) -> None:
-    """Convolve, add, rectify; all arrays are contiguous.
-
-    Args:
-        source: float32 (height, width, channels); for a matrix product (rows, 1, channels).
-        layer: what is done to it.
-        added: float32, of the shape of *out*, added before the rectifier; or None.
-        out: float32 (height / stride, width / stride, filters), rounded up.
-        workers: who does it.
-    """
+    """Convolve, add, rectify; the arrays are those of :meth:`Task.of`."""
     library = _library()
     assert library is not None  # noqa: S101 - is_usable said so
-    arrays = (source, layer.weights, layer.bias, added, out)
-    addresses = (None if array is None else array.ctypes.data for array in arrays)
-    sizes = (*source.shape, len(layer.bias), layer.kernel, layer.stride, layer.rectified, *out.shape[:2])
-    task = _Product(*addresses, *sizes)
+    task = Task.of(source, layer, added, out)
     memory = library.product_memory(ctypes.byref(task))
-    workers.share(lambda begin, end: library.product_rows(task, begin, end, _memory(memory)), len(out))
-
-
-def _memory(size: int) -> int:
-    """The address of so many bytes of this thread's own, kept for the next call."""
-    kept = getattr(_own, "memory", None)
-    if kept is None or len(kept) < size:
-        kept = _own.memory = np.empty(size, np.uint8)
-    return int(kept.ctypes.data)
+    workers.share(lambda begin, end: library.product_rows(task, begin, end, lent_memory(memory)), len(out))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 import pytest
-import torch
+from convolutions import ROUNDING, convolved, drawn
 from openvino import opset13 as ops
-from torch.nn import functional
 
 from edge_worker.m2fp.engines import product_fusion, products
+from edge_worker.m2fp.engines.convolution import Layer
 from edge_worker.m2fp.engines.graph import fold_constants
 from edge_worker.m2fp.engines.workers import Workers
 
@@ -22,22 +22,6 @@ usable = pytest.mark.skipif(not products.is_usable(), reason="the kernel was not
 
 # What is lost at most, as shares of a product: what is left of both factors, and the product of their low parts.
 LOSS = 3 * 2**-16
-ROUNDING = 2**-24  # of each sum
-
-
-def drawn(*shape: int, seed: int = 0) -> FloatArray:
-    """Numbers of many sizes."""
-    random = np.random.default_rng(seed)
-    return (random.standard_normal(shape) * np.exp2(random.integers(-8, 8, shape))).astype(np.float32)
-
-
-def convolved(source: FloatArray, weights: FloatArray, stride: int) -> FloatArray:
-    """The convolution in double precision, (rows, columns, filters)."""
-    image, filters = (torch.from_numpy(one.astype(np.float64)) for one in (source, weights))
-    maps = functional.conv2d(
-        image.permute(2, 0, 1)[None], filters.permute(0, 3, 1, 2), stride=stride, padding=weights.shape[1] // 2
-    )
-    return maps[0].permute(1, 2, 0).contiguous().numpy()
 
 
 @usable
@@ -62,7 +46,7 @@ def test_kernel_computes_convolutions(
     plain = convolved(source, weights, stride)
     bias, added = drawn(filters, seed=2), drawn(*plain.shape, seed=3)
     out = np.full(plain.shape, np.nan, np.float32)
-    layer = products.Layer(products.packed(weights), bias, kernel, stride, rectified=True)
+    layer = Layer(products.packed(weights), bias, kernel, stride, rectified=True)
     products.convolve(source, layer, added, out, Workers(threads))
     loss = LOSS + ROUNDING * (weights[0].size + 2)
     allowed = loss * (convolved(np.abs(source), np.abs(weights), stride) + np.abs(bias) + np.abs(added))
@@ -79,9 +63,7 @@ def test_weights_may_lie_anywhere() -> None:
     found = []
     for one in (packed, room[1:]):
         out = np.empty((8, 8, 32), np.float32)
-        products.convolve(
-            source, products.Layer(one, np.zeros(32, np.float32), 3, 1, rectified=False), None, out, Workers(1)
-        )
+        products.convolve(source, Layer(one, np.zeros(32, np.float32), 3, 1, rectified=False), None, out, Workers(1))
         found.append(out)
     np.testing.assert_array_equal(found[1], found[0])
 
@@ -121,10 +103,10 @@ def test_a_graph_computes_the_same_after_replacement(monkeypatch: pytest.MonkeyP
         return np.array(compiled(source)[0])
 
     expected = answer()
-    operation = product_fusion.product_operation(Workers(2))
+    operation = product_fusion.product_operation(products, Workers(2))
     core.add_extension(operation)
     fold_constants(network)
-    assert product_fusion.Replacement(operation).replace(network) == 9
+    assert product_fusion.Replacement(products, operation).replace(network) == 9
     kinds = [node.get_type_name() for node in network.get_ordered_ops()]
     assert not {"Convolution", "MatMul", "Relu", "Add"} & set(kinds)
     assert kinds.count("Transpose") == 3  # of the input, of the last map, and the graph's own
@@ -138,5 +120,6 @@ def test_what_is_no_bias_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -
     image = ops.parameter([1, 32, 4, 32], np.float32)
     product = ops.convolution(image, drawn(32, 32, 1, 1), [1, 1], [0, 0], [0, 0], [1, 1])
     network = openvino.Model([ops.add(product, drawn(1, 1, 1, 32))], [image], "network")
-    assert product_fusion.Replacement(product_fusion.product_operation(Workers(1))).replace(network) == 1
+    operation = product_fusion.product_operation(products, Workers(1))
+    assert product_fusion.Replacement(products, operation).replace(network) == 1
     assert "Add" in {node.get_type_name() for node in network.get_ordered_ops()}

@@ -1,0 +1,132 @@
+/* Convolutions by 3x3, of stride 1, of float32 with a quarter of the multiplications: Winograd's F(4x4, 3x3).
+
+   Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (arXiv 1509.09308): tiles of 4x4 output cells are
+   computed from 6x6 input cells, which overlap by 2. Input tiles and weights are transformed to 36 places, at each of
+   which a matrix product over the channels is left to do; its result is transformed back.
+
+   The transforms belong to polynomials at 0, a, -a, b, -b and infinity. With a = 1/sqrt(2) and b = sqrt(2) instead of 1
+   and 2 numbers stay nearer to each other, and less is lost to rounding (Alam et al., arXiv 2201.10369). */
+
+#include "convolution.h"
+
+#if defined(__x86_64__) && defined(__GNUC__)
+
+enum {
+    OUTPUT = 4, /* cells of a tile's side */
+    INPUT = 6,
+    PLACES = INPUT * INPUT,
+    FILTERS = 32,      /* that are computed together */
+    MARGIN = 16,       /* floats that keep rows of a power of two from sharing a set of the cache */
+    NEAR = 1 << 18,    /* floats of transformed input: what the nearest large cache holds beside the weights */
+    LINE = 64,         /* bytes of a cache line */
+    TILES = 12,        /* whose products are computed together, where vectors are wide; a block has a multiple */
+};
+
+#define A 0.70710678118654752f
+#define B 1.41421356237309505f
+#define AA 0.5f
+#define BB 2.0f
+
+typedef struct {
+    int32_t across, tiles; /* of the map's width; of a block */
+    int64_t pitch;         /* floats from tile to tile of transformed input */
+    int64_t from, to;      /* floats from place to place of transformed input, and of products */
+    const float *weights;  /* transformed: (filters / 32, places, channels, 32), in the order of the vectors' width */
+    float *nothing;        /* channels of a cell outside the map */
+    float *input;          /* (places, tiles, channels) */
+    float *products;       /* (places, tiles, 32) */
+} Block;
+
+static int64_t round_up(int64_t number, int64_t unit) { return (number + unit - 1) / unit * unit; }
+
+static float *take(char **memory, int64_t floats) {
+    char *taken = *memory;
+    *memory += round_up(floats * 4, LINE);
+    return (float *)taken;
+}
+
+/* How a block is laid out in *memory*; returns how many bytes that takes. */
+static int64_t lay_out(const Convolution *task, char *memory, Block *block) {
+    char *end = memory;
+    block->across = (task->width + OUTPUT - 1) / OUTPUT;
+    block->pitch = task->channels + MARGIN;
+    block->tiles = (int32_t)(NEAR / (PLACES * block->pitch) / TILES * TILES);
+    if (block->tiles < 2 * TILES) block->tiles = 2 * TILES;
+    block->from = block->tiles * block->pitch + MARGIN;
+    block->to = block->tiles * FILTERS + MARGIN;
+    block->nothing = take(&end, task->channels);
+    block->input = take(&end, PLACES * block->from);
+    block->products = take(&end, PLACES * block->to);
+    return end - memory;
+}
+
+#define JOINED(name, width) name##_##width
+#define NAMED(name, width) JOINED(name, width)
+#define OF_WIDTH(name) NAMED(name, WIDTH)
+
+#define TARGET __attribute__((target("avx512f,fma")))
+#define WIDTH 16
+#define ROWS TILES
+#include "winograd_steps.h"
+#undef TARGET
+#undef WIDTH
+#undef ROWS
+
+#define TARGET __attribute__((target("avx2,fma")))
+#define WIDTH 8
+#define ROWS (TILES / 2)
+#include "winograd_steps.h"
+
+/* How many floats a vector of this processor has, 0: it cannot run this. Below, *width* is this or less. */
+int winograd_width(void) {
+    if (__builtin_cpu_supports("avx512f")) return 16;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? 8 : 0;
+}
+
+int64_t winograd_tiles(const Convolution *task) {
+    return (int64_t)((task->height + OUTPUT - 1) / OUTPUT) * ((task->width + OUTPUT - 1) / OUTPUT);
+}
+
+int64_t winograd_memory(const Convolution *task) {
+    Block block;
+    return lay_out(task, (char *)0, &block);
+}
+
+/* The weights of the channels begin <= channel < end into *transformed*, floats for all of them. */
+void winograd_weights(const Convolution *task, int width, int64_t begin, int64_t end, float *transformed) {
+    (width == 16 ? transform_weights_16 : transform_weights_8)(task, begin, end, transformed);
+}
+
+/* The tiles begin <= tile < end of the output, with *memory* of winograd_memory() bytes, from the start of a cache line on. */
+void winograd_compute(const Convolution *task, int width, int64_t begin, int64_t end, const float *transformed,
+                      char *memory) {
+    Block block;
+    lay_out(task, memory, &block);
+    block.weights = transformed;
+    for (int32_t c = 0; c < task->channels; c++) block.nothing[c] = 0.0f;
+    const int64_t blocks = (end - begin + block.tiles - 1) / block.tiles;
+    const int64_t tiles = round_up((end - begin + blocks - 1) / blocks, TILES); /* all blocks of about one size */
+    for (int64_t first = begin; first < end; first += tiles) {
+        const int64_t left = end - first;
+        (width == 16 ? compute_block_16 : compute_block_8)(task, &block, first, (int32_t)(left < tiles ? left : tiles));
+    }
+}
+
+#else
+
+int winograd_width(void) { return 0; }
+
+int64_t winograd_tiles(const Convolution *task) { return task->rows * 0; }
+
+int64_t winograd_memory(const Convolution *task) { return task->rows * 0; }
+
+void winograd_weights(const Convolution *task, int width, int64_t begin, int64_t end, float *transformed) {
+    (void)task, (void)width, (void)begin, (void)end, (void)transformed;
+}
+
+void winograd_compute(const Convolution *task, int width, int64_t begin, int64_t end, const float *transformed,
+                      char *memory) {
+    (void)task, (void)width, (void)begin, (void)end, (void)transformed, (void)memory;
+}
+
+#endif
