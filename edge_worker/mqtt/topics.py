@@ -16,6 +16,7 @@ _PLACEHOLDERS: Final = frozenset({"{camera}", "{command}"})
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
 # A camera may be a topic's first level. Brokers take nothing that begins with $, and its frame would wait for ever.
 _NOT_IN_A_LEVEL: Final = re.compile(rf"{_FORBIDDEN.pattern}|[+#/]|^\$")
+_CHANGED: Final = re.compile(r"~[0-9a-f]{8}\Z")
 
 
 def clean_text(text: str, limit: int = 65_535) -> str:
@@ -26,10 +27,11 @@ def clean_text(text: str, limit: int = 65_535) -> str:
 def clean_level(level: str) -> str:
     """Return *level* as a topic level that can be published to.
 
-    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one.
+    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one. So does one that looks
+    as if it had been changed: it could be the new name of another.
     """
     clean = _NOT_IN_A_LEVEL.sub("_", level)
-    if clean == level and 0 < len(level) <= MAX_LEVEL:
+    if clean == level and 0 < len(level) <= MAX_LEVEL and not _CHANGED.search(level):
         return level
     digest = hashlib.sha256(level.encode(errors="surrogatepass")).hexdigest()[:8]
     return f"{clean[: MAX_LEVEL - 9]}~{digest}"

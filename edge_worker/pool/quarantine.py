@@ -24,6 +24,7 @@ _DEATHS_ALLOWED = 1  # once may be bad luck: memory was short, someone killed th
 # under a frame that was not to blame. A frame that is to blame costs some minutes of restarts.
 _WORKER_DEATHS_ALLOWED = 19
 _MAX_ENTRIES = 1000  # about 100 kB of file
+_MAX_FILE_BYTES = 10_000_000  # a larger file is none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +105,24 @@ class Quarantine:
 def _read(file: Path) -> dict[str, Deaths]:
     """The entries of *file*; none where it is missing or damaged."""
     try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-        return {sha: _deaths(entry) for sha, entry in document["payloads"].items()}
+        entries = json.loads(_content(file))["payloads"].items()
+        return {sha: _deaths(entry) for sha, entry in [*entries][-_MAX_ENTRIES:]}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         _log.warning("quarantine file is not usable, starting an empty one", file=str(file), error=repr(error))
         return {}
+
+
+def _content(file: Path) -> bytes:
+    """What *file* holds; ValueError where it is no file, which might have no end, or is too large."""
+    if file.exists() and not file.is_file():
+        raise ValueError("is no file")
+    with file.open("rb") as stream:
+        content = stream.read(_MAX_FILE_BYTES + 1)
+    if len(content) > _MAX_FILE_BYTES:
+        raise ValueError("is too large")
+    return content
 
 
 def _deaths(entry: dict[str, Any]) -> Deaths:

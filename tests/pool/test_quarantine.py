@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -91,6 +92,31 @@ def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes) -> None:
     for _ in range(2):
         quarantine.died(SHA, "killed")
     assert Quarantine(tmp_path).verdict(SHA)
+
+
+def test_more_than_it_ever_held_is_not_taken_over(tmp_path: Path) -> None:
+    """Who altered the file shall not fill the memory; the newest stand last."""
+    deaths = {"count": 2, "detail": "killed"}
+    entries = {f"{number:064x}": deaths for number in range(2000)} | {SHA: deaths}
+    (tmp_path / "quarantine.json").write_text(json.dumps({"payloads": entries}))
+    quarantine = Quarantine(tmp_path)
+    assert (quarantine.verdict(f"{0:064x}"), len(quarantine._deaths)) == (None, 1000)
+    assert quarantine.verdict(SHA)
+
+
+@pytest.mark.timeout(10)
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    """A worker that waits for a pipe in its place, or reads a device or a file of gigabytes, never starts."""
+    file = tmp_path / "quarantine.json"
+    os.mkfifo(file)
+    assert Quarantine(tmp_path).verdict(SHA) is None
+    file.unlink()
+    file.symlink_to("/dev/zero")
+    assert Quarantine(tmp_path).verdict(SHA) is None
+    file.unlink()
+    with file.open("wb") as stream:
+        stream.truncate(1 << 40)
+    assert Quarantine(tmp_path).verdict(SHA) is None
 
 
 def test_a_directory_that_cannot_be_written_leaves_the_memory(tmp_path: Path) -> None:
