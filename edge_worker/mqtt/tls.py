@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from typing import TYPE_CHECKING, Final
 
@@ -52,8 +53,8 @@ def _load_own_certificate(context: ssl.SSLContext, config: TlsConfig, certificat
         hint = "a PEM certificate with its key; an encrypted key needs mqtt.tls.key_password_file"
         raise ConfigError(_problem(certificate, error, hint), key="mqtt.tls.cert_file") from error
     except OSError as error:
-        missing = certificate if not certificate.is_file() else config.key_file
-        raise ConfigError(f"cannot read {missing}: {error.strerror}", key="mqtt.tls.cert_file") from error
+        key, file = ("key_file", config.key_file) if os.access(certificate, os.R_OK) else ("cert_file", certificate)
+        raise ConfigError(f"cannot read {file}: {error.strerror}", key=f"mqtt.tls.{key}") from error
 
 
 def _problem(file: Path | None, error: Exception, expected: str) -> str:

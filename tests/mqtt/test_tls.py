@@ -201,6 +201,8 @@ def test_certificates_are_read_anew_at_each_attempt(
         ({"ca_file": "missing"}, "mqtt.tls.ca_file"),
         ({"ca_file": "no-pem"}, "mqtt.tls.ca_file"),
         ({"cert_file": "missing"}, "mqtt.tls.cert_file"),
+        ({"cert_file": "x" * 300}, "mqtt.tls.cert_file"),
+        ({"key_file": "missing", "cert_file": "no-pem"}, "mqtt.tls.key_file"),
         ({"cert_file": "no-pem"}, "mqtt.tls.cert_file"),
     ],
 )
