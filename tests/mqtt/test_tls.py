@@ -202,7 +202,6 @@ def test_certificates_are_read_anew_at_each_attempt(
         ({"ca_file": "no-pem"}, "mqtt.tls.ca_file"),
         ({"cert_file": "missing"}, "mqtt.tls.cert_file"),
         ({"cert_file": "x" * 300}, "mqtt.tls.cert_file"),
-        ({"key_file": "missing", "cert_file": "no-pem"}, "mqtt.tls.key_file"),
         ({"cert_file": "no-pem"}, "mqtt.tls.cert_file"),
     ],
 )
@@ -213,6 +212,13 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, fields: dict[str, s
     with pytest.raises(ConfigError, match=next(iter(fields.values()))) as raised:
         make_context(tls)
     assert raised.value.key == key
+
+
+def test_a_key_that_cannot_be_read_is_named(authority: Authority, tmp_path: Path) -> None:
+    """Not the certificate, which can."""
+    with pytest.raises(ConfigError, match="cannot read .*/missing: ") as raised:
+        make_context(TlsConfig(cert_file=authority.issue("own").cert, key_file=tmp_path / "missing"))
+    assert raised.value.key == "mqtt.tls.key_file"
 
 
 def test_an_encrypted_key_without_password_does_not_ask_on_the_terminal(authority: Authority) -> None:
