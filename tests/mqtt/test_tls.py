@@ -216,7 +216,7 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, fields: dict[str, s
 
 def test_a_key_that_cannot_be_read_is_named(authority: Authority, tmp_path: Path) -> None:
     """Not the certificate, which can."""
-    with pytest.raises(ConfigError, match="cannot read .*/missing: ") as raised:
+    with pytest.raises(ConfigError, match=r"cannot read .*/missing: ") as raised:
         make_context(TlsConfig(cert_file=authority.issue("own").cert, key_file=tmp_path / "missing"))
     assert raised.value.key == "mqtt.tls.key_file"
 
