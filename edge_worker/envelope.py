@@ -15,6 +15,7 @@ from edge_worker.errors import DecodeError
 from edge_worker.timestamps import in_utc
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn
 
 MAX_FRAME_ID = 128
@@ -63,6 +64,26 @@ def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
         frame_id=None if frame_id is None else checked_frame_id(frame_id),
         captured_at=None if captured_at is None else utc_timestamp(captured_at),
     )
+
+
+def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str | None]:
+    """Read an envelope's ``frame_id`` and ``captured_at``; None where there is none, or none that can be used.
+
+    The rest is not looked at: the answer that says what is wrong with it bears the sender's id.
+    """
+    try:
+        fields = _parse(payload) if len(payload) <= max_payload_bytes else {}
+    except DecodeError:
+        fields = {}
+    return if_usable(checked_frame_id, fields.get("frame_id")), if_usable(utc_timestamp, fields.get("captured_at"))
+
+
+def if_usable(read: Callable[[object], str], value: object) -> str | None:
+    """What *read* makes of a sender's *value*; None where that is None, or nothing *read* takes."""
+    try:
+        return None if value is None else read(value)
+    except DecodeError:
+        return None
 
 
 def checked_frame_id(value: object) -> str:

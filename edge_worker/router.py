@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from edge_worker.envelope import checked_frame_id, is_envelope, open_envelope, utc_timestamp
-from edge_worker.errors import DecodeError
+from edge_worker.envelope import checked_frame_id, identity_in, if_usable, is_envelope, utc_timestamp
 from edge_worker.frames import Frame, content_id
 from edge_worker.ledger import Remedy
 from edge_worker.mqtt import events
@@ -138,20 +137,9 @@ class Router:
 
         What is wrong with an envelope is said when its turn comes, by the pipeline.
         """
-        frame_id = _tolerant(checked_frame_id, message.properties.get("frame-id"))
-        captured_at = _tolerant(utc_timestamp, message.properties.get("captured-at"))
-        if is_envelope(message.payload):
-            try:
-                envelope = open_envelope(message.payload, self._max_payload)
-            except DecodeError:
-                return frame_id, captured_at
-            return frame_id or envelope.frame_id, captured_at or envelope.captured_at
-        return frame_id, captured_at
-
-
-def _tolerant(read: Callable[[object], str], value: str | None) -> str | None:
-    """Read a sender's property; None where there is none or it is not usable: the frame is worth an answer."""
-    try:
-        return None if value is None else read(value)
-    except DecodeError:
-        return None
+        frame_id = if_usable(checked_frame_id, message.properties.get("frame-id"))
+        captured_at = if_usable(utc_timestamp, message.properties.get("captured-at"))
+        if not is_envelope(message.payload):
+            return frame_id, captured_at
+        inside = identity_in(message.payload, self._max_payload)
+        return frame_id or inside[0], captured_at or inside[1]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_worker.envelope import MAX_FRAME_ID, Envelope, is_envelope, open_envelope
+from edge_worker.envelope import MAX_FRAME_ID, Envelope, identity_in, is_envelope, open_envelope
 from edge_worker.errors import DecodeError
 
 LIMIT = 100_000
@@ -78,6 +78,22 @@ def test_what_is_wrong_is_said(payload: bytes, detail: str) -> None:
     refusal = _refusal(payload)
     assert refusal.reason == "undecodable"
     assert detail in refusal.detail
+
+
+@pytest.mark.parametrize(
+    ("payload", "identity"),
+    [
+        (_json(frame_id="a", captured_at="2026-01-31T12:00:00+01:00"), ("a", "2026-01-31T11:00:00Z")),
+        (_json(image="!", frame_id="a"), ("a", None)),
+        (_json(frame_id="a", captured_at="today"), ("a", None)),
+        (_json(frame_id=7, captured_at="2026-01-31T12:00:00Z"), (None, "2026-01-31T12:00:00Z")),
+        (b'{"frame_id": "a"', (None, None)),
+        (_json(frame_id="a", note="x" * LIMIT), (None, None)),
+    ],
+)
+def test_who_sent_a_damaged_envelope_can_be_told(payload: bytes, identity: tuple[str | None, str | None]) -> None:
+    """Whatever can be read of its identity is; only too large a one is not looked into."""
+    assert identity_in(payload, LIMIT) == identity
 
 
 def test_size_is_checked_first() -> None:

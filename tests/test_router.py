@@ -77,10 +77,11 @@ ENVELOPE = json.dumps(
         ({"properties": {"frame-id": "p-1", "captured-at": "2026-01-01T00:00:00Z"}}, "p-1", "2026-01-01T00:00:00Z"),
         ({"payload": ENVELOPE}, "e-1", "2026-01-01T00:00:00Z"),
         ({"payload": ENVELOPE, "properties": {"frame-id": "p-1"}}, "p-1", "2026-01-01T00:00:00Z"),
+        ({"payload": b'{"image": "!", "frame_id": "e-2"}'}, "e-2", None),
     ],
 )
-def test_the_senders_name_and_time_are_kept(fields: dict[str, Any], frame_id: str, captured_at: str) -> None:
-    """From MQTT 5 properties or from the envelope."""
+def test_the_senders_name_and_time_are_kept(fields: dict[str, Any], frame_id: str, captured_at: str | None) -> None:
+    """From MQTT 5 properties or from the envelope, be there a picture in it or not: an error bears them, too."""
     bench = Bench()
     bench.handle(arrived(**fields))
     frame = bench.frame()
