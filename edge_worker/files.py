@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,22 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
     except OSError:
         Path(draft).unlink(missing_ok=True)
         raise
+
+
+def content_of(file: Path, max_bytes: int) -> bytes:
+    """Read *file* whole.
+
+    Raises:
+        ValueError: it is a pipe or a device, which might never end, or holds more than *max_bytes*.
+        OSError: it cannot be read.
+    """
+    with open(os.open(file, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:  # noqa: PTH123 - which opening a pipe waits for
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError(f"{file} is no ordinary file")
+        content = stream.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise ValueError(f"{file} holds more than {max_bytes} bytes")
+    return content
 
 
 def problem_with(directory: Path) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_worker.files import write_whole
+from edge_worker.files import content_of, write_whole
 from edge_worker.ops.threads import ThreadPlan, effective
 from edge_worker.pipeline import Pipeline, Stages
 from edge_worker.results import ModelCardFacts, OutputRequest
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _USUAL_SIZE = (1280, 720)  # width, height of the frame to warm up with, before any has been seen
 _SIZE_FILE = "frame_size.json"
+_MAX_SIZE_BYTES = 1000  # of that file
 _GREY = 128
 
 
@@ -87,7 +88,7 @@ class SizeMemory:
     def recall(self) -> tuple[int, int]:
         """Width and height to warm up with."""
         with suppress(OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
-            size = json.loads(self._file.read_text(encoding="utf-8")) if self._file else {}
+            size = json.loads(content_of(self._file, _MAX_SIZE_BYTES)) if self._file else {}
             width, height = int(size["width"]), int(size["height"])
             if min(width, height) > 0 and width * height <= self._max_pixels:
                 return width, height

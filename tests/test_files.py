@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_worker.files import locked, problem_with, write_whole
+from edge_worker.files import content_of, locked, problem_with, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,6 +57,20 @@ def test_drafts_of_killed_writers_do_not_pile_up(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"half")
     write_whole(tmp_path / "file.json", b"whole")
     assert sorted(found.name for found in tmp_path.iterdir()) == ["file.json", "other.part"]
+
+
+@pytest.mark.timeout(10)
+def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
+    """Pipes and devices are refused without waiting for them, large files without taking memory for them."""
+    pipe, large = tmp_path / "pipe", tmp_path / "large"
+    os.mkfifo(pipe)
+    large.write_bytes(b"x" * 11)
+    for file in (pipe, Path("/dev/zero")):
+        with pytest.raises(ValueError, match="no ordinary file"):
+            content_of(file, 10)
+    with pytest.raises(ValueError, match="more than 10 bytes"):
+        content_of(large, 10)
+    assert content_of(large, 11) == b"x" * 11
 
 
 def test_a_directory_is_tried_before_it_is_needed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -73,3 +74,11 @@ def test_a_size_that_makes_no_sense_is_not_believed(tmp_path: Path, size: object
     for damaged in ("{", '{"width": 1e999, "height": 1}', "[" * 100_000):
         (tmp_path / "frame_size.json").write_text(damaged)
         assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_in_the_place_of_the_size_is_not_waited_for(tmp_path: Path) -> None:
+    """Else whoever may write to the cache could keep every process after it from loading."""
+    usual = SizeMemory(str(tmp_path), 10_000_000).recall()
+    os.mkfifo(tmp_path / "frame_size.json")
+    assert SizeMemory(str(tmp_path), 10_000_000).recall() == usual

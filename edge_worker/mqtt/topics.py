@@ -27,8 +27,8 @@ def clean_text(text: str, limit: int = 65_535) -> str:
 def clean_level(level: str) -> str:
     """Return *level* as a topic level that can be published to.
 
-    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one. So does one that looks
-    as if it had been changed: it could be the new name of another.
+    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one. One that only
+    looks as if it had been changed is changed, too: it could be the new name of another.
     """
     clean = _NOT_IN_A_LEVEL.sub("_", level)
     if clean == level and 0 < len(level) <= MAX_LEVEL and not _CHANGED.search(level):

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH = 1, 1
 _WRITE_FILE, _READ_FILE = 1 << 1, 1 << 2
-_CHANGE_DIRECTORY: Final = 0x1FF0  # remove files and directories, make files of any kind
+_CHANGE_DIRECTORY: Final = 0x1B0  # remove files and directories, make ordinary ones
+_MAKE_OTHERS: Final = 0x1E40  # devices, sockets, pipes and links; who opens one may wait for ever, or be led elsewhere
 _RENAME_ACROSS, _RENAME_ACROSS_SINCE = 1 << 13, 2
 _TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS, _SCOPES_SINCE = 1, 2, 6
@@ -72,7 +73,7 @@ def _writing(version: int) -> int:
 
 def _create_ruleset(version: int) -> int:
     """Make a ruleset that governs reading and writing of files, and signals; returns its file descriptor."""
-    rights = _writing(version) | _READ_FILE
+    rights = _writing(version) | _READ_FILE | _MAKE_OTHERS
     attributes = struct.pack("=Q", rights)  # of struct landlock_ruleset_attr, as far as this version knows it
     if version >= _SCOPES_SINCE:
         attributes = struct.pack("=QQQ", rights, 0, _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)

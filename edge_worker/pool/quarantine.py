@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from edge_worker.files import write_whole
+from edge_worker.files import content_of, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,24 +105,13 @@ class Quarantine:
 def _read(file: Path) -> dict[str, Deaths]:
     """The entries of *file*; none where it is missing or damaged."""
     try:
-        entries = json.loads(_content(file))["payloads"].items()
+        entries = json.loads(content_of(file, _MAX_FILE_BYTES))["payloads"].items()
         return {sha: _deaths(entry) for sha, entry in [*entries][-_MAX_ENTRIES:]}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         _log.warning("quarantine file is not usable, starting an empty one", file=str(file), error=repr(error))
         return {}
-
-
-def _content(file: Path) -> bytes:
-    """What *file* holds; ValueError where it is no file, which might have no end, or is too large."""
-    if file.exists() and not file.is_file():
-        raise ValueError("is no file")
-    with file.open("rb") as stream:
-        content = stream.read(_MAX_FILE_BYTES + 1)
-    if len(content) > _MAX_FILE_BYTES:
-        raise ValueError("is too large")
-    return content
 
 
 def _deaths(entry: dict[str, Any]) -> Deaths:

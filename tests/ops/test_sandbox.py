@@ -99,6 +99,17 @@ def test_it_writes_its_cache_and_temporary_files_and_nothing_else(
     assert outcomes == ["1", "None", "1", "1", DENIED, DENIED]
 
 
+def test_it_leaves_no_traps_for_those_after_it(tmp_path: Path) -> None:
+    """Who opens a pipe in the cache waits on and on, who follows a link is led elsewhere: the next process too."""
+    _, outcomes = attempt(
+        Sandbox((), str(tmp_path), None, 0),
+        f"os.mkfifo('{tmp_path / 'frame_size.json'}')",
+        f"os.symlink('/etc/passwd', '{tmp_path / 'link'}')",
+        f"os.mkdir('{tmp_path / 'directory'}')",
+    )
+    assert outcomes == [DENIED, DENIED, "None"]
+
+
 def test_other_processes_are_out_of_reach() -> None:
     """The environment and the memory of the process that started it, even if both are root's; and signals to it."""
     _, outcomes = attempt(
