@@ -87,7 +87,7 @@ def send(camera: Client, frames: list[bytes], name: str = "door") -> set[str]:
 def test_a_frame_goes_in_and_a_map_and_labels_come_out(
     mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]
 ) -> None:
-    """With the frame's identity on all of them, the labels last; a stop is clean and says goodbye."""
+    """With the frame's identity on all of them, the labels last; a stop is clean and says goodbye; each has its type."""
     with Client(mosquitto.port, "parsing/#", "edge-worker/#") as consumer:
         worker = make_worker(mosquitto.port).ready()
         (frame_id,) = send(consumer, [FRAME])
@@ -99,6 +99,10 @@ def test_a_frame_goes_in_and_a_map_and_labels_come_out(
         assert last(consumer, "edge-worker/box/model")["classes"][2]["name"] == "Hair"
         worker.signal(signal.SIGTERM)
         assert worker.wait() == 0
+        wait_until(lambda: last(consumer, "edge-worker/box/status")["state"] == "offline", "the goodbye")
+        types = {message.topic: packets.incoming(message).content_type for message in consumer.messages}
+        assert types.pop("parsing/door/colormap") == "image/png"
+        assert set(types.values()) == {"application/json"}
     with Client(mosquitto.port, "edge-worker/box/status") as late:
         (status,) = late.wait_for(1)
         content = json.loads(status.payload)

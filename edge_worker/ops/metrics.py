@@ -180,7 +180,7 @@ def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -
 def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Metric]:
     labels = ["process"]
     memory = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=labels)
-    frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has answered", labels=labels)
+    frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has parsed", labels=labels)
     crashes = CounterMetricFamily("edge_worker_model_crashes", "Unplanned ends of a model process", labels=labels)
     recycles = CounterMetricFamily("edge_worker_model_recycles", "Planned ends of a model process", labels=labels)
     for name, process in processes.items():
