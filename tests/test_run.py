@@ -87,7 +87,7 @@ def send(camera: Client, frames: list[bytes], name: str = "door") -> set[str]:
 def test_a_frame_goes_in_and_a_map_and_labels_come_out(
     mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]
 ) -> None:
-    """With the frame's identity on all of them, the labels last; a stop is clean and says goodbye; each has its type."""
+    """With the frame's identity on all of them, the labels last; all messages name their type; a stop says goodbye."""
     with Client(mosquitto.port, "parsing/#", "edge-worker/#") as consumer:
         worker = make_worker(mosquitto.port).ready()
         (frame_id,) = send(consumer, [FRAME])
