@@ -179,7 +179,7 @@ def test_plain_text_to_a_tls_port_and_the_other_way_round_fail_without_harm(
     (tmp_path / "plain").mkdir()
     with Mosquitto(tmp_path / "plain") as plain:
         watched = make_link(plain.port, tls=TlsConfig(ca_file=authority.cert)).start()
-        assert watched.wait_for(Unreachable).reason
+        assert "is mqtt.port the one with TLS" in watched.wait_for(Unreachable).reason
 
 
 @pytest.mark.mosquitto
