@@ -48,3 +48,13 @@ def test_a_stopped_process_is_seen() -> None:
 def test_how_a_process_ended_in_words(returncode: int | None, words: str) -> None:
     """Signals have their names."""
     assert proc.how_it_ended(returncode) == words
+
+
+def test_looking_again_makes_no_new_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each path would intern its parts, and the table of such strings keeps the places of those that are gone."""
+    first = proc.rss_mb(os.getpid()), proc.is_stopped(os.getpid())
+    monkeypatch.setattr(proc, "Path", None)
+    again = proc.rss_mb(os.getpid()), proc.is_stopped(os.getpid())
+    assert first[0] > 0
+    assert again[0] > 0
+    assert first[1] is again[1] is False
