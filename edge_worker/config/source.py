@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; anything larger is another file
 MAX_DEPTH = 20  # ours is five deep; an alias may contain itself
 _TAG = "tag:yaml.org,2002:"
+_HALF_CHARACTER = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F][0-9a-fA-F]{2}")  # no file, topic or message can hold it
 _COLLECTIONS = (_TAG + "map", _TAG + "seq")
 _TAGGED = "has a tag (!…) that is not understood here: delete it"
 _USUAL_CAUSES = "usual causes: keys of a section that begin in different columns; text with {, # or ': ' without quotes"
@@ -101,6 +102,9 @@ def _text(file: Path) -> str:
 
 
 def _compose(text: str, source: str) -> yaml.Node | None:
+    if half := _HALF_CHARACTER.search(text):
+        line = text.count("\n", 0, half.start()) + 1
+        raise ConfigError(f"{half[0]} is half a character: write the character itself", file=source, line=line)
     try:
         return yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:  # it quotes the line, which might hold a secret

@@ -77,6 +77,7 @@ def test_every_setting_knows_its_line(tmp_path: Path) -> None:
         ("a: {camera}/frame\n", 1, "without quotes"),
         (b'a: 1\nb: "\xff"\n', 2, "UTF-8"),
         ("a: 1\nb: \x01\n", 2, "character"),
+        ('a: 1\nb: "\\ud83d"\n', 2, "half a character"),
         ("a: 1\n---\nb: 2\n", 2, "single document"),
         ("a: 1\nb: *nobody\n", 2, "undefined alias"),
         ("a: &a\n  - *a\n", None, "nested too deeply"),
