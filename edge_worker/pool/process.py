@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from edge_worker.ipc import Message
     from edge_worker.pool.launch import Launch
     from edge_worker.pool.patience import Patience
-    from edge_worker.results import EncodedResult, ModelCardFacts, OutputRequest
+    from edge_worker.results import EncodedResult, ModelCardFacts, ModelSettings, OutputRequest
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
-_MAX_RESULT_BYTES = 512_000_000  # of one frame's encoded pictures: far above any real one
+# Of one frame's encoded pictures, far above any real ones: noise takes 3 bytes a pixel as an RGB map, 2 as an overlay.
+_RESULT_BYTES_PER_PIXEL = 8
+_RESULT_RESERVE_BYTES = 1_000_000
 _SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
 _STOPPED_LIMIT_S = 3.0  # that a process may be stopped by a signal
 _GRACE_S = 2.0  # from closing the channel to SIGKILL
@@ -65,7 +67,7 @@ class ModelProcess:
             self._process, ours = spawn(launch)
         except OSError as error:
             raise ModelProcessDied(f"cannot be started: {error}", phase=self.phase) from error
-        self._channel = Channel(ours, max_blob_bytes=_MAX_RESULT_BYTES)
+        self._channel = Channel(ours, max_blob_bytes=_max_result_bytes(launch.settings))
 
     def __enter__(self) -> Self:
         """End the process at the end of the block."""
@@ -222,6 +224,11 @@ class ModelProcess:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_SLICE_S)
         return self._process.poll() is not None
+
+
+def _max_result_bytes(settings: ModelSettings) -> int:
+    """Bytes of pictures that a process with these *settings* can have to return for a frame."""
+    return _RESULT_RESERVE_BYTES + _RESULT_BYTES_PER_PIXEL * int(settings.limits["max_pixels"])
 
 
 def _tell_trace(header: dict[str, Any]) -> None:

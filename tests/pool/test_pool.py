@@ -337,6 +337,13 @@ def test_a_model_is_believed_only_what_its_card_can_say(make_pool: PoolFactory, 
     assert pool.card() is None
 
 
+def test_a_result_is_no_larger_than_its_picture_can_make_it(make_pool: PoolFactory) -> None:
+    """What a process announces would be taken into memory before it is looked at."""
+    pool = make_pool(config(limits=LimitsConfig(max_pixels=1000)))
+    with pytest.raises(ModelProcessDied, match="makes no sense"):
+        run(pool, say({**HONEST, "pictures": ["overlay"], "blobs": [2_000_000]}))
+
+
 def test_a_process_cannot_grant_itself_time(make_pool: PoolFactory) -> None:
     """How long the warm-up took says how long a frame may take; it was no longer than all of loading."""
     ready = {"type": "ready", "card": CARD, "warm_up_s": HUGE, "blobs": []}
