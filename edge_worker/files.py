@@ -44,7 +44,7 @@ def content_of(file: Path, max_bytes: int) -> bytes:
         ValueError: it is a pipe or a device, which might never end, or holds more than *max_bytes*.
         OSError: it cannot be read.
     """
-    with open(file, "rb", opener=_without_waiting) as stream:  # noqa: PTH123 - Path.open takes no opener
+    with open(file, "rb", opener=_without_waiting) as stream:
         if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise ValueError(f"{file} is no ordinary file")
         content = stream.read(max_bytes + 1)
