@@ -259,7 +259,7 @@ TILED static void configure_tiles(void) {
     _tile_loadconfig(&layout);
 }
 
-/* The rows begin <= row < end of the output, with *memory* of product_memory() bytes, from the start of a cache line on. */
+/* The rows begin <= row < end of the output, with *memory* of product_memory() bytes from the start of a line. */
 TILED void product_rows(const Convolution *task, int64_t begin, int64_t end, char *memory) {
     Band band;
     lay_out(task, memory, &band);

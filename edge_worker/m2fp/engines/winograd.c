@@ -5,7 +5,8 @@
    which a matrix product over the channels is left to do; its result is transformed back.
 
    The transforms belong to polynomials at 0, a, -a, b, -b and infinity. With a = 1/sqrt(2) and b = sqrt(2) instead of 1
-   and 2 numbers stay nearer to each other, and less is lost to rounding (Alam et al., arXiv 2201.10369). */
+   and 2 numbers stay nearer to each other, and less is lost to rounding (on the choice of points: Alam et al., "Winograd
+   Convolution for Deep Neural Networks: Efficient Point Selection", doi 10.1145/3524069). */
 
 #include "convolution.h"
 
@@ -17,9 +18,9 @@ enum {
     PLACES = INPUT * INPUT,
     FILTERS = 32,      /* that are computed together */
     MARGIN = 16,       /* floats that keep rows of a power of two from sharing a set of the cache */
-    NEAR = 1 << 18,    /* floats of transformed input: what the nearest large cache holds beside the weights */
     LINE = 64,         /* bytes of a cache line */
-    TILES = 12,        /* whose products are computed together, where vectors are wide; a block has a multiple */
+    TOGETHER = 12,     /* tiles whose products are computed together, where vectors are wide */
+    TILES = 48,        /* of a block: weights are fetched for so many, and their input stays in a near cache */
 };
 
 #define A 0.70710678118654752f
@@ -28,7 +29,7 @@ enum {
 #define BB 2.0f
 
 typedef struct {
-    int32_t across, tiles; /* of the map's width; of a block */
+    int64_t across;        /* tiles of the map's width */
     int64_t pitch;         /* floats from tile to tile of transformed input */
     int64_t from, to;      /* floats from place to place of transformed input, and of products */
     const float *weights;  /* transformed: (filters / 32, places, channels, 32), in the order of the vectors' width */
@@ -50,10 +51,8 @@ static int64_t lay_out(const Convolution *task, char *memory, Block *block) {
     char *end = memory;
     block->across = (task->width + OUTPUT - 1) / OUTPUT;
     block->pitch = task->channels + MARGIN;
-    block->tiles = (int32_t)(NEAR / (PLACES * block->pitch) / TILES * TILES);
-    if (block->tiles < 2 * TILES) block->tiles = 2 * TILES;
-    block->from = block->tiles * block->pitch + MARGIN;
-    block->to = block->tiles * FILTERS + MARGIN;
+    block->from = TILES * block->pitch + MARGIN;
+    block->to = TILES * FILTERS + MARGIN;
     block->nothing = take(&end, task->channels);
     block->input = take(&end, PLACES * block->from);
     block->products = take(&end, PLACES * block->to);
@@ -66,7 +65,7 @@ static int64_t lay_out(const Convolution *task, char *memory, Block *block) {
 
 #define TARGET __attribute__((target("avx512f,fma")))
 #define WIDTH 16
-#define ROWS TILES
+#define ROWS TOGETHER
 #include "winograd_steps.h"
 #undef TARGET
 #undef WIDTH
@@ -74,7 +73,7 @@ static int64_t lay_out(const Convolution *task, char *memory, Block *block) {
 
 #define TARGET __attribute__((target("avx2,fma")))
 #define WIDTH 8
-#define ROWS (TILES / 2)
+#define ROWS (TOGETHER / 2)
 #include "winograd_steps.h"
 
 /* How many floats a vector of this processor has, 0: it cannot run this. Below, *width* is this or less. */
@@ -97,15 +96,15 @@ void winograd_weights(const Convolution *task, int width, int64_t begin, int64_t
     (width == 16 ? transform_weights_16 : transform_weights_8)(task, begin, end, transformed);
 }
 
-/* The tiles begin <= tile < end of the output, with *memory* of winograd_memory() bytes, from the start of a cache line on. */
+/* The tiles begin <= tile < end of the output, with *memory* of winograd_memory() bytes from the start of a line. */
 void winograd_compute(const Convolution *task, int width, int64_t begin, int64_t end, const float *transformed,
                       char *memory) {
     Block block;
     lay_out(task, memory, &block);
     block.weights = transformed;
     for (int32_t c = 0; c < task->channels; c++) block.nothing[c] = 0.0f;
-    const int64_t blocks = (end - begin + block.tiles - 1) / block.tiles;
-    const int64_t tiles = round_up((end - begin + blocks - 1) / blocks, TILES); /* all blocks of about one size */
+    const int64_t blocks = (end - begin + TILES - 1) / TILES;
+    const int64_t tiles = round_up((end - begin + blocks - 1) / blocks, TOGETHER); /* all blocks of about one size */
     for (int64_t first = begin; first < end; first += tiles) {
         const int64_t left = end - first;
         (width == 16 ? compute_block_16 : compute_block_8)(task, &block, first, (int32_t)(left < tiles ? left : tiles));

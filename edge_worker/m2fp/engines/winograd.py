@@ -32,7 +32,7 @@ _PLACES: Final = 36  # of a transformed tile
 _FEWEST_TILES: Final = 48
 
 # A piece of the work fetches all transformed weights; they serve this many tiles at least.
-_PIECE_TILES: Final = 24
+_PIECE_TILES: Final = 48
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ typedef int32_t OF_WIDTH(Bits) __attribute__((vector_size(4 * WIDTH)));
 #define AT(address) (*(const OF_WIDTH(Unaligned) *)(address))
 #define PUT(address) (*(OF_WIDTH(Unaligned) *)(address))
 #define STEP TARGET static inline __attribute__((always_inline))
-#define TOGETHER (2 * WIDTH) /* filters whose weights lie side by side */
+#define SPAN (2 * WIDTH) /* filters whose weights lie side by side */
 
 /* -- one dimension of the transforms ------------------------------------------------------------------------------ */
 
@@ -62,14 +62,15 @@ STEP void OF_WIDTH(transform_window)(const Convolution *task, const uint8_t *fro
     }
 }
 
-/* Weights come as (filters / 32, 3, 3, channels, 32), and go to (filters / 32, places, 32 / TOGETHER, channels, TOGETHER). */
-TARGET static void OF_WIDTH(transform_weights)(const Convolution *task, int64_t begin, int64_t end, float *transformed) {
+/* Weights come as (filters / 32, 3, 3, channels, 32), and go to (filters / 32, places, 32 / SPAN, channels, SPAN). */
+TARGET static void OF_WIDTH(transform_weights)(const Convolution *task, int64_t begin, int64_t end,
+                                               float *transformed) {
     for (int64_t filter = 0; filter < task->filters; filter += WIDTH) {
         const int64_t block = filter / FILTERS * FILTERS, within = filter % FILTERS;
         const uint8_t *from = task->weights + (block * 9 * task->channels + within) * 4;
-        float *to = transformed + (block * PLACES + within / TOGETHER * TOGETHER) * task->channels + within % TOGETHER;
+        float *to = transformed + (block * PLACES + within / SPAN * SPAN) * task->channels + within % SPAN;
         for (int64_t channel = begin; channel < end; channel++)
-            OF_WIDTH(transform_window)(task, from + channel * FILTERS * 4, to + channel * TOGETHER);
+            OF_WIDTH(transform_window)(task, from + channel * FILTERS * 4, to + channel * SPAN);
     }
 }
 
@@ -137,12 +138,12 @@ STEP void OF_WIDTH(write_tile)(const Convolution *task, const Block *block, int6
 
 /* -- products ----------------------------------------------------------------------------------------------------- */
 
-/* Some tiles' transformed input times TOGETHER filters, at one place. */
+/* Some tiles' transformed input times SPAN filters, at one place. */
 STEP void OF_WIDTH(multiply)(const Block *block, const float *input, const float *weights, int32_t channels,
                              const int rows, float *products) {
     VECTOR sums[ROWS][2];
     for (int row = 0; row < rows; row++) sums[row][0] = sums[row][1] = (VECTOR){0};
-    for (int32_t c = 0; c < channels; c++, weights += TOGETHER) {
+    for (int32_t c = 0; c < channels; c++, weights += SPAN) {
         const VECTOR first = AT(weights), second = AT(weights + WIDTH);
 #pragma GCC unroll 16
         for (int row = 0; row < rows; row++) {
@@ -174,7 +175,7 @@ TARGET static void OF_WIDTH(compute_block)(const Convolution *task, const Block 
     const float *weights = block->weights;
     for (int32_t filter = 0; filter < task->filters; filter += FILTERS) {
         for (int place = 0; place < PLACES; place++)
-            for (int32_t f = 0; f < FILTERS; f += TOGETHER, weights += (int64_t)TOGETHER * task->channels)
+            for (int32_t f = 0; f < FILTERS; f += SPAN, weights += (int64_t)SPAN * task->channels)
                 OF_WIDTH(multiply_block)(block, block->input + place * block->from, weights, task->channels, tiles,
                                          block->products + place * block->to + f);
         for (int32_t tile = 0; tile < tiles; tile++)
@@ -187,4 +188,4 @@ TARGET static void OF_WIDTH(compute_block)(const Convolution *task, const Block 
 #undef AT
 #undef PUT
 #undef STEP
-#undef TOGETHER
+#undef SPAN
