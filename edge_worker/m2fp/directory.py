@@ -97,6 +97,12 @@ class ModelDirectory:
         return self.manifest.name if self.manifest else self.path.resolve().name
 
     @property
+    def address(self) -> str:
+        """What commands know the model by: ``builtin:NAME``, or its path."""
+        comes_along = self.path.parent == _BUILTIN_DIRECTORY
+        return f"{BUILTIN}{self.path.name}" if comes_along else str(self.path)
+
+    @property
     def warning(self) -> str:
         """A sentence for users, or nothing."""
         return self.manifest.warning if self.manifest else ""

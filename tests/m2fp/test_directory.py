@@ -32,6 +32,12 @@ def test_checkpoint() -> None:
     assert model.sha256 == sha256_of(GOLDEN / "tiny-multi" / "pytorch_model.pt")
 
 
+def test_commands_know_a_model_by_its_address(exported: Path) -> None:
+    """One that comes with the package by its name: beside it nothing is to be written."""
+    assert open_directory("builtin:seeded").address == "builtin:seeded"
+    assert open_directory(exported).address == str(exported)
+
+
 def test_exported_model(exported: Path) -> None:
     """A directory with a manifest is an exported model, with the name and the warning that stand there."""
     model = open_directory(exported)

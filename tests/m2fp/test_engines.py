@@ -177,7 +177,7 @@ class TestChoice:
         """A model without one offers no int8, and the error says how to make it."""
         model = open_directory("builtin:seeded")
         assert choose.runnable(model, ("f32", "int8+bf16", "bf16", "int8+f32")) == ("f32", "bf16")
-        with pytest.raises(EngineError, match="--precision int8 --calibrate"):
+        with pytest.raises(EngineError, match="export builtin:seeded --precision int8 --calibrate"):
             load_parser("builtin:seeded", "openvino", "int8")
 
     @pytest.mark.parametrize(

@@ -141,8 +141,8 @@ def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: 
 def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> str:
     if is_quantised(wanted) and engine == "openvino" and not model.quantised_sha256:
         return (
-            f"precision {wanted}: {model.path} holds no quantised network: run "
-            f"`edge-worker model export {model.path} --precision int8 --calibrate PICTURES`"
+            f"precision {wanted}: {model.address} holds no quantised network: run "
+            f"`edge-worker model export {model.address} --precision int8 --calibrate PICTURES`"
         )
     return f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
 
