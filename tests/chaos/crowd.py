@@ -90,6 +90,7 @@ def _require_accounted(lab: Lab, consumer: Consumer, sent: Counter[str]) -> None
     for said in consumer.stats:
         for problem in identity_problems(said.content):
             lab.require(False, problem)
+    lab.count("stats messages that add up", len(consumer.stats))
     received = {camera: cameras[camera]["received"] for camera in CAMERAS}
     for camera, count in received.items():
         lab.require(count <= sent[camera], f"{camera}: {sent[camera]} frames sent, {count} received")
