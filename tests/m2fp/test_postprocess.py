@@ -25,7 +25,8 @@ pytestmark = pytest.mark.usefixtures("masks_read")
 
 QUERIES = 12
 
-# Share of pixels that may lie on a border by rounding alone: none of a small frame, whose masks must keep off from 0.
+# Share of pixels that rounding alone may decide: none of a small frame, whose masks must keep off from 0 and whose
+# classes from each other.
 BORDER = 2 / 2000
 ROUNDING = 1e-5
 
@@ -71,6 +72,12 @@ def on_the_border(logits: Logits, geometry: Geometry) -> bool:
     return bool(published.enlarged(torch.from_numpy(logits.mask_logits), geometry).abs().min() < ROUNDING)
 
 
+def is_a_tie(expected: published.Answer) -> bool:
+    """Whether two classes are so near to each other at a pixel that rounding may decide."""
+    second, first = np.partition(expected.values, -2, axis=0)[-2:]
+    return bool(((first > 0) & (first - second < ROUNDING)).any())
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(0, 1000), st.booleans())
 @example(1, 1, 0, False)
@@ -83,8 +90,8 @@ def test_any_logits_are_read_as_published(width: int, height: int, seed: int, si
     config = configuration(single_human=single_human)
     geometry = geometry_of(width, height, config)
     logits = random_logits(geometry, config, seed)
-    assume(width * height * BORDER >= 1 or not on_the_border(logits, geometry))
     expected = published.answer(logits, geometry, config)
+    assume(width * height * BORDER >= 1 or not (on_the_border(logits, geometry) or is_a_tie(expected)))
     parsing = postprocess(logits, geometry, config)
     assert parsing.label_map.shape == (height, width)
     assert parsing.label_map.dtype == np.uint8

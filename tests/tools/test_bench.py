@@ -158,7 +158,7 @@ def test_sweep_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     chosen = ["--variants", "openvino:f32", "--sweep", "kernels"]
     assert main(["bench", "--model", "builtin:seeded", *chosen, *options]) == 0
     rows = json.loads(file.read_text())["sweeps"]["kernels"]
-    assert [row["without"] for row in rows] == ["nothing", "mask kernel", "deformable", "both"]
+    assert [row["without"] for row in rows] == ["nothing", "mask kernel", "deformable", "winograd (of f32)", "all"]
     assert rows[0]["ratio"] == 1
     assert all(row["frame"] > row["inference"] > 0 for row in rows)
 
