@@ -6,6 +6,7 @@ Where it cannot run the engine's own do. Winograd's F(4x4, 3x3): Lavin and Gray,
 from __future__ import annotations
 
 import ctypes
+import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 # Names the kernel and how weights are packed; compiled networks that contain another are not used.
 KERNEL: Final = "winograd-1"
+
+_AVX2_FLOATS: Final = 8
+_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"  # OpenVINO's kernels go by it
 
 _WINDOW: Final = 3
 _TILE: Final = 4  # output cells of its side
@@ -50,9 +54,13 @@ def _library() -> ctypes.CDLL | None:
 
 
 def width() -> int:
-    """Floats in a vector as the kernel uses them on this processor: 8, 16; 0: it was not built, or cannot run."""
+    """Floats in a vector as the kernel uses them on this processor: 8, 16; 0: it was not built, or cannot run.
+
+    Where OpenVINO is held to AVX2, so is the kernel: what boxes without AVX-512 take can be measured on one that has it.
+    """
     library = _library()
-    return 0 if library is None else int(library.winograd_width())
+    floats = 0 if library is None else int(library.winograd_width())
+    return min(floats, _AVX2_FLOATS) if os.environ.get(_LIMIT, "").upper().startswith("AVX2") else floats
 
 
 def is_usable() -> bool:

@@ -107,6 +107,13 @@ def test_kernel_computes_convolutions(
 
 
 @usable
+def test_it_keeps_to_what_openvino_is_held_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a measurement of AVX2 on a box with AVX-512 would be one of neither."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert winograd.width() == 8
+
+
+@usable
 def test_usual_maps_lose_next_to_nothing() -> None:
     """Of numbers of one size, as behind a normalisation, the largest error is some millionths of a usual result."""
     random = np.random.default_rng(0)
