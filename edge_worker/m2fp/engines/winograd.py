@@ -56,7 +56,7 @@ def _library() -> ctypes.CDLL | None:
 def width() -> int:
     """Floats in a vector as the kernel uses them on this processor: 8, 16; 0: it was not built, or cannot run.
 
-    Where OpenVINO is held to AVX2, so is the kernel: what boxes without AVX-512 take can be measured on one that has it.
+    Where OpenVINO is held to AVX2, so is the kernel: what boxes without AVX-512 take can be measured on one with it.
     """
     library = _library()
     floats = 0 if library is None else int(library.winograd_width())
