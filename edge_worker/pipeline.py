@@ -97,6 +97,7 @@ class Pipeline:
             settings.threads["inference"],
             short_side=model["short_side"],
             cache_directory=None if settings.cache_directory is None else Path(settings.cache_directory),
+            shapes=model["shapes"],
         )
         palette = Palette.for_classes(parser.classes, settings.palette)
         accepted = DecodeLimits(limits["max_payload_bytes"], limits["max_pixels"], frozenset(limits["formats"]))

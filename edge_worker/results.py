@@ -102,7 +102,7 @@ class ModelSettings:
     """What a model process is told when it starts: which model, how it is run, and what a frame may be.
 
     Attributes:
-        model: ``path, engine, precision, short_side, score_threshold``, as in the configuration.
+        model: ``path, engine, precision, short_side, shapes, score_threshold``, as in the configuration.
         palette: class name → ``#rrggbb``, for the classes whose colour differs from the model's.
         limits: ``max_payload_bytes, max_pixels, formats``.
         threads: a :class:`edge_worker.ops.threads.ThreadPlan`, as it writes itself.

@@ -29,7 +29,7 @@ FRAME = encoded(photo(200, 130), "PNG")
 
 
 def settings(**changes: object) -> ModelSettings:
-    model = {"path": "builtin:seeded", "engine": "auto", "precision": "f32", "short_side": 128}
+    model = {"path": "builtin:seeded", "engine": "auto", "precision": "f32", "short_side": 128, "shapes": 4}
     return ModelSettings(
         model={**model, **changes},
         palette={"Hat": "#123456"},

@@ -71,6 +71,8 @@ class ModelConfig(Section):
     engine: Literal["auto", "openvino", "onnxruntime", "torch", "modelscope"] = "auto"
     precision: Literal["auto", "f32", "bf16x3", "bf16", "f16", "int8"] = "auto"
     short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
+    shapes: Annotated[int, Field(ge=1, le=64)] = 4
+    """Of the network's input, for which compiled networks stay in memory."""
     score_threshold: Fraction | None = None
 
 

@@ -123,6 +123,7 @@ def load_parser(
     *,
     short_side: int | None = None,
     cache_directory: Path | None = None,
+    shapes: int = EngineOptions.shapes,
 ) -> Parser:
     """Load a model.
 
@@ -133,11 +134,12 @@ def load_parser(
         threads: of one inference; None leaves it to the engine.
         short_side: of the network's input in multi-human models, pixels; None takes the model's own.
         cache_directory: where compiled and exported networks are kept between runs; None keeps none.
+        shapes: of the input, for which networks stay compiled.
 
     Raises:
         CheckpointError: the model is missing, incomplete or altered.
         EngineError: the engine or precision asked for cannot run it here.
     """
     model = open_directory(path)
-    choice = start_engine(model, engine, EngineOptions(precision, threads, cache_directory))
+    choice = start_engine(model, engine, EngineOptions(precision, threads, cache_directory, shapes))
     return Parser(model, choice, threads, short_side)

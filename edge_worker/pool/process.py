@@ -130,6 +130,9 @@ class ModelProcess:
                 _tell_trace(header)
                 raise rejection_of(header)
             result = result_of(header, blobs, request)
+        if clock.loaded_s:
+            seconds = round(clock.loaded_s, 2)
+            _log.info("network made ready for another shape of frames; model.shapes stay in memory", seconds=seconds)
         self._patience.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
         return result
 

@@ -259,16 +259,29 @@ class TestBlobs:
 
     def test_blobs_of_another_key_are_not_found(self, tmp_path: Path) -> None:
         """Another model, runtime, precision, processor or shape has another name; few are kept."""
-        store = BlobStore(tmp_path, "openvino", ("model", "f32"))
+        store = BlobStore(tmp_path, "openvino", ("model", "f32"), limit=8)
         store.store((32, 64), lambda: BytesIO(b"blob"))
         found = store.map((32, 64))
         assert found is not None
         assert found.content.tobytes() == b"blob"
         assert store.map((64, 32)) is None
-        assert BlobStore(tmp_path, "openvino", ("other", "f32")).map((32, 64)) is None
+        assert BlobStore(tmp_path, "openvino", ("other", "f32"), limit=8).map((32, 64)) is None
         for side in range(20):
             store.store((side, side), lambda: BytesIO(b"blob"))
         assert len(list((tmp_path / "openvino").iterdir())) == 8
+
+
+@pytest.mark.parametrize("engine", EXPORTED)
+def test_as_many_shapes_stay_as_asked_for(engine: str, tmp_path: Path) -> None:
+    """In memory, and twice as many on disk."""
+    parser = load_parser("builtin:seeded", engine, "f32", 1, short_side=32, cache_directory=tmp_path, shapes=2)
+    sizes = [(32, 32), (32, 64), (32, 96), (64, 32), (96, 32)]
+    inputs = [parser.preprocess(np.zeros((*size, 3), np.uint8)) for size in sizes]
+    for one in inputs:
+        parser.compile(one)
+    assert [parser.is_compiled(one) for one in inputs] == [False, False, False, True, True]
+    assert len(list(tmp_path.glob("openvino/*.blob"))) == (4 if engine == "openvino" else 0)
+    parser.close()
 
 
 def test_few_shapes_are_kept() -> None:

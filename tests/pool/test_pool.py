@@ -401,9 +401,11 @@ def test_a_stopped_process_that_cannot_even_take_the_payload_is_stuck(make_pool:
 
 
 def test_compiling_has_the_limit_of_loading(make_pool: PoolFactory) -> None:
-    """A frame that waits for the compiler may take longer, and does not raise the limit of the next ones."""
+    """A frame that waits for the compiler may take longer, does not raise the limit of the next ones, and is logged."""
     pool = make_pool()
-    assert run(pool, b"compile 2").colormap
+    with capture_logs() as said:
+        assert run(pool, b"compile 2").colormap
+    assert [line["seconds"] for line in said if "another shape" in line["event"]] == [pytest.approx(2, abs=1)]
     assert pool.state().processes[0].frame_limit_s == 1
     assert pool.state().processes[0].crashes == 0
 

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.types import FloatArray, Logits
 
-# Compiled networks kept per engine. Cameras of more sizes than this compile (or load a compiled one) again and again.
-COMPILED_SHAPES = 4
-
 Shape = tuple[int, int]
 T = TypeVar("T")
 
@@ -28,11 +25,13 @@ class EngineOptions:
         precision: one that the engine offers on this processor.
         threads: of one inference; None leaves it to the engine.
         cache_directory: where compiled networks are kept between runs; None keeps none.
+        shapes: for which networks stay compiled. Frames of more shapes in turn compile, or load, again and again.
     """
 
     precision: str
     threads: int | None
     cache_directory: Path | None
+    shapes: int = 4
 
 
 class Engine(Protocol):
@@ -77,8 +76,8 @@ class AnyShape:
 class ShapeCache(Generic[T]):
     """One compiled network per input shape, the least recently used dropped first."""
 
-    def __init__(self, compile_shape: Callable[[Shape], T], limit: int = COMPILED_SHAPES) -> None:
-        """Make what is missing by *compile_shape* (height, width)."""
+    def __init__(self, compile_shape: Callable[[Shape], T], limit: int) -> None:
+        """Make what is missing by *compile_shape* (height, width); hold *limit* at most."""
         self._compile = compile_shape
         self._limit = limit
         self._compiled: OrderedDict[Shape, T] = OrderedDict()

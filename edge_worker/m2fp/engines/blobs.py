@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.engines.base import Shape
     from edge_worker.m2fp.types import ByteArray
 
-# Blobs kept per engine; each is about as large as the weights. The least recently used are removed.
-_KEPT = 8
-
 
 class MappedBlob:
     """A blob on disk as memory: what is not looked at takes none."""
@@ -46,9 +43,14 @@ class MappedBlob:
 class BlobStore:
     """Blobs of one model, runtime, precision and processor, by shape."""
 
-    def __init__(self, directory: Path | None, engine: str, key: Iterable[str]) -> None:
-        """Keep blobs under *directory*/*engine*; None keeps none. *key*: all that they depend on besides the shape."""
+    def __init__(self, directory: Path | None, engine: str, key: Iterable[str], limit: int) -> None:
+        """Keep blobs under *directory*/*engine*; None keeps none. *key*: all that they depend on besides the shape.
+
+        Each is about as large as the weights. Above the *limit* the least recently used are removed, of other models
+        and settings, too.
+        """
         self._directory = directory / engine if directory else None
+        self._limit = limit
         self._key = "\n".join(key)
 
     @property
@@ -84,5 +86,5 @@ class BlobStore:
 
     def _prune(self, directory: Path) -> None:
         blobs = sorted(directory.glob("*.blob"), key=lambda file: file.stat().st_mtime)
-        for file in blobs[:-_KEPT]:
+        for file in blobs[: -self._limit]:
             file.unlink(missing_ok=True)

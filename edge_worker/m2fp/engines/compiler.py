@@ -60,7 +60,7 @@ def main() -> None:
     from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
     from edge_worker.m2fp.engines.openvino import OpenVinoEngine  # noqa: PLC0415
 
-    options = EngineOptions(order["precision"], order["threads"], Path(order["cache_directory"]))
+    options = EngineOptions(order["precision"], order["threads"], Path(order["cache_directory"]), order["shapes"])
     OpenVinoEngine(open_directory(order["model"]), options).compile_to_disk(tuple(order["shape"]))
 
 

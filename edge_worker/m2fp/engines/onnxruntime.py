@@ -27,7 +27,7 @@ class OnnxRuntimeEngine:
         """Take the exported *model*; sessions are made when a shape first comes."""
         self._file = str(model.path / ONNX_FILE)
         self._threads = options.threads
-        self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session)
+        self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session, options.shapes)
 
     def is_compiled(self, shape: Shape) -> bool:
         """Whether a session for the shape is at hand."""

@@ -63,8 +63,8 @@ class OpenVinoEngine:
         self._product = product_operation(self._kernel, workers) if self._kernel else None
         for operation in filter(None, (self._sampling, self._product)):
             self._core.add_extension(operation)
-        self._blobs = BlobStore(options.cache_directory, "openvino", self._key())
-        self._networks: ShapeCache[_Compiled] = ShapeCache(self._network)
+        self._blobs = BlobStore(options.cache_directory, "openvino", self._key(), 2 * options.shapes)
+        self._networks: ShapeCache[_Compiled] = ShapeCache(self._network, options.shapes)
 
     def is_compiled(self, shape: Shape) -> bool:
         """Whether a request for the shape is at hand."""
