@@ -94,13 +94,18 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
         handler = _load(channel, lambda: open_handler(settings), sandbox, note)
         tidying = Tidying()
         while handler is not None:
-            header, (payload,) = channel.receive()
-            _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+            _answer_next(channel, handler, note)
             tidying.do_if_due()
             stderr.silence(silent=False)
     except EOFError:
         return 0
     return 1
+
+
+def _answer_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
+    """Wait for a frame and answer it; afterwards nothing of it is held, while the next one is waited for."""
+    header, (payload,) = channel.receive()
+    _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
 
 
 def _stand_apart() -> None:

@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from chaos.diary import SAMPLE_S, Sample, conclude
+from chaos.diary import FLOOR_S, SAMPLE_S, Sample, conclude
 from chaos.lab import Lab
 from chaos.vitals import Vitals
 
@@ -56,6 +56,17 @@ def test_uncertainty_is_no_excuse(lab: Lab) -> None:
     conclude(lab, samples, recycles=0)
     (problem,) = lab.findings.problems
     assert problem.startswith("memory of the worker grows by +")
+
+
+def test_half_a_stretch_has_no_floor(lab: Lab) -> None:
+    """The stretch that the end of the warm-up cuts may show a frame's memory only, which would hide a leak behind it."""
+    samples = day(worker_mb_per_h=4.0, minutes=33)
+    for number in range(len(samples) // 5, 4 * int(FLOOR_S / SAMPLE_S)):
+        worker = samples[number].worker
+        samples[number] = replace(samples[number], worker=replace(worker, rss_mb=90.0))
+    conclude(lab, samples, recycles=0)
+    (problem,) = lab.findings.problems
+    assert problem.startswith("memory of the worker grows by +4")
 
 
 def test_descriptors_are_counted(lab: Lab) -> None:

@@ -27,6 +27,7 @@ floor of the model process, level to a megabyte, was seen anywhere within nine."
 FLOOR_S: Final = 120.0
 """A process's memory is the least of so long: a sample may fall into a frame, whose arrays come and go, or come after
 one of another size."""
+_WHOLE: Final = 0.9  # share of a stretch that must have been watched
 SHORTEST_S: Final = 1200.0
 """With less, a slope is reported but proves nothing."""
 SLOPE_MB_PER_H: Final = 1.0
@@ -119,13 +120,15 @@ def slope_of(floors: Sequence[tuple[float, float]]) -> Slope | None:
 
 
 def floors_of(memory: Sequence[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Give moment and value of the least memory in each stretch of ``FLOOR_S``."""
+    """Give moment and value of the least memory in each stretch of ``FLOOR_S``; a part of one may miss its floor."""
     for _, stretch in groupby(memory, key=lambda entry: entry[0] // FLOOR_S):
-        yield min(stretch, key=lambda entry: entry[1])
+        entries = list(stretch)
+        if entries[-1][0] - entries[0][0] > _WHOLE * FLOOR_S:
+            yield min(entries, key=lambda entry: entry[1])
 
 
 def _judge(lab: Lab, name: str, memory: Sequence[tuple[float, float]], recycles: int) -> None:
-    floors = list(floors_of(memory))
+    floors = list(floors_of(memory)) or [min(memory, key=lambda entry: entry[1])]
     slope = slope_of(floors)
     levels = f"{floors[0][1]:.1f} → {floors[-1][1]:.1f} MB"
     lab.measure(f"memory of the {name}", f"{levels}, {slope or 'too short for a slope'}")
