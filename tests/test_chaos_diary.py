@@ -59,7 +59,7 @@ def test_uncertainty_is_no_excuse(lab: Lab) -> None:
 
 
 def test_half_a_stretch_has_no_floor(lab: Lab) -> None:
-    """The stretch that the end of the warm-up cuts may show a frame's memory only, which would hide a leak behind it."""
+    """The stretch that the warm-up cuts short may show a frame's memory only, which would hide a leak behind it."""
     samples = day(worker_mb_per_h=4.0, minutes=33)
     for number in range(len(samples) // 5, 4 * int(FLOOR_S / SAMPLE_S)):
         worker = samples[number].worker
