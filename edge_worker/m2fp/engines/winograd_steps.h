@@ -45,7 +45,7 @@ STEP void OF_WIDTH(transform_output)(const VECTOR m[INPUT], VECTOR y[OUTPUT]) {
 
 /* -- weights ------------------------------------------------------------------------------------------------------ */
 
-/* The weights of one channel for WIDTH filters: *from* (3, 3, channels, 32), *to* (places, channels, 32). */
+/* The weights of one channel for WIDTH filters: *from* (3, 3, channels, 32), *to* (places, channels, SPAN). */
 STEP void OF_WIDTH(transform_window)(const Convolution *task, const uint8_t *from, float *to) {
     const int64_t from_place = (int64_t)task->channels * FILTERS * 4, to_place = (int64_t)task->channels * FILTERS;
     VECTOR half[INPUT][3]; /* y, x */

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Workers:
     def share(self, work: Callable[[int, int], object], length: int, least: int = 1) -> None:
         """Have *work* done for all of range(*length*), a piece (begin, end) at a time, of *least* of them or more.
 
-        A piece may be smaller where there would be fewer pieces than threads.
+        A piece may be smaller where there would be fewer pieces than threads. What *work* raises is raised when no thread
+        is at work any more.
         """
         pieces = min(self._count * _PIECES, max(length // least // self._count, 1) * self._count)
         step = -(-length // pieces)
@@ -42,5 +43,7 @@ class Workers:
         try:
             take_part()
         finally:
-            for other in helping:
-                other.cancel() or other.result()
+            running = [other for other in helping if not other.cancel()]
+            wait(running)
+        for other in running:
+            other.result()

@@ -53,21 +53,6 @@ def test_kernel_computes_convolutions(
     assert (np.abs(out - np.maximum(plain + bias + added, 0)) <= allowed).all()
 
 
-@usable
-def test_weights_may_lie_anywhere() -> None:
-    """OpenVINO aligns constants in a network from the disk to nothing."""
-    source, weights = drawn(8, 8, 64), drawn(32, 3, 3, 64, seed=1)
-    packed = products.packed(weights)
-    room = np.zeros(len(packed) + 1, np.uint8)
-    room[1:] = packed
-    found = []
-    for one in (packed, room[1:]):
-        out = np.empty((8, 8, 32), np.float32)
-        products.convolve(source, Layer(one, np.zeros(32, np.float32), 3, 1, rectified=False), None, out, Workers(1))
-        found.append(out)
-    np.testing.assert_array_equal(found[1], found[0])
-
-
 def block(source: Any, channels: int, filters: int, stride: int) -> Any:  # noqa: ANN401 - OpenVINO has no types
     """A residual block as ResNet's, its shortcut projected where the shape changes."""
 

@@ -127,22 +127,6 @@ def test_usual_maps_lose_next_to_nothing() -> None:
 
 
 @usable
-def test_weights_may_lie_anywhere() -> None:
-    """OpenVINO aligns constants in a network from the disk to nothing."""
-    source, weights = drawn(8, 8, 64), drawn(32, 3, 3, 64, seed=1)
-    packed = winograd.packed(weights)
-    room = np.zeros(len(packed) + 1, np.uint8)
-    room[1:] = packed
-    found = []
-    for one in (packed, room[1:]):
-        out = np.empty((8, 8, 32), np.float32)
-        layer = Layer(one, np.zeros(32, np.float32), 3, 1, rectified=False)
-        winograd.convolve(source, layer, None, out, Workers(1))
-        found.append(out)
-    np.testing.assert_array_equal(found[1], found[0])
-
-
-@usable
 def test_only_what_gains_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolutions by 3x3 of stride 1 on maps that are not small; all others stay OpenVINO's."""
     monkeypatch.setattr(product_fusion, "LEAST", 0)

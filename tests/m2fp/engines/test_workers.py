@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from threading import Barrier, Lock, get_ident
+import time
+from threading import Barrier, Event, Lock, get_ident
 
 import pytest
 
@@ -49,17 +50,19 @@ def test_every_thread_takes_part_every_time() -> None:
 
 
 def test_a_failure_comes_after_all_have_stopped() -> None:
-    """What work raises is raised, and nobody goes on with arrays that may be gone then."""
-    workers, running = Workers(2), Barrier(2)
-    finished: list[int] = []
+    """What work raises is raised, and nobody goes on with arrays that may be gone then, whoever failed first."""
+    workers = Workers(3)
+    for _ in range(10):
+        running, finished = Barrier(3), Event()
 
-    def work(begin: int, end: int) -> None:
-        del end
-        running.wait(timeout=10)
-        if begin == 0:
-            raise MemoryError
-        finished.append(begin)
+        def work(begin: int, end: int, running: Barrier = running, finished: Event = finished) -> None:
+            del end
+            running.wait(timeout=10)
+            if begin < 2:
+                raise MemoryError
+            time.sleep(0.05)
+            finished.set()
 
-    with pytest.raises(MemoryError):
-        workers.share(work, 2)
-    assert finished == [1]
+        with pytest.raises(MemoryError):
+            workers.share(work, 3)
+        assert finished.is_set()
