@@ -24,8 +24,8 @@ class Workers:
     def share(self, work: Callable[[int, int], object], length: int, least: int = 1) -> None:
         """Have *work* done for all of range(*length*), a piece (begin, end) at a time, of *least* of them or more.
 
-        A piece may be smaller where there would be fewer pieces than threads. What *work* raises is raised when nobody is
-        at work any more.
+        A piece may be smaller where there would be fewer pieces than threads. What *work* raises is raised
+        when no thread is at work any more.
         """
         pieces = min(self._count * _PIECES, max(length // least // self._count, 1) * self._count)
         step = -(-length // pieces)
