@@ -39,7 +39,7 @@ format: $(VENV)/.with-dev
 	$(RUN) -m ruff format
 
 # One stamp an extra, so that a second run starts at once and a change of what is installed installs again.
-KERNELS := $(wildcard edge_worker/m2fp/*.[ch] edge_worker/m2fp/engines/*.[ch])
+KERNELS := $(wildcard edge_worker/m2fp/kernels/*.[ch])
 INSTALLED := pyproject.toml setup.py $(KERNELS) scripts/venv.sh
 
 $(VENV)/.with-demo: $(INSTALLED)
@@ -52,7 +52,7 @@ $(VENV)/.with-dev: $(INSTALLED)
 
 # The published pipeline, and the engines' contract test against it. Needs Python 3.10 and a C++ compiler.
 reference: .venv-reference/.complete
-	.venv-reference/bin/python -m pytest -W ignore -m reference tests/m2fp/test_engines.py $(ARGS)
+	.venv-reference/bin/python -m pytest -W ignore -m reference tests/m2fp/engines/test_contract.py $(ARGS)
 
 .venv-reference/.complete: scripts/reference.sh
 	scripts/reference.sh .venv-reference
@@ -70,5 +70,5 @@ audit: $(VENV)/.with-dev
 
 clean:
 	rm -rf $(VENV) .venv-reference build dist demo_out chaos_out ./*.egg-info
-	rm -f edge_worker/m2fp/*.so edge_worker/m2fp/engines/*.so
+	rm -f edge_worker/m2fp/kernels/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -5,25 +5,19 @@ Optional: where nothing can compile them, the package installs all the same, and
 
 from setuptools import Extension, setup
 
-HEADERS = ("vector.h", "engines/convolution.h", "engines/winograd_steps.h")
+KERNELS = "edge_worker/m2fp/kernels"
+HEADERS = ("vector.h", "convolution.h", "winograd_steps.h")
 
 
-def kernel(name: str, source: str) -> Extension:
-    """The kernel of one C file, for :func:`edge_worker.m2fp.compiled.load_kernel`."""
+def kernel(name: str) -> Extension:
+    """The kernel of one C file, for :func:`edge_worker.m2fp.kernels.loader.load_kernel`."""
     return Extension(
-        f"edge_worker.m2fp.{name}",
-        sources=[f"edge_worker/m2fp/{source}"],
-        depends=[f"edge_worker/m2fp/{header}" for header in HEADERS],
+        f"edge_worker.m2fp.kernels._{name}",
+        sources=[f"{KERNELS}/{name}.c"],
+        depends=[f"{KERNELS}/{header}" for header in HEADERS],
         extra_compile_args=["-O3", "-fno-math-errno", "-fno-trapping-math"],
         optional=True,
     )
 
 
-setup(
-    ext_modules=[
-        kernel("_mask_kernel", "mask_kernel.c"),
-        kernel("engines._deformable", "engines/deformable.c"),
-        kernel("engines._products", "engines/products.c"),
-        kernel("engines._winograd", "engines/winograd.c"),
-    ]
-)
+setup(ext_modules=[kernel(name) for name in ("masks", "deformable", "gemm", "winograd")])

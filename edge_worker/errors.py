@@ -15,7 +15,8 @@
         ├── ModelProcessDied     it ended (crash, out of memory, kill)
         └── ModelProcessStuck    it passed a deadline and was killed
 
-and :class:`edge_worker.ipc.ProtocolError`, which the pool takes for the death of the model process that said it.
+and :class:`edge_worker.inference.ipc.ProtocolError`, which the pool treats as the death of the model process that
+sent it.
 
 An exception outside this tree is a defect: it ends the process, and the service manager restarts it.
 """
@@ -60,7 +61,7 @@ class EngineError(ModelError):
 class FrameRejected(EdgeWorkerError):
     """A frame that is answered with an error message.
 
-    ``reason`` is one of the stable words of :data:`edge_worker.frames.REJECTIONS`; ``detail`` is for people.
+    ``reason`` is one of the stable words of :data:`edge_worker.frames.frame.REJECTIONS`; ``detail`` is for people.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

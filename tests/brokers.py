@@ -146,7 +146,7 @@ class Amqtt:
         self.port = 0
 
     def __enter__(self) -> Self:
-        command = [sys.executable, "-m", "edge_worker.tools.broker"]
+        command = [sys.executable, "-m", "edge_worker.tools.demo.broker"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         assert self._process.stdout is not None
         self.port = int(json.loads(self._process.stdout.readline())["port"])

@@ -11,7 +11,7 @@ import paho.mqtt.client as paho
 from brokers import wait_until
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from edge_worker.lifecycle import Deadline
+from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.events import Arrived, Incoming, LinkEvent, Subscribed
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from edge_worker.common.timestamps import rfc3339
 from edge_worker.messages import ImageSize, LabelsMessage, ModelName, Timings
-from edge_worker.timestamps import rfc3339
 
 PNG = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
 JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 200, np.uint8))[1].tobytes()

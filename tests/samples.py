@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from edge_worker.frames import Frame
+from edge_worker.frames.frame import Frame
 from edge_worker.mqtt.events import Incoming
 
 
 @dataclass(frozen=True)
 class SimplePolicy:
-    """What the intake reads of a camera's configuration."""
+    """What the scheduler reads of a camera's configuration."""
 
     delivery: Literal["latest", "every"] = "latest"
     max_age_s: float | None = None

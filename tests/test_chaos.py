@@ -11,7 +11,7 @@ from chaos.consumer import Answers
 from chaos.row import Findings, Result
 from chaos.times import p95
 
-from edge_worker import frames
+from edge_worker.frames import frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,7 +73,7 @@ def test_a_stats_message_that_does_not_add_up_is_found() -> None:
 def test_frame_ids_are_what_the_contract_says() -> None:
     """Computed here independently, so that a change of the rule is noticed."""
     payload = picture(3)
-    assert content_id("door", payload) == frames.content_id("door", payload)
+    assert content_id("door", payload) == frame.content_id("door", payload)
     assert len({picture(number) for number in range(300)}) == 300
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from chaos.diary import FLOOR_S, SAMPLE_S, Sample, conclude
 from chaos.lab import Lab
-from chaos.vitals import Vitals
+from chaos.vitals import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ def day(*, worker_mb_per_h: float = 0.0, fds_per_h: float = 0.0, minutes: int = 
     for number in range(int(60 * minutes / SAMPLE_S)):
         at_s = number * SAMPLE_S
         rss_mb = 60 + worker_mb_per_h * at_s / 3600 + random.choice((0.0, 0.3, 20.0))
-        worker = Vitals(rss_mb, 11 + int(fds_per_h * at_s / 3600), 6)
-        samples.append(Sample(at_s, worker, Vitals(480.0, 8, 11), 7))
+        worker = Probes(rss_mb, 11 + int(fds_per_h * at_s / 3600), 6)
+        samples.append(Sample(at_s, worker, Probes(480.0, 8, 11), 7))
     return samples
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rich.progress import track
 
 from edge_worker import load_parser
-from edge_worker.m2fp.people import find_people
+from edge_worker.m2fp.postprocess.persons import find_people
 from training.cache import Pack, build, read_rgb, validation_names
 from training.groups import GROUPS, confusion, ious, name_groups, part_groups, summary
 from training.passersby import box_iou, views

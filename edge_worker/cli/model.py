@@ -49,40 +49,40 @@ def _add_export(verbs: Commands) -> None:
 
 
 def _pull(arguments: Arguments) -> int:
-    from edge_worker.tools import model_commands
+    from edge_worker.tools import model
 
-    return model_commands.pull(arguments.name, arguments.out or Path(Path(arguments.name).name))
+    return model.pull(arguments.name, arguments.out or Path(Path(arguments.name).name))
 
 
 def _export(arguments: Arguments) -> int:
     from edge_worker.m2fp.directory import BUILTIN, resolve
-    from edge_worker.tools import model_commands, precision_commands
+    from edge_worker.tools import model, precision
 
     source = resolve(arguments.model).resolve()
     beside = Path() if arguments.model.startswith(BUILTIN) else source.parent
     out = arguments.out or beside / f"{source.name}-exported"
     if arguments.precision != "int8":
-        return model_commands.export(source, out)
+        return model.export(source, out)
     if not arguments.calibrate:
         raise EdgeWorkerError("--precision int8 needs --calibrate: pictures such as the cameras will send")
-    model_commands.export(source, out)
-    precision_commands.quantise(out, arguments.calibrate, arguments.gate)
-    return model_commands.info(str(out))
+    model.export(source, out)
+    precision.quantise(out, arguments.calibrate, arguments.gate)
+    return model.info(str(out))
 
 
 def _gate(arguments: Arguments) -> int:
-    from edge_worker.tools import precision_commands
+    from edge_worker.tools import precision
 
-    return precision_commands.gate(arguments.model, arguments.frames)
+    return precision.gate(arguments.model, arguments.frames)
 
 
 def _info(arguments: Arguments) -> int:
-    from edge_worker.tools import model_commands
+    from edge_worker.tools import model
 
-    return model_commands.info(arguments.model)
+    return model.info(arguments.model)
 
 
 def _verify(arguments: Arguments) -> int:
-    from edge_worker.tools import model_commands
+    from edge_worker.tools import model
 
-    return model_commands.verify(arguments.model)
+    return model.verify(arguments.model)

@@ -1,7 +1,6 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
-from edge_worker.config.cautions import warnings
 from edge_worker.config.credentials import read_key_password, read_password, secret_paths
 from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
@@ -20,6 +19,7 @@ from edge_worker.config.sections import (
     ThreadsConfig,
     WatchdogConfig,
 )
+from edge_worker.config.warnings import warnings
 
 __all__ = [
     "LIVE",

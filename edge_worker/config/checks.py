@@ -91,7 +91,7 @@ def _tls_files(tls: TlsConfig) -> Iterator[Problem]:
 
 
 def _tls(tls: TlsConfig) -> Iterator[Problem]:
-    from edge_worker.mqtt.tls import make_context  # noqa: PLC0415 - it has the passwords read in this package
+    from edge_worker.config.tls_context import make_context  # noqa: PLC0415 - it has the passwords read in this package
 
     try:
         make_context(tls)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_worker.config.source import parse_value
 from edge_worker.config.tree import Origin, Problem
+from edge_worker.config.yaml_source import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ from edge_worker.config.checks import check
 from edge_worker.config.environment import override
 from edge_worker.config.explain import explain
 from edge_worker.config.sections import Config
-from edge_worker.config.source import read
-from edge_worker.config.traffic import check_topics
+from edge_worker.config.topic_overlap import check_topics
 from edge_worker.config.tree import Origin, Problem, Tree
+from edge_worker.config.yaml_source import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.checksums import SUMS_FILE, read_sums
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
-from edge_worker.m2fp.pins import SUMS_FILE, read_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
 from edge_worker.errors import ModelError
+from edge_worker.m2fp.checksums import write_sums
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, load_configuration
 from edge_worker.m2fp.directory import WEIGHTS_FILE, sha256_of
 from edge_worker.m2fp.engines.base import is_installed
-from edge_worker.m2fp.pins import write_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

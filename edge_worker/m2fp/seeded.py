@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from edge_worker.m2fp.class_names import CIHP_CLASSES, CIHP_MULTI_HUMAN_CLASSES
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, parse_configuration
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
-from edge_worker.m2fp.labels import CIHP_CLASSES, CIHP_MULTI_HUMAN_CLASSES
 from edge_worker.m2fp.network.m2fp import M2FP
 
 if TYPE_CHECKING:

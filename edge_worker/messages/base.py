@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 
-from edge_worker.timestamps import RFC3339_UTC
+from edge_worker.common.timestamps import RFC3339_UTC
 
 MAX_DETAIL = 500  # characters: decoders and brokers can be wordy
 

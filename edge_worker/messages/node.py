@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue
 
+from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
-from edge_worker.results import ModelCardFacts
 
 STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
 MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
-from edge_worker.results import ModelCardFacts
 
 LABELS_SCHEMA: Literal["edge-worker.labels/1"] = "edge-worker.labels/1"
 ERROR_SCHEMA: Literal["edge-worker.error/1"] = "edge-worker.error/1"

@@ -8,7 +8,7 @@ import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from edge_worker.mqtt.happenings import Cause
+from edge_worker.mqtt.connection_events import Cause
 
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import ReconnectConfig, TlsConfig

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.frames import Delivery
+    from edge_worker.frames.frame import Delivery
 
 Protocol = Literal["5", "3.1.1"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_worker.mqtt.happenings import Hello
+from edge_worker.mqtt.connection_events import Hello
 
 if TYPE_CHECKING:
     from collections.abc import Callable

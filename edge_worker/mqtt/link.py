@@ -1,8 +1,8 @@
 """A client of the broker that comes back for ever.
 
-One thread per link does everything: connect, converse (:mod:`.conversation`), find out why it ended, wait, connect
-again. Each connection is a fresh :class:`.session.Session`; what outlives connections is here: the outbox, the choice
-of protocol, the waiting times, the status.
+One thread per link does everything: connect, converse (:mod:`.connection`), find out why it ended, wait, connect
+again. Each connection is a fresh :class:`.paho.connection.PahoConnection`; what outlives
+connections is here: the outbox, the choice of protocol, the waiting times, the status.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common.topics import is_publishable
+from edge_worker.config.tls_context import make_context
 from edge_worker.errors import ConfigError, ResultTooLarge
 from edge_worker.mqtt.backoff import Backoff, Failure
-from edge_worker.mqtt.bell import Bell
-from edge_worker.mqtt.board import Board
-from edge_worker.mqtt.conversation import Conversation, Setting
+from edge_worker.mqtt.connection import Connection, Setting
+from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody, suspicion
 from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
-from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.identity import Identity
-from edge_worker.mqtt.knock import somebody_listens
 from edge_worker.mqtt.outbox import Outbox
-from edge_worker.mqtt.session import Session
-from edge_worker.mqtt.tls import make_context
-from edge_worker.mqtt.topics import is_publishable
+from edge_worker.mqtt.paho.connection import PahoConnection
+from edge_worker.mqtt.reachability import somebody_listens
+from edge_worker.mqtt.status import StatusBoard
+from edge_worker.mqtt.waker import Waker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from edge_worker.common.deadline import Deadline
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.frames import Delivery
-    from edge_worker.lifecycle import Deadline
+    from edge_worker.frames.frame import Delivery
     from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
 
@@ -70,13 +70,13 @@ class Link:
         self._config, self._name = config, name
         self._identity = Identity(config, client_id, persistent, will, receive_maximum, password)
         self._report, self._subscriptions = report, tuple(subscriptions)
-        self._outbox, self._board = Outbox(), Board(config.keepalive_s)
+        self._outbox, self._status_board = Outbox(), StatusBoard(config.keepalive_s)
         self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
         self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect)
-        self._conversation: Conversation | None = None
+        self._connection: Connection | None = None
         self._epoch = 0
         self._was_accepted = False
-        self._bell: Bell | None = None
+        self._waker: Waker | None = None
         self._leave_by: Deadline | None = None
         self._stopping = Event()
         self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
@@ -124,9 +124,9 @@ class Link:
 
         On any other connection the same number means another message, which would be lost.
         """
-        conversation = self._conversation
-        same = conversation is not None and conversation.epoch == delivery.epoch
-        return same and conversation is not None and conversation.acknowledge(delivery.mid)
+        connection = self._connection
+        same = connection is not None and connection.epoch == delivery.epoch
+        return same and connection is not None and connection.acknowledge(delivery.mid)
 
     def max_packet(self) -> int:
         """How many bytes a message may have as a packet, by configuration and by what is known of the broker."""
@@ -139,13 +139,13 @@ class Link:
 
     def healthy(self) -> bool:
         """Whether the link's thread is alive and advances, connected or not."""
-        return self._thread.is_alive() and not self._board.overdue
+        return self._thread.is_alive() and not self._status_board.overdue
 
     def status(self) -> LinkStatus:
         """Tell how the link stands."""
         outbox = self._outbox
         return replace(
-            self._board.status,
+            self._status_board.status,
             withheld=outbox.withheld,
             queued=len(outbox),
             publications_lost=outbox.lost,
@@ -153,8 +153,8 @@ class Link:
         )
 
     def _wake(self) -> None:
-        if self._bell is not None:
-            self._bell.ring()
+        if self._waker is not None:
+            self._waker.ring()
 
     def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
         for lost in given_up:
@@ -163,27 +163,27 @@ class Link:
     # -- the link's own thread ----------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        with closing(Bell()) as bell:
-            self._bell = bell
+        with closing(Waker()) as waker:
+            self._waker = waker
             try:
                 while not self._stopping.is_set():
-                    self._stopping.wait(self._rest_s(self._attempt(bell)))
+                    self._stopping.wait(self._rest_s(self._attempt(waker)))
             except Exception as error:  # noqa: BLE001 - a defect; reported, and ends the worker
                 _log.exception("the link's thread died", link=self._name)
                 self._report(Fatal(self._name, repr(error)))
 
-    def _attempt(self, bell: Bell) -> Ending:
+    def _attempt(self, waker: Waker) -> Ending:
         """Connect once and converse as long as it lasts."""
-        self._board.beat(self._config.connect_timeout_s)
+        self._status_board.beat(self._config.connect_timeout_s)
         try:
             hello = self._identity.hello(self._protocol.current, was_accepted=self._was_accepted)
-            session = Session(self._config, hello)
+            session = PahoConnection(self._config, hello)
             session.open()
         except (OSError, ValueError, ConfigError) as error:
             return self._unreachable(error)
         self._epoch += 1
-        self._conversation = Conversation(
-            self._setting(bell),
+        self._connection = Connection(
+            self._setting(waker),
             session,
             hello,
             epoch=self._epoch,
@@ -192,13 +192,13 @@ class Link:
             in_doubt=self._protocol.in_doubt,
         )
         try:
-            return self._conversation.run()
+            return self._connection.run()
         finally:
-            self._conversation = None
+            self._connection = None
             session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
 
-    def _setting(self, bell: Bell) -> Setting:
+    def _setting(self, waker: Waker) -> Setting:
         return Setting(
             name=self._name,
             subscriptions=self._subscriptions,
@@ -207,8 +207,8 @@ class Link:
             stable_s=self._config.reconnect.stable_s,
             suspicion=suspicion(self._config.tls),
             outbox=self._outbox,
-            board=self._board,
-            bell=bell,
+            status_board=self._status_board,
+            waker=waker,
             report=self._report,
             report_lost=self._report_lost,
             leave_by=lambda: self._leave_by,
@@ -225,11 +225,11 @@ class Link:
         else:
             self._report_lost(self._outbox.disconnected(ending.cause, time.monotonic()))
         if self._stopping.is_set():
-            self._board.note(connected=False, subscribed=False)
+            self._status_board.note(connected=False, subscribed=False)
             return 0.0
         if self._falls_back(ending):  # then a refused version is no refusal
             ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
-        self._board.note(connected=False, subscribed=False, trouble=ending.event.reason)
+        self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
         if ending.cause is Cause.BROKER and not somebody_listens(self._config):
             ending = replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
@@ -237,7 +237,7 @@ class Link:
         if ending.failure is None:
             return 0.0
         pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
-        self._board.beat(pause_s)
+        self._status_board.beat(pause_s)
         return pause_s
 
     def _falls_back(self, ending: Ending) -> bool:
@@ -255,5 +255,5 @@ class Link:
         verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
         if verdict is not None:
             taken_over = TakenOver(self._name, self._identity.client_id, certain=verdict == "certain")
-            self._board.note(takeovers=self._board.status.takeovers + 1, rival=taken_over.explanation)
+            self._status_board.note(takeovers=self._status_board.status.takeovers + 1, rival=taken_over.explanation)
             self._report(taken_over)

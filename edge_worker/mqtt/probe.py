@@ -7,8 +7,9 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from edge_worker.common.deadline import Deadline
+from edge_worker.common.topics import Template
 from edge_worker.config.credentials import read_password
-from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt.events import (
     Connected,
     Outgoing,
@@ -20,7 +21,6 @@ from edge_worker.mqtt.events import (
 )
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
-from edge_worker.mqtt.topics import Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

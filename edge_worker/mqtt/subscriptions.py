@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_worker.common.topics import Template
 from edge_worker.mqtt.events import Subscription
-from edge_worker.mqtt.topics import Template
 
 if TYPE_CHECKING:
     from edge_worker.config import CameraConfig, Config

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from edge_worker.files import locked
+from edge_worker.common.files import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

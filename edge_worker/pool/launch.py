@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.results import ModelSettings
+    from edge_worker.inference.types import ModelSettings
 
 # All the child gets of the worker's environment; never more, for it may hold secrets.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from edge_worker.errors import ModelProcessDied
 
 if TYPE_CHECKING:
-    from edge_worker.results import Computed, OutputRequest
+    from edge_worker.inference.types import OutputRequest
+    from edge_worker.pool.state import Computed
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.errors import FrameRejected
+from edge_worker.inference.types import ModelSettings
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.pool.journal import Journal
@@ -17,19 +18,19 @@ from edge_worker.pool.launch import Launch, child_environment, sandbox_for
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
 from edge_worker.pool.state import PoolState
-from edge_worker.results import ModelSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from edge_worker.common.deadline import Deadline
     from edge_worker.config import Config
-    from edge_worker.lifecycle import Deadline
-    from edge_worker.results import Computed, ModelCardFacts, OutputRequest
+    from edge_worker.inference.types import ModelCardFacts, OutputRequest
+    from edge_worker.pool.state import Computed
 
 _log = structlog.get_logger(__name__)
 
-MODEL_PROCESS = (sys.executable, "-m", "edge_worker.model_process")
+MODEL_PROCESS = (sys.executable, "-m", "edge_worker.inference.main")
 
 
 class ModelPool:

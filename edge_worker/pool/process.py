@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from edge_worker.errors import ModelProcessDied, ModelProcessStuck
-from edge_worker.ipc import Channel, ProtocolError
+from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
-from edge_worker.pool.believing import card_of, failure_of, rejection_of, result_of
 from edge_worker.pool.launch import spawn
-from edge_worker.pool.patience import PhaseClock
+from edge_worker.pool.timeouts import PhaseClock
+from edge_worker.pool.validation import card_of, failure_of, rejection_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from typing_extensions import Self
 
-    from edge_worker.ipc import Message
+    from edge_worker.inference.ipc import Message
+    from edge_worker.inference.types import EncodedResult, ModelCardFacts, ModelSettings, OutputRequest
     from edge_worker.pool.launch import Launch
-    from edge_worker.pool.patience import Patience
-    from edge_worker.results import EncodedResult, ModelCardFacts, ModelSettings, OutputRequest
+    from edge_worker.pool.timeouts import TimeoutPolicy
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -44,19 +44,19 @@ _REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
 class ModelProcess:
     """A child process with a channel to it. Used by one thread; only :meth:`kill` may be called from others."""
 
-    def __init__(self, launch: Launch, patience: Patience, beat: Callable[[], None]) -> None:
+    def __init__(self, launch: Launch, timeouts: TimeoutPolicy, beat: Callable[[], None]) -> None:
         """Start it.
 
         Args:
             launch: what is started, and what it is told.
-            patience: limits, kept from one process of a slot to the next.
+            timeouts: limits, kept from one process of a slot to the next.
             beat: called at least once a second while this waits.
 
         Raises:
             ModelProcessDied: it cannot be started.
         """
         self._launch = launch
-        self._patience = patience
+        self._timeouts = timeouts
         self._beat = beat
         self._stopped_since: float | None = None
         self.phase = "start"
@@ -99,13 +99,13 @@ class ModelProcess:
             ModelError: the model cannot be used.
             ModelProcessDied, ModelProcessStuck: it ended or passed ``load_s``.
         """
-        clock = PhaseClock(self._patience, "load")
+        clock = PhaseClock(self._timeouts, "load")
         header, _ = self._ask(clock, self._first_message())
         self.phase = "idle"
         with self._understanding(clock):
             if header["type"] == "failed":
                 raise failure_of(header)
-            self._patience.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # it was a part of that time
+            self._timeouts.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # it was a part of that time
             return card_of(header)
 
     def _first_message(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class ModelProcess:
         if self._process.poll() is not None:
             self.ended_from_outside = True
             raise self._death("idle")
-        clock = PhaseClock(self._patience, "decode")
+        clock = PhaseClock(self._timeouts, "decode")
         header, blobs = self._ask(clock, {"type": "frame", "request": asdict(request)}, payload)
         self.phase = "idle"
         with self._understanding(clock):
@@ -133,7 +133,7 @@ class ModelProcess:
         if clock.loaded_s:
             seconds = round(clock.loaded_s, 2)
             _log.info("network made ready for another shape of frames; model.shapes stay in memory", seconds=seconds)
-        self._patience.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
+        self._timeouts.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
         return result
 
     def check(self) -> None:
@@ -209,7 +209,7 @@ class ModelProcess:
         """Kill the process, which does not go on."""
         self.ended_from_outside = proc.is_stopped(self.pid)
         self.kill()
-        limit = self._patience.limit_s(phase)
+        limit = self._timeouts.limit_s(phase)
         reason = "was stopped by a signal from outside" if self.ended_from_outside else f"no answer for {limit:.1f} s"
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from edge_worker.files import content_of, write_whole
+from edge_worker.common.files import content_of, write_whole
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,20 +12,19 @@ import structlog
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.messages import ModelName
 from edge_worker.pool.orders import Job, Order, Orders
-from edge_worker.pool.patience import Patience, RestartPauses
 from edge_worker.pool.process import ModelProcess
-from edge_worker.pool.state import ProcessInfo, SlotState
-from edge_worker.pool.wear import Wear
-from edge_worker.results import Computed
+from edge_worker.pool.recycling import RecyclePolicy
+from edge_worker.pool.state import Computed, ProcessInfo, SlotState
+from edge_worker.pool.timeouts import RestartPauses, TimeoutPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_worker.common.deadline import Deadline
     from edge_worker.config import WatchdogConfig
-    from edge_worker.lifecycle import Deadline
+    from edge_worker.inference.types import ModelCardFacts, OutputRequest
     from edge_worker.pool.launch import Launch
     from edge_worker.pool.quarantine import Quarantine
-    from edge_worker.results import ModelCardFacts, OutputRequest
 
 _log = structlog.get_logger(__name__)
 
@@ -60,7 +59,7 @@ class Slot:
         self._quarantine = quarantine
         self._on_loaded = on_loaded
         self._on_change = on_change
-        self._patience = Patience(limits.watchdog)
+        self._timeouts = TimeoutPolicy(limits.watchdog)
         self._pauses = RestartPauses(limits.watchdog)
         self._log = _log.bind(slot=name)
         self._orders = Orders()
@@ -70,7 +69,7 @@ class Slot:
         self._detail = "not started"
         self._process: ModelProcess | None = None
         self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
-        self._wear = Wear(limits.memory_mb, 0)  # of the present process
+        self._recycling = RecyclePolicy(limits.memory_mb, 0)  # of the present process
         self._thread = Thread(target=self._keep, name=name, daemon=True)
         self.seen_at = monotonic()
 
@@ -135,7 +134,7 @@ class Slot:
             frames=self._frames,
             crashes=self._crashes,
             recycles=self._recycles,
-            frame_limit_s=self._patience.frame_limit_s,
+            frame_limit_s=self._timeouts.frame_limit_s,
         )
 
     def _keep(self) -> None:
@@ -151,7 +150,7 @@ class Slot:
         """Start a process, serve with it and end it; say why it ended."""
         self._enter(SlotState.LOADING, reason)
         try:
-            with ModelProcess(self._launch, self._patience, self._beat) as process:
+            with ModelProcess(self._launch, self._timeouts, self._beat) as process:
                 reason = self._serve_until_replaced(process)
         except (ModelError, ModelProcessError) as error:
             return self._failed(error)
@@ -178,7 +177,7 @@ class Slot:
         card = process.load()
         self._on_loaded(card)
         model = ModelName.of(card)
-        self._wear = self._wear_of_new(process.rss_mb)
+        self._recycling = self._recycle_policy(process.rss_mb)
         self._enter(SlotState.READY, "")
         while True:
             order = self._next_order(_TICK_S)
@@ -188,26 +187,26 @@ class Slot:
                 process.check()
                 continue
             self._work(process, model, order)
-            if reason := self._wear.reason_to_replace(process.rss_mb):
+            if reason := self._recycling.reason_to_replace(process.rss_mb):
                 return f"replaced by plan: {reason}"
 
-    def _wear_of_new(self, loaded_mb: float) -> Wear:
-        """The wear of a process that has *loaded_mb* before its first frame."""
-        wear = Wear(self._limits.memory_mb, loaded_mb)
-        if not wear.is_limited:
+    def _recycle_policy(self, loaded_mb: float) -> RecyclePolicy:
+        """The recycling of a process that has *loaded_mb* before its first frame."""
+        recycling = RecyclePolicy(self._limits.memory_mb, loaded_mb)
+        if not recycling.is_limited:
             self._log.warning(
                 "memory.limit_mb is not in force: the model alone takes more",
                 limit_mb=self._limits.memory_mb,
                 loaded_mb=round(loaded_mb),
             )
-        return wear
+        return recycling
 
     def _work(self, process: ModelProcess, model: ModelName, job: Job) -> None:
         try:
             result = process.run(job.payload, job.request)
         except FrameRejected as rejection:
             if rejection.reason == "model_error":
-                self._wear.failed()
+                self._recycling.failed()
             self._quarantine.survived(job.payload_sha)
             job.answer.set_exception(rejection.with_traceback(None))  # which would keep the job, as in `run`
         except Exception as error:
@@ -218,7 +217,7 @@ class Slot:
             raise
         else:
             self._frames += 1
-            self._wear.worked()
+            self._recycling.worked()
             self._quarantine.survived(job.payload_sha)
             job.answer.set_result(Computed(result, model))
 

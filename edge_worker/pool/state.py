@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_worker.inference.types import EncodedResult
+    from edge_worker.messages import ModelName
 
 
 class SlotState(str, Enum):
@@ -67,3 +72,11 @@ class PoolState:
     loading: bool
     detail: str
     processes: tuple[ProcessInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A result, and which model computed it: a model replaced on disk is loaded by one process after the other."""
+
+    result: EncodedResult
+    model: ModelName

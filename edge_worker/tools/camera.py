@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edge_worker.common.timestamps import rfc3339
+from edge_worker.common.topics import Template, is_publishable
 from edge_worker.errors import EdgeWorkerError, ResultTooLarge
 from edge_worker.mqtt.events import Outgoing, Published
-from edge_worker.mqtt.topics import Template, is_publishable
-from edge_worker.timestamps import rfc3339
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.sources import Shot, Source, open_source

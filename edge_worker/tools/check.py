@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config import warnings
-from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.directories import cache_directory
 from edge_worker.pool import ModelPool

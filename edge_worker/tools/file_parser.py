@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_worker.answers import Composer, Now, Parsed
-from edge_worker.frames import Frame
+from edge_worker.frames.frame import Frame
+from edge_worker.inference.pipeline import Pipeline, Stages
+from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import ModelName
 from edge_worker.ops.directories import cache_directory
-from edge_worker.pipeline import Pipeline, Stages
-from edge_worker.results import ModelSettings
+from edge_worker.service.replies import Now, Parsed, ReplyBuilder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
+    from edge_worker.inference.pipeline import Analysis
     from edge_worker.ops.threads import ThreadPlan
-    from edge_worker.pipeline import Analysis
 
 # The place of a camera's name in results that came from files.
 CAMERA = "file"
@@ -41,7 +41,7 @@ class FileParser:
         plan.apply_to_opencv()
         self._out, self._raw = out, raw
         self._pipeline = Pipeline.open(ModelSettings.from_config(config, plan, cache_directory(os.environ)))
-        self._composer = Composer(config.node.id, config.output)
+        self._composer = ReplyBuilder(config.node.id, config.output)
         self._request = self._composer.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
         self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from edge_worker import png
+from edge_worker.imaging import png
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

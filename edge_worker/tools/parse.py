@@ -13,7 +13,7 @@ from rich.progress import track
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.tools.pictures import CONTENT_TYPES, distinct_names, find_all
+from edge_worker.tools.image_files import CONTENT_TYPES, distinct_names, find_all
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from edge_worker import png
+from edge_worker.imaging import png
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_worker.codec import decode
 from edge_worker.errors import DecodeError, EdgeWorkerError
-from edge_worker.headers import FORMATS, DecodeLimits, Header, check
-from edge_worker.tools.pictures import find_all_there
+from edge_worker.imaging.codec import decode
+from edge_worker.imaging.headers import FORMATS, DecodeLimits, Header, check
+from edge_worker.tools.image_files import find_all_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from edge_worker.arrays import Picture
+    from edge_worker.imaging.arrays import Picture
 
 # Pictures used at most: more teach nothing, and take their time. Fewer than the least say nothing.
 _MOST, _LEAST = 100, 8

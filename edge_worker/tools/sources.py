@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 
 from edge_worker.errors import EdgeWorkerError
-from edge_worker.tools.pictures import CONTENT_TYPES, find_pictures
-from edge_worker.tools.scene import Scene
+from edge_worker.tools.image_files import CONTENT_TYPES, find_pictures
+from edge_worker.tools.scene.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +70,7 @@ def open_source(source: str) -> Source:
 
 
 class DrawnScene:
-    """People drawn walking by (:mod:`edge_worker.tools.scene`), for ever."""
+    """People drawn walking by (:mod:`edge_worker.tools.scene.scene`), for ever."""
 
     fps = SCENE_FPS
 

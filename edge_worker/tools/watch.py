@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
+from edge_worker.common.topics import Template
 from edge_worker.errors import ConfigError
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived, Subscription
-from edge_worker.mqtt.topics import Template
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.joiner import FrameResult, Joiner

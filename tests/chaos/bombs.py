@@ -8,10 +8,10 @@ import zlib
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-from pictures import encoded, photo
+from images import encoded, photo
 from PIL import Image
 
-from edge_worker import png
+from edge_worker.imaging import png
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,7 @@ from chaos.camera import picture
 from chaos.recovery import now, require_retained, wait_back
 from chaos.row import Row
 from chaos.times import p95, spread
-from chaos.vitals import Vitals, require_no_leak
+from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from brokers import Mosquitto
@@ -41,7 +41,7 @@ def restart(lab: Lab) -> None:
     consumer = lab.consumer(broker.port)
     worker = lab.worker(broker.port).start()
     consumer.wait_state("online", pid=worker.pid)
-    before = Vitals.of(worker.pid)
+    before = Probes.of(worker.pid)
     camera = lab.camera(broker.port, "door")
     seconds: dict[str, list[float]] = {way: [] for way in WAYS}
     for way in islice(cycle(WAYS), lab.times):
@@ -56,7 +56,7 @@ def restart(lab: Lab) -> None:
             lab.measure(way, spread(found))
     _require_soon(lab, list(chain.from_iterable(seconds.values())))
     _require_no_rival(lab, consumer)
-    require_no_leak(lab, before, Vitals.of(worker.pid))
+    require_no_leak(lab, before, Probes.of(worker.pid))
 
 
 def absent(lab: Lab) -> None:

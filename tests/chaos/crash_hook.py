@@ -18,8 +18,8 @@ REPOSITORY: Final = Path(__file__).resolve().parents[2]
 _SOURCE: Final = """\
 import ctypes, os, sys
 
-if "edge_worker.model_process" in sys.orig_argv:
-    from edge_worker.ipc import Channel
+if "edge_worker.inference.main" in sys.orig_argv:
+    from edge_worker.inference.ipc import Channel
 
     LOG = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     receive = Channel.receive

@@ -20,7 +20,7 @@ from chaos.camera import picture
 from chaos.row import Row
 from chaos.slow_hook import slow_model
 from chaos.times import spread
-from chaos.vitals import Vitals, require_no_leak
+from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -50,11 +50,11 @@ def run(lab: Lab) -> None:
     consumer.wait_state("online", pid=worker.pid)
     with Crowd(broker.port) as crowd, Results(broker.port) as results:
         time.sleep(WARM_UP_S)
-        before = Vitals.of(worker.pid), Vitals.of(worker.model_pid())
+        before = Probes.of(worker.pid), Probes.of(worker.model_pid())
         results.begin()
         time.sleep(lab.times)
         counts, ages = results.end()
-        after = Vitals.of(worker.pid), Vitals.of(worker.model_pid())
+        after = Probes.of(worker.pid), Probes.of(worker.model_pid())
     _require_fair(lab, counts)
     _require_fresh(lab, ages, frame_s=lab.times / max(1, sum(counts.values())))
     _require_accounted(lab, consumer, crowd.sent)
@@ -78,7 +78,7 @@ def _require_fresh(lab: Lab, ages: list[float], frame_s: float) -> None:
     lab.measure(f"age at the consumer (allowed {limit:.2f} s)", spread(ages))
 
 
-def _require_flat(lab: Lab, *processes: tuple[Vitals, Vitals]) -> None:
+def _require_flat(lab: Lab, *processes: tuple[Probes, Probes]) -> None:
     grown = [after.rss_mb - before.rss_mb for before, after in processes]
     lab.require(max(grown) <= GROWTH_MB, f"memory grew by {max(grown):.1f} MB")
     lab.measure("memory grown, worker and model process", ", ".join(f"{growth:+.1f} MB" for growth in grown))

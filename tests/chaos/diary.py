@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import linear_regression, mean
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chaos.vitals import FDS_ALLOWED, Vitals
+from chaos.vitals import FDS_ALLOWED, Probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,8 +39,8 @@ class Sample:
     """What both processes held, some seconds after the beginning."""
 
     at_s: float
-    worker: Vitals
-    model: Vitals
+    worker: Probes
+    model: Probes
     worker_sockets: int
 
     @classmethod
@@ -50,7 +50,7 @@ class Sample:
         Raises:
             OSError, LookupError, StopIteration: the model process is just being replaced.
         """
-        return cls(round(at_s, 1), Vitals.of(worker.pid), Vitals.of(worker.model_pid()), _sockets(worker.pid))
+        return cls(round(at_s, 1), Probes.of(worker.pid), Probes.of(worker.model_pid()), _sockets(worker.pid))
 
 
 class Slope(NamedTuple):

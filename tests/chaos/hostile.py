@@ -20,7 +20,7 @@ from chaos.direct import NUMBER_BYTES
 from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, payload
 from chaos.row import Row
 from chaos.trial import Tally
-from edge_worker.frames import REJECTIONS
+from edge_worker.frames.frame import REJECTIONS
 from edge_worker.pool.launch import FRAME_BYTES_PER_PIXEL
 
 if TYPE_CHECKING:

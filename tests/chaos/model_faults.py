@@ -14,7 +14,7 @@ from chaos.camera import Traffic, picture
 from chaos.crash_hook import CrashHook, marked
 from chaos.row import Row
 from chaos.times import spread
-from chaos.vitals import Vitals, require_no_leak
+from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +51,7 @@ def strike(number: signal.Signals, lab: Lab) -> None:
     lab.measure("noticed", spread(noticed))
     lab.measure("online again", spread(back))
     _require_unbroken(lab, consumer, crashes=lab.times)
-    require_no_leak(lab, before, Vitals.of(worker.pid))
+    require_no_leak(lab, before, Probes.of(worker.pid))
 
 
 def crash(lab: Lab) -> None:
@@ -93,10 +93,10 @@ def _restart(worker: WorkerProcess) -> None:
     worker.start()
 
 
-def _settled(consumer: Consumer, worker: WorkerProcess) -> Vitals:
+def _settled(consumer: Consumer, worker: WorkerProcess) -> Probes:
     """Wait until the worker is online; returns what it then holds."""
     consumer.wait_state("online", pid=worker.pid)
-    return Vitals.of(worker.pid)
+    return Probes.of(worker.pid)
 
 
 @contextmanager

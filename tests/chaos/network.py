@@ -14,7 +14,7 @@ from chaos.camera import Traffic, picture
 from chaos.row import Row
 from chaos.tail import Tail
 from chaos.times import spread
-from chaos.vitals import Vitals, require_no_leak
+from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ def _hang(lab: Lab, broker: Mosquitto, port: int, fault: Callable[[bool], None])
     consumer = lab.consumer(broker.port)
     worker = lab.worker(port, mqtt=MQTT).start()
     consumer.wait_state("online", pid=worker.pid)
-    before = Vitals.of(worker.pid)
+    before = Probes.of(worker.pid)
     cameras = _cameras(lab, broker)
     noticed, back = [], []
     with Traffic(cameras, lab.random, RATE), closing(Tail(worker)) as tail:
@@ -64,7 +64,7 @@ def _hang(lab: Lab, broker: Mosquitto, port: int, fault: Callable[[bool], None])
             noticed.append(_until(lambda: fault(True), tail, "link: disconnected"))
             back.append(_until(lambda: fault(False), tail, "link: subscribed"))
     _close_books(lab, consumer, cameras)
-    require_no_leak(lab, before, Vitals.of(worker.pid))
+    require_no_leak(lab, before, Probes.of(worker.pid))
     lab.require(max(noticed) <= NOTICED_S, f"noticed only after {max(noticed):.2f} s; required: {NOTICED_S:g}")
     lab.measure(f"noticed (keepalive {KEEPALIVE_S} s)", spread(noticed))
     lab.measure("subscribed again", spread(back))
@@ -84,7 +84,7 @@ def cut(lab: Lab) -> None:
     with Proxy(broker.port) as proxy:
         worker = lab.worker(proxy.port, mqtt={**MQTT, "reconnect": {"max_s": 2.0, "stable_s": 1.0}}).start()
         consumer.wait_state("online", pid=worker.pid)
-        before = Vitals.of(worker.pid)
+        before = Probes.of(worker.pid)
         cameras = _cameras(lab, broker)
         proxy.allowance = lambda: lab.random.uniform(0, CARRIES_BYTES)
         proxy.cut()
@@ -96,7 +96,7 @@ def cut(lab: Lab) -> None:
         with closing(Tail(worker)) as tail:
             _until(proxy.cut, tail, "link: subscribed")  # a worker that is away cannot be asked for its account
         _close_books(lab, consumer, cameras)
-        require_no_leak(lab, before, Vitals.of(worker.pid))
+        require_no_leak(lab, before, Probes.of(worker.pid))
     lab.measure("connections cut", connections - 1)
 
 

@@ -16,7 +16,7 @@ from links import Client
 from chaos.account import close_books
 from chaos.camera import Traffic
 from chaos.row import Row
-from chaos.vitals import Vitals, require_no_leak
+from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,12 +45,12 @@ def stop_a_consumer(lab: Lab) -> None:
     cameras = [lab.camera(broker.port, "door"), lab.camera(broker.port, "yard")]
     with _subscriber(broker) as subscriber, Traffic(cameras, lab.random, RATE, _photo):
         time.sleep(WARM_UP_S)
-        before = Vitals.of(worker.pid)
+        before = Probes.of(worker.pid)
         subscriber.send_signal(signal.SIGSTOP)
         peak = _peak_mb(worker, lab.times)
         subscriber.send_signal(signal.SIGCONT)
     close_books(lab, consumer, cameras)
-    require_no_leak(lab, before, Vitals.of(worker.pid))
+    require_no_leak(lab, before, Probes.of(worker.pid))
     _require_bounded(lab, before, peak, GROWTH_MB)
 
 
@@ -69,7 +69,7 @@ def starve(lab: Lab) -> None:
         live = lab.camera(broker.port, "live", topic="live/{camera}/frame")
         with Traffic([live], lab.random, 2 * RATE, lambda _: _photo(0)), Traffic([door], lab.random, 1.0):
             time.sleep(WARM_UP_S)
-            before = Vitals.of(worker.pid)
+            before = Probes.of(worker.pid)
             proxy.bytes_per_s = BYTES_PER_S
             peak = _peak_mb(worker, lab.times)
         stats = consumer.account()
@@ -83,7 +83,7 @@ def starve(lab: Lab) -> None:
     lab.measure("live frames answered", stats["cameras"]["live"]["processed"])
 
 
-def _require_bounded(lab: Lab, before: Vitals, peak_mb: float, growth_mb: float) -> None:
+def _require_bounded(lab: Lab, before: Probes, peak_mb: float, growth_mb: float) -> None:
     grown = peak_mb - before.rss_mb
     lab.require(grown <= growth_mb, f"the worker's memory grew by {grown:.0f} MB; allowed: {growth_mb:g}")
     lab.measure("worker's memory at its highest", f"{before.rss_mb:.0f} → {peak_mb:.0f} MB")
@@ -93,7 +93,7 @@ def _peak_mb(worker: WorkerProcess, seconds: float) -> float:
     """Watch the worker for a time; returns its resident memory at its highest."""
     until, peak = time.monotonic() + seconds, 0.0
     while time.monotonic() < until:
-        peak = max(peak, Vitals.of(worker.pid).rss_mb)
+        peak = max(peak, Probes.of(worker.pid).rss_mb)
         time.sleep(0.2)
     return peak
 

@@ -8,7 +8,7 @@ from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pictures import encoded, photo, with_orientation
+from images import encoded, photo, with_orientation
 from PIL import Image
 
 from chaos.bombs import BOMBS

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _SOURCE: Final = """\
 import sys, time
 
-if "edge_worker.model_process" in sys.orig_argv:
-    from edge_worker.ipc import Channel
+if "edge_worker.inference.main" in sys.orig_argv:
+    from edge_worker.inference.ipc import Channel
 
     receive = Channel.receive
 

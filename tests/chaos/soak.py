@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
-from pictures import CIHP, encoded, figures, photo
+from images import CIHP, encoded, figures, photo
 
 from chaos.account import close_books
 from chaos.camera import Traffic, picture
 from chaos.diary import SHORTEST_S, SLOPE_MB_PER_H, Diary, conclude
 from chaos.row import Row
-from edge_worker.palette import Palette
-from edge_worker.render import colorize
+from edge_worker.imaging.palette import Palette
+from edge_worker.imaging.render import colorize
 
 if TYPE_CHECKING:
     from chaos.camera import Camera

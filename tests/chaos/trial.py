@@ -8,15 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from pictures import encoded, photo
+from images import encoded, photo
 
 from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, payload
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig
 from edge_worker.errors import DecodeError
-from edge_worker.frames import REJECTIONS
+from edge_worker.frames.frame import REJECTIONS
+from edge_worker.inference.pipeline import Pipeline
+from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.pipeline import Pipeline
-from edge_worker.results import ModelSettings, OutputRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

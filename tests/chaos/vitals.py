@@ -15,7 +15,7 @@ FDS_ALLOWED: Final = 3
 
 
 @dataclass(frozen=True)
-class Vitals:
+class Probes:
     """Of one process at one moment."""
 
     rss_mb: float
@@ -23,7 +23,7 @@ class Vitals:
     threads: int
 
     @classmethod
-    def of(cls, pid: int) -> Vitals:
+    def of(cls, pid: int) -> Probes:
         """Read them of process *pid*."""
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
         numbers = {name: int(value) for name, value in re.findall(r"^(\w+):\s+(\d+)", status, re.MULTILINE)}
@@ -31,7 +31,7 @@ class Vitals:
         return cls(numbers["VmRSS"] * 1024 / 1e6, fds, numbers["Threads"])
 
 
-def require_no_leak(lab: Lab, before: Vitals, after: Vitals) -> None:
+def require_no_leak(lab: Lab, before: Probes, after: Probes) -> None:
     """Require that the worker's file descriptors and threads are no more than they were, and report its memory."""
     lab.require(after.fds <= before.fds + FDS_ALLOWED, f"file descriptors grew from {before.fds} to {after.fds}")
     lab.require(after.threads <= before.threads + 1, f"threads grew from {before.threads} to {after.threads}")

@@ -13,12 +13,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_worker import cli
-from edge_worker.accounts import Count
-from edge_worker.cache import CacheStats
-from edge_worker.frames import DROPS, REJECTIONS
-from edge_worker.lifecycle import State
+from edge_worker.frames.counters import Count
+from edge_worker.frames.frame import DROPS, REJECTIONS
 from edge_worker.mqtt.events import LinkEvent
-from edge_worker.ops.metrics import Metrics, Snapshot
+from edge_worker.service.lifecycle import State
+from edge_worker.service.metrics import Metrics, Snapshot
+from edge_worker.service.result_cache import CacheStats
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/*.md")])

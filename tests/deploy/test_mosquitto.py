@@ -17,7 +17,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_worker.config import CameraConfig, NodeConfig, OutputConfig, TlsConfig
-from edge_worker.mqtt.tls import make_context
+from edge_worker.config.tls_context import make_context
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import systemd_box
 from brokers import Mosquitto, wait_until
-from pictures import photo
+from images import photo
 from PIL import Image
 from systemd_box import SystemdBox
 

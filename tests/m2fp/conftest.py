@@ -8,7 +8,7 @@ import pytest
 import torch
 from checkpoints import GOLDEN_NAMES, Golden, load_golden, variant
 
-from edge_worker.m2fp import mask_kernel
+from edge_worker.m2fp.kernels import masks
 from edge_worker.m2fp.seeded import write_seeded_checkpoint
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def golden(request: pytest.FixtureRequest) -> Golden:
 @pytest.fixture(scope="module", params=["kernel", "plain"])
 def masks_read(request: pytest.FixtureRequest) -> Iterator[None]:
     """Masks are read by the compiled kernel, and then without it."""
-    if request.param == "kernel" and not mask_kernel.is_built():
+    if request.param == "kernel" and not masks.is_built():
         pytest.skip("the kernel was not built (no compiler)")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mask_kernel, "is_built", lambda: request.param == "kernel")
+        patch.setattr(masks, "is_built", lambda: request.param == "kernel")
         yield
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from edge_worker.errors import ModelError
 from edge_worker.m2fp import hub as hub_module
+from edge_worker.m2fp.checksums import read_sums
 from edge_worker.m2fp.hub import pull
-from edge_worker.m2fp.pins import read_sums
 from edge_worker.m2fp.seeded import tiny_configuration
 
 if TYPE_CHECKING:

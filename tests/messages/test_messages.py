@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from edge_worker.frames import REJECTIONS
-from edge_worker.lifecycle import State
+from edge_worker.frames.frame import REJECTIONS
 from edge_worker.messages import (
     Account,
     Cache,
@@ -31,6 +30,7 @@ from edge_worker.messages import (
     Timings,
     schemas,
 )
+from edge_worker.service.lifecycle import State
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
 NOW = "2026-01-31T12:00:00.000Z"

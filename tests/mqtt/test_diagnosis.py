@@ -9,8 +9,8 @@ import ssl
 import pytest
 
 from edge_worker.config.mqtt import ReconnectConfig
+from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.diagnosis import ProtocolChoice, Symptom, TakeoverWatch, explain, reached_nobody
-from edge_worker.mqtt.happenings import Cause
 
 
 @pytest.mark.parametrize("symptom", ["unsupported", "silent"])

@@ -16,8 +16,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.errors import ResultTooLarge
-from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt import outbox
 from edge_worker.mqtt.events import (
     Arrived,
@@ -32,7 +32,7 @@ from edge_worker.mqtt.events import (
     Subscription,
     Will,
 )
-from edge_worker.mqtt.unacked import MAX_MESSAGES
+from edge_worker.mqtt.receive_window import MAX_MESSAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -393,7 +393,7 @@ def test_a_defect_in_the_thread_is_seen(
     """A dead thread must not look like a quiet broker: it is reported, and the link is not healthy."""
     watched = make_link(mosquitto.port).ready()
     assert watched.link.healthy()
-    monkeypatch.setattr(watched.link._conversation, "_speak", lambda: 1 / 0)
+    monkeypatch.setattr(watched.link._connection, "_speak", lambda: 1 / 0)
     assert "ZeroDivisionError" in watched.wait_for(Fatal).detail
     wait_until(lambda: not watched.link.healthy(), "not healthy")
 

@@ -10,8 +10,8 @@ import pytest
 from brokers import Mosquitto, Proxy, free_port, wait_until
 from links import Client, Watched
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,

@@ -27,8 +27,8 @@ from brokers import (
 )
 from links import Client, Watched
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.lifecycle import Deadline
 from edge_worker.mqtt import subscriber
 from edge_worker.mqtt.events import (
     Arrived,

@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.events import Outgoing
-from edge_worker.mqtt.happenings import Cause
 from edge_worker.mqtt.outbox import (
     FULL_WAITING,
     FULL_WAITING_BYTES,
@@ -21,7 +21,7 @@ from edge_worker.mqtt.outbox import (
     MAX_WAITING_BYTES,
     Outbox,
 )
-from edge_worker.mqtt.parcel import CALM_S, MAX_STRIKES, SUSPECT_STRIKES
+from edge_worker.mqtt.outbox_entry import CALM_S, MAX_STRIKES, SUSPECT_STRIKES
 from edge_worker.mqtt.size_limit import TELLING_BYTES
 from edge_worker.mqtt.unconfirmed import MAX_ENDS
 
@@ -35,10 +35,10 @@ def message(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
 def send_all(outbox: Outbox, mids: itertools.count[int], now: float = 0.0) -> dict[int, int]:
     """Send what may be sent; returns publication by packet id."""
     sent = {}
-    while (parcel := outbox.take(now)) is not None:
+    while (entry := outbox.take(now)) is not None:
         mid = next(mids)
-        outbox.sent(mid, parcel)
-        sent[mid] = parcel.message.publication
+        outbox.sent(mid, entry)
+        sent[mid] = entry.message.publication
     return sent
 
 
@@ -433,8 +433,8 @@ class Post(RuleBasedStateMachine):
             self.ended.append(publication)
 
     def give_up(self, lost: list) -> None:  # type: ignore[type-arg]
-        assert not {parcel.publication for parcel in lost} & self.must, "given up though it must arrive"
-        self.ended += [parcel.publication for parcel in lost]
+        assert not {entry.publication for entry in lost} & self.must, "given up though it must arrive"
+        self.ended += [entry.publication for entry in lost]
 
     @invariant()
     def each_has_one_end(self) -> None:

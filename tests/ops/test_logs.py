@@ -54,11 +54,11 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 def test_a_line_is_one_json_object_with_its_fields() -> None:
     """A collector gets event, level, logger, a UTC time and the bound fields."""
     stream = configured()
-    structlog.get_logger("edge_worker.worker").bind(camera="door").info("frame", persons=2)
+    structlog.get_logger("edge_worker.service.dispatcher").bind(camera="door").info("frame", persons=2)
     (line,) = lines(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "event": "frame", "level": "info", "logger": "edge_worker.worker", "camera": "door", "persons": 2,
+        "event": "frame", "level": "info", "logger": "edge_worker.service.dispatcher", "camera": "door", "persons": 2,
     }  # fmt: skip
 
 

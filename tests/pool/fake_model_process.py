@@ -14,14 +14,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_worker import model_process, png
 from edge_worker.errors import CheckpointError, DecodeError
-from edge_worker.results import EncodedResult, ModelCardFacts
+from edge_worker.imaging import png
+from edge_worker.inference import main
+from edge_worker.inference.types import EncodedResult, ModelCardFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_worker.results import ModelSettings, OutputRequest
+    from edge_worker.inference.types import ModelSettings, OutputRequest
 
 _PNG = png.SIGNATURE + png.chunk(b"IHDR", bytes(13)) + png.chunk(b"IEND", b"")
 
@@ -129,5 +130,5 @@ def _ignored_signals() -> list[str]:
 
 
 if __name__ == "__main__":
-    model_process._open_pipeline = Handler
-    sys.exit(model_process.main())
+    main._open_pipeline = Handler
+    sys.exit(main.main())

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from pictures import encoded, photo
+from images import encoded, photo
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
 from edge_worker.errors import FrameRejected, ModelProcessDied
-from edge_worker.lifecycle import Deadline
+from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.pool import ModelPool
-from edge_worker.results import EncodedResult, OutputRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,6 +118,6 @@ def test_a_killed_process_comes_back_quickly_and_answers_the_same(pool: ModelPoo
 
 def test_the_side_of_the_worker_imports_no_numeric_library() -> None:
     """The worker process stays small."""
-    code = "import sys, edge_worker.pool, edge_worker.cache; print(*sys.modules)"
+    code = "import sys, edge_worker.pool, edge_worker.service.result_cache; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
     assert not {"numpy", "cv2", "openvino", "PIL", "torch"} & set(modules.split())

@@ -21,6 +21,7 @@ import pytest
 from pool.fake_model_process import body, echo
 from structlog.testing import capture_logs
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config import (
     Config,
     LimitsConfig,
@@ -31,10 +32,9 @@ from edge_worker.config import (
     WatchdogConfig,
 )
 from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
-from edge_worker.lifecycle import Deadline
+from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.pool import ModelPool, SlotState
 from edge_worker.pool.orders import Job
-from edge_worker.results import EncodedResult, OutputRequest
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from replies import JPEG
 
-from edge_worker import png
+from edge_worker.imaging import png
 from edge_worker.messages import LabelsMessage
 
 GOLDEN = Path(__file__).parents[1] / "golden"

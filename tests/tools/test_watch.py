@@ -12,10 +12,10 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from replies import JPEG, PNG, labels_of
 
-from edge_worker import png
+from edge_worker.common.timestamps import rfc3339
 from edge_worker.config import Config
+from edge_worker.imaging import png
 from edge_worker.messages import ErrorMessage, Label
-from edge_worker.timestamps import rfc3339
 from edge_worker.tools.watch import Results, error_line, line
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_worker.files import write_whole
+from edge_worker.common.files import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,25 +1,23 @@
 """Compiles a network in a process of its own, which takes with it what memory that needs: several times the weights.
 
-``python -m edge_worker.m2fp.engines.compiler`` is told model, options and shape in a line of JSON on its standard
-input, and leaves the compiled network in the cache directory. It ends when that input does: with whoever asked.
+:mod:`edge_worker.m2fp.engines.compile_process` is that process.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import threading
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from edge_worker.m2fp.engines.base import EngineOptions
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.engines.base import Shape
+    from pathlib import Path
+
+    from edge_worker.m2fp.engines.base import EngineOptions, Shape
+
+COMPILE_PROCESS: Final = "edge_worker.m2fp.engines.compile_process"
 
 # Networks in files smaller than this compile in less memory and time than another interpreter takes.
 _SMALL_BYTES = 4_000_000
@@ -39,7 +37,7 @@ def compile_apart(model: Path, options: EngineOptions, shape: Shape) -> None:
     with (
         suppress(OSError),
         subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-m", __name__),
+            (sys.executable, "-m", COMPILE_PROCESS),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -50,24 +48,3 @@ def compile_apart(model: Path, options: EngineOptions, shape: Shape) -> None:
         process.stdin.write(json.dumps(order) + "\n")
         process.stdin.flush()
         process.wait()
-
-
-def main() -> None:
-    """Compile what the first line of standard input asks for."""
-    order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_input, daemon=True).start()
-    # Not before: the process that asks needs none of this.
-    from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-    from edge_worker.m2fp.engines.openvino import OpenVinoEngine  # noqa: PLC0415
-
-    options = EngineOptions(order["precision"], order["threads"], Path(order["cache_directory"]), order["shapes"])
-    OpenVinoEngine(open_directory(order["model"]), options).compile_to_disk(tuple(order["shape"]))
-
-
-def _end_with_the_input() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock, held here, would be in the way of a normal end
-    os._exit(1)
-
-
-if __name__ == "__main__":
-    main()

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from edge_worker.common.files import locked
 from edge_worker.errors import CheckpointError
-from edge_worker.files import locked
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 

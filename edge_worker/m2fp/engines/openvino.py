@@ -10,21 +10,22 @@ import numpy as np
 import openvino
 
 from edge_worker.errors import EngineError
-from edge_worker.m2fp.engines import compiler, deformable, products, winograd
+from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
-from edge_worker.m2fp.engines.deformable import is_built
+from edge_worker.m2fp.engines.gemm_fusion import Replacement, product_operation
 from edge_worker.m2fp.engines.graph import fold_constants
 from edge_worker.m2fp.engines.precisions import SPLIT, network_precision, offered
-from edge_worker.m2fp.engines.product_fusion import Replacement, product_operation
 from edge_worker.m2fp.engines.sampling_fusion import fuse, sampling_operation
-from edge_worker.m2fp.engines.workers import Workers
+from edge_worker.m2fp.kernels import deformable, gemm, winograd
+from edge_worker.m2fp.kernels.deformable import is_built
+from edge_worker.m2fp.kernels.workers import Workers
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import EngineOptions, Shape
-    from edge_worker.m2fp.engines.product_fusion import Kernel
+    from edge_worker.m2fp.engines.gemm_fusion import Kernel
     from edge_worker.m2fp.types import FloatArray
 
 _DEVICE = "CPU"
@@ -141,13 +142,13 @@ class OpenVinoEngine:
 
 def precisions() -> tuple[str, ...]:
     """The precisions that are worth running on this processor."""
-    return offered((*_capabilities(_new_core()), *((SPLIT,) if products.is_usable() else ())))
+    return offered((*_capabilities(_new_core()), *((SPLIT,) if gemm.is_usable() else ())))
 
 
 def _kernel_for(precision: str) -> Kernel | None:
     """The kernel of ours for convolutions in this *precision*; None: OpenVINO's own are better, or there is none."""
     if precision == SPLIT:
-        return products
+        return gemm
     return winograd if precision == "f32" and winograd.is_usable() else None
 
 

@@ -14,13 +14,13 @@ import numpy as np
 import openvino
 from openvino import opset13 as ops
 
-from edge_worker.m2fp.engines import deformable
 from edge_worker.m2fp.engines.graph import Operation, constant_of, others, replace, users
+from edge_worker.m2fp.kernels import deformable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_worker.m2fp.engines.workers import Workers
+    from edge_worker.m2fp.kernels.workers import Workers
 
 # Scope that the exporter gives to the operators of one deformable attention.
 _SCOPE = "/self_attn/"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_worker.m2fp.agreement import Agreement, agreement
+from edge_worker.m2fp.quantisation.agreement import Agreement, agreement
 from edge_worker.m2fp.types import Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.arrays import Picture
+    from edge_worker.imaging.arrays import Picture
     from edge_worker.m2fp.parser import Parser
 
 
@@ -24,8 +24,8 @@ class AnswerAgreement:
     Attributes:
         pixels: share of the label map's pixels that are the same.
         class_logits, mask_logits: largest difference.
-        instance_iou: as of :class:`edge_worker.m2fp.agreement.Agreement`, of the reference's instances; None where it
-            has none. ``candidate_iou`` of all its candidates.
+        instance_iou: as of :class:`edge_worker.m2fp.quantisation.agreement.Agreement`, of the reference's instances;
+            None where it has none. ``candidate_iou`` of all its candidates.
     """
 
     pixels: float

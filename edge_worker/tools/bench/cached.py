@@ -1,7 +1,8 @@
 """A frame seen before: from the message that brings it to the messages that answer it, through the worker's own parts.
 
-Inbox, router, desk, dispatcher, cache and composer are those of ``edge-worker run`` with its default settings, logging
-included; there is no broker, and in place of a model process a pipeline in this one, for each frame's first time.
+Inbox, router, frame queue, dispatcher, cache and replies are those of ``edge-worker run`` with its default settings,
+logging included; there is no broker, and in place of a model process a pipeline in this one, for each frame's first
+time.
 ``python -m edge_worker.tools.bench.cached`` measures.
 """
 
@@ -16,31 +17,32 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edge_worker.answers import Composer
-from edge_worker.cache import ResultCache
+from edge_worker.common.deadline import Deadline
+from edge_worker.common.topics import Template
 from edge_worker.config import CacheConfig, CameraConfig, LimitsConfig, LogConfig, OutputConfig
-from edge_worker.controls import Controls
-from edge_worker.desk import Desk
-from edge_worker.lifecycle import Deadline
+from edge_worker.frames.queue import FrameQueue
+from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import ModelName
 from edge_worker.mqtt.events import Arrived, Incoming
 from edge_worker.mqtt.inbox import Inbox
-from edge_worker.mqtt.topics import Template
 from edge_worker.ops import logs
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.results import Computed, ModelSettings
-from edge_worker.router import Desks, Route, Router
+from edge_worker.pool.state import Computed
+from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.overrides import Overrides
+from edge_worker.service.replies import ReplyBuilder
+from edge_worker.service.result_cache import ResultCache
+from edge_worker.service.router import Handlers, Route, Router
 from edge_worker.tools.bench.apart import measured_apart
 from edge_worker.tools.bench.statistics import Summary
-from edge_worker.worker import Desired, Outlets, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_worker.frames import Frame
+    from edge_worker.frames.frame import Frame
+    from edge_worker.inference.pipeline import Pipeline
+    from edge_worker.inference.types import OutputRequest
     from edge_worker.mqtt.events import Outgoing
-    from edge_worker.pipeline import Pipeline
-    from edge_worker.results import OutputRequest
 
 _LINK = "bench"
 _TOPIC = "camera/{camera}"
@@ -82,7 +84,7 @@ class Place:
         """Start it."""
         self._left: list[Outgoing] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
-        self._inbox, self._desk = Inbox(), Desk([CameraConfig()], lambda _delivery: None)
+        self._inbox, self._frame_queue = Inbox(), FrameQueue([CameraConfig()], lambda _delivery: None)
         self._worker = self._make_worker(pipeline)
         self._router = self._make_router()
         self._router.start()
@@ -99,12 +101,12 @@ class Place:
 
     def stop(self) -> None:
         """End its threads."""
-        self._desk.close()
+        self._frame_queue.close()
         self._worker.stop(Deadline(_STOP_S))
         self._router.stop(_STOP_S)
 
     def _make_worker(self, pipeline: Pipeline) -> Worker:
-        parse, composer = _Parse(pipeline), Composer(_NODE, OutputConfig())
+        parse, composer = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
             max_packet=lambda _frame: _UNLIMITED,
@@ -112,10 +114,10 @@ class Place:
             fatal=self._fatal,
         )
         worker = Worker(
-            desk=self._desk,
+            frame_queue=self._frame_queue,
             pool=parse,  # type: ignore[arg-type] # what a worker uses of ModelPool
             cache=ResultCache(CacheConfig().max_mb),
-            controls=Controls(),
+            overrides=Overrides(),
             model=lambda: parse.model,
             max_payload_bytes=_MAX_PAYLOAD_BYTES,
             outlets=outlets,
@@ -124,8 +126,8 @@ class Place:
         return worker
 
     def _make_router(self) -> Router:
-        desks = Desks(self._desk, lambda _message: False, lambda _event: None, self._reanswer, self._fatal)
-        return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], desks, max_payload=_MAX_PAYLOAD_BYTES)
+        handlers = Handlers(self._frame_queue, lambda _message: False, lambda _event: None, self._reanswer, self._fatal)
+        return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], handlers, max_payload=_MAX_PAYLOAD_BYTES)
 
     def _reanswer(self, frame: Frame, problem: str) -> None:
         raise AssertionError((frame.frame_id, problem))  # nothing is given up where nothing is sent
@@ -168,7 +170,7 @@ def _main(order: str) -> None:
     settings = ModelSettings(**wanted["settings"])
     ThreadPlan.from_wire(settings.threads).apply_to_process()
     # Not before: numeric libraries size their thread pools when they are loaded.
-    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+    from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline.open(settings)
     place = Place(pipeline)

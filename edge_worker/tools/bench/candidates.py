@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_worker.codec import encode_png_palette
-from edge_worker.m2fp.each import one_by_one
-from edge_worker.m2fp.people import find_people
+from edge_worker.imaging.codec import encode_png_palette
+from edge_worker.m2fp.parallel import one_by_one
 from edge_worker.m2fp.postprocess import postprocess
+from edge_worker.m2fp.postprocess.persons import find_people
 from edge_worker.m2fp.preprocess import Geometry, multi_human_size, padded_size
 from edge_worker.m2fp.types import Box, Logits, Size
 from edge_worker.tools.bench.statistics import Summary
@@ -19,10 +19,10 @@ from edge_worker.tools.bench.statistics import Summary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edge_worker.imaging.palette import Palette
     from edge_worker.m2fp.configuration import ModelConfig
-    from edge_worker.m2fp.each import Each
+    from edge_worker.m2fp.parallel import Each
     from edge_worker.m2fp.types import FloatArray
-    from edge_worker.palette import Palette
 
 _QUERIES = 100
 _MASK_STRIDE = 4

@@ -1,8 +1,8 @@
 """One variant in a process of its own: ``python -m edge_worker.tools.bench.child``.
 
 Memory and thread limits are the process's, so each engine, precision and number of threads gets one. It is told the
-:class:`edge_worker.results.ModelSettings` in a first line of JSON, and then a frame's file a line; it answers each line
-with a line of JSON.
+:class:`edge_worker.inference.types.ModelSettings` in a first line of JSON, and then a frame's file a line; it answers
+each line with a line of JSON.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.errors import EdgeWorkerError
+from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.results import ModelSettings, OutputRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TextIO
 
-    from edge_worker.pipeline import Pipeline
+    from edge_worker.inference.pipeline import Pipeline
 
 _KB = 1024
 
@@ -53,7 +53,7 @@ def serve(orders: Iterable[str], answers: TextIO) -> int:
 def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
     began = time.perf_counter()
     # Not before: numeric libraries size their thread pools when they are loaded.
-    from edge_worker.pipeline import Pipeline  # noqa: PLC0415
+    from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 
     ThreadPlan.from_wire(settings.threads).apply_to_opencv()
     pipeline = Pipeline.open(settings)

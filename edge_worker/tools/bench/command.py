@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from edge_worker.errors import EdgeWorkerError
+from edge_worker.inference.types import ModelSettings
 from edge_worker.m2fp.directory import is_quantised, open_directory
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.directories import cache_directory
 from edge_worker.ops.threads import ThreadPlan
-from edge_worker.results import ModelSettings
 from edge_worker.tools.bench import models, outputs, report, roofline, sweeps
 from edge_worker.tools.bench.batches import batches
 from edge_worker.tools.bench.cached import seen_before

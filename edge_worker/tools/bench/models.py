@@ -54,8 +54,8 @@ def quantised(exported: str, frames: Sequence[Path], cache: Path) -> str:
         return str(directory)
     if not is_installed("nncf"):
         raise ModelError(f"to quantise {SEEDED} needs NNCF: pip install 'edge-worker[int8]'")
-    from edge_worker.tools.model_commands import copy_exported  # noqa: PLC0415
-    from edge_worker.tools.precision_commands import quantise_unjudged  # noqa: PLC0415
+    from edge_worker.tools.model import copy_exported  # noqa: PLC0415
+    from edge_worker.tools.precision import quantise_unjudged  # noqa: PLC0415
 
     directory.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(dir=directory.parent, prefix=".part-"))

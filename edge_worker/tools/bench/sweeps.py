@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.m2fp.compiled import KERNELS, WITHOUT
+from edge_worker.m2fp.kernels.loader import KERNELS, WITHOUT
 from edge_worker.tools.bench.statistics import Summary, paired_ratio
 from edge_worker.tools.bench.variants import Child, Variant, measure
 
@@ -39,8 +39,8 @@ def input_shape(model: str, frame: Path, short_side: int | None) -> tuple[int, i
 
 def candidates(model: str, frame: tuple[int, int], turns: int, threads: int) -> list[dict[str, Any]]:
     """Postprocessing and PNG by the number of surviving candidates, in this process."""
+    from edge_worker.imaging.palette import Palette  # noqa: PLC0415
     from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-    from edge_worker.palette import Palette  # noqa: PLC0415
     from edge_worker.tools.bench.candidates import sweep  # noqa: PLC0415
 
     config = open_directory(model).config

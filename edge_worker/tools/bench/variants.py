@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from edge_worker.results import ModelSettings
+    from edge_worker.inference.types import ModelSettings
 
 _EXIT_S = 10.0
 

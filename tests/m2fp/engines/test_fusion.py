@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from agreement import assert_same_map
 
-from edge_worker.m2fp.engines import deformable, openvino, product_fusion, products, winograd
+from edge_worker.m2fp.engines import gemm_fusion, openvino
 from edge_worker.m2fp.engines.precisions import SPLIT
+from edge_worker.m2fp.kernels import deformable, gemm, winograd
 from edge_worker.m2fp.parser import Parser, load_parser
 from edge_worker.m2fp.seeded import tiny_configuration, write_seeded_checkpoint
-from edge_worker.tools.scene import Scene
+from edge_worker.tools.scene.scene import Scene
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +28,13 @@ GAINS = {"class_gain": 60.0, "mask_gain": 8.0}
 @pytest.fixture(params=["sampling", "products", "winograd", "operators"])
 def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """With one of the compiled kernels in the graph, or with OpenVINO's own operators: what to ask the engine for."""
-    usable = {"sampling": deformable.is_built(), "products": products.is_usable(), "winograd": winograd.is_usable()}
+    usable = {"sampling": deformable.is_built(), "products": gemm.is_usable(), "winograd": winograd.is_usable()}
     if not usable.get(request.param, True):
         pytest.skip("the kernel was not built (no compiler), or the processor cannot run it")
     monkeypatch.setattr(openvino, "is_built", lambda: request.param == "sampling")
     monkeypatch.setattr(winograd, "is_usable", lambda: request.param == "winograd")
     monkeypatch.setattr(winograd, "_FEWEST_TILES", 0)
-    monkeypatch.setattr(product_fusion, "LEAST", 0)
+    monkeypatch.setattr(gemm_fusion, "LEAST", 0)
     return SPLIT if request.param == "products" else "f32"
 
 

@@ -1,0 +1,59 @@
+"""The worker and its configuration: ``run``, ``check`` and ``config``."""
+
+from __future__ import annotations
+
+import sys
+
+from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
+from edge_worker.cli.output import drop_what_cannot_be_written
+
+
+def add(commands: Commands) -> None:
+    """Describe the commands."""
+    _add_run(commands)
+    _add_check(commands)
+    add_command(commands, "config", _config, "print a sample configuration: every key, with its default")
+
+
+def _add_run(commands: Commands) -> None:
+    takes_config(add_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
+
+
+def _run(arguments: Arguments) -> int:
+    from queue import SimpleQueue
+
+    from edge_worker.ops.signals import Order, signals_as_orders
+
+    orders: SimpleQueue[Order] = SimpleQueue()
+    with signals_as_orders(orders):  # before the worker's modules are loaded, which takes a part of a second
+        from edge_worker.service import app
+
+        config, file = load_config(arguments)
+        code = app.run(config, orders, source=file)
+    drop_what_cannot_be_written(sys.stdout)  # log lines, whose loss is no failure of the worker
+    return code
+
+
+def _add_check(commands: Commands) -> None:
+    command = add_command(
+        commands, "check", _check, "check a configuration: file, line and key of all that is wrong, and exit code 78"
+    )
+    takes_config(command)
+    command.add_argument(
+        "--connect", action="store_true", help="try the broker (TLS, login, rights, size) and the model too"
+    )
+
+
+def _check(arguments: Arguments) -> int:
+    from edge_worker.tools import check
+
+    log_warnings_only()
+    config, file = load_config(arguments)
+    return check.run(config, file, connect=arguments.connect)
+
+
+def _config(_arguments: Arguments) -> int:
+    from importlib.resources import files
+
+    sys.stdout.write(files("edge_worker").joinpath("config", "edge_worker.yaml").read_text(encoding="utf-8"))
+    return 0

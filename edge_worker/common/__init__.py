@@ -1,0 +1,1 @@
+"""What every room may use: whole files, timestamps, topics, deadlines. Standard library only."""

@@ -1,0 +1,66 @@
+"""Which topics meet: inputs that overlap, and messages of ours that would come back to us as frames."""
+
+from __future__ import annotations
+
+from itertools import combinations, product
+from typing import TYPE_CHECKING
+
+from edge_worker.common.topics import Template, overlaps
+from edge_worker.config.checks import place_of
+from edge_worker.config.tree import Problem, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_worker.config.sections import Config
+    from edge_worker.config.tree import Location
+
+_NODE_TOPICS = ("status_topic", "model_topic", "stats_topic")
+
+
+def check_topics(config: Config) -> Iterator[Problem]:
+    """Yield a problem for each pair of topics that must not meet."""
+    taken = dict(_taken(config))
+    for (first, one), (second, other) in combinations(taken.items(), 2):
+        if overlaps(one, other):
+            yield Problem(first, f"overlaps {dotted(second)}: some messages would match both, and be taken twice")
+    for (place, topic), (key, sent) in product(taken.items(), dict(_sent(config)).items()):
+        if overlaps(topic, sent):
+            yield Problem(place, f"would also take what this worker itself publishes to {sent} ({dotted(key)})")
+    yield from _answers(config)
+
+
+def _taken(config: Config) -> Iterator[tuple[Location, str]]:
+    """Yield a filter for each subscription of this worker, with the key that tells it; commands may be turned off."""
+    for index, camera in enumerate(config.cameras):
+        yield ("cameras", index, "topic"), _filter(camera.topic, config)
+    if config.commands.enabled:
+        yield ("node", "request_topic"), _filter(config.node.request_topic, config)
+
+
+def _sent(config: Config) -> Iterator[tuple[Location, str]]:
+    """Yield a filter for each kind of message that this worker publishes, with the key that tells it."""
+    for name in _node_topics(config):
+        yield ("node", name), _filter(getattr(config.node, name), config)
+    for index, camera in enumerate(config.cameras):
+        for kind, result in config.outputs_for(camera).all_results().items():
+            yield place_of(config, index, kind, "topic"), _filter(result.topic, config)
+    if config.commands.enabled and config.commands.response_prefix is not None:
+        yield ("commands", "response_prefix"), config.commands.response_prefix + "#"
+
+
+def _node_topics(config: Config) -> tuple[str, ...]:
+    return (*_NODE_TOPICS, *(["response_topic"] if config.commands.enabled else []))
+
+
+def _filter(template: str, config: Config) -> str:
+    return Template(template, node=config.node.id).filter
+
+
+def _answers(config: Config) -> Iterator[Problem]:
+    for one, other in combinations(_node_topics(config), 2):
+        if getattr(config.node, one) == getattr(config.node, other):
+            yield Problem(("node", other), f"is the topic of node.{one}, too: each message needs its own")
+    prefix = config.commands.response_prefix
+    if prefix is not None and not prefix.endswith("/"):
+        yield Problem(("commands", "response_prefix"), "should end with /, or it allows more than it says")

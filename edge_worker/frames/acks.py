@@ -1,0 +1,181 @@
+"""When a frame may be acknowledged: after all its results were. Pure.
+
+The caller holds the lock that it holds for the scheduler.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from edge_worker.frames.frame import Delivery, Frame
+
+
+class Verdict(Enum):
+    """What is known of an arriving frame."""
+
+    NEW = "new"
+    """Not seen before: it goes on to the scheduler."""
+    IN_WORK = "in_work"
+    """A duplicate of one not answered yet: nothing to do, both will be acknowledged together."""
+    DONE = "done"
+    """A duplicate of one answered already: acknowledge ``frame.delivery`` at once."""
+
+
+class Remedy(Enum):
+    """What is to be done about an answer that will never arrive."""
+
+    NOTHING = "nothing"
+    """It was a picture for people; the rest of the answer stands."""
+    ERROR = "error"
+    """The frame needs an error message in place of its results."""
+    GONE = "gone"
+    """It was the last answer there was; the frame is settled without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """An answer that will never arrive: the frame it was for (without payload), and what may be acknowledged now."""
+
+    frame: Frame
+    remedy: Remedy
+    deliveries: tuple[Delivery, ...] = ()
+
+
+@dataclass(slots=True)
+class _Entry:
+    frame: Frame  # without its payload
+    deliveries: list[Delivery] = field(default_factory=list)
+    publications: set[int] = field(default_factory=set)
+    spare: int | None = None
+    final: bool = False
+    answered: bool = False
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether the frame is acknowledged once it is settled, and so is not dropped for another."""
+        return self.frame.delivery is not None
+
+    def owe(self, delivery: Delivery | None) -> None:
+        """Add what must be acknowledged; what came by an older connection of that link never can be again."""
+        if delivery is None or delivery in self.deliveries:
+            return
+        current = (delivery.link, delivery.epoch)
+        self.deliveries = [d for d in self.deliveries if (d.link, d.epoch) == current or d.link != delivery.link]
+        self.deliveries.append(delivery)
+
+
+class AckTracker:
+    """Knows the frames not answered yet and the publications each still waits for.
+
+    Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
+    the content is the same: a still camera may repeat itself, so equal content alone proves nothing. And a frame that
+    is to be acknowledged is no duplicate of one that may be dropped without an answer, or was.
+    """
+
+    def __init__(self, *, remembered: int = 4096) -> None:
+        """Remember the identities of the last *remembered* answered frames."""
+        self._remembered = remembered
+        self._open: dict[tuple[str, str, float], _Entry] = {}
+        self._newest: dict[tuple[str, str], tuple[str, str, float]] = {}
+        self._by_publication: dict[int, tuple[str, str, float]] = {}
+        self._done: OrderedDict[tuple[str, str], bool] = OrderedDict()  # whether that keeps a promise
+
+    @property
+    def awaited(self) -> int:
+        """How many publications that answer frames the broker has not confirmed yet."""
+        return len(self._by_publication)
+
+    def opened(self, frame: Frame) -> Verdict:
+        """Enter an arriving frame. Only a NEW one goes on to the scheduler."""
+        if (frame.sender_id or frame.redelivered) and (known := self._duplicate(frame)) is not None:
+            return known
+        key = _key(frame)
+        entry = self._open[key] = _Entry(replace(frame, payload=b""))
+        entry.owe(frame.delivery)
+        self._newest[key[:2]] = key
+        return Verdict.NEW
+
+    def _duplicate(self, frame: Frame) -> Verdict | None:
+        """Take note of *frame* as a duplicate of the one that bears its id; None where it is none."""
+        identity = (frame.camera, frame.frame_id)
+        if identity in self._newest:
+            entry = self._open[self._newest[identity]]
+            if frame.delivery is None or entry.is_promised:
+                entry.owe(frame.delivery)
+                return Verdict.IN_WORK
+        elif identity in self._done and (frame.delivery is None or self._done[identity]):
+            self._done.move_to_end(identity)
+            return Verdict.DONE
+        return None
+
+    def answered(
+        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+    ) -> tuple[Delivery, ...]:
+        """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
+
+        Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
+        or nothing is to be published). Should one be given up: the *spare* one is missed by nobody, and for a *final*
+        answer there is no other. A frame settled meanwhile, by another answer, stays so.
+
+        Returns:
+            What may be acknowledged now.
+        """
+        key = _key(frame)
+        entry = self._open.get(key)
+        if entry is None:
+            return ()
+        self._forget_publications(entry)
+        entry.publications, entry.spare, entry.final = set(publications), spare, final
+        entry.answered = bool(publications)
+        self._by_publication.update(dict.fromkeys(publications, key))
+        return self._settle_if_complete(key, entry)
+
+    def published(self, publication: int) -> tuple[Delivery, ...]:
+        """Note that the broker has *publication*; returns what may be acknowledged now."""
+        key = self._by_publication.pop(publication, None)
+        if key is None:
+            return ()  # a status message, or of an answer replaced since
+        entry = self._open[key]
+        entry.publications.discard(publication)
+        return self._settle_if_complete(key, entry)
+
+    def failed(self, publication: int) -> Loss | None:
+        """Note that *publication* was given up; returns what that means to a frame, None where it answered none."""
+        key = self._by_publication.get(publication)
+        if key is None:
+            return None
+        entry = self._open[key]
+        if publication == entry.spare:
+            return Loss(entry.frame, Remedy.NOTHING, self.published(publication))
+        if entry.final:
+            return Loss(entry.frame, Remedy.GONE, self.answered(entry.frame, ()))
+        return Loss(entry.frame, Remedy.ERROR)
+
+    def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
+        if entry.publications:
+            return ()
+        self._close(key)
+        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.answered or entry.is_promised
+        if len(self._done) > self._remembered:
+            self._done.popitem(last=False)
+        return tuple(entry.deliveries)
+
+    def _close(self, key: tuple[str, str, float]) -> None:
+        del self._open[key]
+        if self._newest.get(key[:2]) == key:
+            del self._newest[key[:2]]
+
+    def _forget_publications(self, entry: _Entry) -> None:
+        for publication in entry.publications:
+            self._by_publication.pop(publication, None)
+
+
+def _key(frame: Frame) -> tuple[str, str, float]:
+    """One arrival: equal pictures of one camera differ in the time they came."""
+    return (frame.camera, frame.frame_id, frame.arrived)

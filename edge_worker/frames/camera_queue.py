@@ -1,0 +1,90 @@
+"""Where the frames of one camera wait. Pure.
+
+A ``latest`` queue has one waiting slot, an ``every`` queue a queue, which the broker's Receive Maximum bounds
+(but for frames in QoS 0, which the scheduler's budget does).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from edge_worker.frames.counters import Tally
+
+if TYPE_CHECKING:
+    from edge_worker.frames.frame import Frame
+
+
+class Policy(Protocol):
+    """What the scheduler reads of a camera's section of the configuration (``CameraConfig`` is one)."""
+
+    @property
+    def delivery(self) -> Literal["latest", "every"]: ...  # noqa: D102 - named by the configuration
+    @property
+    def max_age_s(self) -> float | None: ...  # noqa: D102
+    @property
+    def min_interval_s(self) -> float: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A frame that will not be answered, and why (one of :data:`edge_worker.frames.frame.DROPS`).
+
+    A frame of an ``every`` camera is dropped for age, where the configuration asks for that, for lack of memory, if it
+    came in QoS 0, and by ``Scheduler.drain``. The last must not be acknowledged: the broker keeps it for the next
+    start.
+    """
+
+    frame: Frame
+    reason: str
+
+
+@dataclass(slots=True)
+class CameraQueue:
+    """The frames of one camera as one subscription delivers them."""
+
+    camera: str
+    policy: Policy
+    waiting: deque[Frame] = field(default_factory=deque)
+    in_work: int = 0
+    served_at: float | None = None
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def latest(self) -> bool:
+        """Whether a newer frame takes the place of the waiting one."""
+        return self.policy.delivery == "latest"
+
+    @property
+    def idle(self) -> bool:
+        """Whether the queue could be forgotten without losing sight of a frame."""
+        return not self.waiting and not self.in_work
+
+    @property
+    def expendable(self) -> Frame | None:
+        """The frame to drop first where memory is short; of ``every``, only one that was sent without a promise."""
+        return next((frame for frame in self.waiting if self.may_drop(frame)), None)
+
+    def may_drop(self, frame: Frame) -> bool:
+        """Whether *frame* can be dropped for others: nothing was promised."""
+        return self.latest or frame.delivery is None
+
+    def drop(self, frame: Frame, reason: str) -> Drop:
+        """Count *frame*, which does not wait here, as dropped."""
+        self.tally.drop(reason)
+        return Drop(frame, reason)
+
+    def drop_waiting(self, reason: str) -> tuple[Drop, ...]:
+        """Empty the queue."""
+        dropped = tuple(self.drop(frame, reason) for frame in self.waiting)
+        self.waiting.clear()
+        return dropped
+
+    def drop_old(self, now: float) -> tuple[Drop, ...]:
+        """Drop the waiting frames that are past the configured age, up to the first that is not."""
+        limit = self.policy.max_age_s
+        dropped: list[Drop] = []
+        while limit is not None and self.waiting and self.waiting[0].age_s(now) > limit:
+            dropped.append(self.drop(self.waiting.popleft(), "too_old"))
+        return tuple(dropped)

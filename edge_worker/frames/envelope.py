@@ -1,0 +1,150 @@
+"""The JSON envelope around a picture: ``{"image": base64, "frame_id"?, "captured_at"?}``. Standard library only.
+
+What arrives is hostile: every bound is checked before the step it bounds.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.common.timestamps import in_utc
+from edge_worker.errors import DecodeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import NoReturn
+
+MAX_FRAME_ID = 128
+"""Characters of a frame id."""
+
+# Each value of a JSON document costs up to 200 bytes of objects, and nesting costs stack; neither bracket occurs in
+# base64 (a data: URL has one comma), so counting these characters bounds both before the parser runs.
+MAX_STRUCTURE = 1000
+
+_LEADING = b" \t\r\n"
+_BLANKS = str.maketrans("", "", " \t\r\n")
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an envelope holds: the picture's bytes, and the sender's id and time (RFC 3339, UTC), where given."""
+
+    image: bytes
+    frame_id: str | None
+    captured_at: str | None
+
+
+def is_envelope(payload: bytes) -> bool:
+    """Tell whether *payload* is to be read as an envelope: no picture format starts with a brace."""
+    return payload[:64].lstrip(_LEADING).startswith(b"{")
+
+
+def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
+    """Read an envelope; keys that are not ours are ignored.
+
+    The base64 text may be broken into lines and may be a ``data:`` URL, as browsers make them.
+
+    Raises:
+        DecodeError: ``too_big`` where *payload* is longer than *max_payload_bytes*, else ``undecodable``; the detail
+            names the key and what is expected.
+    """
+    if len(payload) > max_payload_bytes:
+        raise DecodeError("too_big", f"{len(payload)} bytes; at most {max_payload_bytes} are accepted")
+    fields = _parse(payload)
+    if "image" not in fields:
+        _refuse('the envelope has no "image"')
+    frame_id, captured_at = fields.get("frame_id"), fields.get("captured_at")
+    return Envelope(
+        image=_image(fields["image"]),
+        frame_id=None if frame_id is None else checked_frame_id(frame_id),
+        captured_at=None if captured_at is None else utc_timestamp(captured_at),
+    )
+
+
+def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str | None]:
+    """Read an envelope's ``frame_id`` and ``captured_at``; None where there is none, or none that can be used.
+
+    The rest is not looked at: the answer that says what is wrong with it bears the sender's id.
+    """
+    try:
+        fields = _parse(payload) if len(payload) <= max_payload_bytes else {}
+    except DecodeError:
+        fields = {}
+    return if_usable(checked_frame_id, fields.get("frame_id")), if_usable(utc_timestamp, fields.get("captured_at"))
+
+
+def if_usable(read: Callable[[object], str], value: object) -> str | None:
+    """What *read* makes of a sender's *value*; None where that is None, or nothing *read* takes."""
+    try:
+        return None if value is None else read(value)
+    except DecodeError:
+        return None
+
+
+def checked_frame_id(value: object) -> str:
+    """Return a sender's frame id if it is 1 to 128 printable characters.
+
+    Raises:
+        DecodeError: ``undecodable``.
+    """
+    if not isinstance(value, str):
+        _refuse(f"frame_id must be a string, not {_json_type(value)}")
+    if not (0 < len(value) <= MAX_FRAME_ID and value.isprintable()):
+        _refuse(f"frame_id must be 1 to {MAX_FRAME_ID} printable characters, not {value[:40]!r} ({len(value)})")
+    return value
+
+
+def utc_timestamp(value: object) -> str:
+    """Return a sender's time of capture, RFC 3339 with any offset, in UTC.
+
+    Raises:
+        DecodeError: ``undecodable``.
+    """
+    if not isinstance(value, str):
+        _refuse(f"captured_at must be a time like 2026-01-31T12:00:00Z, not {_json_type(value)}")
+    try:
+        moment = in_utc(value)
+    except ValueError as error:
+        _refuse(f"captured_at {error}")
+    return moment
+
+
+def _parse(payload: bytes) -> dict[str, Any]:
+    if sum(payload.count(character) for character in (b"{", b"[", b",")) > MAX_STRUCTURE:
+        _refuse("the envelope has too many values")
+    try:
+        fields = json.loads(payload.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        _refuse(f"the envelope is not UTF-8: byte {error.start}")
+    except (ValueError, RecursionError) as error:
+        _refuse(f"the envelope is not valid JSON: {error!s:.100}")
+    if not isinstance(fields, dict):
+        _refuse(f"the envelope must be an object, not {_json_type(fields)}")
+    return fields
+
+
+def _image(value: object) -> bytes:
+    if not isinstance(value, str):
+        _refuse(f'"image" must be a base64 string, not {_json_type(value)}')
+    prefix = _DATA_URL.match(value)
+    text = (value[prefix.end() :] if prefix else value).translate(_BLANKS)
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError as error:
+        _refuse(f'"image" is not base64: {error}')
+
+
+def _json_type(value: object) -> str:
+    """Name a parsed value as its sender would."""
+    return {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(
+        type(value), "a number"
+    )
+
+
+def _refuse(detail: str) -> NoReturn:
+    raise DecodeError("undecodable", detail)

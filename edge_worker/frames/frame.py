@@ -1,0 +1,67 @@
+"""A frame on its way through the worker, and the words that say what became of it. Pure, standard library only."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from edge_worker.common.timestamps import epoch_s
+
+REJECTIONS: Final = frozenset({"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"})
+"""Why a frame was answered with an error message."""
+
+DROPS: Final = frozenset({"superseded", "too_old", "throttled", "paused", "retained", "shutting_down"})
+"""Why a frame was not answered at all."""
+
+_PLAUSIBLE_LAG_S: Final = 86_400.0
+"""A frame said to be older than a day tells of a wrong clock, not of an old frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What must be acknowledged to the broker: packet *mid* of connection number *epoch* of the link so named."""
+
+    link: str
+    epoch: int
+    mid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture from a camera, as it arrived.
+
+    ``received_at`` is epoch seconds, ``arrived`` seconds of the monotonic clock. ``source`` is the index into the
+    configuration's cameras. ``sender_id`` says whether ``frame_id`` came from the sender (else it is the content's).
+    ``delivery`` is None where nothing has to be acknowledged.
+    """
+
+    camera: str
+    payload: bytes
+    frame_id: str
+    sender_id: bool
+    captured_at: str | None
+    received_at: float
+    arrived: float
+    retained: bool
+    redelivered: bool
+    source: int
+    delivery: Delivery | None
+
+    def age_s(self, now: float) -> float:
+        """Seconds since the picture was taken, as far as its sender told, else since it arrived, at monotonic *now*."""
+        return now - self.arrived + self._lag_at_arrival_s()
+
+    def _lag_at_arrival_s(self) -> float:
+        if self.captured_at is None:
+            return 0.0
+        try:
+            lag = self.received_at - epoch_s(self.captured_at)
+        except ValueError:
+            return 0.0
+        return lag if 0.0 <= lag <= _PLAUSIBLE_LAG_S else 0.0
+
+
+def content_id(camera: str, payload: bytes) -> str:
+    """Return the identity of a frame whose sender gave none: 16 hex digits of SHA-256(camera, payload)."""
+    return hashlib.sha256(camera.encode() + b"\0" + payload).hexdigest()[:16]

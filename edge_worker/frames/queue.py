@@ -1,0 +1,185 @@
+"""The frame queue between the broker and the model: frames waiting, in work and unacknowledged, behind one lock.
+
+The scheduler decides which frame is next and the acknowledgement tracker what may be acknowledged; both are pure. The
+queue adds what they leave out: the lock, the clock, and the waiting.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import Condition
+from typing import TYPE_CHECKING, Literal
+
+from edge_worker.common.deadline import Deadline
+from edge_worker.frames.acks import AckTracker, Verdict
+from edge_worker.frames.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+
+    from edge_worker.frames.acks import Loss
+    from edge_worker.frames.camera_queue import Drop, Policy
+    from edge_worker.frames.counters import Account
+    from edge_worker.frames.frame import Delivery, Frame
+
+_SHUTTING_DOWN = "shutting_down"
+
+
+class FrameQueue:
+    """Where the router lays frames down and the dispatchers pick them up. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        acknowledge: Callable[[Delivery], object],
+        has_room: Callable[[int], bool] = lambda _source: True,
+    ) -> None:
+        """Hold one policy per camera section.
+
+        *acknowledge* is called with the lock held, so that a frame settled is a frame acknowledged for whoever looks;
+        *has_room* as well, to ask whether answers to a section's frames would soon be sent. Neither may wait, raise or
+        call back.
+        """
+        self._scheduler = Scheduler(policies)
+        self._acks = AckTracker()
+        self._acknowledge, self._has_room = acknowledge, has_room
+        self._sections = range(len(policies))
+        self._changed = Condition()
+        self._closed = False
+
+    def arrive(self, frame: Frame) -> None:
+        """Lay down a frame that just arrived, unless it is known already."""
+        with self._changed:
+            verdict = self._acks.opened(frame)
+            if verdict is Verdict.NEW:
+                self._settle(self._scheduler.offer(frame, time.monotonic()))
+                self._drain_if_closed()
+                self._changed.notify()
+                return
+            self._scheduler.duplicate(frame)
+            if verdict is Verdict.DONE and frame.delivery is not None:
+                self._acknowledge(frame.delivery)
+
+    def dismiss(self, delivery: Delivery | None) -> None:
+        """Acknowledge a message that is no frame of ours: left alone, it would keep back those behind it."""
+        with self._changed:
+            self._acknowledge_all(() if delivery is None else (delivery,))
+
+    def take(self, timeout_s: float) -> Frame | None:
+        """Pick up the next frame, waiting up to *timeout_s* seconds; None if there is none or the queue is closed."""
+        deadline = Deadline(timeout_s)
+        with self._changed:
+            while not self._closed:
+                turn = self._scheduler.next(time.monotonic(), self._held())
+                self._settle(turn.dropped)
+                if turn.frame is not None or deadline.expired:
+                    return turn.frame
+                left = deadline.remaining()
+                self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
+        return None
+
+    def _held(self) -> frozenset[int]:
+        """The camera sections whose live frames wait, since results would only grow old. The lock is held."""
+        return frozenset(source for source in self._sections if not self._has_room(source))
+
+    def answered(
+        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+    ) -> None:
+        """Say which *publications* answer *frame*, before they are published; again to replace what was said.
+
+        Should one be given up: the *spare* one is missed by nobody, and for a *final* answer there is no other.
+        """
+        with self._changed:
+            self._acknowledge_all(self._acks.answered(frame, publications, spare=spare, final=final))
+
+    def published(self, publication: int) -> None:
+        """Note that the broker has *publication*, and acknowledge the frames this completes."""
+        with self._changed:
+            self._acknowledge_all(self._acks.published(publication))
+            self._changed.notify_all()
+
+    def failed(self, publication: int) -> Loss | None:
+        """Note that *publication* was given up; returns the frame that lost an answer, and what is to be done."""
+        with self._changed:
+            loss = self._acks.failed(publication)
+            if loss is not None:
+                self._acknowledge_all(loss.deliveries)
+                self._changed.notify_all()
+            return loss
+
+    def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
+        """Count a frame picked up as answered."""
+        with self._changed:
+            self._scheduler.finish(frame, outcome, reason)
+            self._changed.notify()
+
+    def release(self, frame: Frame) -> None:
+        """Lay a frame back, first in line: the model process ended under it."""
+        with self._changed:
+            self._settle(self._scheduler.release(frame))
+            self._drain_if_closed()
+            self._changed.notify()
+
+    def pause(self, camera: str | None) -> bool:
+        """Hand out no more frames of *camera* (None: of any); False when too many cameras have orders of their own."""
+        with self._changed:
+            known = self._scheduler.knows(camera)
+            if known:
+                self._settle(self._scheduler.pause(camera))
+            return known
+
+    def resume(self, camera: str | None) -> None:
+        """End a pause of *camera* (None: every pause)."""
+        with self._changed:
+            self._scheduler.resume(camera)
+            self._changed.notify_all()
+
+    def set_min_interval(self, camera: str | None, seconds: float | None) -> bool:
+        """Hand out a frame of *camera* (None: of each) every *seconds* at most; None: as configured.
+
+        False when too many cameras have orders of their own.
+        """
+        with self._changed:
+            known = self._scheduler.knows(camera)
+            if known:
+                self._scheduler.set_min_interval(camera, seconds)
+                self._changed.notify_all()
+            return known
+
+    def close(self) -> None:
+        """Hand out no more frames. What waits is dropped; the broker keeps what it was not told is done."""
+        with self._changed:
+            self._closed = True
+            self._drain_if_closed()
+            self._changed.notify_all()
+
+    def settle(self, deadline: Deadline) -> int:
+        """Wait until the broker has all answers published, and with them the acknowledgements; returns how many not."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._acks.awaited, deadline.remaining())
+            return self._acks.awaited
+
+    def set_policies(self, policies: Sequence[Policy]) -> None:
+        """Go on with other policies for the same camera sections."""
+        with self._changed:
+            self._scheduler.set_policies(policies)
+            self._changed.notify_all()
+
+    def account(self) -> Account:
+        """Give the present counts."""
+        with self._changed:
+            return self._scheduler.account()
+
+    def _drain_if_closed(self) -> None:
+        """Drop what waits where nobody will take it; the acknowledgement tracker is not told. The lock is held."""
+        if self._closed:
+            self._scheduler.drain(_SHUTTING_DOWN)
+
+    def _settle(self, drops: Iterable[Drop]) -> None:
+        """Settle dropped frames with the acknowledgement tracker. The lock is held."""
+        for drop in drops:
+            self._acknowledge_all(self._acks.answered(drop.frame, ()))
+
+    def _acknowledge_all(self, deliveries: Iterable[Delivery]) -> None:
+        for delivery in deliveries:
+            self._acknowledge(delivery)

@@ -1,0 +1,259 @@
+"""Which frame is next: slots, queues, turns and exact accounting. Pure: no locks, no clock, no I/O.
+
+The caller holds one lock around every call and passes the monotonic time in.
+
+The due queue that was served longest ago is served next.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from edge_worker.frames.camera_queue import CameraQueue, Drop
+from edge_worker.frames.counters import OTHER, Account, Count, Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from edge_worker.frames.camera_queue import Policy
+    from edge_worker.frames.frame import Frame
+
+_FRAME_BYTES: Final = 2048
+"""Of the objects that keep account of a waiting frame, about; so that a flood of empty ones counts, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The next frame to work on, the frames found too old on the way, and when to ask again.
+
+    ``wait_s`` is None when nothing is due: only a new frame, a resume, a release or a new interval changes that.
+    """
+
+    frame: Frame | None
+    dropped: tuple[Drop, ...] = ()
+    wait_s: float | None = None
+
+
+class Scheduler:
+    """Takes frames of all cameras, hands them out in fair turns, and counts every one exactly once."""
+
+    def __init__(
+        self, policies: Sequence[Policy], *, max_cameras: int = 1024, max_waiting_bytes: int = 256 << 20
+    ) -> None:
+        """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
+
+        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes*, the frame that has waited
+        longest is superseded, unless it is to be acknowledged: topics are the senders' to invent, memory is ours.
+        """
+        self._policies = policies
+        self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
+        self._queues: OrderedDict[tuple[int, str], CameraQueue] = OrderedDict()  # served longest ago first
+        self._other = Tally()
+        self._waiting_bytes = 0
+        self._paused: set[str | None] = set()  # None: all
+        self._intervals: dict[str | None, float] = {}  # None: all that have none of their own since
+
+    def set_policies(self, policies: Sequence[Policy]) -> None:
+        """Go on with other *policies* for the same camera sections, same delivery modes."""
+        self._policies = policies
+        for (source, _), queue in self._queues.items():
+            queue.policy = policies[source]
+
+    # -- frames in ----------------------------------------------------------------------------------------------
+
+    def offer(self, frame: Frame, now: float) -> tuple[Drop, ...]:
+        """Take an arriving frame in, or drop it; returns what was dropped, be it this one or others for it."""
+        queue = self._queue(frame)
+        if queue is None:
+            self._other.received += 1
+            self._other.drop("superseded")
+            return (Drop(frame, "superseded"),)
+        queue.tally.received += 1
+        reason = self._reason_not_to_wait(queue, frame)
+        if reason:
+            return (queue.drop(frame, reason),)
+        dropped: tuple[Drop, ...] = ()
+        if queue.latest:
+            dropped = self._forget_bytes(
+                queue.drop_waiting("superseded" if self._due_in(queue, now) <= 0 else "throttled")
+            )
+        queue.waiting.append(frame)
+        self._waiting_bytes += _size(frame)
+        return (*dropped, *self._make_room(frame))
+
+    def duplicate(self, frame: Frame) -> None:
+        """Count an arriving frame that was known already; it is no part of ``received``."""
+        self._tally(frame).duplicates += 1
+
+    def _reason_not_to_wait(self, queue: CameraQueue, frame: Frame) -> str:
+        if not queue.latest:
+            return ""  # every frame counts; brokers may set the retain flag on queued ones
+        if frame.retained:
+            return "retained"
+        return "paused" if self._is_paused(queue) else ""
+
+    def _forget_bytes(self, dropped: tuple[Drop, ...]) -> tuple[Drop, ...]:
+        """Take frames that waited off the account of waiting bytes."""
+        self._waiting_bytes -= sum(_size(drop.frame) for drop in dropped)
+        return dropped
+
+    def _make_room(self, newest: Frame) -> tuple[Drop, ...]:
+        dropped: list[Drop] = []
+        while self._waiting_bytes > self._max_waiting_bytes:
+            expendable = ((queue, queue.expendable) for queue in self._queues.values())
+            others = [(queue, frame) for queue, frame in expendable if frame is not None and frame is not newest]
+            if not others:
+                break
+            queue, oldest = min(others, key=lambda pair: pair[1].arrived)
+            queue.waiting.remove(oldest)
+            dropped += self._forget_bytes((queue.drop(oldest, "superseded"),))
+        return tuple(dropped)
+
+    # -- frames out ---------------------------------------------------------------------------------------------
+
+    def next(self, now: float, held: Collection[int] = ()) -> Turn:
+        """Give the next frame to work on: of the due queue that was served longest ago.
+
+        Lanes in ``latest`` mode of camera sections *held* are passed over: their newest frame waits.
+        """
+        dropped: list[Drop] = []
+        waits: list[float] = []
+        for key, queue in self._queues.items():
+            if not queue.waiting or self._is_paused(queue) or (queue.latest and key[0] in held):
+                continue
+            if (wait := self._due_in(queue, now)) > 0:
+                waits.append(wait)
+                continue
+            dropped += self._forget_bytes(queue.drop_old(now))
+            if queue.waiting:
+                return Turn(self._hand_out(key, queue, now), tuple(dropped))
+        return Turn(None, tuple(dropped), min(waits, default=None))
+
+    def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
+        """Settle a frame handed out by :meth:`next`; *reason* is one of REJECTIONS when it was rejected."""
+        queue = self._lane_in_work(frame)
+        queue.in_work -= 1
+        if outcome == "processed":
+            queue.tally.processed += 1
+        else:
+            queue.tally.reject(reason)
+
+    def release(self, frame: Frame) -> tuple[Drop, ...]:
+        """Put a frame handed out back to the front; what came to a ``latest`` camera meanwhile supersedes it."""
+        queue = self._lane_in_work(frame)
+        queue.in_work -= 1
+        if queue.latest and (queue.waiting or self._is_paused(queue)):
+            return (queue.drop(frame, "superseded" if queue.waiting else "paused"),)
+        queue.waiting.appendleft(frame)
+        queue.served_at = None
+        self._queues.move_to_end((frame.source, frame.camera), last=False)
+        self._waiting_bytes += _size(frame)
+        return ()
+
+    def drain(self, reason: str) -> tuple[Drop, ...]:
+        """Drop every waiting frame."""
+        return self._forget_bytes(tuple(drop for queue in self._queues.values() for drop in queue.drop_waiting(reason)))
+
+    def _hand_out(self, key: tuple[int, str], queue: CameraQueue, now: float) -> Frame:
+        frame = queue.waiting.popleft()
+        self._waiting_bytes -= _size(frame)
+        queue.in_work += 1
+        queue.served_at = now
+        self._queues.move_to_end(key)
+        return frame
+
+    # -- pauses and throttles -------------------------------------------------------------------------------------
+
+    def knows(self, camera: str | None) -> bool:
+        """Whether *camera* can be paused or throttled by its name: so many are remembered, and names are free."""
+        named = self._paused | self._intervals.keys()
+        return camera is None or camera in named or len(named) < self._max_cameras
+
+    def pause(self, camera: str | None = None) -> tuple[Drop, ...]:
+        """Hand out no more frames of *camera* (None: of all); waiting ``latest`` frames are dropped, ``every`` wait."""
+        self._paused.add(camera)
+        paused = (queue for queue in self._queues.values() if queue.latest and self._is_paused(queue))
+        return self._forget_bytes(tuple(drop for queue in paused for drop in queue.drop_waiting("paused")))
+
+    def resume(self, camera: str | None = None) -> None:
+        """End the pause of *camera*; None ends every pause."""
+        if camera is None:
+            self._paused.clear()
+        self._paused.discard(camera)
+
+    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
+        """Throttle *camera* (None: all, whatever was said of each) to a frame each *seconds*; None: as configured."""
+        if camera is None:
+            self._intervals.clear()
+        if seconds is None:
+            self._intervals.pop(camera, None)
+        else:
+            self._intervals[camera] = seconds
+
+    def _is_paused(self, queue: CameraQueue) -> bool:
+        return None in self._paused or queue.camera in self._paused
+
+    def _due_in(self, queue: CameraQueue, now: float) -> float:
+        """Seconds until the queue may be served again; zero or less when it may now."""
+        if queue.served_at is None:
+            return 0.0
+        general = self._intervals.get(None, queue.policy.min_interval_s)
+        return queue.served_at + self._intervals.get(queue.camera, general) - now
+
+    # -- accounts -------------------------------------------------------------------------------------------------
+
+    def account(self) -> Account:
+        """Give the present counts."""
+        by_camera: dict[str, list[CameraQueue]] = {}
+        for queue in self._queues.values():
+            by_camera.setdefault(queue.camera, []).append(queue)
+        cameras = {camera: _count(queues) for camera, queues in sorted(by_camera.items())}
+        if self._other != Tally():
+            cameras[OTHER] = _count(by_camera.get(OTHER, ()), self._other)
+        return Account(_count(self._queues.values(), self._other), cameras)
+
+    def _tally(self, frame: Frame) -> Tally:
+        queue = self._queue(frame)
+        return self._other if queue is None else queue.tally
+
+    def _queue(self, frame: Frame) -> CameraQueue | None:
+        """The frame's queue, made if need be; None when all queues are busy and the frame may be dropped."""
+        key = (frame.source, frame.camera)
+        queue = self._queues.get(key)
+        if queue is None:
+            queue = CameraQueue(frame.camera, self._policies[frame.source])
+            if not self._fold_one() and queue.may_drop(frame):
+                return None
+            self._queues[key] = queue
+        return queue
+
+    def _lane_in_work(self, frame: Frame) -> CameraQueue:
+        queue = self._queues[(frame.source, frame.camera)]
+        if not queue.in_work:
+            raise ValueError(f"no frame of camera {frame.camera!r} is in work")
+        return queue
+
+    def _fold_one(self) -> bool:
+        """Make room for one queue more; False when every one is busy."""
+        if len(self._queues) < self._max_cameras:
+            return True
+        key = next((key for key, queue in self._queues.items() if queue.idle), None)
+        if key is None:
+            return False
+        self._other.add(self._queues.pop(key).tally)
+        return True
+
+
+def _size(frame: Frame) -> int:
+    return len(frame.payload) + _FRAME_BYTES
+
+
+def _count(queues: Iterable[CameraQueue], *more: Tally) -> Count:
+    queues = tuple(queues)
+    total = Tally()
+    for tally in (*(queue.tally for queue in queues), *more):
+        total.add(tally)
+    waiting, in_work = sum(len(queue.waiting) for queue in queues), sum(queue.in_work for queue in queues)
+    return total.count(waiting=waiting, in_work=in_work)

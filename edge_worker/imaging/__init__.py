@@ -1,0 +1,1 @@
+"""Images: bytes to arrays and back, headers, palettes, drawing."""

@@ -1,0 +1,258 @@
+"""What a picture's header says, without decoding it: format, size, orientation, and whether the file is whole.
+
+Everything here is linear in the payload at worst and takes no memory for pixels, so it is safe on hostile bytes.
+Standard library only. The content decides what a payload is, never a name or a declared type.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import DecodeError
+from edge_worker.imaging import png
+from edge_worker.imaging.exif import UPRIGHT, orientation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+# libjpeg writes no longer ones, so what is drawn over a longer frame could not be sent. And the network, which takes no
+# shape more slender than 1 to some dozens, would answer a row of a million pixels with masks of dozens of rows.
+MAX_SIDE = 65_500
+# JPEG segments before the picture data, and chunks of a WebP file: honest files have some dozens.
+MAX_SEGMENTS = 4096
+# Each pass of a progressive JPEG decodes the whole picture again; encoders write about ten, a hostile one thousands.
+MAX_SCANS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What is accepted: payloads up to ``max_payload_bytes``, pictures up to ``max_pixels``, of these ``formats``."""
+
+    max_payload_bytes: int
+    max_pixels: int
+    formats: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A picture as its header describes it.
+
+    ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1 to 8) is applied. ``alpha``
+    says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands. ``fault`` is empty for a
+    whole file, else says what is wrong with it.
+    """
+
+    format: str
+    width: int
+    height: int
+    orientation: int = UPRIGHT
+    alpha: bool = False
+    data_end: int = 0
+    fault: str = ""
+
+
+def check(payload: bytes, limits: DecodeLimits) -> Header:
+    """Return the header of a picture that *limits* allow and that is whole.
+
+    Raises:
+        DecodeError: with reason ``too_big``, ``unsupported``, ``too_many_pixels`` or ``undecodable``, checked in this
+            order, so that a bomb is called a bomb even where it is also cut short.
+    """
+    if len(payload) > limits.max_payload_bytes:
+        raise DecodeError("too_big", f"{len(payload)} bytes; at most {limits.max_payload_bytes} are accepted")
+    header = read_header(payload)
+    if header.format not in limits.formats:
+        raise DecodeError(
+            "unsupported", f"{header.format} is not among the accepted formats ({_listed(limits.formats)})"
+        )
+    size = f"{header.width}x{header.height}"
+    if header.width * header.height > limits.max_pixels:
+        raise DecodeError("too_many_pixels", f"{size} pixels; at most {limits.max_pixels} are accepted")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise DecodeError("too_many_pixels", f"{size} pixels; at most {MAX_SIDE} on a side are accepted")
+    if header.fault:
+        raise DecodeError("undecodable", header.fault)
+    return header
+
+
+def read_header(payload: bytes) -> Header:
+    """Read the header of a JPEG, PNG, WebP or BMP file.
+
+    Raises:
+        DecodeError: ``unsupported`` for anything else, ``undecodable`` where the header itself is missing or broken.
+    """
+    if not payload:
+        raise DecodeError("undecodable", "the payload is empty")
+    for signature, read in _READERS.items():
+        if payload.startswith(signature):
+            return _read(read, payload)
+    raise DecodeError("unsupported", f"neither {_listed(FORMATS)}: the payload starts with {payload[:12]!r}")
+
+
+def _read(read: Callable[[bytes], Header], payload: bytes) -> Header:
+    try:
+        header = read(payload)
+    except struct.error as error:
+        raise DecodeError("undecodable", "the file ends inside its header") from error
+    if header.width <= 0 or header.height <= 0:
+        raise DecodeError("undecodable", f"the header says {header.width}x{header.height} pixels")
+    return header
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))
+
+
+# --- JPEG (ITU-T T.81, annex B) -----------------------------------------------------------------------------------
+
+_SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_STANDALONE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
+_APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
+# Any number of 0xFF may precede a marker; with a zero behind them they are none, and decoders read on.
+_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+# The same behind picture data, in which zeros and standalone markers follow 0xFF.
+_AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
+
+
+def _read_jpeg(payload: bytes) -> Header:
+    size, orientation, position = (0, 0), UPRIGHT, 2
+    for _ in range(MAX_SEGMENTS):
+        marker, position = _next_marker(payload, position)
+        if marker in _STANDALONE_MARKERS:
+            continue
+        (length,) = struct.unpack_from(">H", payload, position)
+        if marker in _SOF_MARKERS:
+            size = struct.unpack_from(">HH", payload, position + 3)
+        elif marker == _APP1 and payload.startswith(b"Exif\0\0", position + 2):
+            orientation = orientation_of(payload[position + 8 : position + length])
+        elif marker == _SOS:
+            return _whole_or_not(Header("jpeg", size[1], size[0], orientation), payload, position)
+        position += length
+    raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the picture")
+
+
+def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
+    """Return the marker at *position* and where its segment starts."""
+    if (found := _MARKER.match(payload, position)) is None:
+        raise DecodeError("undecodable", f"no JPEG segment at byte {position}")
+    return found[1][0], found.end()
+
+
+def _whole_or_not(header: Header, payload: bytes, position: int) -> Header:
+    """Complete *header* with where the picture data end, or with what is wrong; the first scan starts at *position*.
+
+    Goes from scan to scan as a decoder does: a segment in between may hold anything, end markers too. Bytes after the
+    picture's own are tolerated: many cameras pad their pictures.
+    """
+    scans = 1
+    for _ in range(MAX_SEGMENTS):
+        data = position + int.from_bytes(payload[position : position + 2], "big")
+        if (found := _AFTER_DATA.search(payload, data)) is None:
+            return replace(header, fault="the JPEG is cut short: it has no end marker")
+        marker, position = payload[found.end() - 1], found.end()
+        if marker == _EOI:
+            return replace(header, data_end=found.start())
+        scans += marker == _SOS
+        if scans > MAX_SCANS:
+            return replace(header, fault=f"the JPEG has more than {MAX_SCANS} scans")
+    return replace(header, fault=f"the JPEG has more than {MAX_SEGMENTS} segments between its scans")
+
+
+# --- PNG (3rd edition) --------------------------------------------------------------------------------------------
+
+# Colour types (section 11.2.1) with an alpha channel.
+_PNG_ALPHA_TYPES = frozenset({4, 6})
+
+
+def _read_png(payload: bytes) -> Header:
+    if payload[12:16] != b"IHDR":  # which a decoder would look for behind what stands here
+        raise DecodeError("undecodable", "the PNG does not begin with its header")
+    width, height, _depth, color_type = struct.unpack_from(">IIBB", payload, 16)
+    orientation, alpha, fault = UPRIGHT, color_type in _PNG_ALPHA_TYPES, ""
+    try:
+        for chunk in png.chunks(payload):
+            alpha |= chunk.kind == b"tRNS"
+            if chunk.kind == b"eXIf":
+                orientation = orientation_of(bytes(chunk.data))
+    except ValueError as error:
+        fault = str(error)
+    return Header("png", width, height, orientation, alpha, fault=fault)
+
+
+# --- WebP (RFC 9649) ----------------------------------------------------------------------------------------------
+
+_VP8X_ALPHA = 0x10
+
+
+def _read_webp(payload: bytes) -> Header:
+    riff_size, form, kind = struct.unpack_from("<I4s4s", payload, 4)
+    if form != b"WEBP":
+        raise DecodeError("unsupported", f"a RIFF file of form {form!r}, not WebP")
+    width, height, alpha = _webp_canvas(payload, kind)
+    missing = 8 + riff_size - len(payload)
+    fault = f"the WebP is cut short: {missing} bytes are missing" if missing > 0 else ""
+    return Header("webp", width, height, _webp_orientation(payload), alpha, fault=fault)
+
+
+def _webp_canvas(payload: bytes, kind: bytes) -> tuple[int, int, bool]:
+    """Return width, height and whether there may be transparency, from the first chunk (its data start at byte 20)."""
+    if kind == b"VP8X":
+        flags, width, height = struct.unpack_from("<I3s3s", payload, 20)
+        return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1, bool(flags & _VP8X_ALPHA)
+    if kind == b"VP8L":
+        (bits,) = struct.unpack_from("<I", payload, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", payload, 26)
+        return width & 0x3FFF, height & 0x3FFF, False
+    raise DecodeError("undecodable", f"a WebP file that starts with a chunk {kind!r}")
+
+
+def _webp_orientation(payload: bytes) -> int:
+    position = 12
+    for _ in range(MAX_SEGMENTS):
+        if position + 8 > len(payload):
+            break
+        kind, length = struct.unpack_from("<4sI", payload, position)
+        if kind == b"EXIF":
+            return orientation_of(payload[position + 8 : position + 8 + length].removeprefix(b"Exif\0\0"))
+        position += 8 + length + length % 2
+    return UPRIGHT
+
+
+# --- BMP (BITMAPCOREHEADER, and BITMAPINFOHEADER with its successors) -----------------------------------------------
+
+_BMP_CORE_HEADER = 12
+_BMP_HEADER_SIZES = frozenset({_BMP_CORE_HEADER, 40, 52, 56, 64, 108, 124})
+_BMP_RAW_COMPRESSIONS = frozenset({0, 3})  # BI_RGB and BI_BITFIELDS: rows of known length
+
+
+def _read_bmp(payload: bytes) -> Header:
+    pixels_at, header_size = struct.unpack_from("<II", payload, 10)
+    if header_size not in _BMP_HEADER_SIZES:
+        raise DecodeError("unsupported", f"starts with BM, but {header_size} is no size of a BMP header")
+    if header_size == _BMP_CORE_HEADER:
+        width, height, _planes, depth = struct.unpack_from("<HHHH", payload, 18)
+        compression = 0
+    else:
+        width, height, _planes, depth, compression = struct.unpack_from("<iiHHI", payload, 18)
+    height = abs(height)  # negative: rows from top to bottom
+    row = (width * depth + 31) // 32 * 4
+    missing = pixels_at + row * height - len(payload) if compression in _BMP_RAW_COMPRESSIONS else 0
+    return Header(
+        "bmp", width, height, fault=f"the BMP is cut short: {missing} bytes are missing" if missing > 0 else ""
+    )
+
+
+_READERS: Mapping[bytes, Callable[[bytes], Header]] = {
+    b"\xff\xd8\xff": _read_jpeg,
+    png.SIGNATURE: _read_png,
+    b"RIFF": _read_webp,
+    b"BM": _read_bmp,
+}
+
+FORMATS = frozenset({"jpeg", "png", "webp", "bmp"})
+"""Every format that can be read; ``DecodeLimits.formats`` is a subset."""

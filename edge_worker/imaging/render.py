@@ -1,0 +1,108 @@
+"""Label maps and persons as pictures for people: colours, colours over the frame, outlines, and a legend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, cast
+
+import cv2
+import numpy as np
+
+from edge_worker.imaging.legend import draw_legend, draw_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.palette import Palette
+    from edge_worker.m2fp.types import Region
+
+# Lines are one pixel wide on frames up to twice this high or wide, whichever is less, and grow with the frame.
+_PIXELS_PER_LINE_WIDTH = 360
+_WHITE = (255, 255, 255)
+# Outlines: mean over this many contour points to each side, then every fourth point, in fractions of a pixel.
+_SMOOTHING, _POINT_STEP, _FRACTION_BITS = 3, 4, 3
+_NEIGHBOURS = np.ones((3, 3), np.uint8)
+
+
+class Figure(Protocol):
+    """A person to be outlined."""
+
+    @property
+    def score(self) -> float:
+        """0 to 1."""
+
+    @property
+    def region(self) -> Region:
+        """Where it is."""
+
+
+def colorize(label_map: LabelMap, palette: Palette) -> Picture:
+    """Paint every pixel of a label map (uint8 H×W) in its class's colour: RGB uint8 H×W×3; unknown indices stay black.
+
+    OpenCV's colour map takes 0.5 ms for 1280x720, its look-up table on the map repeated thrice 1.5 ms, numpy.take
+    2.1 ms, and indexing 8 ms.
+    """
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(palette), 0] = palette.rgb
+    return np.asarray(cv2.applyColorMap(label_map, table), np.uint8)
+
+
+def overlay(
+    picture: Picture, label_map: LabelMap, palette: Palette, figures: Sequence[Figure] = (), *, alpha: float = 0.5
+) -> Picture:
+    """Blend the colours of a label map into its frame, outline parts and persons, and explain the colours in a legend.
+
+    Args:
+        picture: RGB uint8 H×W×3.
+        label_map: uint8 H×W; background keeps the frame as it is.
+        palette: names and colours of the classes.
+        figures: persons, each outlined in white and tagged with its score.
+        alpha: weight of the colours, 0 to 1; outlines of parts have their full colour.
+
+    Returns:
+        A new picture of the same size, RGB uint8.
+    """
+    colors = colorize(label_map, palette)
+    canvas = _tinted(picture, label_map, colors, alpha)
+    width = max(1, round(min(label_map.shape) / _PIXELS_PER_LINE_WIDTH))
+    borders = [_borders(figure.region) for figure in figures]
+    for border in borders:
+        smooth = [_smoothed(piece) for piece in border]
+        cv2.polylines(canvas, smooth, True, _WHITE, width, cv2.LINE_AA, _FRACTION_BITS)
+    for figure, border in zip(figures, borders, strict=True):
+        if border:
+            left, top, across, _ = cv2.boundingRect(max(border, key=cv2.contourArea))
+            draw_tag(canvas, f"{figure.score:.0%}", left + across // 2, top)
+    draw_legend(canvas, label_map, palette)
+    return canvas
+
+
+def _tinted(picture: Picture, label_map: LabelMap, colors: Picture, alpha: float) -> Picture:
+    """Blend where there is a label; there, the border of each part gets its full colour."""
+    _, labelled = cv2.threshold(label_map, 0, 255, cv2.THRESH_BINARY)
+    edges = cv2.min(cv2.morphologyEx(label_map, cv2.MORPH_GRADIENT, _NEIGHBOURS), labelled)
+    canvas = cv2.copyTo(cv2.addWeighted(picture, 1 - alpha, colors, alpha, 0), labelled, picture.copy())
+    return np.asarray(cv2.copyTo(colors, edges, canvas), np.uint8)
+
+
+def _borders(region: Region) -> Sequence[npt.NDArray[np.int32]]:
+    """Outer border of each piece of *region*, closed contours of n×1×2 pixels of the frame."""
+    if not region.crop.size:
+        return ()
+    pixels = region.crop.view(np.uint8)
+    place = (region.box.x, region.box.y)
+    contours, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE, offset=place)
+    return cast("Sequence[npt.NDArray[np.int32]]", contours)
+
+
+def _smoothed(contour: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Smooth and thin a closed contour (n×1×2 pixels): n/4×1×2 in units of 1/8 pixel.
+
+    Masks come from a coarser grid; drawn as they are, outlines would be stairs, and drawing takes time by the point.
+    """
+    around = np.arange(-_SMOOTHING, len(contour) + _SMOOTHING)
+    points = contour.take(around, axis=0, mode="wrap").astype(np.float32)
+    means = cv2.blur(points, (1, 2 * _SMOOTHING + 1))[_SMOOTHING:-_SMOOTHING]
+    return np.asarray(np.round(means[::_POINT_STEP] * (1 << _FRACTION_BITS)), np.int32)

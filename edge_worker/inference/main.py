@@ -1,0 +1,181 @@
+"""The model process: frames in, encoded results out, over one channel; started by the worker, one frame at a time.
+
+It touches bytes that strangers sent and runs native code on them. So it may crash or hang: the worker notices and
+starts another. And it may be taken over: before it loads anything it gives up the network, most files and the sight of
+other processes. It decides nothing about its own life: it ends when the channel closes or the worker dies, and ignores
+the signals that are meant for the worker.
+
+Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
+process sends ``phase`` at every change of phase; ``ready`` or ``failed`` after loading; ``result`` or ``rejected`` for
+each frame.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import traceback
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edge_worker.errors import EdgeWorkerError, FrameRejected
+from edge_worker.inference.ipc import Channel
+from edge_worker.inference.types import ModelSettings, OutputRequest
+from edge_worker.ops.kernel import prctl
+from edge_worker.ops.memory import COMPUTING, Tidying
+from edge_worker.ops.sandbox import Sandbox, summary
+from edge_worker.ops.threads import ThreadPlan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.inference.types import EncodedResult, ModelCardFacts
+
+_MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the picture
+_PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_STDERR = 2
+
+
+class FrameHandler(Protocol):
+    """What works on the frames of a model process."""
+
+    def card(self) -> ModelCardFacts:
+        """What was loaded."""
+
+    def warm_up(self, note: Callable[[str], None]) -> float:
+        """Do once what is slow the first time; return the seconds that a frame takes afterwards."""
+
+    def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
+        """Parse one frame, calling *note* with each phase as it begins.
+
+        Raises:
+            FrameRejected: the frame cannot be answered.
+        """
+
+
+class StandardError:
+    """This process's standard error, silent at times.
+
+    libjpeg and libpng write a line there for each damaged picture, and have no switch: a camera could flood the log,
+    and the frame's answer says it all. What is written in other phases is heard.
+    """
+
+    def __init__(self) -> None:
+        """Begin aloud, and show there where native code was when it crashed, in any phase."""
+        self._aloud, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+        faulthandler.enable(self._aloud)
+
+    def silence(self, *, silent: bool) -> None:
+        """Drop what is written from now on, or let it through again."""
+        os.dup2(self._null if silent else self._aloud, _STDERR)
+
+
+def main() -> int:
+    """Run as a model process; the last argument is the number of the channel's file descriptor."""
+    _stand_apart()
+    COMPUTING.take_effect()
+    channel = Channel(socket.socket(fileno=int(sys.argv[-1])), max_blob_bytes=_MAX_PAYLOAD_BYTES)
+    return serve(channel, _open_pipeline)
+
+
+def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
+    """Load what the first message asks for, then answer frames until the other end closes; return the exit status."""
+    stderr = StandardError()
+
+    def note(phase: str) -> None:
+        stderr.silence(silent=phase == "decode")
+        channel.send({"type": "phase", "phase": phase})
+
+    try:
+        settings, sandbox = _receive_settings(channel)
+        handler = _load(channel, lambda: open_handler(settings), sandbox, note)
+        tidying = Tidying()
+        while handler is not None:
+            _answer_next(channel, handler, note)
+            tidying.do_if_due()
+            stderr.silence(silent=False)
+    except EOFError:
+        return 0
+    return 1
+
+
+def _answer_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
+    """Wait for a frame and answer it; afterwards nothing of it is held, while the next one is waited for."""
+    header, (payload,) = channel.receive()
+    _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+
+
+def _stand_apart() -> None:
+    """Leave signals to the worker."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
+    """Take the first message, and bind this process to the life that it speaks of; returns what to load, and where."""
+    header, _ = channel.receive()
+    _die_with(header["parent"])
+    settings = ModelSettings(**header["settings"])
+    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    return settings, Sandbox.from_wire(header["sandbox"])
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel end this process when the worker dies, even in the middle of native code."""
+    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel knew
+        raise EOFError("the worker is gone")
+
+
+def _load(
+    channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: Sandbox, note: Callable[[str], None]
+) -> FrameHandler | None:
+    """Open and warm up the handler in the sandbox and say so; None if it cannot be opened, which is said too."""
+    measures = sandbox.enter()
+    try:
+        handler = open_handler()
+        note("warm_up")
+        warm_up_s = handler.warm_up(note)
+    except EdgeWorkerError as error:
+        channel.send({"type": "failed", "detail": str(error)})
+        return None
+    card = replace(handler.card(), sandbox=summary(measures | sandbox.limit_memory()))
+    channel.send({"type": "ready", "card": asdict(card), "warm_up_s": warm_up_s})
+    return handler
+
+
+def _answer(
+    channel: Channel, handler: FrameHandler, payload: bytes, request: OutputRequest, note: Callable[[str], None]
+) -> None:
+    """Answer one frame, whatever happens to it."""
+    try:
+        header, pictures = handler.run(payload, request, note).to_wire()
+        channel.post({"type": "result", **header}, *pictures)
+    except FrameRejected as rejected:
+        channel.post(_rejection(rejected.reason, rejected.detail))
+    except Exception as error:  # noqa: BLE001 - a frame that upsets the model must not keep others waiting
+        channel.post(_rejection("model_error", f"{type(error).__name__}: {error}", traceback.format_exc()))
+    channel.flush()
+
+
+def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
+    return {"type": "rejected", "reason": reason, "detail": detail, "trace": trace}
+
+
+def _open_pipeline(settings: ModelSettings) -> FrameHandler:
+    """Load the real thing."""
+    # OpenVINO imports its converter of models where it finds it: a tenth of the imports, and nothing is converted.
+    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
+    # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.
+    from edge_worker.inference.handler import PipelineHandler  # noqa: PLC0415
+
+    return PipelineHandler(settings)
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stderr.flush()
+    os._exit(code)  # taking native libraries apart takes longer than all there is to clean up, and a stop waits for it

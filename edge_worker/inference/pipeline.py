@@ -1,0 +1,171 @@
+"""Payload bytes → encoded results: decode, parse, render, encode. No network, no globals; stages are timed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from edge_worker.frames.envelope import is_envelope, open_envelope
+from edge_worker.imaging.codec import decode, encode_jpeg, encode_jpeg_within, encode_png_palette, encode_rgb_png
+from edge_worker.imaging.headers import DecodeLimits
+from edge_worker.imaging.palette import Palette
+from edge_worker.imaging.render import colorize, overlay
+from edge_worker.inference.labels import labels_body
+from edge_worker.inference.types import EncodedResult
+from edge_worker.m2fp.parser import load_parser
+from edge_worker.m2fp.postprocess.persons import find_people
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.inference.types import ModelSettings, OutputRequest
+    from edge_worker.m2fp.parser import Parser
+    from edge_worker.m2fp.postprocess.persons import People
+    from edge_worker.m2fp.preprocess import NetInput
+    from edge_worker.m2fp.types import Logits, Parsing
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A picture and everything that was found out about it, up to what is encoded.
+
+    Attributes:
+        picture: RGB uint8 H×W×3.
+        net_input: what the network was given, and how it lies in the picture.
+        logits: what the network said.
+        parsing: that, as label map and candidates.
+        people: that, told as persons.
+    """
+
+    picture: Picture
+    net_input: NetInput
+    logits: Logits
+    parsing: Parsing
+    people: People
+
+
+class Stages:
+    """Times the stages of one frame, and announces each phase as it begins."""
+
+    def __init__(self, note: Callable[[str], None] = lambda _phase: None) -> None:
+        """Announce phases to *note*."""
+        self._note = note
+        self._stage = ""
+        self._began = 0.0
+        self._ms: dict[str, float] = {}
+
+    def begin(self, stage: str, *, phase: str | None = None) -> None:
+        """End the stage before and begin or go on with *stage*, announced as *phase* where that is another."""
+        self.end()
+        self._note(phase or stage)
+        self._stage, self._began = stage, perf_counter()
+
+    def end(self) -> dict[str, float]:
+        """End the stage before; milliseconds of each stage so far."""
+        if self._stage:
+            ms = 1000 * (perf_counter() - self._began)
+            self._ms[self._stage] = round(self._ms.get(self._stage, 0.0) + ms, 3)
+        self._stage = ""
+        return self._ms
+
+
+class Pipeline:
+    """One model and how its results are drawn. Not for several threads at a time."""
+
+    def __init__(self, parser: Parser, palette: Palette, limits: DecodeLimits) -> None:
+        """Use *parser*, colours from *palette* (one for each of its classes), and take pictures within *limits*."""
+        self.parser = parser
+        self.palette = palette
+        self._limits = limits
+
+    @classmethod
+    def open(cls, settings: ModelSettings) -> Pipeline:
+        """Load what *settings* ask for.
+
+        Raises:
+            ModelError: the model cannot be used.
+            ConfigError: the palette names classes that it does not have.
+        """
+        model, limits = settings.model, settings.limits
+        parser = load_parser(
+            model["path"],
+            model["engine"],
+            model["precision"],
+            settings.threads["inference"],
+            short_side=model["short_side"],
+            cache_directory=None if settings.cache_directory is None else Path(settings.cache_directory),
+            shapes=model["shapes"],
+        )
+        palette = Palette.for_classes(parser.classes, settings.palette)
+        accepted = DecodeLimits(limits["max_payload_bytes"], limits["max_pixels"], frozenset(limits["formats"]))
+        return cls(parser, palette, accepted)
+
+    def run(
+        self, payload: bytes, request: OutputRequest, note: Callable[[str], None] = lambda _phase: None
+    ) -> EncodedResult:
+        """Parse one payload: a picture, or a JSON envelope with one.
+
+        Calls *note* with each phase as it begins: the stages ``decode, preprocess, inference, postprocess, render,
+        encode``, and ``compile`` before ``inference`` (and timed with it) where the network must be compiled for the
+        picture's shape first.
+
+        Raises:
+            DecodeError: the payload is not a picture within the limits.
+        """
+        stages = Stages(note)
+        stages.begin("decode")
+        picture = self.decode(payload)
+        return self.encode(self.analyse(picture, request, stages), request, stages)
+
+    def decode(self, payload: bytes) -> Picture:
+        """The picture in the payload, RGB uint8 H×W×3 in displayed orientation.
+
+        Raises:
+            DecodeError: there is none within the limits.
+        """
+        if is_envelope(payload):
+            payload = open_envelope(payload, self._limits.max_payload_bytes).image
+        return decode(payload, self._limits)
+
+    def analyse(self, picture: Picture, request: OutputRequest, stages: Stages) -> Analysis:
+        """Find out what is in a picture, RGB uint8 H×W×3."""
+        stages.begin("preprocess")
+        net_input = self.parser.preprocess(picture)
+        if not self.parser.is_compiled(net_input):
+            stages.begin("inference", phase="compile")
+            self.parser.compile(net_input)
+        stages.begin("inference")
+        logits = self.parser.infer(net_input)
+        stages.begin("postprocess")
+        parsing = self.parser.postprocess(logits, net_input)
+        people = find_people(parsing, request.score_threshold)
+        return Analysis(picture, net_input, logits, parsing, people)
+
+    def encode(self, analysis: Analysis, request: OutputRequest, stages: Stages) -> EncodedResult:
+        """Draw and encode what *request* wants."""
+        label_map = analysis.parsing.label_map
+        stages.begin("render")
+        colors = colorize(label_map, self.palette) if request.colormap in {"rgb-png", "jpeg"} else None
+        blended = self._overlay(analysis, request.alpha) if request.overlay else None
+        stages.begin("encode")
+        height, width = label_map.shape
+        return EncodedResult(
+            width=width,
+            height=height,
+            colormap=self._colormap(label_map, colors, request) if request.colormap else None,
+            overlay=None if blended is None else encode_jpeg_within(blended, request.quality, request.overlay_bytes),
+            body=labels_body(analysis.parsing, analysis.people, self.palette, request) if request.labels else {},
+            timings_ms=stages.end(),
+        )
+
+    def _overlay(self, analysis: Analysis, alpha: float) -> Picture:
+        people = analysis.people.persons
+        return overlay(analysis.picture, analysis.parsing.label_map, self.palette, people, alpha=alpha)
+
+    def _colormap(self, label_map: LabelMap, colors: Picture | None, request: OutputRequest) -> bytes:
+        if colors is None:
+            return encode_png_palette(label_map, self.palette)
+        return encode_rgb_png(colors) if request.colormap == "rgb-png" else encode_jpeg(colors, request.quality)

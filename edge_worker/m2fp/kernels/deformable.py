@@ -1,0 +1,74 @@
+"""The compiled kernel for deformable attention's sampling, where it was built; without it engines use plain operators.
+
+``deformable.c`` is an optional extension: a box without a compiler installs the package all the same.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from edge_worker.m2fp.kernels.loader import load_kernel
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from edge_worker.m2fp.kernels.workers import Workers
+    from edge_worker.m2fp.types import FloatArray
+
+# Names the kernel and what is done with it; compiled networks that contain another are not used.
+KERNEL = "deformable-1"
+
+# Sampling points per head and level, as in the network.
+POINTS = 4
+
+# Points of all levels together that the kernel has room for.
+_MOST_POINTS = 64
+
+
+class _Task(ctypes.Structure):
+    """``Task`` of ``deformable.c``."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("value", "projected", "sizes", "out")),
+        *((name, ctypes.c_int32) for name in ("levels", "heads", "channels", "points")),
+    )
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL | None:
+    library = load_kernel("deformable")
+    if library is not None:
+        library.deformable_sampling.argtypes = (ctypes.POINTER(_Task), ctypes.c_int64, ctypes.c_int64)
+        library.deformable_sampling.restype = None
+    return library
+
+
+def is_built(levels: int = 1) -> bool:
+    """Whether the kernel is there, and has room for the points of that many levels."""
+    return _library() is not None and levels * POINTS <= _MOST_POINTS
+
+
+def sample(
+    value: FloatArray, projected: FloatArray, sizes: NDArray[np.int32], out: FloatArray, workers: Workers
+) -> None:
+    """Weighted sums of samples (Deformable DETR, equation 3, without the projections), into *out*.
+
+    All arrays are contiguous; N tokens are the cells of all levels in turn, row by row.
+
+    Args:
+        value: float32 (N, C), projected values.
+        projected: float32 (N, heads·levels·POINTS·3): offsets in cells (head, level, point, x y), then scores before
+            their softmax (head, level, point).
+        sizes: int32 (levels, 2), height and width of each level.
+        out: float32 (N, C).
+        workers: who does it.
+    """
+    library = _library()
+    assert library is not None  # noqa: S101 - is_built said so
+    heads = projected.shape[1] // (3 * len(sizes) * POINTS)
+    addresses = (array.ctypes.data for array in (value, projected, sizes, out))
+    task = _Task(*addresses, len(sizes), heads, value.shape[1] // heads, POINTS)
+    workers.share(lambda begin, end: library.deformable_sampling(task, begin, end), len(value))

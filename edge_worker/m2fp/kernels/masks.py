@@ -1,0 +1,126 @@
+"""The compiled kernel for masks, where it was built; without it NumPy does the same.
+
+``mask_kernel.c`` enlarges masks and reads them in one pass, tile by tile, and skips the tiles where there is nothing to
+see. The interpreter is free while it runs, so that threads help.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from edge_worker.m2fp.kernels.loader import load_kernel
+from edge_worker.m2fp.types import Box, Region, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_worker.m2fp.postprocess.resample import Axis, Enlargement
+    from edge_worker.m2fp.postprocess.semantic_map import Vote
+    from edge_worker.m2fp.types import BoolArray, ByteArray, FloatArray
+
+
+class _Axis(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("first", "last", "weights")),
+        *((name, ctypes.c_int32) for name in ("pixels", "low", "stride")),
+    )
+
+    @classmethod
+    def of(cls, axis: Axis) -> _Axis:
+        tables = (table.ctypes.data for table in (axis.first, axis.last, axis.weights))
+        return cls(*tables, len(axis.first), *axis.weights.shape)
+
+
+class _Enlargement(ctypes.Structure):
+    _fields_ = (("rows", _Axis), ("columns", _Axis))
+
+    @classmethod
+    def of(cls, to_frame: Enlargement) -> _Enlargement:
+        return cls(_Axis.of(to_frame.rows), _Axis.of(to_frame.columns))
+
+
+class _Box(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_int32) for name in ("left", "top", "right", "bottom"))
+
+    @classmethod
+    def of(cls, box: Box) -> _Box:
+        return cls(box.x, box.y, box.x + box.width, box.y + box.height)
+
+    def box(self) -> Box:
+        return Box(self.left, self.top, self.right - self.left, self.bottom - self.top)
+
+
+class _Reading(ctypes.Structure):
+    _fields_ = (("sigmoids", ctypes.c_double), ("pixels", ctypes.c_int64), ("box", _Box))
+
+
+class _Vote(ctypes.Structure):
+    _fields_ = (
+        ("logits", ctypes.c_void_p),
+        ("box", _Box),
+        *((name, ctypes.c_float) for name in ("score", "threshold")),
+        ("class_id", ctypes.c_int32),
+    )
+
+    @classmethod
+    def of(cls, vote: Vote) -> _Vote:
+        """Sigmoid × score exceeds a half where the logit exceeds log(0.5 / (score - 0.5))."""
+        threshold = math.log(0.5 / (vote.score - 0.5))
+        mask = vote.mask
+        return cls(mask.logits.ctypes.data, _Box.of(mask.region.box), vote.score, threshold, vote.class_id)
+
+
+@lru_cache(maxsize=1)
+def _library() -> Any:  # noqa: ANN401 - ctypes makes functions of any name
+    library = load_kernel("masks")
+    if library is not None:
+        operator = ctypes.POINTER(_Enlargement)
+        mask, reading = ctypes.c_void_p, ctypes.POINTER(_Reading)
+        library.read_mask.argtypes = (operator, ctypes.c_void_p, ctypes.POINTER(_Box), mask, reading)
+        rows = (ctypes.c_int32, ctypes.c_int32)
+        library.label_rows.argtypes = (operator, ctypes.POINTER(_Vote), ctypes.c_int32, *rows, ctypes.c_void_p)
+        library.read_mask.restype = library.label_rows.restype = None
+    return library
+
+
+def is_built() -> bool:
+    """Whether the kernel is there."""
+    return _library() is not None
+
+
+def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArray) -> tuple[Region, float]:
+    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there.
+
+    *mask*, of the box's size and all False, is where it is written.
+    """
+    operator, found = _Enlargement.of(to_frame), _Reading()
+    _library().read_mask(operator, logits.ctypes.data, _Box.of(box), mask.ctypes.data, found)
+    height, width = to_frame.size
+    return _region(found, mask, box, Size(width, height)), found.sigmoids
+
+
+def _region(found: _Reading, mask: BoolArray, box: Box, frame: Size) -> Region:
+    if not found.pixels:
+        return Region.from_mask(mask[:0], frame)
+    tight = found.box.box()
+    inside = Box(tight.x - box.x, tight.y - box.y, tight.width, tight.height)
+    return Region(tight, mask[inside.slices], found.pixels, frame)
+
+
+@cache  # of at most as many lengths as a model has queries
+def _table_of(length: int) -> type[ctypes.Array[_Vote]]:
+    """The array type, kept: ctypes makes a new one each time, which only the rarest of garbage collections takes."""
+    return _Vote * length
+
+
+def row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
+    """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
+    operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*map(_Vote.of, votes))
+
+    def label(rows: slice) -> None:
+        _library().label_rows(operator, table, len(votes), rows.start, rows.stop, labels.ctypes.data)
+
+    return label

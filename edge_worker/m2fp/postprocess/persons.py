@@ -1,0 +1,249 @@
+"""A parsing told as persons: disjoint masks, the parts inside each, and sums that add up.
+
+The model's candidates overlap and repeat each other, and its label map knows no persons. Here every pixel of the label
+map belongs to one person or to none, so that for every class the pixels of all persons and of ``unassigned`` add up to
+the label's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from edge_worker.m2fp.class_names import BACKGROUND
+from edge_worker.m2fp.postprocess.partition import NOBODY, Partition, Patch
+from edge_worker.m2fp.postprocess.pixels import strips
+from edge_worker.m2fp.types import Box, Instance, Parsing, Region
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+# A person that overlaps a better one by more than this is the same person found again.
+_DUPLICATE_IOU = 0.8
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The label map inside a person, of one class.
+
+    Attributes:
+        label: name of the class.
+        score: of the candidate that explains it best.
+    """
+
+    label: str
+    score: float
+    _patch: Patch
+    _partition: Partition
+
+    @property
+    def class_id(self) -> int:
+        """Index of the class."""
+        return self._patch.class_id
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around it."""
+        return self._patch.box
+
+    @property
+    def pixels(self) -> int:
+        """Number of its pixels."""
+        return self._patch.pixels
+
+    @property
+    def region(self) -> Region:
+        """Its mask; made anew at each access, for few have a use for it."""
+        return self._partition.region(self._patch)
+
+
+@dataclass(frozen=True, eq=False)
+class Person:
+    """One person: its own pixels, and the label map inside them.
+
+    Attributes:
+        number: 0 is the highest score.
+        score: of the candidate it comes from.
+        region: what no better person has.
+        parts: the label map inside the region, by class.
+    """
+
+    number: int
+    score: float
+    region: Region
+    parts: tuple[Part, ...]
+
+    @property
+    def box(self) -> Box:
+        """The smallest rectangle around the region."""
+        return self.region.box
+
+    @property
+    def pixels(self) -> int:
+        """Number of pixels of the region."""
+        return self.region.pixels
+
+
+@dataclass(frozen=True)
+class Label:
+    """One class that is present in the label map.
+
+    Attributes:
+        score: that of its best part.
+        box: around all its pixels.
+        pixels: how many; ``fraction`` of the frame.
+    """
+
+    class_id: int
+    name: str
+    score: float
+    box: Box
+    pixels: int
+    fraction: float
+
+
+@dataclass(frozen=True)
+class Unassigned:
+    """Pixels of one class outside every person."""
+
+    class_id: int
+    name: str
+    pixels: int
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """A frame told as persons.
+
+    Attributes:
+        labels: present classes without background, the largest first.
+        persons: disjoint, the highest score first.
+        unassigned: what is left of the label map, by class.
+    """
+
+    labels: tuple[Label, ...]
+    persons: tuple[Person, ...]
+    unassigned: tuple[Unassigned, ...]
+
+
+def find_people(parsing: Parsing, score_threshold: float | None = None) -> People:
+    """Tell *parsing* as persons; candidates for persons under *score_threshold* are left out."""
+    candidates = _without_duplicates(
+        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
+    )
+    partition = Partition([one.region for one in candidates], parsing.label_map)
+    scores = _scores(parsing.parts, partition)
+    left = [patch for patch in partition.patches if patch.rank == NOBODY and patch.class_id != BACKGROUND]
+    return People(
+        _labels(parsing, scores),
+        tuple(_persons(parsing, candidates, partition, scores)),
+        tuple(Unassigned(patch.class_id, parsing.classes[patch.class_id], patch.pixels) for patch in left),
+    )
+
+
+def intersection_over_union(one: Region, other: Region) -> float:
+    """Pixels in both over pixels in either; 0 where both are empty."""
+    common = one.box.common(other.box)
+    shared = int(np.count_nonzero(one.within(common) & other.within(common))) if common else 0
+    return _ratio(shared, one.pixels, other.pixels)
+
+
+def _ratio(shared: int, one: int, other: int) -> float:
+    """Intersection over union from numbers of pixels; 0 where there are none."""
+    either = one + other - shared
+    return shared / either if either else 0.0
+
+
+def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
+    """Best first, without those that overlap a better one too much."""
+    kept: list[Instance] = []
+    for person in sorted(persons, key=lambda one: -one.score):
+        if not any(_is_duplicate(person.region, better.region) for better in kept):
+            kept.append(person)
+    return kept
+
+
+def _is_duplicate(one: Region, other: Region) -> bool:
+    """Whether they overlap by more than the limit; most that do not are told apart by their first rows."""
+    smaller, larger = sorted((one, other), key=lambda region: region.pixels)
+    common = smaller.box.common(larger.box)
+    if common is None:
+        return False
+    inside, cover = smaller.within(common), larger.within(common)
+    possible = smaller.pixels
+    for rows in strips(0, common.height, common.width):
+        if _ratio(possible, smaller.pixels, larger.pixels) <= _DUPLICATE_IOU:
+            return False
+        possible -= int(np.count_nonzero(inside[rows] > cover[rows]))
+    return intersection_over_union(one, other) > _DUPLICATE_IOU
+
+
+def _persons(
+    parsing: Parsing, candidates: Sequence[Instance], partition: Partition, scores: Mapping[Patch, float]
+) -> list[Person]:
+    """The candidates, best first, that have pixels which no better one has."""
+    by_rank = _grouped(partition.patches, lambda patch: patch.rank)
+    persons: list[Person] = []
+    for candidate, rank in zip(candidates, range(len(candidates), NOBODY, -1), strict=True):
+        if patches := by_rank[rank]:
+            region = partition.owned(patches)
+            parts = tuple(
+                Part(parsing.classes[patch.class_id], scores[patch], patch, partition)
+                for patch in patches
+                if patch.class_id != BACKGROUND
+            )
+            persons.append(Person(len(persons), candidate.score, region, parts))
+    return persons
+
+
+def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, float]:
+    """For each patch but background: the score of the candidate of its class that overlaps it best."""
+    candidates = _grouped(parts, lambda part: part.class_id)
+    scores: dict[Patch, float] = {}
+    for class_id, patches in _grouped(partition.patches, lambda patch: patch.class_id).items():
+        if class_id != BACKGROUND:
+            scores.update(zip(patches, _best_scores(candidates[class_id], patches, partition), strict=True))
+    return scores
+
+
+def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], partition: Partition) -> list[float]:
+    """The score of the best of the *candidates* for each of the *patches*, all those of one class; 0 without any."""
+    if len(candidates) <= 1:  # none to compare with
+        return [candidates[0].score if candidates else 0.0] * len(patches)
+    shared = partition.shared([one.region for one in candidates], patches)
+
+    def overlap(patch: int, candidate: int) -> float:
+        return _ratio(shared[candidate][patch], candidates[candidate].pixels, patches[patch].pixels)
+
+    best = (max(range(len(candidates)), key=partial(overlap, patch)) for patch in range(len(patches)))
+    return [candidates[index].score for index in best]
+
+
+def _labels(parsing: Parsing, scores: Mapping[Patch, float]) -> tuple[Label, ...]:
+    """All patches of a class as one label, the largest first."""
+    labels = [
+        Label(
+            class_id=class_id,
+            name=parsing.classes[class_id],
+            score=max(scores[patch] for patch in patches),
+            box=Box.around([patch.box for patch in patches]),
+            pixels=(pixels := sum(patch.pixels for patch in patches)),
+            fraction=pixels / parsing.label_map.size,
+        )
+        for class_id, patches in _grouped(scores, lambda patch: patch.class_id).items()
+    ]
+    return tuple(sorted(labels, key=lambda label: (-label.pixels, label.class_id)))
+
+
+def _grouped(items: Iterable[T], key: Callable[[T], int]) -> defaultdict[int, list[T]]:
+    """*items* by their *key*, in order."""
+    groups: defaultdict[int, list[T]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups

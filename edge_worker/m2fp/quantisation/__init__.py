@@ -1,0 +1,1 @@
+"""Reduced precisions: quantising, and judging what it does to the results."""

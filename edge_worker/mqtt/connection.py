@@ -1,0 +1,294 @@
+"""What is said on one connection: subscribe, receive, acknowledge, publish; and how it ended."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.frames.frame import Delivery
+from edge_worker.mqtt.backoff import Failure
+from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.diagnosis import Ending
+from edge_worker.mqtt.events import (
+    Arrived,
+    Connected,
+    Disconnected,
+    FellBack,
+    PublicationRefused,
+    Published,
+    Refused,
+    SessionShortened,
+    Shed,
+    Subscribed,
+    SubscriptionRefused,
+    Unreachable,
+)
+from edge_worker.mqtt.receive_window import ReceiveWindow
+from edge_worker.mqtt.subscriber import Subscriber
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from edge_worker.common.deadline import Deadline
+    from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
+    from edge_worker.mqtt.diagnosis import Symptom
+    from edge_worker.mqtt.events import LinkEvent, Subscription
+    from edge_worker.mqtt.outbox import GivenUp, Outbox
+    from edge_worker.mqtt.outbox_entry import OutboxEntry
+    from edge_worker.mqtt.paho.connection import PahoConnection
+    from edge_worker.mqtt.status import StatusBoard
+    from edge_worker.mqtt.waker import Waker
+
+_LAST_WORDS_S: Final = 0.3
+"""Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
+
+_EXPLAINS_S: Final = 0.5
+"""A broker that closes the connection so soon after it refused a message does so because of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a connection has of its link; it looks at the clock every ``tick_s`` seconds at least."""
+
+    name: str
+    subscriptions: tuple[Subscription, ...]
+    answer_timeout_s: float
+    tick_s: float
+    stable_s: float
+    suspicion: str
+    outbox: Outbox
+    status_board: StatusBoard
+    waker: Waker
+    report: Callable[[LinkEvent], None]
+    report_lost: Callable[[Iterable[GivenUp]], None]
+    leave_by: Callable[[], Deadline | None]
+
+
+class Connection:
+    """The one user of an open session. :meth:`run` belongs to the link's thread, :meth:`acknowledge` to any."""
+
+    def __init__(
+        self,
+        setting: Setting,
+        session: PahoConnection,
+        hello: Hello,
+        *,
+        epoch: int,
+        expects_session: bool,
+        fallback: str,
+        in_doubt: bool,
+    ) -> None:
+        """*expects_session*: the broker should know us.
+
+        *fallback*: why this is the older protocol, if it is; *in_doubt*: whether another reason may explain that, too.
+        """
+        self._setting, self._session, self._hello = setting, session, hello
+        self._expects_session, self._fallback, self._in_doubt = expects_session, fallback, in_doubt
+        self.epoch = epoch
+        self._acks: deque[int] = deque()
+        self._receive_window = ReceiveWindow(hello.receive_maximum or 0)
+        self._subscriber = Subscriber(setting.subscriptions)
+        self._accepted_at: float | None = None
+        self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
+        self._refused_at = -math.inf
+        self._farewell = ""
+        self._ending: Ending | None = None
+
+    def run(self) -> Ending:
+        """Converse until the connection ends."""
+        while self._ending is None and self._session.is_open:
+            self._setting.status_board.beat()
+            self._setting.waker.hush()
+            self._watch_the_clock()
+            if self._ending is None:
+                self._speak()
+            for event in self._session.turn(self._patience_s(), self._setting.waker.ear):
+                self._handle(event)
+        return self._ending or self._end(Cause.BROKER, "connection closed")
+
+    def acknowledge(self, mid: int) -> bool:
+        """Acknowledge message *mid*; False when the connection is over."""
+        if self._ending is not None:
+            return False
+        self._acks.append(mid)
+        self._setting.waker.ring()
+        return True
+
+    # -- speaking -----------------------------------------------------------------------------------------------------
+
+    def _watch_the_clock(self) -> None:
+        now = time.monotonic()
+        if self._answer_by is not None and now > self._answer_by:
+            self._break_off(self._silence())
+            return
+        self._outlive_a_rival(now)
+        deadline = self._setting.leave_by()
+        if deadline is not None and deadline.expired:
+            self._break_off(self._end(Cause.OURS, "out of time"))
+        elif deadline is not None and (self._has_said_all() or deadline.remaining() < _LAST_WORDS_S):
+            self._say_goodbye("stopping")
+        elif self._receive_window.wants_reconnect and not self._acks:
+            self._say_goodbye("fetching what was left for redelivery")
+
+    def _outlive_a_rival(self, now: float) -> None:
+        """Forget another client with our name once a connection has lasted."""
+        status_board = self._setting.status_board
+        if status_board.status.rival and self._accepted_at and now - self._accepted_at > self._setting.stable_s:
+            status_board.note(rival="")
+
+    def _has_said_all(self) -> bool:
+        """Whether nothing waits to be sent or confirmed. An acknowledgement left unsaid would bring its frame again."""
+        return not self._acks and not len(self._setting.outbox)
+
+    def _patience_s(self) -> float:
+        """How long to wait for the network at most: until something of our own is due."""
+        due = [self._answer_by] if self._answer_by is not None else []
+        due += [self._subscriber.due_at] if self._subscriber.is_waiting else []
+        return max(0.0, min([self._setting.tick_s, *(moment - time.monotonic() for moment in due)]))
+
+    def _speak(self) -> None:
+        if self._accepted_at is None or self._farewell:
+            return
+        while self._acks:
+            mid = self._acks.popleft()
+            self._session.acknowledge(mid)
+            self._receive_window.settle(mid)
+        now = time.monotonic()
+        if subscriptions := self._subscriber.due(now):
+            self._subscriber.asked(self._session.subscribe(subscriptions))
+            self._answer_by = now + self._setting.answer_timeout_s
+        while (entry := self._setting.outbox.take(now)) is not None:
+            self._send(entry)
+
+    def _send(self, entry: OutboxEntry) -> None:
+        try:
+            self._setting.outbox.sent(self._session.publish(entry.message), entry)
+        except ValueError as error:
+            self._setting.report_lost(self._setting.outbox.unsendable(entry, str(error)))
+
+    def _say_goodbye(self, reason: str) -> None:
+        if self._farewell:
+            return
+        self._farewell = reason
+        if self._accepted_at is None:
+            self._break_off(self._end(Cause.OURS, reason))
+        else:
+            self._session.say_goodbye()
+
+    def _break_off(self, ending: Ending) -> None:
+        self._session.break_off()
+        self._ending = self._ending or ending
+
+    def _silence(self) -> Ending:
+        waited = f"{self._setting.answer_timeout_s:g} s"
+        asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._hello.protocol})"
+        return self._end(Cause.SILENCE, f"no answer to {asked} within {waited}")
+
+    # -- listening ----------------------------------------------------------------------------------------------------
+
+    def _handle(self, event: ConnectionEvent) -> None:
+        match event:
+            case Received():
+                self._received(event)
+            case Sent():
+                self._sent(event)
+            case Accepted():
+                self._accepted(event)
+            case Granted():
+                self._granted(event)
+            case Denied():
+                self._ending = self._denied(event)
+            case Ended(cause=cause, reason=reason):
+                self._ending = self._ending or self._end(cause, reason)
+
+    def _denied(self, denied: Denied) -> Ending:
+        event = Refused(self._setting.name, denied.reason, denied.permanent)
+        failure = Failure.REFUSED if denied.permanent else Failure.FAILED
+        return Ending(failure, event, symptom="unsupported" if denied.unsupported_version else None)
+
+    def _end(self, cause: Cause, reason: str) -> Ending:
+        failure = None if cause is Cause.OURS else Failure.FAILED
+        if cause is Cause.BROKER and time.monotonic() - self._refused_at < _EXPLAINS_S:
+            cause, failure, reason = Cause.REFUSAL, Failure.EXPLAINED, f"{reason}, over a message that was refused"
+        if self._accepted_at is None:
+            symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
+            if symptom == "closed":
+                reason = f"closed before the broker answered ({reason}); {self._setting.suspicion}"
+            return Ending(failure, Unreachable(self._setting.name, reason), symptom=symptom)
+        event = Disconnected(self._setting.name, self._farewell or reason)
+        return Ending(failure, event, time.monotonic() - self._accepted_at, cause)
+
+    def _accepted(self, accepted: Accepted) -> None:
+        setting, protocol, present = self._setting, self._hello.protocol, accepted.session_present
+        self._accepted_at, self._answer_by = time.monotonic(), None
+        if self._in_doubt:
+            self._say_goodbye("there is a broker now: asking for MQTT 5 once more")
+            return
+        lost = self._expects_session and not present
+        setting.status_board.note(
+            connected=True,
+            protocol=protocol,
+            epoch=self.epoch,
+            sessions_lost=setting.status_board.status.sessions_lost + lost,
+            keepalive_s=accepted.keepalive_s,
+        )
+        limits = accepted.receive_maximum, accepted.max_packet
+        setting.report_lost(setting.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
+        if self._fallback:
+            setting.report(FellBack(setting.name, self._fallback))
+        setting.report(Connected(setting.name, protocol, present, lost))
+        self._compare_expiry(accepted.session_expiry_s)
+        if self._subscriber.is_complete:
+            self._all_granted()
+
+    def _compare_expiry(self, granted_s: int | None) -> None:
+        """Say it if a session that is to outlive us would not as long as it should; None: the broker agrees."""
+        asked_s = self._hello.session_expiry_s
+        if self._hello.manual_ack and granted_s is not None and granted_s < asked_s:
+            self._setting.report(SessionShortened(self._setting.name, asked_s, granted_s))
+
+    def _granted(self, granted: Granted) -> None:
+        refused = self._subscriber.answered(granted.mid, granted.refusals, time.monotonic())
+        self._answer_by = None
+        if self._subscriber.is_complete:
+            self._all_granted()
+            return
+        filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)
+        self._setting.status_board.note(subscribed=False, trouble=f"subscription refused: {filters}")
+        for subscription, reason in refused:
+            self._setting.report(SubscriptionRefused(self._setting.name, subscription.filter, reason))
+
+    def _all_granted(self) -> None:
+        self._setting.status_board.note(subscribed=True, trouble="")
+        self._setting.report(Subscribed(self._setting.name))
+
+    def _received(self, received: Received) -> None:
+        message, mid = received.message, received.mid
+        if mid:
+            if not self._receive_window.admits(mid, len(message.payload)):
+                self._shed()
+                return
+            message = replace(message, delivery=Delivery(self._setting.name, self.epoch, mid))
+        self._setting.report(Arrived(self._setting.name, message))
+
+    def _shed(self) -> None:
+        self._setting.status_board.note(shed=self._setting.status_board.status.shed + 1)
+        if self._receive_window.shed == 1:
+            self._setting.report(Shed(self._setting.name))
+
+    def _sent(self, sent: Sent) -> None:
+        name, outbox = self._setting.name, self._setting.outbox
+        if sent.refusal is None:
+            message = outbox.arrived(sent.mid, time.monotonic())
+            if message is not None:
+                self._setting.report(Published(name, message.publication, ok=True))
+            return
+        refused = outbox.refused(sent.mid, sent.refusal, time.monotonic())
+        if refused is not None:
+            message, given_up = refused
+            self._refused_at = time.monotonic()
+            self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
+            self._setting.report_lost(given_up)

@@ -1,0 +1,94 @@
+"""What happens on one connection, as the session tells the connection: values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.events import Incoming, Protocol, Will
+
+
+class Cause(Enum):
+    """Who or what ended an accepted connection."""
+
+    OURS = auto()
+    BROKER = auto()
+    """It closed the connection, or sent what is no MQTT."""
+    GONE = auto()
+    """The broker itself ended: its port is closed, too."""
+    REFUSAL = auto()
+    """It closed the connection over a message that it had refused: Mosquitto 2.0.11 does."""
+    SILENCE = auto()
+    TAKEN_OVER = auto()
+    TOO_LARGE = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """What a client says when it connects."""
+
+    client_id: str
+    protocol: Protocol
+    clean_start: bool
+    manual_ack: bool
+    session_expiry_s: int
+    receive_maximum: int | None
+    will: Will | None
+    password: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The broker let us in, under these limits (None: none said)."""
+
+    session_present: bool
+    max_packet: int | None
+    receive_maximum: int | None
+    session_expiry_s: int | None
+    keepalive_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The broker said no."""
+
+    reason: str
+    permanent: bool
+    unsupported_version: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The answer to SUBSCRIBE number *mid*: a reason for each filter refused, None for each granted."""
+
+    mid: int
+    refusals: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came; *mid* is 0 where it needs no acknowledgement."""
+
+    mid: int
+    message: Incoming
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Message *mid* came to its end: written (QoS 0), taken or refused by the broker (QoS 1)."""
+
+    mid: int
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The connection is over."""
+
+    cause: Cause
+    reason: str
+
+
+ConnectionEvent = Accepted | Denied | Granted | Received | Sent | Ended

@@ -1,0 +1,69 @@
+"""A message on its way to the broker, and what happened to it so far. Pure: time comes in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.mqtt.connection_events import Cause
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.events import Outgoing
+
+SUSPECT_STRIKES: Final = 2
+CALM_S: Final = 2.0
+MAX_STRIKES: Final = 4
+"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. With
+``SUSPECT_STRIKES`` it is sent only on a connection that has stood for ``CALM_S``. A connection that ends with nothing
+in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
+chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
+
+RETRY_MIN_S: Final = 1.0
+RETRY_MAX_S: Final = 60.0
+"""Between two attempts to publish what must arrive and was refused (rights, quota)."""
+
+
+@dataclass(slots=True, eq=False)
+class OutboxEntry:
+    """A message of ``size`` bytes as a packet; not to be sent before ``not_before``."""
+
+    message: Outgoing
+    size: int
+    strikes: int = 0
+    refusals: int = 0
+    refusal: str = ""
+    not_before: float = 0.0
+
+    @property
+    def goes_once(self) -> bool:
+        """Whether it is not sent again on another connection."""
+        return self.message.qos == 0 and not self.message.must_arrive
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether the broker may be ending connections over it."""
+        return self.strikes >= SUSPECT_STRIKES
+
+    @property
+    def is_poison(self) -> bool:
+        """Whether the broker does."""
+        return self.strikes >= MAX_STRIKES
+
+    @property
+    def reason_to_give_up(self) -> str:
+        """Why it is not to outlive the connection that ended; empty if it is."""
+        if self.is_poison:
+            return "the broker ends the connection over it; too large?"
+        return "connection lost" if self.goes_once else ""
+
+    def strike(self, cause: Cause, *, alone: bool) -> None:
+        """Note that the broker ended the connection while this was in flight, *alone* or among others."""
+        if alone:
+            self.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
+        else:
+            self.strikes = max(self.strikes, 1)
+
+    def put_off(self, reason: str, now: float) -> None:
+        """Note that the broker refused it because of *reason*; it is tried again ever later."""
+        self.not_before = now + min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(self.refusals, 10))
+        self.refusals, self.refusal = self.refusals + 1, reason

@@ -1,0 +1,136 @@
+"""A paho client, set up for one connection. Used by the session only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+
+from edge_worker.config.tls_context import make_context
+from edge_worker.mqtt.paho import patches
+from edge_worker.mqtt.paho import properties as wire
+
+if TYPE_CHECKING:
+    from edge_worker.config.mqtt import MqttConfig
+    from edge_worker.mqtt.connection_events import Hello
+    from edge_worker.mqtt.events import Will
+
+KEEPALIVE_SHARE: Final = 0.7
+"""paho notices a dead peer after two keepalives, each up to a turn of the link's loop late. Asking for this share of
+the configured one keeps both within 1.5 of it."""
+
+_EXACTLY_ONCE: Final = 2
+
+patches.install()
+
+_Websocket: Any = paho._WebsocketWrapper  # noqa: SLF001 - what is mended here has no public name
+_send_frame = _Websocket.send
+
+
+def _send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN401 - as above
+    """Send *data* as a frame; while the network has taken a part of it only, say "try again" instead of "nothing sent".
+
+    Told that nothing was sent, paho 2.2 forgets the packet, and takes the rest of its frame for the packet behind it.
+
+    Raises:
+        BlockingIOError: the rest follows when the same data are given again.
+    """
+    sent: int = _send_frame(socket, data)
+    if data and not sent:
+        raise BlockingIOError
+    return sent
+
+
+_Websocket.send = _send_whole_frame
+
+
+class _Client(paho.Client):
+    """A client that owes PUBREC for a message in QoS 2 as it owes PUBACK for one in QoS 1: when it is acknowledged.
+
+    Nobody asks for QoS 2 here, but a session may hold such messages from an earlier client of its name. paho answers
+    PUBREC at once, loses what the next connection should go on with, and with manual acknowledgement never answers
+    PUBREL: the broker's window stays closed for ever.
+    """
+
+    def ack(self, mid: int, qos: int) -> MQTTErrorCode:
+        """Acknowledge what arrived."""
+        return super()._send_pubrec(mid) if qos == _EXACTLY_ONCE else super().ack(mid, qos)
+
+    def _send_pubrec(self, mid: int) -> MQTTErrorCode:
+        return MQTTErrorCode.MQTT_ERR_SUCCESS if self._manual_ack else super()._send_pubrec(mid)
+
+    def _handle_publish(self) -> MQTTErrorCode:
+        outcome = super()._handle_publish()
+        while self._manual_ack and self._in_messages:
+            self._handle_on_message(self._in_messages.popitem()[1])
+        return outcome
+
+    def _handle_pubrel(self) -> MQTTErrorCode:
+        outcome = super()._handle_pubrel()
+        return self._send_pubcomp(int.from_bytes(self._in_packet["packet"][:2], "big")) if self._manual_ack else outcome
+
+
+_VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+def make(config: MqttConfig, hello: Hello) -> paho.Client:
+    """Make a client that knows everything but its callbacks; nothing is opened."""
+    client = _Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=hello.client_id,
+        clean_session=None if hello.protocol == "5" else hello.clean_start,
+        protocol=_VERSIONS[hello.protocol],
+        transport=config.transport,
+        reconnect_on_failure=False,
+        manual_ack=hello.manual_ack,
+    )
+    client.connect_timeout = config.connect_timeout_s
+    client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
+    if config.transport == "websockets":
+        client.ws_set_options(path=config.websocket_path)
+    if config.username is not None:
+        client.username_pw_set(config.username, hello.password)
+    if hello.will is not None:
+        _set_will(client, hello.will, config.will_delay_s if hello.protocol == "5" else None)
+    return client
+
+
+def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
+    """Connect, shake hands, send CONNECT.
+
+    Raises:
+        OSError: no connection (TLS failures are of this kind).
+        ConfigError: the certificates cannot be read.
+        ValueError: the host is no name.
+    """
+    if config.tls is not None:
+        client.tls_set_context(make_context(config.tls))
+        client.tls_insecure_set(not config.tls.verify)
+    options: dict[str, Any] = {}
+    if hello.protocol == "5":
+        properties = wire.connect_properties(hello.session_expiry_s, hello.receive_maximum)
+        options = {"clean_start": hello.clean_start, "properties": properties}
+    try:
+        client.connect(config.host, config.port, _keepalive_s(config), **options)
+    except LookupError as error:  # paho, over a header that is written otherwise than it expects
+        raise ConnectionError("the websocket handshake was not understood") from error
+
+
+def limit_keepalive(client: paho.Client, config: MqttConfig) -> int:
+    """Go on with our own keepalive where the broker asked for a longer one, or for none; returns the one in force.
+
+    Asking for signs of life more often than that is allowed, and how soon a dead connection is noticed is ours to say.
+    """
+    ours = _keepalive_s(config)
+    client._keepalive = min(ours, client.keepalive or ours)  # noqa: SLF001 - its property refuses while connected
+    return client.keepalive
+
+
+def _keepalive_s(config: MqttConfig) -> int:
+    return max(1, int(config.keepalive_s * KEEPALIVE_SHARE))
+
+
+def _set_will(client: paho.Client, will: Will, delay_s: int | None) -> None:
+    properties = None if delay_s is None else wire.will_properties(delay_s, will.content_type)
+    client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)

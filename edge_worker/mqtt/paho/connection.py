@@ -1,0 +1,237 @@
+"""One connection, from the TCP handshake to its end. With its three helpers, the only user of paho-mqtt.
+
+A connection belongs to one thread, which calls :meth:`PahoConnection.turn` again and again. paho gets no thread of its
+own: its callbacks only note what happened, and ``turn`` returns the notes. So nothing can raise or block inside paho,
+nothing is written from two threads at once, and a connection that ended is never used again: a fresh one has no
+leftovers (acknowledgements queued before CONNECT, packet ids of a lost session, a queue that replays a poison message).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from paho.mqtt.enums import LogLevel
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from edge_worker.common.deadline import Deadline
+from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.paho import client
+from edge_worker.mqtt.paho import properties as wire
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from paho.mqtt import client as paho
+    from paho.mqtt.properties import Properties
+    from paho.mqtt.reasoncodes import ReasonCode
+
+    from edge_worker.config.mqtt import MqttConfig
+    from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
+    from edge_worker.mqtt.events import Outgoing, Subscription
+
+_UNSUPPORTED_VERSION: Final = 132
+_TAKEN_OVER: Final = 142
+_TOO_LARGE: Final = 149
+_PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 144, 154, 155, 156, 157})
+"""CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
+
+
+class PahoConnection:
+    """A paho client that is connected once. Not safe across threads."""
+
+    def __init__(self, config: MqttConfig, hello: Hello) -> None:
+        """Describe the connection; nothing is opened before :meth:`open`."""
+        self._config, self._hello = config, hello
+        self._happenings: list[ConnectionEvent] = []
+        self._error = ""
+        self._lingering: socket.socket | None = None
+        self._qos: dict[int, int] = {}  # of the messages to be acknowledged
+        self._client = client.make(config, hello)
+        self._set_callbacks()
+
+    def open(self) -> None:
+        """Connect, shake hands, send CONNECT; the answer comes by :meth:`turn`.
+
+        Raises:
+            OSError: no connection (TLS failures are of this kind).
+            ConfigError: the certificates cannot be read.
+            ValueError: the host is no name.
+        """
+        client.connect(self._client, self._config, self._hello)
+        self._send_at_once()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection stands (accepted or not yet)."""
+        sock: Any = self._client.socket()
+        return sock is not None and sock.fileno() >= 0
+
+    def turn(self, timeout_s: float, wake: socket.socket) -> list[ConnectionEvent]:
+        """Write, read and keep alive; wait at most *timeout_s* for the network or for *wake* to become readable."""
+        if self._client.want_write():
+            self._client.loop_write()
+        if self.is_open and self._is_readable(0.0 if self._happenings else timeout_s, wake):
+            self._client.loop_read()
+        if self.is_open:
+            self._client.loop_misc()
+        events, self._happenings = self._happenings, []
+        return events
+
+    def subscribe(self, subscriptions: Sequence[Subscription]) -> int:
+        """Ask for *subscriptions*; returns the number that ``Granted`` repeats, 0 when the connection broke."""
+        if self._hello.protocol == "5":
+            # Retained messages again at each reconnect would look like new frames.
+            retain = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+            options = [(s.wire, SubscribeOptions(qos=s.qos, retainHandling=retain)) for s in subscriptions]
+            return self._client.subscribe(options)[1] or 0
+        return self._client.subscribe([(s.wire, int(s.qos)) for s in subscriptions])[1] or 0
+
+    def publish(self, message: Outgoing) -> int:
+        """Send *message*; returns the number that ``Sent`` repeats.
+
+        Raises:
+            ValueError: it cannot be put into a packet.
+        """
+        properties = wire.publish_properties(message) if self._hello.protocol == "5" else None
+        return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
+
+    def acknowledge(self, mid: int) -> None:
+        """Acknowledge message *mid*, of QoS 1 or 2."""
+        self._client.ack(mid, self._qos.pop(mid, 1))
+
+    def say_goodbye(self) -> None:
+        """Queue a DISCONNECT, which ends the connection and cancels the will; further turns write it."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            self._lingering = socket.socket(fileno=os.dup(sock.fileno()))
+        self._client.disconnect()
+
+    def linger(self, timeout_s: float) -> None:
+        """After a goodbye: wait until the broker has closed its side.
+
+        paho closes the socket as soon as the DISCONNECT is written. If frames are still coming in, the kernel then
+        resets the connection, and the broker loses what it has not read yet: acknowledgements, and the DISCONNECT.
+        """
+        if self._lingering is None:
+            return
+        deadline = Deadline(timeout_s)
+        with self._lingering as sock, suppress(OSError):
+            sock.shutdown(socket.SHUT_WR)
+            while not deadline.expired:
+                sock.settimeout(deadline.remaining())
+                if not sock.recv(1 << 16):
+                    break
+
+    def break_off(self) -> None:
+        """Close the connection as it is; the broker will publish the will."""
+        sock: Any = self._client.socket()
+        if sock is not None:
+            sock.close()
+
+    # -- set up -------------------------------------------------------------------------------------------------------
+
+    def _set_callbacks(self) -> None:
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = self._on_publish
+        self._client.on_log = self._on_log
+        # With this set, paho only queues, and never writes (nor fails) inside publish() and the like.
+        self._client.on_socket_register_write = lambda *_: None
+
+    def _send_at_once(self) -> None:
+        """Spare small packets the wait for the acknowledgement of the large ones before them."""
+        sock: Any = self._client.socket()
+        if isinstance(sock, socket.socket) and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def _is_readable(self, timeout_s: float, wake: socket.socket) -> bool:
+        sock: Any = self._client.socket()
+        if hasattr(sock, "pending") and sock.pending() > 0:  # decrypted already: the kernel has nothing to tell
+            return True
+        writing = [sock] if self._client.want_write() else []
+        readable, _, _ = select.select([sock, wake], writing, [], timeout_s)
+        return sock in readable
+
+    # -- what paho calls: note it, nothing else -----------------------------------------------------------------------
+
+    def _on_connect(
+        self,
+        _client: object,
+        _data: object,
+        flags: paho.ConnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            denied = Denied(_words(reason, properties), reason.value in _PERMANENT, reason == _UNSUPPORTED_VERSION)
+            self._happenings.append(denied)
+            return
+        self._happenings.append(
+            Accepted(
+                session_present=flags.session_present,
+                max_packet=getattr(properties, "MaximumPacketSize", None),
+                receive_maximum=getattr(properties, "ReceiveMaximum", None),
+                session_expiry_s=getattr(properties, "SessionExpiryInterval", None),
+                keepalive_s=client.limit_keepalive(self._client, self._config),
+            )
+        )
+
+    def _on_disconnect(
+        self,
+        _client: object,
+        _data: object,
+        flags: paho.DisconnectFlags,
+        reason: ReasonCode,
+        properties: Properties | None,
+    ) -> None:
+        if flags.is_disconnect_packet_from_server:
+            cause = {_TAKEN_OVER: Cause.TAKEN_OVER, _TOO_LARGE: Cause.TOO_LARGE}.get(reason.value, Cause.BROKER)
+            self._happenings.append(Ended(cause, f"broker: {_words(reason, properties)}"))
+        elif not reason.is_failure:
+            self._happenings.append(Ended(Cause.OURS, "closed by us"))
+        elif reason == "Keep alive timeout":
+            self._happenings.append(Ended(Cause.SILENCE, "no answer within the keepalive"))
+        else:
+            text = "not understood" if reason == "Protocol error" else "connection closed"
+            self._happenings.append(Ended(Cause.BROKER, f"{text} ({self._error})" if self._error else text))
+
+    def _on_subscribe(
+        self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        self._happenings.append(Granted(mid, tuple(map(self._refusal, reasons))))
+
+    def _refusal(self, reason: ReasonCode) -> str | None:
+        """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
+        if reason.is_failure:
+            return reason.getName()
+        return "granted in QoS 0 only" if self._hello.manual_ack and reason.value == 0 else None
+
+    def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
+        mid = message.mid if message.qos and self._hello.manual_ack else 0
+        if mid:
+            self._qos[mid] = message.qos
+        try:
+            self._happenings.append(Received(mid, wire.incoming(message)))
+        except UnicodeDecodeError:  # a topic no broker should let through; unanswered it would block the window
+            if mid:
+                self.acknowledge(mid)
+
+    def _on_publish(
+        self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None
+    ) -> None:
+        self._happenings.append(Sent(mid, _words(reason, properties) if reason.is_failure else None))
+
+    def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
+        if level == LogLevel.MQTT_LOG_ERR:
+            self._error = text.removeprefix("failed to receive on socket: ")
+
+
+def _words(reason: ReasonCode, properties: Properties | None) -> str:
+    detail = getattr(properties, "ReasonString", "")
+    return f"{reason.getName()} ({detail})" if detail else reason.getName()

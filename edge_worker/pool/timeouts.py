@@ -1,0 +1,104 @@
+"""How long a model process may take, and how long to pause before starting it again. Pure: no clock is read here."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_worker.config import WatchdogConfig
+
+_RECENT_FRAMES = 100  # frames whose slowest one sets the limit: enough to hold the rare large picture
+_LONGEST_PAUSE_S = 60.0  # between restarts of a process that keeps failing
+
+# A network is read or compiled in these; the rest is work on a frame.
+LOADING_PHASES = frozenset({"start", "load", "compile", "warm_up"})
+_WORKING_PHASES = frozenset({"decode", "preprocess", "inference", "postprocess", "render", "encode"})
+
+
+class TimeoutPolicy:
+    """Limits of a model process, from what its recent frames took."""
+
+    def __init__(self, watchdog: WatchdogConfig) -> None:
+        """Start without recent frames: the limit is then ``watchdog.frame_min_s``."""
+        self._watchdog = watchdog
+        self._recent: deque[float] = deque(maxlen=_RECENT_FRAMES)
+
+    def learn(self, seconds: float) -> None:
+        """A frame took *seconds*, compilation not counted."""
+        self._recent.append(seconds)
+
+    @property
+    def frame_limit_s(self) -> float:
+        """The longest a frame may be in work: ``max(frame_min_s, frame_factor x slowest recent frame)``."""
+        slowest = max(self._recent, default=0.0)
+        return max(self._watchdog.frame_min_s, self._watchdog.frame_factor * slowest)
+
+    def limit_s(self, phase: str) -> float:
+        """The limit that holds in *phase*."""
+        return self._watchdog.load_s if phase in LOADING_PHASES else self.frame_limit_s
+
+
+class PhaseClock:
+    """Time a model process has left, phase by phase.
+
+    Loading and work on a frame have separate limits, and time of the one is not counted on the other: a frame of a
+    shape not seen before waits for the compiler. Neither begins anew when the process comes back to it: one that has
+    been taken over could go to and fro for ever. Time is given in the slices the caller waited, not taken from a clock,
+    so that a pause of the caller itself (a frozen container, a suspended machine) is not held against the child.
+    """
+
+    def __init__(self, timeouts: TimeoutPolicy, phase: str) -> None:
+        """Begin in *phase*."""
+        self._timeouts = timeouts
+        self.phase = phase
+        self.worked_s = self.loaded_s = 0.0  # in phases of work on a frame, and of loading
+
+    @property
+    def left_s(self) -> float:
+        """What is left for phases of the current kind."""
+        spent = self.loaded_s if self.phase in LOADING_PHASES else self.worked_s
+        return self._timeouts.limit_s(self.phase) - spent
+
+    def enter(self, phase: str) -> None:
+        """The process goes on with *phase*; ValueError where there is no such phase."""
+        if phase not in LOADING_PHASES | _WORKING_PHASES:
+            raise ValueError(f"unknown phase {phase!r:.50}")
+        self.phase = phase
+
+    def spend(self, seconds: float) -> None:
+        """*seconds* have passed in the current phase."""
+        if self.phase in LOADING_PHASES:
+            self.loaded_s += seconds
+        else:
+            self.worked_s += seconds
+
+
+class RestartPauses:
+    """Pauses before a process that failed is started again: none at first, then growing, never for ever.
+
+    The first ``crash_limit - 1`` failures within ``crash_window_s`` cost no pause, later ones 1, 2, 4 … 60 seconds. The
+    pauses themselves do not count as time without a failure.
+    """
+
+    def __init__(self, watchdog: WatchdogConfig) -> None:
+        """Start without failures."""
+        self._watchdog = watchdog
+        self._failures: deque[float] = deque()
+        self._paused_s = 0.0
+
+    def failed(self, now: float) -> float:
+        """The process failed at *now* (monotonic seconds): how many seconds to pause."""
+        running = now - self._paused_s
+        self._failures.append(running)
+        while running - self._failures[0] > self._watchdog.crash_window_s:
+            self._failures.popleft()
+        return self._pause(len(self._failures) - self._watchdog.crash_limit)
+
+    def paused(self, seconds: float) -> None:
+        """*seconds* of a pause have passed; it may have been cut short."""
+        self._paused_s += seconds
+
+    @staticmethod
+    def _pause(excess: int) -> float:
+        return 0.0 if excess < 0 else min(2.0 ** min(excess, 10), _LONGEST_PAUSE_S)

@@ -1,0 +1,88 @@
+"""What a model process says of a frame and of its model, before it is believed.
+
+A process that a hostile picture has taken over may lie about the picture, and no more: what passes here can be
+published, and is what was asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_worker.common.timestamps import rfc3339
+from edge_worker.errors import FrameRejected, ModelError
+from edge_worker.frames.frame import REJECTIONS
+from edge_worker.imaging import png
+from edge_worker.inference.types import EncodedResult, ModelCardFacts
+from edge_worker.messages import ImageSize, LabelsBody, ModelCard, Timings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_worker.inference.types import OutputRequest
+
+_MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in an answer or the status
+_MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
+_MEASURED_HERE: Final = ("queued", "total")
+
+
+def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
+    """The facts of the model that a message says was loaded.
+
+    Raises:
+        LookupError, TypeError, ValueError: there are none, or no model card could be published of them.
+    """
+    facts = ModelCardFacts.from_wire(header["card"])
+    ModelCard.of(facts, node="", published_at=rfc3339(0)).to_json()
+    return facts
+
+
+def failure_of(header: Mapping[str, Any]) -> ModelError:
+    """The error that a message reports of loading the model.
+
+    Raises:
+        LookupError: it reports none.
+    """
+    return ModelError(str(header["detail"])[:_MAX_DETAIL])
+
+
+def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: OutputRequest) -> EncodedResult:
+    """The result that a message holds, which answers *request*.
+
+    Raises:
+        LookupError, TypeError, ValueError, OverflowError: it holds none.
+    """
+    result = EncodedResult.from_wire(header, blobs)
+    ImageSize(width=result.width, height=result.height)
+    _require_stages(result.timings_ms)
+    if request.labels:
+        LabelsBody.model_validate(result.body).to_json()  # which lone surrogates would not let through
+    if request.colormap in {"palette-png", "rgb-png"}:
+        png.read_text(result.colormap or b"")
+    _require_no_more_than(request, result)
+    return result
+
+
+def rejection_of(header: Mapping[str, Any]) -> FrameRejected:
+    """The error that a message reports of a frame.
+
+    Raises:
+        LookupError, ValueError: it reports none.
+    """
+    reason, detail = str(header["reason"]), str(header["detail"])
+    if reason not in REJECTIONS:
+        raise ValueError(f"unknown reason {reason!r:.50}")
+    return FrameRejected(reason, detail[:_MAX_DETAIL])
+
+
+def _require_stages(timings_ms: Mapping[str, float]) -> None:
+    Timings.model_validate(timings_ms)
+    if any(name in _MEASURED_HERE or ms > _MAX_STAGE_MS for name, ms in timings_ms.items()):
+        raise ValueError(f"not the times of stages: {timings_ms}")
+
+
+def _require_no_more_than(request: OutputRequest, result: EncodedResult) -> None:
+    """An overlay may be missing: one that does not fit is left out."""
+    made = {"colormap": result.colormap is not None, "labels": bool(result.body)}
+    wanted = {"colormap": request.colormap is not None, "labels": request.labels}
+    if made != wanted or (result.overlay is not None and not request.overlay):
+        raise ValueError(f"not what was asked for: {made}, overlay {result.overlay is not None}")

@@ -1,0 +1,210 @@
+"""The life of a worker: started, kept an eye on, told to read its configuration again, stopped.
+
+Start order: logs → health page → model processes → dispatchers and router → links. The model loads while the links
+connect; whichever is first waits for the other.
+
+The main thread owns the state. Everything else tells it "look" through a queue; it looks once a second anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict
+from queue import Empty
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from edge_worker import __version__
+from edge_worker.common.deadline import Deadline
+from edge_worker.common.files import problem_with
+from edge_worker.config import diff, load, warnings
+from edge_worker.errors import ConfigError
+from edge_worker.frames.counters import LateCameras
+from edge_worker.mqtt.events import Outgoing
+from edge_worker.ops import logs
+from edge_worker.ops.clock import ClockWatch
+from edge_worker.ops.directories import cache_directory, state_directory
+from edge_worker.ops.memory import WAITING, Tidying
+from edge_worker.ops.signals import Order
+from edge_worker.service.lifecycle import Judgement, State
+from edge_worker.service.status import judge
+from edge_worker.service.wiring import Components
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from queue import SimpleQueue
+
+    from edge_worker.config import Config
+    from edge_worker.messages import StatsMessage
+
+TICK_S: Final = 1.0
+STOP_S: Final = 18.0
+"""Budget of a stop, so that the process has ended after 20 s; the unit file's TimeoutStopSec is longer."""
+GOODBYE_S: Final = 4.0
+"""Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost. Only
+that is left to be said by then; a broker that hangs is not told by waiting longer."""
+BROKER_AWAY_S: Final = 3.0
+"""A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
+BROKER_IDLE_S: Final = 6.0
+"""And this long for the next answer to be confirmed by a broker that is there: it hangs, or refuses them. A slow one
+takes some all the while. Either way nothing is lost: what is not acknowledged comes again."""
+LOADING_GRACE_S: Final = 30.0
+"""Asked of the service manager at a time while a model is loading: how long that may take is ``watchdog.load_s``."""
+
+_log = structlog.get_logger(__name__)
+
+
+def run(
+    config: Config, orders: SimpleQueue[Order], *, source: Path | None, environ: Mapping[str, str] = os.environ
+) -> int:
+    """Run the worker until an order or a defect ends it.
+
+    Args:
+        config: as loaded from *source*, which is read again when that is ordered.
+        orders: what signals want of the worker, from before it was built.
+        source: the configuration file; None: the environment alone.
+        environ: where systemd's directories, credentials and notification socket are found.
+
+    Returns:
+        The exit code: 0 after a clean stop, 1 after a defect.
+
+    Raises:
+        ConfigError: a certificate cannot be read, a processor cannot be used here.
+        EdgeWorkerError: the health page cannot listen on its address.
+    """
+    WAITING.take_effect()
+    logs.configure(config.ops.log)
+    for warning in warnings(config, environ):
+        _log.warning("configuration", problem=warning)
+    for directory in filter(None, (state_directory(environ), cache_directory(environ))):
+        if problem := problem_with(directory):
+            _log.warning("nothing can be kept over a restart", directory=str(directory), problem=problem)
+    return App(config, orders, source, environ).run()
+
+
+class App:
+    """One worker and its main loop."""
+
+    def __init__(
+        self, config: Config, orders: SimpleQueue[Order], source: Path | None, environ: Mapping[str, str]
+    ) -> None:
+        """Build every part; nothing is started."""
+        self._wake, self._source, self._environ = orders, source, environ
+        self._components = Components(config, orders, environ)
+        self._clock, self._late_cameras, self._tidying = ClockWatch(), LateCameras(), Tidying()
+        self._ready_told = False
+        self._stats_at = time.monotonic()
+
+    def run(self) -> int:
+        """Start, keep an eye on everything until told to stop, stop; returns the exit code."""
+        self._start()
+        while self._look():
+            pass
+        self._shut_down()
+        return 1 if self._components.failed else 0
+
+    def _start(self) -> None:
+        components = self._components
+        _log.info("starting", version=__version__, node=components.config.node.id, config=str(self._source))
+        if components.health:
+            components.health.start()
+        components.node_status.move(Judgement(State.LOADING, "model_loading"))
+        components.pool.start()
+        components.worker.start()
+        components.router.start()
+        components.links.start()
+
+    def _look(self) -> bool:
+        """Wait for a wake-up or a tick, then see to what is due; False when it is time to stop."""
+        try:
+            order = self._wake.get(timeout=TICK_S)
+        except Empty:
+            order = Order.LOOK
+        self._components.probes.looked()
+        if order == Order.STOP:
+            return False
+        if order == Order.RELOAD:
+            self._reload()
+        if jump_s := self._clock.jump_s():
+            _log.warning("the clock was set, or the machine slept", ahead_s=round(jump_s, 1))
+        self._judge()
+        self._publish_stats_when_due()
+        self._tidying.do_if_due()
+        if self._components.probes.alive().ok:
+            self._components.notifier.watchdog()
+        return True
+
+    def _judge(self) -> None:
+        components, pool = self._components, self._components.pool.state()
+        judgement = judge(components.node_status.state, pool, components.links.statuses())
+        components.node_status.move(judgement)
+        card = components.pool.card()
+        if card is not None and components.node_status.show(card):
+            components.cache.clear()
+        if pool.ready and not self._ready_told:
+            self._ready_told = True
+            components.notifier.ready(str(judgement))
+        elif pool.loading and not self._ready_told and components.probes.alive().ok:
+            components.notifier.extend_timeout(LOADING_GRACE_S)
+
+    def _publish_stats_when_due(self) -> None:
+        now = time.monotonic()
+        if now - self._stats_at >= self._components.config.ops.stats_interval_s:
+            self._stats_at = now
+            self._publish_stats()
+            for camera in self._late_cameras.news(self._components.frame_queue.account().cameras):
+                _log.warning("all frames of a camera are too old: do its clock and ours differ?", camera=camera)
+
+    def _publish_stats(self) -> None:
+        stats = self._components.probes.stats(restart=True)
+        if not self._publish_stats_message(stats):  # cameras' names are free, and may be more than the broker takes
+            self._publish_stats_message(stats.model_copy(update={"cameras": {}}))
+
+    def _publish_stats_message(self, stats: StatsMessage) -> bool:
+        topic = self._components.topic(self._components.config.node.stats_topic)
+        return self._components.links.publish(Outgoing(topic, stats.to_json(), 0, content_type="application/json"))
+
+    def _shut_down(self) -> None:
+        components, deadline, answers_by = self._components, Deadline(STOP_S), Deadline(STOP_S - GOODBYE_S)
+        components.notifier.stopping("stopping")
+        components.node_status.move(Judgement(State.STOPPING))
+        components.frame_queue.close()  # take no more frames
+        components.worker.stop(answers_by)  # answer those in work
+        self._settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
+        self._publish_stats()  # the account is closed
+        components.node_status.move(Judgement(State.OFFLINE, "failed" if components.failed else "stopped"))
+        components.links.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
+        components.router.stop(deadline.remaining())
+        components.pool.stop(answers_by)  # nobody could be told the result of a frame still in work
+        if components.health:
+            components.health.stop()
+        _log.info("stopped", account=asdict(components.frame_queue.account().total))
+
+    def _settle(self, answers_by: Deadline) -> None:
+        """Wait until the broker has all answers, as long as there is one that takes them."""
+        away_by, idle_by, left_before = Deadline(BROKER_AWAY_S), answers_by, 0
+        while left := self._components.frame_queue.settle(Deadline(min(TICK_S, answers_by.remaining()))):
+            if any(link.connected for link in self._components.links.statuses().values()):
+                away_by = Deadline(BROKER_AWAY_S)
+            if left != left_before:
+                idle_by, left_before = Deadline(BROKER_IDLE_S), left
+            if answers_by.expired or away_by.expired or idle_by.expired:
+                return
+
+    def _reload(self) -> None:
+        """Read the configuration again and apply what can be applied to a running worker."""
+        components = self._components
+        if self._ready_told:  # to the service manager the end of a reload means READY
+            components.notifier.reloading("reading the configuration again")
+        try:
+            change = diff(components.config, load(self._source, self._environ))
+        except ConfigError as error:
+            _log.error("configuration not reloaded", problem=str(error))
+        else:
+            components.apply(change.config)
+            _log.info("configuration reloaded", applied=change.live, needs_restart=change.restart)
+        if self._ready_told:
+            components.notifier.ready(str(components.node_status.present))

@@ -1,0 +1,230 @@
+"""The dispatchers: next frame → model process → publish → acknowledge. They turn errors into answers.
+
+One thread per model process. An expected error answers its frame and no more; an unknown one ends the worker, because
+a dispatcher that died silently would look like a camera that sends nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
+from edge_worker.service.replies import Now, Parsed, timings_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from edge_worker.common.deadline import Deadline
+    from edge_worker.frames.frame import Frame
+    from edge_worker.frames.queue import FrameQueue
+    from edge_worker.inference.types import OutputRequest
+    from edge_worker.messages import ModelName
+    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.pool import ModelPool
+    from edge_worker.service.overrides import Overrides
+    from edge_worker.service.replies import ReplyBuilder
+    from edge_worker.service.result_cache import ResultCache
+
+_GLANCE_S = 0.5  # how long a dispatcher waits before it looks whether it should stop
+_HEADER_BYTES = 4096  # more than topic and properties of an answer take of a packet
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What the configuration wants of the frames of one camera section."""
+
+    composer: ReplyBuilder
+    request: OutputRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Outlets:
+    """Where a dispatcher's work goes.
+
+    ``publish`` hands a message that answers a frame to the link the frame came by, and ``max_packet`` says how large a
+    packet is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame, both in
+    milliseconds; ``fatal`` takes a defect that ended a dispatcher.
+    """
+
+    publish: Callable[[Frame, Outgoing], object]
+    max_packet: Callable[[Frame], int]
+    observe: Callable[[dict[str, float], float], None]
+    fatal: Callable[[str, BaseException], None]
+
+
+class Worker:
+    """Dispatchers for all model processes of a pool."""
+
+    def __init__(
+        self,
+        *,
+        frame_queue: FrameQueue,
+        pool: ModelPool,
+        cache: ResultCache,
+        overrides: Overrides,
+        model: Callable[[], ModelName],
+        max_payload_bytes: int,
+        outlets: Outlets,
+    ) -> None:
+        """Prepare; ``desired`` must be set before :meth:`start`. *model* names the one loaded last."""
+        self._frame_queue, self._pool, self._cache, self._overrides = frame_queue, pool, cache, overrides
+        self._model = model
+        self._max_payload_bytes = max_payload_bytes
+        self._outlets = outlets
+        self._stopping = Event()
+        self._threads: list[Thread] = []
+        self.desired: Sequence[Desired] = ()
+        """By camera section; replaced as a whole when the configuration is loaded again."""
+
+    def start(self) -> None:
+        """Start a dispatcher for each slot of the pool."""
+        self._threads = [
+            Thread(target=self._run, args=(slot,), name=f"dispatcher-{slot}", daemon=True)
+            for slot in range(self._pool.slots)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, deadline: Deadline) -> bool:
+        """Let the frames in work be answered, as long as *deadline* lasts; False if some were not."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(deadline.remaining())
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _run(self, slot: int) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._serve(slot)
+        except Exception as error:  # noqa: BLE001 - reported, and ends the worker
+            self._outlets.fatal(f"dispatcher {slot} failed", error)
+
+    def _serve(self, slot: int) -> None:
+        if not self._pool.wait_ready(slot, _GLANCE_S):
+            return
+        frame = self._frame_queue.take(_GLANCE_S)
+        if frame is None:
+            return
+        desired = self.desired[frame.source]  # a reload, which replaces it, is for the next frame
+        snapshot = self._overrides.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
+        try:
+            request = self._request(frame, desired.request, snapshot=snapshot)
+            self._answer(frame, desired.composer, request, self._parse(slot, frame, request))
+        except (FrameRejected, ModelProcessError) as problem:
+            if snapshot:
+                self._overrides.snapshot(frame.camera)
+            self._do_without(frame, problem)
+
+    def _do_without(self, frame: Frame, problem: FrameRejected | ModelProcessError) -> None:
+        """Answer *frame*, which has no result, with an error, or lay it back where another process may have one."""
+        if isinstance(problem, FrameRejected):
+            self._reject(frame, problem)
+            return
+        _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(problem))
+        self._frame_queue.release(frame)
+
+    def _parse(self, slot: int, frame: Frame, request: OutputRequest) -> Parsed:
+        taken = time.monotonic()
+        size = len(frame.payload)
+        if size > self._max_payload_bytes:
+            raise FrameRejected("too_big", f"{size} bytes; at most {self._max_payload_bytes} are accepted")
+        digest = hashlib.sha256(frame.payload).hexdigest()
+        model = self._model()
+        result = self._cache.get((digest, request, model))
+        if result is not None:
+            return Parsed(result, model, taken, cached=True)
+        computed = self._pool.run(slot, frame.payload, digest, request)
+        self._cache.put((digest, request, computed.model), computed.result)
+        return Parsed(computed.result, computed.model, taken, cached=False)
+
+    def _request(self, frame: Frame, configured: OutputRequest, *, snapshot: bool) -> OutputRequest:
+        """What is wanted of *frame*, by configuration and operator, and fits through its link."""
+        request = self._overrides.apply(frame.camera, configured)
+        if not (request.overlay or snapshot):
+            return request
+        return replace(request, overlay=True, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
+
+    def _answer(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
+        now = _now()
+        messages = composer.results(frame, parsed, now)
+        fitting = _fitting(messages, self._outlets.max_packet(frame))
+        self._publish(frame, fitting)
+        self._frame_queue.finish(frame, "processed")
+        if request.overlay and "overlay" not in fitting:
+            limit = self._outlets.max_packet(frame)
+            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
+        timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
+        self._outlets.observe(timings, age_ms)
+        _log.info(
+            "frame",
+            camera=frame.camera,
+            frame_id=frame.frame_id,
+            persons=len(parsed.result.body.get("persons", ())),
+            cached=parsed.cached,
+            redelivered=frame.redelivered,
+            age_ms=round(age_ms),
+            **timings,
+        )
+
+    def _reject(self, frame: Frame, rejection: FrameRejected) -> None:
+        self._publish_error(frame, rejection)
+        self._frame_queue.finish(frame, "rejected", rejection.reason)
+        _log.info(
+            "frame rejected",
+            camera=frame.camera,
+            frame_id=frame.frame_id,
+            reason=rejection.reason,
+            detail=rejection.detail,
+            bytes=len(frame.payload),
+        )
+
+    def reanswer(self, frame: Frame, problem: str) -> None:
+        """Answer *frame* with an error, its results having been given up because of *problem*."""
+        self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
+
+    def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
+        message = self.desired[frame.source].composer.error(frame, rejection, _now())
+        try:
+            self._publish(frame, {"error": message}, final=True)
+        except FrameRejected as problem:  # kept, the frame would stop its camera for ever
+            _log.error("frame left unanswered", camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail)
+            self._frame_queue.answered(frame, ())
+
+    def _publish(self, frame: Frame, messages: Mapping[str, Outgoing], *, final: bool = False) -> None:
+        """Publish the answer to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
+
+        Raises:
+            FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
+        """
+        numbers = {kind: message.publication for kind, message in messages.items()}
+        self._frame_queue.answered(frame, numbers.values(), spare=numbers.get("overlay"), final=final)
+        try:
+            for message in messages.values():
+                self._outlets.publish(frame, message)
+        except ResultTooLarge as error:
+            raise FrameRejected("too_big", str(error)) from error
+
+
+def _fitting(messages: Mapping[str, Outgoing], max_packet: int) -> dict[str, Outgoing]:
+    """Leave out an overlay that the broker would not take; it is for people.
+
+    Raises:
+        FrameRejected: ``too_big``; without its map or its labels an answer is none.
+    """
+    large = {kind: size for kind, message in messages.items() if (size := message.packet_size) > max_packet}
+    if large.keys() - {"overlay"}:
+        sizes = ", ".join(f"{kind} {size}" for kind, size in large.items())
+        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {max_packet}")
+    return {kind: message for kind, message in messages.items() if kind not in large}
+
+
+def _now() -> Now:
+    return Now(time.time(), time.monotonic())

@@ -1,0 +1,133 @@
+"""The links of one worker: which camera section arrives by which, and by which a message leaves.
+
+Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
+link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.common.deadline import Deadline
+from edge_worker.common.topics import Template
+from edge_worker.errors import ResultTooLarge
+from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
+from edge_worker.service.router import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_worker.config import CameraConfig, Config
+    from edge_worker.frames.frame import Delivery, Frame
+    from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Will
+
+CONTROL = "control"
+"""Name of the first link: status, commands, and the cameras in ``latest`` mode."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Links:
+    """All links of a worker. Safe to call from any thread."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        will: Will,
+        password: Callable[[], str | None],
+        report: Callable[[LinkEvent], None],
+    ) -> None:
+        """Build the links of *config*; the first subscribes to the worker's own topics too. Nothing is opened yet."""
+        self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
+        by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
+        for camera in config.cameras:
+            by_link.setdefault(_link_name(camera), []).append(camera)
+        self._links: dict[str, Link] = {}
+        for name, cameras in by_link.items():
+            first = name == CONTROL
+            self._links[name] = Link(
+                config.mqtt,
+                name=name,
+                client_id=config.client_id if first else f"{config.client_id}-{name}",
+                persistent=not first,
+                subscriptions=[
+                    *(own_subscriptions(config) if first else ()),
+                    *(camera_subscription(config, camera) for camera in cameras),
+                ],
+                report=report,
+                password=password,
+                will=will if first else None,
+                receive_maximum=None if first else cameras[0].prefetch,
+            )
+
+    def start(self) -> None:
+        """Begin connecting, for ever.
+
+        Raises:
+            ConfigError: certificates cannot be read.
+        """
+        for link in self._links.values():
+            link.start()
+
+    def stop(self, deadline: Deadline) -> None:
+        """Send what is queued and say goodbye on every link, the first one last: it carries the status.
+
+        Each has its share of the time left, so that one which cannot send all does not keep the others from it.
+        """
+        for left, link in zip(range(len(self._links), 0, -1), reversed(self._links.values()), strict=True):
+            link.stop(Deadline(deadline.remaining() / left))
+
+    def publish(self, message: Outgoing) -> bool:
+        """Publish a message about the worker itself; False, with a word in the log, if the broker would not take it."""
+        try:
+            self._links[CONTROL].publish(message)
+        except ResultTooLarge as error:
+            _log.warning("not published", topic=message.topic, problem=str(error))
+            return False
+        return True
+
+    def answer(self, frame: Frame, message: Outgoing) -> None:
+        """Publish a message that answers *frame*, by the link the frame came by.
+
+        Raises:
+            ResultTooLarge: the broker would not take it.
+        """
+        self._link(frame.delivery).publish(message)
+
+    def has_room(self, source: int) -> bool:
+        """Whether answers to frames of camera section *source* will soon be sent."""
+        return self._links[self.routes[source].link].has_room()
+
+    def max_packet(self, frame: Frame) -> int:
+        """How many bytes a message that answers *frame* may have as a packet, as far as is known."""
+        return self._link(frame.delivery).max_packet()
+
+    def acknowledge(self, delivery: Delivery) -> None:
+        """Acknowledge a frame; where its connection is gone, the broker will send it again."""
+        self._link(delivery).acknowledge(delivery)
+
+    def statuses(self) -> Mapping[str, LinkStatus]:
+        """How each link stands, by name."""
+        return {name: link.status() for name, link in self._links.items()}
+
+    def sick(self) -> str:
+        """Name the links whose thread is dead or stuck; empty while all are well."""
+        return ", ".join(name for name, link in self._links.items() if not link.healthy())
+
+    def _link(self, delivery: Delivery | None) -> Link:
+        return self._links[CONTROL if delivery is None else delivery.link]
+
+
+def _link_name(camera: CameraConfig) -> str:
+    if camera.delivery == "latest":
+        return CONTROL
+    return "every" if camera.prefetch == 1 else f"every-{camera.prefetch}"
+
+
+def _route(config: Config, index: int) -> Route:
+    camera = config.cameras[index]
+    return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index)

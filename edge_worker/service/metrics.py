@@ -1,0 +1,213 @@
+"""Prometheus metrics, made from a snapshot of the worker at the moment they are asked for.
+
+Counting is done once, by the parts that do the work; this module only translates. What cannot be derived from a
+snapshot, the distribution of stage times, is the one thing observed here. The cameras' names come from outside;
+:class:`~edge_worker.frames.scheduler.Scheduler` bounds how many are told apart, and so the number of samples here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+
+from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from edge_worker.service.lifecycle import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from edge_worker.frames.counters import Count
+    from edge_worker.service.result_cache import CacheStats
+
+STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "render", "encode", "total")
+# From a cached answer (1 ms) to a full-size model on a small box (30 s), three steps a decade.
+STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_MB: Final = 1_000_000
+
+
+class ModelProcessFacts(Protocol):
+    """One model process, and those that were in its place before."""
+
+    @property
+    def rss_mb(self) -> float:
+        """Resident memory, MB."""
+
+    @property
+    def frames(self) -> int:
+        """Frames answered."""
+
+    @property
+    def crashes(self) -> int:
+        """Unplanned ends."""
+
+    @property
+    def recycles(self) -> int:
+        """Planned ends: its memory or its failures, or a command."""
+
+
+class LinkFacts(Protocol):
+    """One connection to the broker."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted it."""
+
+    @property
+    def epoch(self) -> int:
+        """How often it was connected."""
+
+    @property
+    def sessions_lost(self) -> int:
+        """How often the broker had forgotten a session it was asked to keep."""
+
+    @property
+    def publications_lost(self) -> int:
+        """Messages that were given up."""
+
+    @property
+    def queued(self) -> int:
+        """Messages that the broker has not confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The worker at one moment; mappings have names as keys."""
+
+    state: State
+    cameras: Mapping[str, Count]
+    processes: Mapping[str, ModelProcessFacts]
+    links: Mapping[str, LinkFacts]
+    duplicates: int
+    cache: CacheStats
+    build: Mapping[str, str] = field(default_factory=dict)
+
+
+class Metrics:
+    """The metrics of one worker, in a registry of its own."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        """Ask *snapshot* for the facts at each scrape; it is called in the scraper's thread and must not wait long."""
+        self._registry = CollectorRegistry()
+        self._registry.register(_SnapshotCollector(snapshot))
+        ProcessCollector(registry=self._registry)
+        histogram = Histogram(
+            "edge_worker_stage_seconds",
+            "Time a processed frame spent in each stage, and from arrival to publication (total)",
+            ["stage"],
+            registry=self._registry,
+            buckets=STAGE_BUCKETS_S,
+        )
+        self._stages = {stage: histogram.labels(stage) for stage in STAGES}
+
+    def observe(self, timings_ms: Mapping[str, float]) -> None:
+        """Count one processed frame's stage times; names other than :data:`STAGES` are left out."""
+        for stage in self._stages.keys() & timings_ms.keys():
+            self._stages[stage].observe(timings_ms[stage] / 1000)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return (body, content type) in the text format that the ``Accept`` header *accept* prefers.
+
+        The usual one where the header asks for a version that is no number: prometheus_client stumbles over it.
+        """
+        try:
+            encode, content_type = choose_encoder(accept)
+        except TypeError:
+            encode, content_type = choose_encoder("")
+        return encode(self._registry), content_type
+
+
+class _SnapshotCollector(Collector):
+    """Turns a snapshot into metric families."""
+
+    def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
+        self._snapshot = snapshot
+
+    def describe(self) -> Iterable[Metric]:
+        return ()  # registering must not take a snapshot: the worker may not be built yet
+
+    def collect(self) -> Iterator[Metric]:
+        now = self._snapshot()
+        yield InfoMetricFamily("edge_worker_build", "Version and node", dict(now.build))
+        yield _state(now.state)
+        yield from _frames(now.cameras)
+        yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
+        yield from _model_processes(now.processes)
+        yield from _links(now.links)
+        yield _counter("edge_worker_cache_hits", "Frames answered from the result cache", now.cache.hits)
+        yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", now.cache.misses)
+        yield GaugeMetricFamily("edge_worker_cache_bytes", "Size of the results held", value=now.cache.size_bytes)
+
+
+def _state(present: State) -> Metric:
+    family = GaugeMetricFamily(
+        "edge_worker_state", "1 for the state the worker is in, 0 for the others", labels=["state"]
+    )
+    for state in State:
+        family.add_metric([state.value], float(state is present))
+    return family
+
+
+def _frames(cameras: Mapping[str, Count]) -> Iterator[Metric]:
+    labels = ["camera"]
+    received = CounterMetricFamily("edge_worker_frames_received", "Frames that arrived", labels=labels)
+    processed = CounterMetricFamily("edge_worker_frames_processed", "Frames answered with results", labels=labels)
+    waiting = GaugeMetricFamily("edge_worker_frames_waiting", "Frames not yet begun", labels=labels)
+    in_work = GaugeMetricFamily("edge_worker_frames_in_work", "Frames begun and not yet finished", labels=labels)
+    for camera, counts in cameras.items():
+        received.add_metric([camera], counts.received)
+        processed.add_metric([camera], counts.processed)
+        waiting.add_metric([camera], counts.waiting)
+        in_work.add_metric([camera], counts.in_work)
+    yield from (received, processed, waiting, in_work)
+    rejected = {camera: counts.rejected for camera, counts in cameras.items()}
+    dropped = {camera: counts.dropped for camera, counts in cameras.items()}
+    yield _by_reason("edge_worker_frames_rejected", "Frames answered with an error", rejected)
+    yield _by_reason("edge_worker_frames_dropped", "Frames not answered", dropped)
+
+
+def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=["camera", "reason"])
+    for camera, reasons in cameras.items():
+        for reason, count in reasons.items():
+            family.add_metric([camera, reason], count)
+    return family
+
+
+def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Metric]:
+    labels = ["process"]
+    memory = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=labels)
+    frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has parsed", labels=labels)
+    crashes = CounterMetricFamily("edge_worker_model_crashes", "Unplanned ends of a model process", labels=labels)
+    recycles = CounterMetricFamily("edge_worker_model_recycles", "Planned ends of a model process", labels=labels)
+    for name, process in processes.items():
+        memory.add_metric([name], process.rss_mb * _MB)
+        frames.add_metric([name], process.frames)
+        crashes.add_metric([name], process.crashes)
+        recycles.add_metric([name], process.recycles)
+    yield from (memory, frames, crashes, recycles)
+
+
+def _links(links: Mapping[str, LinkFacts]) -> Iterator[Metric]:
+    labels = ["link"]
+    connected = GaugeMetricFamily("edge_worker_link_connected", "1 while the broker accepts the link", labels=labels)
+    connections = CounterMetricFamily(
+        "edge_worker_link_connections", "Connections made, the first included", labels=labels
+    )
+    sessions = CounterMetricFamily("edge_worker_link_sessions_lost", "Sessions the broker had forgotten", labels=labels)
+    messages = CounterMetricFamily("edge_worker_link_publications_lost", "Messages that were given up", labels=labels)
+    queued = GaugeMetricFamily("edge_worker_link_queued", "Messages the broker has not confirmed yet", labels=labels)
+    for name, link in links.items():
+        connected.add_metric([name], float(link.connected))
+        connections.add_metric([name], link.epoch)
+        sessions.add_metric([name], link.sessions_lost)
+        messages.add_metric([name], link.publications_lost)
+        queued.add_metric([name], link.queued)
+    yield from (connected, connections, sessions, messages, queued)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)

@@ -1,0 +1,84 @@
+"""What an operator changed by command while the worker runs; forgotten at its restart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_worker.inference.types import OutputRequest
+
+MAX_CAMERAS = 1024  # commands come from outside, and must not fill the memory with names
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOverrides:
+    """Settings of a camera that take the place of the configuration's; None: as configured."""
+
+    score_threshold: float | None = None
+    overlay: bool | None = None
+
+    def over(self, other: CameraOverrides) -> CameraOverrides:
+        """These settings, and *other*'s where these say nothing."""
+        return CameraOverrides(
+            other.score_threshold if self.score_threshold is None else self.score_threshold,
+            other.overlay if self.overlay is None else self.overlay,
+        )
+
+
+class Overrides:
+    """CameraOverrides for all cameras and for each, and the snapshots asked for. Safe to call from any thread."""
+
+    def __init__(self) -> None:
+        """Start without any."""
+        self._lock = Lock()
+        self._general = CameraOverrides()
+        self._cameras: dict[str, CameraOverrides] = {}
+        self._snapshots: set[str] = set()
+
+    def has_room(self, camera: str | None, overrides: CameraOverrides) -> bool:
+        """Whether :meth:`set` would take *overrides* for *camera*, or there are too many cameras already."""
+        with self._lock:
+            known = camera is None or camera in self._cameras
+            return known or overrides == CameraOverrides() or len(self._cameras) < MAX_CAMERAS
+
+    def set(self, camera: str | None, overrides: CameraOverrides) -> None:
+        """Change what *overrides* says for *camera* (None: for all), for which there must be room."""
+        with self._lock:
+            if camera is None:
+                self._general = overrides.over(self._general)
+                self._cameras = {name: _without(own, overrides) for name, own in self._cameras.items()}
+            elif overrides != CameraOverrides():
+                self._cameras[camera] = overrides.over(self._cameras.get(camera, CameraOverrides()))
+
+    def snapshot(self, camera: str) -> bool:
+        """Ask for the overlay of *camera*'s next frame; False when too many such wishes are open."""
+        with self._lock:
+            if camera not in self._snapshots and len(self._snapshots) >= MAX_CAMERAS:
+                return False
+            self._snapshots.add(camera)
+            return True
+
+    def apply(self, camera: str, request: OutputRequest) -> OutputRequest:
+        """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it."""
+        with self._lock:
+            overrides = self._cameras.get(camera, CameraOverrides()).over(self._general)
+        overlay = request.overlay if overrides.overlay is None else overrides.overlay
+        threshold = request.score_threshold if overrides.score_threshold is None else overrides.score_threshold
+        return replace(request, overlay=overlay, score_threshold=threshold)
+
+    def claim_snapshot(self, camera: str) -> bool:
+        """Take up the wish for a snapshot of *camera*, if there is one; who cannot fulfil it asks for it again."""
+        with self._lock:
+            wanted = camera in self._snapshots
+            self._snapshots.discard(camera)
+            return wanted
+
+
+def _without(own: CameraOverrides, said: CameraOverrides) -> CameraOverrides:
+    """Clear of *own* what *said* sets for all: the newest command wins."""
+    return CameraOverrides(
+        None if said.score_threshold is not None else own.score_threshold,
+        None if said.overlay is not None else own.overlay,
+    )

@@ -1,0 +1,145 @@
+"""The router: takes what the links report to the part it concerns. One thread, so events keep their order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from threading import Thread
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from edge_worker.frames.acks import Remedy
+from edge_worker.frames.envelope import checked_frame_id, identity_in, if_usable, is_envelope, utc_timestamp
+from edge_worker.frames.frame import Frame, content_id
+from edge_worker.mqtt import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_worker.common.topics import Template
+    from edge_worker.frames.queue import FrameQueue
+    from edge_worker.mqtt.events import Incoming, LinkEvent
+    from edge_worker.mqtt.inbox import Inbox
+
+_STALE_SUBSCRIPTION: Final = "did an earlier configuration, with the same client id, subscribe to it?"
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Frames whose topic matches ``template``, arriving by the link so named, belong to camera section ``source``."""
+
+    link: str
+    template: Template
+    source: int
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """Where events go.
+
+    ``node`` takes a message on a topic of our own (command, status) and says whether it was one; ``news`` takes every
+    event about a link's condition; ``reanswer`` takes a frame whose results were given up, and why; ``fatal`` takes a
+    defect.
+    """
+
+    frames: FrameQueue
+    node: Callable[[Incoming], bool]
+    news: Callable[[LinkEvent], None]
+    reanswer: Callable[[Frame, str], None]
+    fatal: Callable[[str, BaseException], None]
+
+
+class Router:
+    """Reads the inbox that all links report to."""
+
+    def __init__(self, inbox: Inbox, routes: Sequence[Route], handlers: Handlers, max_payload: int) -> None:
+        """*max_payload* bytes bound what is looked at to find a frame's identity."""
+        self._inbox = inbox
+        self._routes = routes
+        self._handlers = handlers
+        self._max_payload = max_payload
+        self._thread = Thread(target=self._run, name="router", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float) -> None:
+        """Handle what was reported so far, then end."""
+        self._inbox.close()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        try:
+            while (event := self._inbox.get()) is not None:
+                self._handle(event)
+        except Exception as error:  # noqa: BLE001 - reported, and ends the worker
+            self._handlers.fatal("router failed", error)
+
+    def _handle(self, event: LinkEvent) -> None:
+        if isinstance(event, events.Arrived):
+            self._arrived(event)
+        elif isinstance(event, events.Published):
+            self._published(event)
+        else:
+            self._handlers.news(event)
+
+    def _published(self, event: events.Published) -> None:
+        if event.ok:
+            self._handlers.frames.published(event.publication)
+            return
+        loss = self._handlers.frames.failed(event.publication)
+        _log.warning("publication given up", link=event.link, reason=event.reason, answers=loss and loss.frame.frame_id)
+        if loss is None or loss.remedy is Remedy.NOTHING:
+            return
+        if loss.remedy is Remedy.GONE:
+            _log.error("frame left unanswered", camera=loss.frame.camera, frame_id=loss.frame.frame_id)
+        elif loss.frame.delivery is None:
+            self._handlers.frames.answered(loss.frame, ())  # the camera has newer ones
+        else:
+            self._handlers.reanswer(loss.frame, event.reason)
+
+    def _arrived(self, event: events.Arrived) -> None:
+        message = event.message
+        if self._handlers.node(message):
+            self._handlers.frames.dismiss(message.delivery)  # there is one where `every` is subscribed to it still
+            return
+        for route in self._routes:
+            camera = route.template.match(message.topic) if route.link == event.link else None
+            if camera is not None:
+                self._handlers.frames.arrive(self._frame(message, camera, route.source))
+                return
+        _log.warning("message on a topic of nobody", link=event.link, topic=message.topic, hint=_STALE_SUBSCRIPTION)
+        self._handlers.frames.dismiss(message.delivery)
+
+    def _frame(self, message: Incoming, camera: str, source: int) -> Frame:
+        frame_id, captured_at = self._identity(message)
+        received_at = time.time() - (time.monotonic() - message.arrived)
+        return Frame(
+            camera=camera,
+            payload=message.payload,
+            frame_id=frame_id or content_id(camera, message.payload),
+            sender_id=frame_id is not None,
+            captured_at=captured_at,
+            received_at=received_at,
+            arrived=message.arrived,
+            retained=message.retained,
+            redelivered=message.redelivered,
+            source=source,
+            delivery=message.delivery,
+        )
+
+    def _identity(self, message: Incoming) -> tuple[str | None, str | None]:
+        """Frame id and time of capture as the sender gave them, in properties or envelope; None where it did not.
+
+        What is wrong with an envelope is said when its turn comes, by the pipeline.
+        """
+        frame_id = if_usable(checked_frame_id, message.properties.get("frame-id"))
+        captured_at = if_usable(utc_timestamp, message.properties.get("captured-at"))
+        if not is_envelope(message.payload):
+            return frame_id, captured_at
+        inside = identity_in(message.payload, self._max_payload)
+        return frame_id or inside[0], captured_at or inside[1]

@@ -1,0 +1,219 @@
+"""The composition root of ``edge-worker run``: builds the components of a worker and joins them; knows all others."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import structlog
+
+from edge_worker.common.topics import Template
+from edge_worker.config import read_password
+from edge_worker.frames.queue import FrameQueue
+from edge_worker.messages import ModelName
+from edge_worker.mqtt.events import Connected, Fatal, Subscribed
+from edge_worker.mqtt.inbox import Inbox
+from edge_worker.ops import logs
+from edge_worker.ops.directories import cache_directory, state_directory
+from edge_worker.ops.health import HealthServer
+from edge_worker.ops.signals import Order
+from edge_worker.ops.systemd import Notifier
+from edge_worker.pool import ModelPool
+from edge_worker.service.commands import Commands
+from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.links import CONTROL, Links
+from edge_worker.service.overrides import Overrides
+from edge_worker.service.probes import Probes
+from edge_worker.service.replies import ReplyBuilder
+from edge_worker.service.result_cache import ResultCache
+from edge_worker.service.router import Handlers, Router
+from edge_worker.service.stats import Reporter
+from edge_worker.service.status import NodeStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from queue import SimpleQueue
+
+    from pydantic import JsonValue
+
+    from edge_worker.config import Config
+    from edge_worker.frames.frame import Delivery
+    from edge_worker.inference.types import ModelCardFacts
+    from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
+
+_log = structlog.get_logger(__name__)
+
+
+class Components:
+    """The components of one worker, and what they tell each other. Each part knows only what it is given here."""
+
+    def __init__(self, config: Config, wake: SimpleQueue[Order], environ: Mapping[str, str]) -> None:
+        """Build every part of a worker whose main loop waits on *wake*; nothing is started.
+
+        Raises:
+            ConfigError: a processor cannot be used here.
+        """
+        self.config, self._wake, self._environ = config, wake, environ
+        self.failed = False
+        """Whether a defect is what ends this worker."""
+        self.notifier = Notifier(environ)
+        self.cache = ResultCache(config.cache.max_mb)
+        self.frame_queue = FrameQueue(config.cameras, self._acknowledge, self._has_room)
+        self.pool = ModelPool(
+            config,
+            state_directory=state_directory(environ),
+            cache_directory=cache_directory(environ),
+            on_change=lambda: wake.put(Order.LOOK),
+            environ=environ,
+        )
+        reporter, overrides, inbox = Reporter(config.node.id), Overrides(), Inbox()
+        self.node_status = self._make_node_status(reporter)
+        self._commands = self._make_commands(overrides)
+        self.links = self._make_links(inbox)
+        self.probes = self._make_probes(reporter)
+        self.worker = self._make_worker(overrides)
+        self.router = self._make_router(inbox)
+        self.health = self._make_health()
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Go on with *config*, which differs from the one before only in keys that apply live."""
+        self.config = config
+        logs.set_level(config.ops.log.level)
+        self.frame_queue.set_policies(config.cameras)
+        self.worker.desired = _desired(config)
+
+    def topic(self, template: str) -> str:
+        """The topic of this node that *template* stands for."""
+        return Template(template, node=self.config.node.id).format()
+
+    def _make_node_status(self, reporter: Reporter) -> NodeStatus:
+        return NodeStatus(
+            reporter,
+            status_topic=self.topic(self.config.node.status_topic),
+            model_topic=self.topic(self.config.node.model_topic),
+            publish=self._publish,
+            on_change=lambda judgement: self.notifier.status(str(judgement)),
+        )
+
+    def _make_commands(self, overrides: Overrides) -> Commands:
+        return Commands(
+            self.config,
+            frame_queue=self.frame_queue,
+            overrides=overrides,
+            stats=lambda: self.probes.stats(restart=False).to_values(),
+            settings=self._settings,
+            restart=self.pool.restart,
+            publish=self._publish,
+        )
+
+    def _make_links(self, inbox: Inbox) -> Links:
+        return Links(
+            self.config,
+            will=self.node_status.will(),
+            password=lambda: logs.hide(read_password(self.config.mqtt, self._environ)),
+            report=inbox.put,
+        )
+
+    def _make_probes(self, reporter: Reporter) -> Probes:
+        return Probes(
+            self.config.node.id,
+            frame_queue=self.frame_queue,
+            pool=self.pool,
+            links=self.links,
+            cache=self.cache,
+            node_status=self.node_status,
+            reporter=reporter,
+        )
+
+    def _make_worker(self, overrides: Overrides) -> Worker:
+        return Worker(
+            frame_queue=self.frame_queue,
+            pool=self.pool,
+            cache=self.cache,
+            overrides=overrides,
+            model=lambda: ModelName.of(self._card()),
+            max_payload_bytes=self.config.limits.max_payload_bytes,
+            outlets=Outlets(
+                publish=self.links.answer,
+                max_packet=self.links.max_packet,
+                observe=self.probes.observe,
+                fatal=self._fatal,
+            ),
+        )
+
+    def _make_router(self, inbox: Inbox) -> Router:
+        handlers = Handlers(
+            frames=self.frame_queue,
+            node=self._take_own,
+            news=self._news,
+            reanswer=self.worker.reanswer,
+            fatal=self._fatal,
+        )
+        return Router(inbox, self.links.routes, handlers, max_payload=self.config.limits.max_payload_bytes)
+
+    def _make_health(self) -> HealthServer | None:
+        http = self.config.ops.http
+        if http is None:
+            return None
+        probes = self.probes
+        return HealthServer(http, alive=probes.alive, ready=probes.ready, metrics=probes.exposition)
+
+    # -- what the components tell each other --
+    # Status, commands and the frame queue are built before the links, which carry the status as their will.
+
+    def _publish(self, message: Outgoing) -> bool:
+        return self.links.publish(message)
+
+    def _acknowledge(self, delivery: Delivery) -> None:
+        self.links.acknowledge(delivery)
+
+    def _has_room(self, source: int) -> bool:
+        return self.links.has_room(source)
+
+    def _settings(self) -> dict[str, JsonValue]:
+        return self.config.masked()  # the one in force when asked: a reload replaces it
+
+    def _take_own(self, message: Incoming) -> bool:
+        """Take a message on one of our own topics; False where it is none. Called by the router."""
+        contradiction = self.node_status.contradicts(message)
+        if contradiction:
+            _log.warning("the broker says that this worker is offline; saying otherwise")
+            self.node_status.repeat()
+        return contradiction is not None or self._commands.take(message)
+
+    def _news(self, event: LinkEvent) -> None:
+        """Take news of a link's condition. Called by the router."""
+        fields = {name: value for name, value in asdict(event).items() if name != "link"}
+        good = isinstance(event, Subscribed) or (isinstance(event, Connected) and not event.session_lost)
+        _log.log(logging.INFO if good else logging.WARNING, _words(type(event).__name__), link=event.link, **fields)
+        if isinstance(event, Fatal):
+            self._fatal(f"link {event.link} failed: {event.detail}", None)
+        if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
+            self.node_status.repeat()  # at once; and when no late will can escape us any more, if that is granted
+        self._wake.put(Order.LOOK)
+
+    def _fatal(self, what: str, error: BaseException | None) -> None:
+        """End the worker because of a defect; the service manager starts another. Called from any thread."""
+        _log.critical(what, exc_info=error)
+        self.failed = True
+        self._wake.put(Order.STOP)
+
+    def _card(self) -> ModelCardFacts:
+        card = self.pool.card()
+        if card is None:
+            raise RuntimeError("a frame was parsed by a model that nobody has loaded")
+        return card
+
+
+def _desired(config: Config) -> tuple[Desired, ...]:
+    composers = [ReplyBuilder(config.node.id, config.outputs_for(camera)) for camera in config.cameras]
+    threshold = config.model.score_threshold
+    return tuple(Desired(composer, composer.request(score_threshold=threshold)) for composer in composers)
+
+
+def _words(event_name: str) -> str:
+    """``SubscriptionRefused`` → ``link: subscription refused``."""
+    return "link:" + re.sub("([A-Z])", r" \1", event_name).lower()

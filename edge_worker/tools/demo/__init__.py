@@ -1,0 +1,1 @@
+"""``edge-worker demo``: broker, camera, worker and recorder in one."""

@@ -1,0 +1,97 @@
+"""The processes a tool starts: each with its log, all of them ended with the tool."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import EdgeWorkerError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+# How long a child may take to end after SIGTERM: longer than the worker's own budget for draining.
+GRACE_S = 25.0
+LOG_TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A process that must not end by itself, and the file that has what it wrote."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """See that it runs.
+
+        Raises:
+            EdgeWorkerError: it has ended; with the end of its log.
+        """
+        if self.process.poll() is not None:
+            raise self.failure(f"the {self.name} ended with exit code {self.process.returncode}")
+
+    def failure(self, problem: str) -> EdgeWorkerError:
+        """Describe *problem* together with the end of the log."""
+        tail = self.log.read_text(errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        return EdgeWorkerError("\n".join([problem, f"the end of {self.log}:", *tail]))
+
+
+class Children:
+    """A context in which processes run; leaving it ends them, the last started first."""
+
+    def __init__(self, logs: Path) -> None:
+        """Start nothing yet; each child's log goes to folder *logs*, under its name."""
+        self._logs = logs
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        """Enter the context."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End all processes."""
+        while self._running:
+            _end(self._running[-1])
+            self._running.pop()
+
+    def start(self, name: str, module: str, *arguments: str, answers: bool = False) -> Child:
+        """Run ``python -m MODULE ARGUMENTS``; what it writes goes to its log, or if it *answers* its output to a pipe.
+
+        It has a session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
+        Settings of the user's own worker (``EDGE_WORKER…``) are kept from it.
+        """
+        tether = [sys.executable, "-m", "edge_worker.tools.demo.tether", str(os.getpid())]
+        log = self._logs / f"{name}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(  # noqa: S603 - our own modules
+                [*tether, sys.executable, "-m", module, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE if answers else stderr,
+                stderr=stderr,
+                env={name: value for name, value in os.environ.items() if not name.startswith("EDGE_WORKER")},
+                start_new_session=True,
+            )
+        self._running.append(process)
+        return Child(name, process, log)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End *process*: politely, then by force."""
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout:
+        process.stdout.close()

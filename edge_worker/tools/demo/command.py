@@ -1,0 +1,180 @@
+"""``edge-worker demo``: a broker, a camera, the worker and a recorder, at once and with nothing to set up.
+
+The worker is started as ``edge-worker run -c FILE``, with the FILE left beside the results: what the demo shows is what
+runs in service. Everything talks over loopback.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING
+
+import yaml
+
+from edge_worker.common.deadline import Deadline
+from edge_worker.common.topics import Template
+from edge_worker.config import load
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.frames.frame import content_id
+from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
+from edge_worker.messages import StatusMessage
+from edge_worker.mqtt.events import Arrived, Subscription
+from edge_worker.tools.client import Client
+from edge_worker.tools.demo.children import Child, Children
+from edge_worker.tools.demo.recording import Recording
+from edge_worker.tools.interrupts import until_interrupted
+from edge_worker.tools.sources import open_source
+from edge_worker.tools.watch import Results
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_worker.config import Config
+    from edge_worker.mqtt.events import Incoming
+
+CAMERA = "demo"
+# Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.
+BROKER_S, ONLINE_S, FIRST_RESULT_S = 20.0, 300.0, 60.0
+# The light model's scores between 0.1 (the published threshold) and this are fragments of persons, by its card.
+SCORE_THRESHOLD = 0.5
+# The models to show, the better one first.
+MODELS = ("m2fp-lite", "seeded")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What to show: *fps* None is the source's own rate, *model* None the best one that ships."""
+
+    source: str
+    seconds: float
+    out: Path
+    fps: float | None = None
+    model: str | None = None
+
+
+def run(options: DemoOptions) -> int:
+    """Record for the seconds asked for, counted from the first result; returns the exit code: 0 only if results came.
+
+    Raises:
+        EdgeWorkerError: the source cannot be read, or a part of the demo failed: the message ends with its log.
+    """
+    open_source(options.source)
+    model = options.model or default_model()
+    directory = open_directory(model)
+    options.out.mkdir(parents=True, exist_ok=True)
+    recording = Recording(options.out, options.seconds)
+    recording.say(f"model {directory.name}" + (f": {directory.warning}" if directory.warning else ""))
+    with until_interrupted(), Children(options.out) as children:
+        _record(options, model, children, recording)
+    if not recording.tally.frames:
+        raise EdgeWorkerError(f"no result came; the logs are in {options.out}")
+    recording.conclude(directory.name, directory.warning)
+    return 0
+
+
+def default_model() -> str:
+    """Name the best model that comes with the package."""
+    return BUILTIN + next(name for name in MODELS if name in builtin_names())
+
+
+def _record(options: DemoOptions, model: str, children: Children, recording: Recording) -> None:
+    """Start everything in turn, each when the one before is ready, and record."""
+    broker = children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True)
+    file = _write_config(options.out, port=_port(broker), model=model)
+    config = load(file, {})
+    stage = _Stage(config, recording)
+    with Client(config, role="recorder", subscriptions=stage.subscriptions) as client:
+        client.wait_connected()
+        worker = children.start("worker", "edge_worker", "run", "-c", str(file))
+        stage.play(client, [worker], until=lambda: stage.state in {"online", "degraded"}, within_s=ONLINE_S)
+        if stage.state == "degraded":
+            raise worker.failure("the worker cannot start to work")
+        camera = children.start("camera", "edge_worker", *_camera_arguments(options, file))
+        recording.say(f"the camera shows {options.source}")
+        stage.play(client, [worker, camera], until=lambda: recording.tally.frames > 0, within_s=FIRST_RESULT_S)
+        stage.play(client, [worker, camera], until=lambda: recording.elapsed_s >= options.seconds)
+
+
+def _camera_arguments(options: DemoOptions, file: Path) -> list[str]:
+    rate = [] if options.fps is None else ["--fps", str(options.fps)]
+    return ["camera", options.source, "--camera", CAMERA, "--loop", "-c", str(file), *rate]
+
+
+def _write_config(out: Path, *, port: int, model: str) -> Path:
+    """Write the worker's configuration; the embedded broker speaks MQTT 3.1.1 only."""
+    config = {
+        "node": {"id": "demo"},
+        "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
+        "model": {"path": model, "score_threshold": SCORE_THRESHOLD},
+        "output": {"overlay": {"enabled": True}},
+        "ops": {"log": {"format": "console"}},
+    }
+    file = out / "edge_worker.yaml"
+    comment = "# Written by `edge-worker demo`: what the worker of the demo ran with.\n"
+    file.write_text(comment + yaml.safe_dump(config, sort_keys=False))
+    return file
+
+
+def _port(broker: Child) -> int:
+    """Wait for the broker to say where it listens.
+
+    Raises:
+        EdgeWorkerError: it does not.
+    """
+    output = broker.process.stdout
+    answer = output.readline() if output and select.select([output], [], [], BROKER_S)[0] else b""
+    if not answer:
+        raise broker.failure("the broker did not start")
+    return int(json.loads(answer)["port"])
+
+
+class _Stage:
+    """Hands what is published to the recording, and knows the worker's state."""
+
+    def __init__(self, config: Config, recording: Recording) -> None:
+        self._recording = recording
+        self._results = Results(config, on_result=recording.result, on_error=recording.error)
+        self._frames = Template(config.cameras[0].topic, node=config.node.id)
+        self._status = Template(config.node.status_topic, node=config.node.id).format()
+        self.state = ""
+
+    @property
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """Results, frames and the worker's status."""
+        own = (Subscription(self._frames.filter, qos=0), Subscription(self._status, qos=1))
+        return (*self._results.subscriptions, *own)
+
+    def play(self, client: Client, cast: list[Child], *, until: Callable[[], bool], within_s: float = inf) -> None:
+        """Take messages in *until* a condition holds.
+
+        Raises:
+            EdgeWorkerError: one of *cast* ended, or the condition did not come to hold *within_s* seconds.
+        """
+        patience = Deadline(within_s)
+        while not until():
+            for child in cast:
+                child.check()
+            if patience.expired:
+                raise cast[0].failure(f"gave up after {within_s:.0f} s; the worker is {self.state or 'silent'}")
+            event = client.next(timeout_s=0.2)
+            if isinstance(event, Arrived):
+                self._take(event.message)
+
+    def _take(self, message: Incoming) -> None:
+        camera = self._frames.match(message.topic)
+        if camera is not None:
+            self._recording.frame(content_id(camera, message.payload), message.payload)
+        elif message.topic == self._status:
+            self._follow(StatusMessage.model_validate_json(message.payload))
+        else:
+            self._results.take(message)
+
+    def _follow(self, status: StatusMessage) -> None:
+        """Tell of a new state; while the model loads only its details change."""
+        if status.state != self.state:
+            self._recording.say(f"the worker is {status.state}" + (f": {status.detail}" if status.detail else ""))
+        self.state = status.state

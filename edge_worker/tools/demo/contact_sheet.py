@@ -1,0 +1,47 @@
+"""A contact sheet: frame, map and overlay of some frames side by side, to see at once what came out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.imaging.arrays import Picture
+
+# Pixels: width of a column, gap between pictures, and the tallest a picture may be.
+COLUMN, GAP, TALLEST = 480, 6, 480
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """The encoded pictures of one frame."""
+
+    frame: bytes
+    colormap: bytes
+    overlay: bytes
+
+
+def contact_sheet(rows: Sequence[Row]) -> bytes:
+    """Put *rows* (at least one) below each other; returns a PNG."""
+    bands = [_band([row.frame, row.colormap, row.overlay]) for row in rows]
+    gap = np.zeros((GAP, bands[0].shape[1], 3), np.uint8)
+    sheet = np.vstack([part for band in bands for part in (band, gap)][:-1])
+    return cv2.imencode(".png", sheet)[1].tobytes()
+
+
+def _band(encoded: Sequence[bytes]) -> Picture:
+    """Scale pictures of one size to columns beside each other; BGR."""
+    pictures = [np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) for content in encoded]
+    height, width = pictures[-1].shape[:2]
+    scale = min(COLUMN / width, TALLEST / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    tall = np.full((size[1], COLUMN * len(pictures) + GAP * (len(pictures) - 1), 3), 0, np.uint8)
+    for index, picture in enumerate(pictures):
+        left = index * (COLUMN + GAP) + (COLUMN - size[0]) // 2
+        tall[:, left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return tall

@@ -1,0 +1,113 @@
+"""What the demo keeps: files, a line per frame, figures, and a contact sheet."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from edge_worker.tools.demo.contact_sheet import Row, contact_sheet
+from edge_worker.tools.demo.tally import Tally
+from edge_worker.tools.recorder import Recorder
+from edge_worker.tools.watch import error_line, line
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_worker.messages import ErrorMessage
+    from edge_worker.tools.joiner import FrameResult
+
+SHEET_ROWS = 6
+# Frames kept until their results come, for the contact sheet.
+KEPT_FRAMES = 64
+
+
+class Recording:
+    """Takes frames and results as they come, and sums up at the end."""
+
+    def __init__(self, out: Path, seconds: float) -> None:
+        """Record into folder *out*; rows of the contact sheet are spread over *seconds*."""
+        self.tally = Tally()
+        self._out, self._row_s = out, seconds / SHEET_ROWS
+        self._recorder = Recorder(_emptied(out / "frames"))
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._frames: OrderedDict[str, bytes] = OrderedDict()
+        self._rows: dict[int, tuple[int, Row]] = {}
+        self._files = 0
+        self._first = self._last = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the first result."""
+        return time.monotonic() - self._first if self._first else 0.0
+
+    def say(self, text: str) -> None:
+        """Tell the user something."""
+        self._console.print(text, markup=False)
+
+    def frame(self, frame_id: str, payload: bytes) -> None:
+        """Keep a frame for the contact sheet until its result comes."""
+        self._frames[frame_id] = payload
+        if len(self._frames) > KEPT_FRAMES:
+            self._frames.popitem(last=False)
+
+    def result(self, result: FrameResult) -> None:
+        """Save a frame's results and print its line."""
+        self._last = time.monotonic()
+        self._first = self._first or self._last
+        self._files += len(self._recorder.save(result))
+        self.tally.add(result.labels)
+        self._console.print(line(result.labels))
+        self._keep_row(result)
+
+    def error(self, error: ErrorMessage) -> None:
+        """Count a rejected frame and print why."""
+        self.tally.add_error(error)
+        self._console.print(error_line(error))
+
+    def conclude(self, model: str, warning: str) -> None:
+        """Write summary.json and summary.png, and print what came out of *model*, with the *warning* it carries."""
+        seconds = round(self._last - self._first, 1)
+        summary = {
+            "model": model,
+            "warning": warning,
+            "seconds": seconds,
+            "files": self._files,
+            **self.tally.to_values(),
+        }
+        (self._out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        self._console.print(self._table())
+        self.say(
+            f"{self.tally.frames} frames in {seconds} s, {summary['persons_per_frame']} persons a frame, "
+            f"{sum(self.tally.rejected.values())} rejected; model {model}" + (f": {warning}" if warning else "")
+        )
+        self.say(f"{self._files} files in {self._out / 'frames'}; figures in {self._out / 'summary.json'}")
+        if self._rows:
+            (self._out / "summary.png").write_bytes(contact_sheet([row for _, (_, row) in sorted(self._rows.items())]))
+            self.say(f"frames, maps and overlays side by side: {self._out / 'summary.png'}")
+
+    def _keep_row(self, result: FrameResult) -> None:
+        """Keep the frame with the most persons of each span of time, the first of them."""
+        slot, persons = min(int(self.elapsed_s / self._row_s), SHEET_ROWS - 1), len(result.labels.persons)
+        frame, pictures = self._frames.get(result.labels.frame_id), result.pictures
+        better = slot not in self._rows or persons > self._rows[slot][0]
+        if better and frame and {"colormap", "overlay"} <= pictures.keys():
+            self._rows[slot] = (persons, Row(frame, pictures["colormap"], pictures["overlay"]))
+
+    def _table(self) -> Table:
+        table = Table("stage", "median ms", "95 % ms", title="latency")
+        for stage, spread in self.tally.latency_ms().items():
+            table.add_row(stage, f"{spread.p50:.1f}", f"{spread.p95:.1f}")
+        return table
+
+
+def _emptied(folder: Path) -> Path:
+    """Remove what an earlier recording left in *folder*."""
+    for pattern in ("*.labels.json", "*.colormap.*", "*.overlay.*"):
+        for file in folder.glob(pattern):
+            file.unlink()
+    return folder

@@ -1,0 +1,156 @@
+"""``edge-worker model export --precision int8`` and ``model gate``: reduced precisions, judged on the user's frames."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import EngineError
+from edge_worker.m2fp.directory import (
+    QUANTISED_FILES,
+    ModelDirectory,
+    is_quantised,
+    open_directory,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from edge_worker.m2fp.engines.base import is_installed
+from edge_worker.m2fp.preprocess import preprocess
+from edge_worker.m2fp.quantisation.layer_exclusion import leave_out
+from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.tools.sampling import read, read_by_size, sample, split, spread
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edge_worker.m2fp.directory import Manifest
+    from edge_worker.m2fp.quantisation.gate import Verdict
+    from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
+
+# Pictures for a first look at an attempt.
+_GLANCE = 8
+
+
+def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -> None:
+    """Give the exported model in *directory* a quantised network, if it is faithful to f32; one it had is replaced.
+
+    Args:
+        directory: of the model.
+        calibrate: pictures, or folders of them, that the ranges of values are taken from.
+        gate: those that it is judged by; without any, every other one of *calibrate*.
+
+    Raises:
+        ModelError: it is not faithful; the message has the figures.
+        EngineError: NNCF is not installed, or this processor is not offered int8.
+        EdgeWorkerError: there are too few pictures, or one cannot be read.
+    """
+    precisions = _quantised_precisions()
+    calibration, judged = (sample(calibrate), sample(gate)) if gate else split(calibrate)
+    _remove(directory)
+    model = open_directory(directory)
+    attempts = _Attempts(model, _network(model, calibration), precisions)
+    try:
+        faithful = leave_out(
+            attempts.network.groups,
+            lambda without: attempts.judge(without, spread(calibration, _GLANCE)),
+            lambda without: attempts.judge(without, judged),
+            _note,
+        )
+    except BaseException:
+        _remove(directory)
+        raise
+    left_out = f"; in floating point, too: {', '.join(faithful.without)}" if faithful.without else ""
+    found = {one.precision: f"{one.agreement}{left_out}" for one in faithful.verdicts}
+    write_manifest(directory, attempts.manifest().with_precisions(found))
+
+
+def gate(path: str, pictures: Sequence[Path]) -> int:
+    """Judge every reduced precision that a model can run in here, and write into its manifest which passed.
+
+    Raises:
+        ModelError: the model is a checkpoint, or this processor is offered no reduced precision.
+        EdgeWorkerError: there are too few pictures, or one cannot be read.
+    """
+    model = open_directory(path)
+    manifest = model.exported()
+    from edge_worker.m2fp.engines.choose import runnable  # noqa: PLC0415 - slow to import
+    from edge_worker.m2fp.engines.openvino import precisions  # noqa: PLC0415
+
+    reduced = runnable(model, precisions())[1:]
+    if not reduced:
+        raise EngineError("this processor is offered no reduced precision")
+    verdicts = _judge(model, reduced, sample(pictures))
+    sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
+    found = {one.precision: str(one.agreement) if one.passed else "" for one in verdicts}
+    write_manifest(model.path, manifest.with_precisions(found))
+    return 0
+
+
+def quantise_unjudged(directory: Path, calibration: Sequence[Path]) -> None:
+    """Give the exported model in *directory* a network of which all is quantised that may be, good only for timing."""
+    model = open_directory(directory)
+    attempts = _Attempts(model, _network(model, calibration), ())
+    attempts.write(())
+    write_manifest(directory, attempts.manifest())
+
+
+@dataclass(frozen=True)
+class _Attempts:
+    """Attempts at a quantised network, written into the directory of the model and judged there."""
+
+    model: ModelDirectory
+    network: QuantisedNetwork
+    precisions: tuple[str, ...]
+
+    def write(self, without: Sequence[str]) -> None:
+        """Write the network without these groups of layers over the attempt before."""
+        self.network.write(self.model.path / QUANTISED_FILES[0], without)
+
+    def manifest(self) -> Manifest:
+        """The model's, with the attempt that lies there now."""
+        sums = {name: sha256_of(self.model.path / name) for name in QUANTISED_FILES}
+        manifest = self.model.exported()
+        return manifest.model_copy(update={"files": {**manifest.files, **sums}})
+
+    def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
+        """Judge the network without these groups of layers by the pictures in *files*."""
+        self.write(without)
+        return _judge(ModelDirectory(self.model.path, self.model.config, self.manifest()), self.precisions, files)
+
+
+def _remove(directory: Path) -> None:
+    """Take the quantised network out of the model in *directory*, whatever is there of it."""
+    write_manifest(directory, read_manifest(directory).without_quantised())
+    for name in QUANTISED_FILES:
+        (directory / name).unlink(missing_ok=True)
+
+
+def _network(model: ModelDirectory, calibration: Sequence[Path]) -> QuantisedNetwork:
+    from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork  # noqa: PLC0415 - slow to import
+
+    _note(f"calibrating with {len(calibration)} pictures")
+    return QuantisedNetwork(model, calibration, lambda file: preprocess(read(file), model.config).tensor)
+
+
+def _judge(model: ModelDirectory, precisions: Sequence[str], files: Sequence[Path]) -> list[Verdict]:
+    from edge_worker.m2fp.quantisation.gate import judge  # noqa: PLC0415 - slow to import
+
+    return judge(model, precisions, read_by_size(files), CpuAllowance.read().usable)
+
+
+def _quantised_precisions() -> tuple[str, ...]:
+    if not is_installed("nncf"):
+        raise EngineError("quantising needs NNCF: pip install 'edge-worker[int8]'")
+    from edge_worker.m2fp.engines.openvino import precisions  # noqa: PLC0415 - slow to import
+
+    quantised = tuple(filter(is_quantised, precisions()))
+    if not quantised:
+        raise EngineError("this processor has no exact int8 (VNNI, AMX or I8MM): nothing could be judged on it")
+    return quantised
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")

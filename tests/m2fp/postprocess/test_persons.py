@@ -1,0 +1,158 @@
+"""Persons are disjoint, their parts are the label map inside them, and everything adds up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge_worker.m2fp.class_names import CIHP_MULTI_HUMAN_CLASSES as CLASSES
+from edge_worker.m2fp.postprocess.persons import find_people, intersection_over_union
+from edge_worker.m2fp.types import Instance, Parsing, Region, Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HUMAN, HAIR, COAT, FACE = CLASSES.index("Human"), CLASSES.index("Hair"), CLASSES.index("Coat"), CLASSES.index("Face")
+
+
+def rectangle(frame: Size, x: int, y: int, width: int, height: int) -> NDArray[np.bool_]:
+    mask = np.zeros((frame.height, frame.width), np.bool_)
+    mask[y : y + height, x : x + width] = True
+    return mask
+
+
+def instance(class_id: int, score: float, mask: NDArray[np.bool_]) -> Instance:
+    frame = Size(mask.shape[1], mask.shape[0])
+    return Instance(CLASSES[class_id], class_id, score, Region.from_mask(mask, frame))
+
+
+def parsing(label_map: NDArray[np.uint8], parts: list[Instance], persons: list[Instance]) -> Parsing:
+    size = Size(label_map.shape[1], label_map.shape[0])
+    return Parsing(label_map, tuple(parts), tuple(persons), size, CLASSES)
+
+
+@st.composite
+def parsings(draw: st.DrawFn) -> Parsing:
+    """Any label map with any candidates, overlapping as they like."""
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    frame = Size(draw(st.integers(1, 40)), draw(st.integers(1, 40)))
+    label_map = random.choice([0, HAIR, COAT, FACE], (frame.height, frame.width)).astype(np.uint8)
+
+    def some(class_ids: list[int], most: int) -> list[Instance]:
+        masks = random.random((random.integers(0, most + 1), frame.height, frame.width)) < random.random()
+        return [instance(int(random.choice(class_ids)), float(random.random()), mask) for mask in masks]
+
+    return parsing(label_map, some([HAIR, COAT, FACE], 6), some([HUMAN], 5))
+
+
+@settings(deadline=None)
+@given(parsings())
+def test_pixels_add_up(given_parsing: Parsing) -> None:
+    """For every class the pixels of all persons and of unassigned are the label's, and those are the label map's."""
+    people = find_people(given_parsing)
+    counts = np.bincount(given_parsing.label_map.ravel(), minlength=len(CLASSES))
+    labels = {label.class_id: label for label in people.labels}
+    assert set(labels) == set(np.flatnonzero(counts)) - {0}
+    for class_id, label in labels.items():
+        of_persons = sum(
+            part.region.pixels for one in people.persons for part in one.parts if part.class_id == class_id
+        )
+        left = sum(one.pixels for one in people.unassigned if one.class_id == class_id)
+        assert of_persons + left == label.pixels == counts[class_id]
+        assert label.fraction == label.pixels / given_parsing.label_map.size
+        rows, columns = np.nonzero(given_parsing.label_map == class_id)
+        around = columns.min(), rows.min(), np.ptp(columns) + 1, np.ptp(rows) + 1
+        assert label.box == tuple(map(int, around))
+
+
+@settings(deadline=None)
+@given(parsings())
+def test_persons_are_disjoint(given_parsing: Parsing) -> None:
+    """No pixel has two owners; the parts of a person lie inside it and repeat the label map; best scores come first."""
+    people = find_people(given_parsing)
+    owners = np.zeros(given_parsing.label_map.shape, int)
+    for person in people.persons:
+        mask = person.region.mask
+        owners += mask
+        for part in person.parts:
+            np.testing.assert_array_equal(part.region.mask, mask & (given_parsing.label_map == part.class_id))
+    assert owners.max(initial=0) <= 1
+    scores = [person.score for person in people.persons]
+    assert scores == sorted(scores, reverse=True)
+    assert [person.number for person in people.persons] == list(range(len(scores)))
+
+
+def test_higher_score_wins_a_pixel() -> None:
+    """Where two persons overlap the better one has the pixels."""
+    frame = Size(10, 4)
+    left, right = rectangle(frame, 0, 0, 6, 4), rectangle(frame, 4, 0, 6, 4)
+    people = find_people(
+        parsing(np.zeros((4, 10), np.uint8), [], [instance(HUMAN, 0.6, left), instance(HUMAN, 0.9, right)])
+    )
+    assert [(person.score, person.region.box) for person in people.persons] == [
+        (0.9, (4, 0, 6, 4)),
+        (0.6, (0, 0, 4, 4)),
+    ]
+
+
+def test_duplicates_are_dropped() -> None:
+    """A person that overlaps a better one by more than 0.8 is the same person; at 0.8 it is another."""
+    frame = Size(10, 10)
+    whole = instance(HUMAN, 0.9, rectangle(frame, 0, 0, 10, 10))
+    at_limit = instance(HUMAN, 0.8, rectangle(frame, 0, 0, 10, 8))
+    above = instance(HUMAN, 0.7, rectangle(frame, 0, 0, 9, 9))
+    assert intersection_over_union(whole.region, at_limit.region) == 0.8
+    kept = find_people(parsing(np.zeros((10, 10), np.uint8), [], [above, at_limit, whole])).persons
+    assert [person.score for person in kept] == [0.9]  # the second has no pixel left, the third is a duplicate
+    small = instance(HUMAN, 0.95, rectangle(frame, 0, 0, 10, 8))
+    kept = find_people(parsing(np.zeros((10, 10), np.uint8), [], [whole, small])).persons
+    assert [(person.score, person.region.pixels) for person in kept] == [(0.95, 80), (0.9, 20)]
+
+
+def test_scores_of_parts_and_labels() -> None:
+    """A part has the score of the candidate that overlaps it best, a label that of its best part."""
+    frame = Size(10, 4)
+    left, right = rectangle(frame, 0, 0, 5, 4), rectangle(frame, 5, 0, 5, 4)
+    label_map = np.full((4, 10), COAT, np.uint8)
+    people = find_people(
+        parsing(
+            label_map,
+            [instance(COAT, 0.55, left), instance(COAT, 0.75, right), instance(FACE, 0.99, left)],
+            [instance(HUMAN, 0.9, left), instance(HUMAN, 0.8, right)],
+        )
+    )
+    assert [[part.score for part in person.parts] for person in people.persons] == [[0.55], [0.75]]
+    assert [(label.name, label.score, label.pixels) for label in people.labels] == [("Coat", 0.75, 40)]
+    assert people.unassigned == ()
+
+
+def test_without_persons_all_is_unassigned() -> None:
+    """Single-human models tell no persons apart: labels have the published score, and all pixels are unassigned."""
+    label_map = np.array([[0, HAIR], [FACE, FACE]], np.uint8)
+    parts = [
+        instance(0, 0.7, label_map == 0),
+        instance(HAIR, 0.61, label_map == HAIR),
+        instance(FACE, 0.62, label_map == FACE),
+    ]
+    people = find_people(parsing(label_map, parts, []))
+    assert people.persons == ()
+    assert [(label.name, label.score, label.pixels) for label in people.labels] == [
+        ("Face", 0.62, 2),
+        ("Hair", 0.61, 1),
+    ]
+    assert {(one.name, one.pixels) for one in people.unassigned} == {("Face", 2), ("Hair", 1)}
+
+
+def test_weak_persons_can_be_left_out() -> None:
+    """A threshold leaves persons out; their pixels go to unassigned, the labels stay."""
+    frame = Size(4, 4)
+    label_map = np.full((4, 4), COAT, np.uint8)
+    whole = rectangle(frame, 0, 0, 4, 4)
+    found = parsing(label_map, [instance(COAT, 0.9, whole)], [instance(HUMAN, 0.4, whole)])
+    assert len(find_people(found).persons) == 1
+    people = find_people(found, score_threshold=0.5)
+    assert people.persons == ()
+    assert people.unassigned[0].pixels == people.labels[0].pixels == 16

@@ -1,0 +1,309 @@
+"""Dispatchers with a scripted pool: one answer for each frame, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+from threading import Barrier, Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from brokers import wait_until
+from samples import SimplePolicy, make_frame
+
+from edge_worker.common.deadline import Deadline
+from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
+from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
+from edge_worker.frames.frame import Delivery, Frame
+from edge_worker.frames.queue import FrameQueue
+from edge_worker.inference.types import EncodedResult, OutputRequest
+from edge_worker.messages import ModelName
+from edge_worker.pool.state import Computed
+from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.overrides import Overrides
+from edge_worker.service.replies import ReplyBuilder
+from edge_worker.service.result_cache import ResultCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from edge_worker.mqtt.events import Outgoing
+
+SOON_S = 10.0
+BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
+RESULT = EncodedResult(2, 1, None, None, BODY, {"inference": 1.0})
+MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
+
+
+class ScriptedPool:
+    """Answers runs from a script; the last line repeats."""
+
+    slots = 1
+
+    def __init__(self, *script: EncodedResult | Exception) -> None:
+        """*script*: what each run returns or raises."""
+        self._script = list(script)
+        self.runs = 0
+        self.model = MODEL
+        self.requests: list[OutputRequest] = []
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def wait_ready(self, slot: int, timeout: float) -> bool:
+        """Be ready."""
+        del slot, timeout
+        return True
+
+    def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
+        """Do the next line."""
+        del slot, payload, payload_sha
+        self.runs += 1
+        self.requests.append(request)
+        self.meanwhile()
+        line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(line, Exception):
+            raise line
+        return Computed(line, self.model)
+
+
+class Bench:
+    """A worker between a frame_queue and recorders."""
+
+    def __init__(self, pool: ScriptedPool, max_packet: int, outputs: OutputConfig) -> None:
+        """Start it."""
+        self.pool = pool
+        self.frame_queue = FrameQueue([SimplePolicy(delivery="every")], self._acknowledge)
+        self.published: list[Outgoing] = []
+        self.acknowledged: list[Delivery] = []
+        self.refuses: Callable[[Outgoing], bool] = lambda _: False
+        self.failures: list[str] = []
+        self.loaded_last = MODEL
+        self.overrides = Overrides()
+        self._done = Event()
+        outlets = Outlets(
+            publish=self._publish,
+            max_packet=lambda _: max_packet,
+            observe=lambda _timings, _age: None,
+            fatal=self._fail,
+        )
+        self.worker = Worker(
+            frame_queue=self.frame_queue,
+            pool=pool,  # type: ignore[arg-type] # the part of ModelPool that a worker uses
+            cache=ResultCache(1.0),
+            overrides=self.overrides,
+            model=lambda: self.loaded_last,
+            max_payload_bytes=100,
+            outlets=outlets,
+        )
+        composer = ReplyBuilder("box-1", outputs)
+        self.worker.desired = [Desired(composer, OutputRequest(colormap=None))]
+        self.worker.start()
+
+    def _acknowledge(self, delivery: Delivery) -> None:
+        self.acknowledged.append(delivery)
+
+    def _publish(self, frame: Frame, message: Outgoing) -> None:
+        del frame
+        if self.refuses(message):
+            raise ResultTooLarge(1_000, 500)
+        self.published.append(message)
+        if "labels" in message.topic or "error" in message.topic:
+            self._done.set()
+
+    def _fail(self, what: str, error: BaseException) -> None:
+        del error
+        self.failures.append(what)
+        self._done.set()
+
+    def answer(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Frame
+        """Have a frame answered; returns its last message's content."""
+        self._done.clear()
+        self.frame_queue.arrive(make_frame(delivery=Delivery("every", 1, 1), **fields))
+        assert self._done.wait(SOON_S)
+        content = json.loads(self.published[-1].payload)
+        assert isinstance(content, dict)
+        return content
+
+    def stop(self) -> None:
+        """End the dispatchers."""
+        self.frame_queue.close()
+        assert self.worker.stop(Deadline(SOON_S))
+
+
+@pytest.fixture
+def bench() -> Iterator[Callable[..., Bench]]:
+    benches: list[Bench] = []
+
+    def make(
+        *script: EncodedResult | Exception,
+        max_packet: int = 1_000_000,
+        outputs: OutputConfig | None = None,
+        pool: ScriptedPool | None = None,
+    ) -> Bench:
+        benches.append(Bench(pool or ScriptedPool(*script), max_packet, outputs or OutputConfig()))
+        return benches[-1]
+
+    yield make
+    for one in benches:
+        one.stop()
+
+
+def test_a_frame_is_parsed_and_answered(bench: Callable[..., Bench]) -> None:
+    """And counted as processed."""
+    one = bench(RESULT)
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert one.frame_queue.account().total.processed == 1
+
+
+def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
+    """The same bytes are answered from memory, and say so."""
+    one = bench(RESULT)
+    assert not one.answer(frame_id="1")["cached"]
+    assert one.answer(frame_id="2", arrived=1.0)["cached"]
+    assert one.pool.runs == 1
+
+
+def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) -> None:
+    """Its model replaced on disk, a process goes on with the old one; that is said, and not remembered for the new."""
+    one = bench(RESULT)
+    one.loaded_last = MODEL.model_copy(update={"name": "new"})
+    assert one.answer(frame_id="1")["model"]["name"] == "tiny"
+    one.pool.model = one.loaded_last
+    again = one.answer(frame_id="2", arrived=1.0)
+    assert (again["model"]["name"], again["cached"]) == ("new", False)
+    assert one.answer(frame_id="3", arrived=2.0)["cached"]
+
+
+def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:
+    """One camera's bad picture is nobody else's matter."""
+    one = bench(FrameRejected("undecodable", "no picture"), RESULT)
+    assert one.answer(frame_id="bad")["reason"] == "undecodable"
+    assert one.answer(frame_id="good", arrived=1.0)["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert dict(one.frame_queue.account().total.rejected) == {"undecodable": 1}
+
+
+def test_a_frame_whose_process_died_is_tried_again(bench: Callable[..., Bench]) -> None:
+    """The quarantine ends it, not the dispatcher."""
+    one = bench(ModelProcessDied("killed by SIGKILL", phase="inference"), RESULT)
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.pool.runs == 2
+
+
+def test_a_payload_over_the_limit_never_reaches_the_model(bench: Callable[..., Bench]) -> None:
+    """It is rejected by its size alone."""
+    one = bench(RESULT)
+    assert one.answer(payload=b"x" * 101)["reason"] == "too_big"
+    assert one.pool.runs == 0
+
+
+def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[..., Bench]) -> None:
+    """Sending it anyway would end the connection, again and again."""
+    one = bench(RESULT, max_packet=10)
+    assert one.answer()["reason"] == "too_big"
+    assert len(one.published) == 1
+
+
+def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:
+    """The map and the labels are what programs wait for."""
+    with_overlay = EncodedResult(2, 1, None, b"x" * 5_000, BODY, {})
+    one = bench(with_overlay, max_packet=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert [message.topic for message in one.published] == ["parsing/door/labels"]
+
+
+def test_a_limit_that_shrank_meanwhile_makes_an_error(bench: Callable[..., Bench]) -> None:
+    """The broker of the next connection may take less than the one that was asked."""
+    one = bench(RESULT)
+    one.refuses = lambda message: "labels" in message.topic
+    assert one.answer()["reason"] == "too_big"
+
+
+def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
+    bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The wish is done with, and the log says why; labels come as ever."""
+    one = bench(RESULT)
+    one.overrides.snapshot("door")
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    one.stop()
+    assert not one.overrides.claim_snapshot("door")
+    assert "overlay left out" in capsys.readouterr().out
+
+
+def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
+    """Of two frames of the camera in work at once, one has the overlay that was asked for."""
+    pool = ScriptedPool(RESULT)
+    pool.slots, pool.meanwhile = 2, Barrier(2, timeout=SOON_S).wait
+    one = bench(pool=pool)
+    one.overrides.snapshot("door")
+    for number in range(2):
+        one.frame_queue.arrive(make_frame(frame_id=str(number), payload=b"%d" % number, arrived=float(number)))
+    wait_until(lambda: one.frame_queue.account().total.processed == 2, "both are answered")
+    assert sorted(request.overlay for request in pool.requests) == [False, True]
+
+
+def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench]) -> None:
+    """The next frame of the camera has it."""
+    one = bench(FrameRejected("undecodable", "no picture"), ModelProcessDied("killed", phase="inference"), RESULT)
+    one.overrides.snapshot("door")
+    one.answer(frame_id="1")
+    one.answer(frame_id="2", arrived=1.0)
+    one.answer(frame_id="3", arrived=2.0, payload=b"3")
+    assert [request.overlay for request in one.pool.requests] == [True, True, True, False]
+
+
+def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]) -> None:
+    """The model process makes it small enough; without an overlay the limit is no part of the request."""
+    one = bench(RESULT, max_packet=10_000)
+    one.overrides.snapshot("door")
+    one.answer(frame_id="1")
+    one.answer(frame_id="2", arrived=1.0)
+    assert [request.overlay_bytes for request in one.pool.requests] == [10_000 - 4096, None]
+
+
+def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) -> None:
+    """The one in work is answered as it was asked for: its map is a JPEG, and says so."""
+    as_jpeg = ReplyBuilder("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))
+    as_png = ReplyBuilder("box-1", OutputConfig())
+    one = bench(EncodedResult(2, 1, b"a JPEG", None, BODY, {}))
+    one.worker.desired = [Desired(as_jpeg, as_jpeg.request(score_threshold=None))]
+    one.pool.meanwhile = lambda: setattr(one.worker, "desired", [Desired(as_png, as_png.request(score_threshold=None))])
+    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.published[0].content_type == "image/jpeg"
+    assert one.failures == []
+
+
+def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., Bench]) -> None:
+    """Its map was given up and its error confirmed while its labels were being published: the dispatcher goes on."""
+    one = bench(RESULT)
+    frame = make_frame(delivery=Delivery("every", 1, 1))
+
+    def refuse(message: Outgoing) -> bool:
+        if "labels" in message.topic:
+            one.frame_queue.answered(frame, ())
+        return "labels" in message.topic
+
+    one.refuses = refuse
+    one.frame_queue.arrive(frame)
+    wait_until(lambda: one.frame_queue.account().total.rejected, "it is counted")
+    assert one.failures == []
+    assert one.acknowledged == [frame.delivery]
+
+
+def test_a_frame_that_cannot_be_answered_at_all_is_let_go(bench: Callable[..., Bench]) -> None:
+    """Where not even an error fits, waiting for a better broker would stop the camera; the worker goes on."""
+    one = bench(FrameRejected("undecodable", "no picture"))
+    one.refuses = lambda _: True
+    frame = make_frame(delivery=Delivery("every", 1, 1))
+    one.frame_queue.arrive(frame)
+    wait_until(lambda: one.frame_queue.account().total.rejected, "it is counted")
+    assert one.acknowledged == [frame.delivery]
+    assert one.failures == []
+
+
+def test_a_defect_ends_the_worker(bench: Callable[..., Bench]) -> None:
+    """An unknown exception is reported, not swallowed: a silent dispatcher looks like a silent camera."""
+    one = bench(ZeroDivisionError("a bug"))
+    one.frame_queue.arrive(make_frame())
+    assert one._done.wait(SOON_S)
+    assert one.failures == ["dispatcher 0 failed"]

@@ -1,0 +1,116 @@
+"""The messages that answer a frame: identity everywhere, the labels last, errors with their reason."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from struct import pack
+from typing import Any
+
+from samples import make_frame
+
+from edge_worker.config import OutputConfig, OverlayConfig
+from edge_worker.errors import FrameRejected
+from edge_worker.frames.frame import Delivery
+from edge_worker.imaging import png
+from edge_worker.inference.types import EncodedResult
+from edge_worker.messages import ModelName
+from edge_worker.service.replies import Now, Parsed, ReplyBuilder, timings_ms
+
+MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
+NOW = Now(epoch_s=1_700_000_002.0, monotonic_s=2.0)
+BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return pack(">I", len(data)) + kind + data + pack(">I", zlib.crc32(kind + data))
+
+
+MAP = (
+    png.SIGNATURE
+    + chunk(b"IHDR", pack(">IIBBBBB", 2, 1, 8, 3, 0, 0, 0))
+    + chunk(b"PLTE", b"\0\0\0")
+    + chunk(b"IDAT", zlib.compress(b"\0\0\0"))
+    + chunk(b"IEND", b"")
+)
+
+
+def parsed(*, overlay: bytes | None = None, cached: bool = False) -> Parsed:
+    result = EncodedResult(2, 1, MAP, overlay, BODY, {"decode": 1.5, "inference": 20.0})
+    return Parsed(result, MODEL, taken=0.5, cached=cached)
+
+
+def composer(**outputs: Any) -> ReplyBuilder:  # noqa: ANN401 - any section of OutputConfig
+    return ReplyBuilder("box-1", OutputConfig(**outputs))
+
+
+def test_the_labels_are_the_commit_record() -> None:
+    """They come after the map, so whoever has the labels can have the map."""
+    messages = composer().results(make_frame(), parsed(), NOW)
+    assert list(messages) == ["colormap", "labels"]
+    assert messages["labels"].topic == "parsing/door/labels"
+    assert messages["labels"].after == frozenset()  # live: they need not wait
+    acknowledged = composer().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW)
+    assert acknowledged["labels"].after == {acknowledged["colormap"].publication}
+    assert acknowledged["labels"].needs == {acknowledged["colormap"].publication}
+
+
+def test_every_answer_carries_the_frames_identity() -> None:
+    """In properties for MQTT 5, in the JSON, and inside the PNG for MQTT 3.1.1."""
+    frame = make_frame(frame_id="f-1", captured_at="2023-11-14T22:13:19Z")
+    messages = composer().results(frame, parsed(), NOW)
+    identity = {"frame-id": "f-1", "camera": "door", "node": "box-1", "captured-at": "2023-11-14T22:13:19Z"}
+    assert all(identity.items() <= message.properties.items() for message in messages.values())
+    assert identity.items() <= png.read_text(messages["colormap"].payload).items()
+    labels = json.loads(messages["labels"].payload)
+    assert (labels["frame_id"], labels["camera"], labels["node"]) == ("f-1", "door", "box-1")
+    assert labels["schema"] == "edge-worker.labels/1"
+
+
+def test_times_add_up_from_arrival_to_publication() -> None:
+    """``queued`` and ``total`` are the worker's, the stages between are the model process's."""
+    assert timings_ms(make_frame(), parsed(), NOW) == {
+        "queued": 500.0,
+        "decode": 1.5,
+        "inference": 20.0,
+        "total": 2000.0,
+    }
+
+
+def test_a_cached_answer_claims_no_work() -> None:
+    """Its stages took place another time."""
+    frame = make_frame()
+    labels = json.loads(composer().results(frame, parsed(cached=True), NOW)["labels"].payload)
+    assert labels["cached"] is True
+    assert labels["timings_ms"]["inference"] == 0
+    assert labels["timings_ms"]["total"] == 2000.0
+
+
+def test_the_answers_to_a_frame_owed_must_arrive() -> None:
+    """What is to be acknowledged may not be dropped on the way; a live picture may."""
+    owed = make_frame(delivery=Delivery("every", 1, 1))
+    assert all(m.must_arrive for m in composer().results(owed, parsed(), NOW).values())
+    assert not any(m.must_arrive for m in composer().results(make_frame(), parsed(), NOW).values())
+
+
+def test_all_answers_expire_where_results_do() -> None:
+    """The error that takes their place, too."""
+    expiring = composer(result_expiry_s=60)
+    messages = [*expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW).values()]
+    messages.append(expiring.error(make_frame(), FrameRejected("undecodable", "empty"), NOW))
+    assert [message.expiry_s for message in messages] == [60] * 4
+    assert composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW).expiry_s is None
+
+
+def test_an_overlay_is_sent_where_there_is_one() -> None:
+    """A snapshot publishes it though the configuration has it turned off."""
+    messages = composer(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)
+    assert messages["overlay"].content_type == "image/jpeg"
+
+
+def test_a_rejection_says_why() -> None:
+    """One message with a stable word and an explanation."""
+    message = composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW)
+    content = json.loads(message.payload)
+    assert (message.topic, content["reason"], content["detail"]) == ("parsing/door/error", "undecodable", "empty")
+    assert not message.retain
