@@ -103,7 +103,7 @@ class WorkerProcess:
         if not commands:  # forked by another thread than the main one
             found = subprocess.run(["pgrep", "-P", str(self._process.pid)], capture_output=True, check=True).stdout
             return int(re.findall(rb"\d+", found)[0])
-        return int(next(pid for pid, command in commands.items() if b"model_process" in command))
+        return int(next(pid for pid, command in commands.items() if b"edge_worker.inference.main" in command))
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -12,7 +12,7 @@ from edge_worker.cli import model
 from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.ops import logs
 
-ROOT = Path(cli.__file__).parents[3]
+ROOT = Path(cli.__file__).parents[2]
 HEAVY = ("cv2", "numpy", "openvino", "paho", "pydantic", "rich", "torch")
 
 
@@ -184,7 +184,7 @@ def test_log_lines_that_nobody_took_are_no_failure_of_the_worker(tmp_path: Path)
     file = tmp_path / "good.yaml"
     file.write_text('mqtt: {host: broker.example}\ncameras: [{topic: "cameras/{camera}/frame"}]\n')
     code = (
-        "import sys; from edge_worker import app, cli\n"
+        "import sys; from edge_worker import cli; from edge_worker.service import app\n"
         "app.run = lambda *_, **__: 0 * sys.stdout.write('a line')\n"
         f"sys.exit(cli.main(['run', '-c', {str(file)!r}]))"
     )

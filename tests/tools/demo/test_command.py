@@ -90,7 +90,9 @@ def test_ctrl_c_ends_it_in_order(out: Path) -> None:
 def test_killed_demo_leaves_no_children(out: Path) -> None:
     """Even kill -9 of the demo ends broker, worker and model process."""
     with commands.start("demo", "--out", out, "--model", "builtin:seeded") as demo:
-        wait_until(lambda: any("model_process" in name for name in names_of(out)), "the model process", 30.0)
+        wait_until(
+            lambda: any("edge_worker.inference.main" in name for name in names_of(out)), "the model process", 30.0
+        )
         demo.kill()
     wait_until(lambda: not processes_of(out), "its children end", 40.0)
 
