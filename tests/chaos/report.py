@@ -24,14 +24,17 @@ NOTES: Final = "## Notes\n"
 _HEAD: Final = """\
 # Reliability
 
-`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice:
-by what senders and receivers saw at the broker, and by what the worker says of itself. A row fails if one promise in it
-fails once.
+`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice: by what
+senders and receivers saw at the broker, and by the worker's own counters. A row fails if one promise fails once.
 
-- *frames*: accepted by the broker in QoS 1. *lost*: those of them that nobody answered.
-- *again*: answers beyond the first of a frame, under the same id; at least one is what delivery `every` promises.
-- *stats*: the worker's own counts that came, of each of which
-  `received = processed + rejected + dropped + waiting + in_work` was required, per camera.
+    make chaos                                   # every row in full, about 45 minutes with --jobs 3
+    make chaos ARGS="--only ROW --times N"       # one row
+    make chaos ARGS="--short --jobs 4"           # what CI runs
+
+- *frames*: accepted by the broker in QoS 1. *lost*: those that nobody answered.
+- *again*: replies beyond the first to a frame, under the same id; `every` promises at least one.
+- *stats*: the worker's stats messages, in each of which
+  `received = processed + rejected + dropped + waiting + in_work` had to hold for each camera.
 
 """
 _COLUMNS: Final = {
