@@ -3,7 +3,7 @@
 #
 #     scripts/venv.sh DIRECTORY EXTRA      PYTHON=/path/to/python3 overrides the search for an interpreter
 #
-# Needs a Python of 3.10 or newer and a package index, nothing else: no pip, no ensurepip, no virtualenv.
+# Needs a Python of 3.11 or newer and a package index, nothing else: no pip, no ensurepip, no virtualenv.
 set -eu
 venv=$1
 extra=$2
@@ -11,16 +11,16 @@ here=$(dirname "$0")
 
 say() { printf '%s\n' "$*" >&2; }
 
-works() { "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+works() { "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; }
 
 find_python() {
-    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 python}; do
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python}; do
         if works "$candidate"; then
             printf '%s\n' "$candidate"
             return
         fi
     done
-    say "no Python of 3.10 or newer found (looked for: ${PYTHON:-python3, python3.13 … python3.10})."
+    say "no Python of 3.11 or newer found (looked for: ${PYTHON:-python3, python3.13 … python3.11})."
     say "Install one (Debian, Ubuntu: apt-get install python3 python3-venv) or name it: make … PYTHON=/path/to/python3"
     exit 1
 }

@@ -17,9 +17,9 @@ from edge_worker.mqtt.events import Arrived, Incoming, LinkEvent, Subscribed
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Self
 
     from paho.mqtt.properties import Properties
-    from typing_extensions import Self
 
     from edge_worker.mqtt.link import Link
 

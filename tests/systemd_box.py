@@ -15,8 +15,7 @@ from brokers import wait_until
 if TYPE_CHECKING:
     import signal
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 SYSTEMD = "/lib/systemd/systemd"
 OPTIONS = ("--system", "--unit=box.target", "--show-status=no", "--log-target=null")

@@ -18,8 +18,7 @@ from brokers import wait_until
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 START_S: Final = 60.0
 """To load and compile the small seeded model on a machine that does other things besides."""

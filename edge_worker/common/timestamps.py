@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Final
 
 RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
@@ -15,7 +15,7 @@ _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an
 
 def rfc3339(epoch_s: float) -> str:
     """Write *epoch_s* (seconds since 1970, UTC) as ``2026-03-31T12:00:00.000Z``."""
-    moment = datetime.fromtimestamp(epoch_s, tz=timezone.utc)
+    moment = datetime.fromtimestamp(epoch_s, tz=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
@@ -44,6 +44,6 @@ def _read(text: str) -> datetime:
     day, time, fraction, offset = parts.groups(default="")
     offset = "+00:00" if offset in "Zz" else offset  # Python 3.10 does not read the Z
     try:
-        return datetime.fromisoformat(f"{day}T{time}.{fraction[:6]:0<6}{offset}").astimezone(timezone.utc)
+        return datetime.fromisoformat(f"{day}T{time}.{fraction[:6]:0<6}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(f"is no time that exists: {text!r:.40}") from None

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.topics import is_publishable
 from edge_worker.config.tls_context import make_context
 from edge_worker.errors import ConfigError, ResultTooLarge
@@ -92,7 +93,7 @@ class Link:
         if self._config.tls is not None:
             make_context(self._config.tls)
             if not self._config.tls.verify:
-                _log.warning("the broker's certificate is NOT verified (mqtt.tls.verify: false)", link=self._name)
+                _log.warning(log_events.CERTIFICATE_NOT_VERIFIED, link=self._name)
         self._thread.start()
 
     def stop(self, deadline: Deadline) -> None:
@@ -169,7 +170,7 @@ class Link:
                 while not self._stopping.is_set():
                     self._stopping.wait(self._rest_s(self._attempt(waker)))
             except Exception as error:  # noqa: BLE001 - a defect; reported, and ends the worker
-                _log.exception("the link's thread died", link=self._name)
+                _log.exception(log_events.LINK_THREAD_DIED, link=self._name)
                 self._report(Fatal(self._name, repr(error)))
 
     def _attempt(self, waker: Waker) -> Ending:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         del request
-        _log.debug("health client went away or timed out", client=str(client_address), problem=repr(sys.exc_info()[1]))
+        _log.debug(log_events.HEALTH_CLIENT_GONE, client=str(client_address), problem=repr(sys.exc_info()[1]))
 
 
 @contextmanager
@@ -207,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             return page(self.headers.get("Accept", ""))
         except Exception:  # noqa: BLE001 - asker and log are told; a page is no reason to end the worker
-            _log.exception("health page could not be made", page=self.path)
+            _log.exception(log_events.HEALTH_PAGE_FAILED, page=self.path)
             return _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"see the worker's log\n")
 
     def _reply(self, answer: _Answer, *, with_body: bool) -> None:
@@ -220,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(answer.body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
-        _log.debug("health page", request=format % args)
+        _log.debug(log_events.HEALTH_PAGE, request=format % args)
 
 
 def _health_answer(health: Health) -> _Answer:

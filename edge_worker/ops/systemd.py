@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common import log_events
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -60,7 +62,7 @@ class Notifier:
                 channel.settimeout(SEND_TIMEOUT_S)
                 channel.sendto(message.encode(), self._address)
         except OSError as error:
-            _log.warning("the service manager could not be notified", problem=str(error))
+            _log.warning(log_events.SYSTEMD_UNREACHABLE, problem=str(error))
 
 
 def _socket_address(value: str) -> str | None:

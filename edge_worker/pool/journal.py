@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.files import locked
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Journal:
 
     def _give_up(self, problem: str) -> None:
         self.close()
-        _log.warning("frames in work are not written down: one that ends the worker is tried for ever", problem=problem)
+        _log.warning(log_events.JOURNAL_UNUSABLE, problem=problem)
 
 
 def _explain(error: OSError) -> str:

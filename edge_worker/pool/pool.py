@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected
 from edge_worker.inference.types import ModelSettings
 from edge_worker.ops.cpus import CpuAllowance
@@ -158,5 +159,5 @@ class ModelPool:
     def _learn_card(self, card: ModelCardFacts) -> None:
         if self._card is None or card.sandbox != self._card.sandbox:
             log = _log.warning if card.sandbox["refused"] else _log.info
-            log("model process confined", **card.sandbox)
+            log(log_events.MODEL_PROCESS_CONFINED, **card.sandbox)
         self._card = card

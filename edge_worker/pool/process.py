@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.errors import ModelProcessDied, ModelProcessStuck
 from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
@@ -20,8 +21,7 @@ from edge_worker.pool.validation import card_of, failure_of, rejection_of, resul
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from typing_extensions import Self
+    from typing import Self
 
     from edge_worker.inference.ipc import Message
     from edge_worker.inference.types import EncodedResult, ModelCardFacts, ModelSettings, OutputRequest
@@ -132,7 +132,7 @@ class ModelProcess:
             result = result_of(header, blobs, request)
         if clock.loaded_s:
             seconds = round(clock.loaded_s, 2)
-            _log.info("network made ready for another shape of frames; model.shapes stay in memory", seconds=seconds)
+            _log.info(log_events.MODEL_SHAPE, seconds=seconds)
         self._timeouts.learn(clock.worked_s)  # not of rejected frames: many quick ones would shorten the limit
         return result
 
@@ -218,7 +218,7 @@ class ModelProcess:
         if not self._ends_within(_GRACE_S):
             self.kill()
             if not self._ends_within(_REAP_S):
-                _log.error("model process does not end, left behind", pid=self.pid)
+                _log.error(log_events.MODEL_PROCESS_LEFT, pid=self.pid)
 
     def _ends_within(self, seconds: float) -> bool:
         until = monotonic() + seconds
@@ -237,4 +237,4 @@ def _max_result_bytes(settings: ModelSettings) -> int:
 def _tell_trace(header: dict[str, Any]) -> None:
     """Log where the model failed, of a frame for which the process says so."""
     if trace := str(header.get("trace", "")):
-        _log.error("the model failed under a frame", trace=trace[-_MAX_TRACE:])
+        _log.error(log_events.MODEL_FAILED, trace=trace[-_MAX_TRACE:])

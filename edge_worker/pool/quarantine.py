@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.files import content_of, write_whole
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Quarantine:
         try:
             write_whole(self._file, json.dumps({"schema": _SCHEMA, "payloads": entries}, indent=1).encode())
         except OSError as error:
-            _log.warning("quarantine is kept in memory only", file=str(self._file), error=str(error))
+            _log.warning(log_events.QUARANTINE_IN_MEMORY, file=str(self._file), error=str(error))
 
 
 def _read(file: Path) -> dict[str, Deaths]:
@@ -110,7 +111,7 @@ def _read(file: Path) -> dict[str, Deaths]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        _log.warning("quarantine file is not usable, starting an empty one", file=str(file), error=repr(error))
+        _log.warning(log_events.QUARANTINE_UNUSABLE, file=str(file), error=repr(error))
         return {}
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.messages import ModelName
 from edge_worker.pool.orders import Job, Order, Orders
@@ -195,7 +196,7 @@ class Slot:
         recycling = RecyclePolicy(self._limits.memory_mb, loaded_mb)
         if not recycling.is_limited:
             self._log.warning(
-                "memory.limit_mb is not in force: the model alone takes more",
+                log_events.MEMORY_LIMIT_UNUSABLE,
                 limit_mb=self._limits.memory_mb,
                 loaded_mb=round(loaded_mb),
             )
@@ -227,7 +228,7 @@ class Slot:
             return Order.STOP.value
         self._crashes += 1
         pause = self._pauses.failed(monotonic())
-        self._log.error("model process failed", error=str(error), restart_in_s=pause)
+        self._log.error(log_events.MODEL_PROCESS_FAILED, error=str(error), restart_in_s=pause)
         if pause > 0:
             self._enter(SlotState.PAUSED, f"{error}; next start in {pause:.0f} s")
             self._pause(pause)
@@ -254,7 +255,7 @@ class Slot:
             self._changed.notify_all()
         if state is not SlotState.READY:
             self._orders.void(detail)
-        self._log.info("model process", state=state.value, detail=detail)
+        self._log.info(log_events.MODEL_PROCESS, state=state.value, detail=detail)
         self._on_change()
 
     def _kill(self) -> None:

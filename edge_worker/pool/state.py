@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from edge_worker.messages import ModelName
 
 
-class SlotState(str, Enum):
+class SlotState(StrEnum):
     """What a slot is doing; a process at work is ``READY``."""
 
     NEW = "new"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker import __version__
+from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.files import problem_with
 from edge_worker.config import diff, load, warnings
@@ -78,10 +79,10 @@ def run(
     WAITING.take_effect()
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
-        _log.warning("configuration", problem=warning)
+        _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
     for directory in filter(None, (state_directory(environ), cache_directory(environ))):
         if problem := problem_with(directory):
-            _log.warning("nothing can be kept over a restart", directory=str(directory), problem=problem)
+            _log.warning(log_events.DIRECTORY_UNUSABLE, directory=str(directory), problem=problem)
     return App(config, orders, source, environ).run()
 
 
@@ -108,7 +109,7 @@ class App:
 
     def _start(self) -> None:
         components = self._components
-        _log.info("starting", version=__version__, node=components.config.node.id, config=str(self._source))
+        _log.info(log_events.STARTING, version=__version__, node=components.config.node.id, config=str(self._source))
         if components.health:
             components.health.start()
         components.node_status.move(Judgement(State.LOADING, "model_loading"))
@@ -129,7 +130,7 @@ class App:
         if order == Order.RELOAD:
             self._reload()
         if jump_s := self._clock.jump_s():
-            _log.warning("the clock was set, or the machine slept", ahead_s=round(jump_s, 1))
+            _log.warning(log_events.CLOCK_JUMPED, ahead_s=round(jump_s, 1))
         self._judge()
         self._publish_stats_when_due()
         self._tidying.do_if_due()
@@ -156,7 +157,7 @@ class App:
             self._stats_at = now
             self._publish_stats()
             for camera in self._late_cameras.news(self._components.frame_queue.account().cameras):
-                _log.warning("all frames of a camera are too old: do its clock and ours differ?", camera=camera)
+                _log.warning(log_events.CAMERA_CLOCK, camera=camera)
 
     def _publish_stats(self) -> None:
         stats = self._components.probes.stats(restart=True)
@@ -181,7 +182,7 @@ class App:
         components.pool.stop(answers_by)  # nobody could be told the result of a frame still in work
         if components.health:
             components.health.stop()
-        _log.info("stopped", account=asdict(components.frame_queue.account().total))
+        _log.info(log_events.STOPPED, account=asdict(components.frame_queue.account().total))
 
     def _settle(self, answers_by: Deadline) -> None:
         """Wait until the broker has all answers, as long as there is one that takes them."""
@@ -202,9 +203,9 @@ class App:
         try:
             change = diff(components.config, load(self._source, self._environ))
         except ConfigError as error:
-            _log.error("configuration not reloaded", problem=str(error))
+            _log.error(log_events.CONFIGURATION_NOT_RELOADED, problem=str(error))
         else:
             components.apply(change.config)
-            _log.info("configuration reloaded", applied=change.live, needs_restart=change.restart)
+            _log.info(log_events.CONFIGURATION_RELOADED, applied=change.live, needs_restart=change.restart)
         if self._ready_told:
             components.notifier.ready(str(components.node_status.present))

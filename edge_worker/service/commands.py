@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template, is_publishable
 from edge_worker.errors import CommandError
@@ -75,10 +76,10 @@ class Commands:
         if command is None:
             return False
         if message.retained:
-            _log.warning("retained command ignored: somebody's mistake of long ago", topic=message.topic)
+            _log.warning(log_events.RETAINED_COMMAND, topic=message.topic)
             return True
         response = self._carry_out(command, message.payload)
-        _log.info("command", command=command, status=response.status, error=response.error)
+        _log.info(log_events.COMMAND, command=command, status=response.status, error=response.error)
         if not self._answer(message, response):
             what = "carried out, but the broker does not take so large an answer"
             self._answer(message, self._response(command, response.transaction, status="error", error=what))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
 from edge_worker.service.replies import Now, Parsed, timings_ms
 
@@ -128,7 +129,7 @@ class Worker:
         if isinstance(problem, FrameRejected):
             self._reject(frame, problem)
             return
-        _log.warning("frame laid back", camera=frame.camera, frame_id=frame.frame_id, problem=str(problem))
+        _log.warning(log_events.FRAME_REQUEUED, camera=frame.camera, frame_id=frame.frame_id, problem=str(problem))
         self._frame_queue.release(frame)
 
     def _parse(self, slot: int, frame: Frame, request: OutputRequest) -> Parsed:
@@ -160,11 +161,11 @@ class Worker:
         self._frame_queue.finish(frame, "processed")
         if request.overlay and "overlay" not in fitting:
             limit = self._outlets.max_packet(frame)
-            _log.warning("overlay left out: too large", camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
+            _log.warning(log_events.OUTPUT_LEFT_OUT, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
         timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
         self._outlets.observe(timings, age_ms)
         _log.info(
-            "frame",
+            log_events.FRAME,
             camera=frame.camera,
             frame_id=frame.frame_id,
             persons=len(parsed.result.body.get("persons", ())),
@@ -178,7 +179,7 @@ class Worker:
         self._publish_error(frame, rejection)
         self._frame_queue.finish(frame, "rejected", rejection.reason)
         _log.info(
-            "frame rejected",
+            log_events.FRAME_REJECTED,
             camera=frame.camera,
             frame_id=frame.frame_id,
             reason=rejection.reason,
@@ -195,7 +196,9 @@ class Worker:
         try:
             self._publish(frame, {"error": message}, final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
-            _log.error("frame left unanswered", camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail)
+            _log.error(
+                log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail
+            )
             self._frame_queue.answered(frame, ())
 
     def _publish(self, frame: Frame, messages: Mapping[str, Outgoing], *, final: bool = False) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class State(str, Enum):
+class State(StrEnum):
     """What the status topic says; the words are part of the contract."""
 
     STARTING = "starting"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
 from edge_worker.errors import ResultTooLarge
@@ -86,7 +87,7 @@ class Links:
         try:
             self._links[CONTROL].publish(message)
         except ResultTooLarge as error:
-            _log.warning("not published", topic=message.topic, problem=str(error))
+            _log.warning(log_events.NOT_PUBLISHED, topic=message.topic, problem=str(error))
             return False
         return True
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.frames.acks import Remedy
 from edge_worker.frames.envelope import checked_frame_id, identity_in, if_usable, is_envelope, utc_timestamp
 from edge_worker.frames.frame import Frame, content_id
@@ -92,11 +93,13 @@ class Router:
             self._handlers.frames.published(event.publication)
             return
         loss = self._handlers.frames.failed(event.publication)
-        _log.warning("publication given up", link=event.link, reason=event.reason, answers=loss and loss.frame.frame_id)
+        _log.warning(
+            log_events.PUBLICATION_GIVEN_UP, link=event.link, reason=event.reason, answers=loss and loss.frame.frame_id
+        )
         if loss is None or loss.remedy is Remedy.NOTHING:
             return
         if loss.remedy is Remedy.GONE:
-            _log.error("frame left unanswered", camera=loss.frame.camera, frame_id=loss.frame.frame_id)
+            _log.error(log_events.FRAME_UNANSWERED, camera=loss.frame.camera, frame_id=loss.frame.frame_id)
         elif loss.frame.delivery is None:
             self._handlers.frames.answered(loss.frame, ())  # the camera has newer ones
         else:
@@ -112,7 +115,7 @@ class Router:
             if camera is not None:
                 self._handlers.frames.arrive(self._frame(message, camera, route.source))
                 return
-        _log.warning("message on a topic of nobody", link=event.link, topic=message.topic, hint=_STALE_SUBSCRIPTION)
+        _log.warning(log_events.UNKNOWN_TOPIC, link=event.link, topic=message.topic, hint=_STALE_SUBSCRIPTION)
         self._handlers.frames.dismiss(message.delivery)
 
     def _frame(self, message: Incoming, camera: str, source: int) -> Frame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.mqtt.events import Outgoing, Will
 from edge_worker.service.lifecycle import Judgement, Lifecycle, State
 
@@ -122,7 +123,7 @@ class NodeStatus:
     def _changed(self, old: Judgement, new: Judgement) -> None:
         if new.state is not old.state:
             self._since = time.time()
-        _log.info("state", old=old.state.value, new=new.state.value, reason=new.reason, detail=new.detail)
+        _log.info(log_events.STATE, old=old.state.value, new=new.state.value, reason=new.reason, detail=new.detail)
         self._publish_status()
         self._on_change(new)
 

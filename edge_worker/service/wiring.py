@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from edge_worker.common import log_events
 from edge_worker.common.topics import Template
 from edge_worker.config import read_password
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
+from edge_worker.mqtt import events
 from edge_worker.mqtt.events import Connected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
@@ -44,6 +45,21 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
 
 _log = structlog.get_logger(__name__)
+
+_LINK_EVENTS: Final = {
+    events.Connected: log_events.LINK_CONNECTED,
+    events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
+    events.Subscribed: log_events.LINK_SUBSCRIBED,
+    events.SubscriptionRefused: log_events.LINK_SUBSCRIPTION_REFUSED,
+    events.Unreachable: log_events.LINK_UNREACHABLE,
+    events.Refused: log_events.LINK_REFUSED,
+    events.FellBack: log_events.LINK_FELL_BACK,
+    events.Disconnected: log_events.LINK_DISCONNECTED,
+    events.TakenOver: log_events.LINK_TAKEN_OVER,
+    events.Shed: log_events.LINK_SHED,
+    events.PublicationRefused: log_events.LINK_PUBLICATION_REFUSED,
+    events.Fatal: log_events.LINK_FATAL,
+}
 
 
 class Components:
@@ -180,7 +196,7 @@ class Components:
         """Take a message on one of our own topics; False where it is none. Called by the router."""
         contradiction = self.node_status.contradicts(message)
         if contradiction:
-            _log.warning("the broker says that this worker is offline; saying otherwise")
+            _log.warning(log_events.STATUS_CONTRADICTED)
             self.node_status.repeat()
         return contradiction is not None or self._commands.take(message)
 
@@ -188,7 +204,7 @@ class Components:
         """Take news of a link's condition. Called by the router."""
         fields = {name: value for name, value in asdict(event).items() if name != "link"}
         good = isinstance(event, Subscribed) or (isinstance(event, Connected) and not event.session_lost)
-        _log.log(logging.INFO if good else logging.WARNING, _words(type(event).__name__), link=event.link, **fields)
+        _log.log(logging.INFO if good else logging.WARNING, _LINK_EVENTS[type(event)], link=event.link, **fields)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
@@ -197,7 +213,7 @@ class Components:
 
     def _fatal(self, what: str, error: BaseException | None) -> None:
         """End the worker because of a defect; the service manager starts another. Called from any thread."""
-        _log.critical(what, exc_info=error)
+        _log.critical(log_events.FATAL, problem=what, exc_info=error)
         self.failed = True
         self._wake.put(Order.STOP)
 
@@ -212,8 +228,3 @@ def _desired(config: Config) -> tuple[Desired, ...]:
     composers = [ReplyBuilder(config.node.id, config.outputs_for(camera)) for camera in config.cameras]
     threshold = config.model.score_threshold
     return tuple(Desired(composer, composer.request(score_threshold=threshold)) for composer in composers)
-
-
-def _words(event_name: str) -> str:
-    """``SubscriptionRefused`` → ``link: subscription refused``."""
-    return "link:" + re.sub("([A-Z])", r" \1", event_name).lower()

@@ -30,8 +30,7 @@ from edge_worker.mqtt.link import Link
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from edge_worker.config import Config
     from edge_worker.mqtt.events import Outgoing, Subscription

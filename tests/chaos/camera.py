@@ -18,9 +18,9 @@ from paho.mqtt.properties import Properties
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
+    from typing import Self
 
     from paho.mqtt.reasoncodes import ReasonCode
-    from typing_extensions import Self
 
 RECONNECT_S: Final = 0.2
 SUCCESS: Final = 0

@@ -23,8 +23,7 @@ from chaos.camera import RECONNECT_S
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 WAIT_S: Final = 60.0
 FILTERS: Final = ("parsing/#", "edge-worker/#")

@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
@@ -24,8 +24,7 @@ from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from chaos.consumer import Consumer
     from chaos.lab import Lab
@@ -121,7 +120,7 @@ class Crowd:
             payload = picture(rounds) + os.urandom(16) * (PICTURE_BYTES // 16)
             for camera in CAMERAS:
                 properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-                properties.UserProperty = [("captured-at", datetime.now(timezone.utc).isoformat())]
+                properties.UserProperty = [("captured-at", datetime.now(UTC).isoformat())]
                 self._paho.publish(f"cameras/{camera}/frame", payload, qos=0, properties=properties)
                 self.sent[camera] += 1
             rounds += 1
@@ -153,7 +152,7 @@ class Results:
     def _take(self, message: paho.MQTTMessage) -> None:
         labels = json.loads(message.payload)
         self._counts[labels["camera"]] += 1
-        captured = datetime.fromisoformat(labels["captured_at"].replace("Z", "+00:00"))
+        captured = datetime.fromisoformat(labels["captured_at"])
         self._ages.append(time.time() - captured.timestamp())
 
     def begin(self) -> None:

@@ -26,8 +26,7 @@ from edge_worker.pool.launch import FRAME_BYTES_PER_PIXEL
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
     from chaos.lab import Lab
 

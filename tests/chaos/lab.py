@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from random import Random
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 UNLIMITED: Final = ("max_queued_messages 0", "max_queued_bytes 0")
 """A broker that drops nothing of its own accord: what is lost then was lost by somebody else."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from chaos.consumer import Consumer
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def now() -> str:
     """Return the time as the messages write it, to compare with theirs."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def wait_back(port: int, since: str) -> float:

@@ -24,8 +24,9 @@ NOTES: Final = "## Notes\n"
 _HEAD: Final = """\
 # Reliability
 
-`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice: by what
-senders and receivers saw at the broker, and by the worker's own counters. A row fails if one promise fails once.
+`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice:
+by what senders and receivers saw at the broker, and by the worker's own counters. A row fails if one promise fails
+once.
 
     make chaos                                   # every row in full, about 45 minutes with --jobs 3
     make chaos ARGS="--only ROW --times N"       # one row

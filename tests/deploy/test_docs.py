@@ -6,16 +6,16 @@ import json
 import re
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from edge_worker import cli
+from edge_worker.common import log_events
 from edge_worker.frames.counters import Count
 from edge_worker.frames.frame import DROPS, REJECTIONS
-from edge_worker.mqtt.events import LinkEvent
 from edge_worker.service.lifecycle import State
 from edge_worker.service.metrics import Metrics, Snapshot
 from edge_worker.service.result_cache import CacheStats
@@ -100,8 +100,8 @@ def test_what_the_log_is_said_to_say_is_what_it_says() -> None:
     """Troubleshooting begins with words of the log, which a search must find there."""
     page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     code = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("edge_worker/**/*.py"))
-    link_news = {re.sub("([A-Z])", r" \1", one.__name__).lower().strip() for one in get_args(LinkEvent)}
-    assert [words for words in re.findall(r"`link: ([a-z ]+)`", page) if words not in link_news] == []
+    link_events = {str(event) for event in log_events.ALL.values()}
+    assert [words for words in re.findall(r"`(link: [a-z ]+)`", page) if words not in link_events] == []
     seen = re.findall(r"^\|([^|]+)\|", page, re.MULTILINE)
     quoted = [words for cell in seen for words in re.findall(r"`([a-z_.]+ [a-z_. ]+)`", cell)]
     assert quoted

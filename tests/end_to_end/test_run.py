@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import time
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -242,7 +242,7 @@ def test_frames_that_are_all_too_old_are_said(mosquitto: Mosquitto, make_worker:
     """A camera whose clock is behind gets neither results nor errors; the log names it, and the account the reason."""
     with Client(mosquitto.port, "edge-worker/box/stats") as consumer:
         worker = make_worker(mosquitto.port, ops={"stats_interval_s": 1.0}).ready()
-        an_hour_ago = datetime.fromtimestamp(time.time() - 3600, timezone.utc).isoformat()
+        an_hour_ago = datetime.fromtimestamp(time.time() - 3600, UTC).isoformat()
         image = base64.b64encode(FRAME).decode()
         consumer.publish("cameras/door/frame", json.dumps({"image": image, "captured_at": an_hour_ago}).encode())
         wait_until(lambda: "door" in {line.get("camera") for line in worker.log()}, "a word in the log", START_S)

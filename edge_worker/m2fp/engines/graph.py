@@ -10,8 +10,7 @@ from openvino.passes import ConstantFolding, Manager
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from typing_extensions import Self
+    from typing import Self
 
 
 class Operation(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types

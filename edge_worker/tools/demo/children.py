@@ -13,8 +13,7 @@ from edge_worker.errors import EdgeWorkerError
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
-
-    from typing_extensions import Self
+    from typing import Self
 
 # How long a child may take to end after SIGTERM: longer than the worker's own budget for draining.
 GRACE_S = 25.0

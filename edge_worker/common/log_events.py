@@ -1,0 +1,180 @@
+"""Every event that the worker's log may show: its words, level, fields, and what an operator does about it.
+
+``docs/operations.md`` prints this list; a test holds it to the code.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+NOTHING: Final = "nothing"
+
+
+class LogEvent(str):
+    """The words of an event, and what is known of it.
+
+    Attributes:
+        levels: at which it is logged, such as ``info`` or ``info, warning``.
+        fields: names of what is logged with it.
+        action: what an operator does about it, for the documentation.
+    """
+
+    __slots__ = ("action", "fields", "levels")
+
+    levels: str
+    fields: tuple[str, ...]
+    action: str
+
+    def __new__(cls, words: str, levels: str, fields: str = "", action: str = NOTHING) -> Self:
+        """Describe the event of these *words*; *fields* are separated by spaces."""
+        event = super().__new__(cls, words)
+        event.levels, event.fields, event.action = levels, tuple(fields.split()), action
+        return event
+
+
+# The life of the worker
+STARTING = LogEvent("starting", "info", "version node config")
+STATE = LogEvent("state", "info", "old new reason detail", "what the reason asks for: see troubleshooting")
+STOPPED = LogEvent("stopped", "info", "account")
+FATAL = LogEvent("defect", "critical", "problem", "report it with the trace; the service manager restarts the worker")
+CONFIGURATION_WARNING = LogEvent(
+    "configuration", "warning", "problem", "change the key it names, or leave it on purpose"
+)
+CONFIGURATION_RELOADED = LogEvent(
+    "configuration reloaded", "info", "applied needs_restart", "restart for the keys in `needs_restart`"
+)
+CONFIGURATION_NOT_RELOADED = LogEvent(
+    "configuration not reloaded", "error", "problem", "correct the file and reload again; the old settings stay"
+)
+DIRECTORY_UNUSABLE = LogEvent(
+    "nothing can be kept over a restart",
+    "warning",
+    "directory problem",
+    "free space, `StateDirectory=`, `CacheDirectory=`",
+)
+CLOCK_JUMPED = LogEvent("the clock was set, or the machine slept", "warning", "ahead_s", "check the time server")
+CAMERA_CLOCK = LogEvent(
+    "all frames of a camera are too old: do its clock and ours differ?",
+    "warning",
+    "camera",
+    "set both clocks by a time server, or `max_age_s: null`",
+)
+SYSTEMD_UNREACHABLE = LogEvent(
+    "the service manager could not be notified", "warning", "problem", "check `NotifyAccess=`"
+)
+HEALTH_PAGE = LogEvent("health page", "debug", "request")
+HEALTH_PAGE_FAILED = LogEvent("health page could not be made", "error", "page", "report it with the trace")
+HEALTH_CLIENT_GONE = LogEvent("health client went away or timed out", "debug", "client problem")
+
+# Frames and commands
+FRAME = LogEvent("frame", "info", "camera frame_id persons cached redelivered age_ms")
+FRAME_REJECTED = LogEvent(
+    "frame rejected", "info", "camera frame_id reason detail bytes", "see the reason in troubleshooting"
+)
+FRAME_REQUEUED = LogEvent("frame requeued", "warning", "camera frame_id problem", "see why the model process ended")
+FRAME_UNANSWERED = LogEvent(
+    "frame left unanswered", "error", "camera frame_id problem", "raise the broker's packet size limit"
+)
+OUTPUT_LEFT_OUT = LogEvent(
+    "overlay left out: too large", "warning", "camera frame_id max_packet", "raise the broker's packet size limit"
+)
+PUBLICATION_GIVEN_UP = LogEvent(
+    "publication given up",
+    "warning",
+    "link reason answers",
+    "what the reason says; the frame is answered with an error",
+)
+NOT_PUBLISHED = LogEvent("not published", "warning", "topic problem", "raise the broker's packet size limit")
+UNKNOWN_TOPIC = LogEvent(
+    "message on an unknown topic", "warning", "link topic hint", "it was acknowledged; check who publishes there"
+)
+COMMAND = LogEvent("command", "info", "command status error")
+RETAINED_COMMAND = LogEvent(
+    "retained command ignored", "warning", "topic", "clear it: publish an empty retained message to the topic"
+)
+
+# Links to the broker
+LINK_CONNECTED = LogEvent("link: connected", "info, warning", "link protocol session_present session_lost")
+LINK_SESSION_SHORTENED = LogEvent(
+    "link: session shortened", "warning", "link asked_s granted_s", "raise the broker's session expiry limit"
+)
+LINK_SUBSCRIBED = LogEvent("link: subscribed", "info", "link")
+LINK_SUBSCRIPTION_REFUSED = LogEvent(
+    "link: subscription refused", "warning", "link filter reason", "grant the subscription in the broker's ACL"
+)
+LINK_UNREACHABLE = LogEvent("link: unreachable", "warning", "link reason", "what the reason says; it is tried again")
+LINK_REFUSED = LogEvent(
+    "link: refused", "warning", "link reason permanent", "correct login or permissions; the password file is read again"
+)
+LINK_FELL_BACK = LogEvent(
+    "link: fell back", "warning", "link reason", "`mqtt.protocol: '3.1.1'` if that is all it speaks"
+)
+LINK_DISCONNECTED = LogEvent("link: disconnected", "warning", "link reason", "what the reason says; it reconnects")
+LINK_TAKEN_OVER = LogEvent(
+    "link: taken over", "warning", "link client_id certain", "give each worker its own `node.id`"
+)
+LINK_SHED = LogEvent("link: shed", "warning", "link", "`prefetch: 1`, or a broker that obeys Receive Maximum")
+LINK_PUBLICATION_REFUSED = LogEvent(
+    "link: publication refused", "warning", "link publication topic reason", "grant the topic in the broker's ACL"
+)
+LINK_FATAL = LogEvent("link: fatal", "warning", "link detail", "report it")
+LINK_THREAD_DIED = LogEvent("the link's thread died", "error", "link", "report it with the trace")
+CERTIFICATE_NOT_VERIFIED = LogEvent(
+    "the broker's certificate is NOT verified (mqtt.tls.verify: false)", "warning", "link", "set `mqtt.tls.ca_file`"
+)
+STATUS_CONTRADICTED = LogEvent(
+    "the broker says that this worker is offline; saying otherwise", "warning", "", "none, if a will was late"
+)
+
+# Model processes
+MODEL_PROCESS = LogEvent("model process", "info", "slot state detail")
+MODEL_PROCESS_CONFINED = LogEvent(
+    "model process confined", "info, warning", "in_force refused", "a newer kernel, where something was refused"
+)
+MODEL_PROCESS_FAILED = LogEvent(
+    "model process failed", "error", "slot error restart_in_s", "see the error; out of memory: raise `MemoryMax=`"
+)
+MODEL_PROCESS_LEFT = LogEvent(
+    "model process does not end, left behind", "error", "pid", "look for a hanging device or disk"
+)
+MODEL_FAILED = LogEvent("the model failed under a frame", "error", "trace", "keep the image and report it")
+MODEL_SHAPE = LogEvent(
+    "network made ready for another shape of frames; model.shapes stay in memory",
+    "info",
+    "seconds",
+    "`model.shapes` as many as the cameras have aspect ratios",
+)
+MEMORY_LIMIT_UNUSABLE = LogEvent(
+    "memory.limit_mb is not in force: the model alone takes more",
+    "warning",
+    "slot limit_mb loaded_mb",
+    "raise the limit",
+)
+QUARANTINE_IN_MEMORY = LogEvent("quarantine is kept in memory only", "warning", "file error", "free space, permissions")
+QUARANTINE_UNUSABLE = LogEvent("quarantine file is not usable, starting an empty one", "warning", "file error")
+JOURNAL_UNUSABLE = LogEvent(
+    "frames in work are not written down: one that ends the worker is tried for ever",
+    "warning",
+    "problem",
+    "free space, permissions of the state directory",
+)
+
+ALL: Final[Mapping[str, LogEvent]] = {name: event for name, event in globals().items() if isinstance(event, LogEvent)}
+"""By the constant's name, in the order above."""
+
+
+def table() -> str:
+    """Write the list as a Markdown table."""
+    rows = (
+        f"| `{event}` | {event.levels} | {', '.join(f'`{field}`' for field in event.fields)} | {event.action} |"
+        for event in ALL.values()
+    )
+    return "\n".join(("| event | level | fields | what to do |", "|---|---|---|---|", *rows))
+
+
+if __name__ == "__main__":
+    print(table())  # noqa: T201 - for docs/operations.md
