@@ -80,7 +80,7 @@ FRAME_UNANSWERED = LogEvent(
     "frame left unanswered", "error", "camera frame_id problem", "raise the broker's packet size limit"
 )
 OUTPUT_LEFT_OUT = LogEvent(
-    "overlay left out: too large", "warning", "camera frame_id max_packet", "raise the broker's packet size limit"
+    "image left out: too large", "warning", "kind camera frame_id max_packet", "raise the broker's packet size limit"
 )
 PUBLICATION_GIVEN_UP = LogEvent(
     "publication given up",

@@ -9,7 +9,9 @@ from typing import Final
 MAX_LEVEL: Final = 128
 """Characters of a level that came from outside; a name is for people, and 65,535 bytes are not."""
 
-_PLACEHOLDERS: Final = frozenset({"{camera}", "{command}"})
+_PERSON: Final = "{person}"
+_NAMES: Final = frozenset({"{camera}", "{command}"})
+_PLACEHOLDERS: Final = _NAMES | {_PERSON}
 
 # What MQTT 5 (1.5.4) and brokers refuse in a topic: controls, surrogates, non-characters; and wildcards and borders.
 # U+FEFF is allowed, but clients made with paho close the connection over it.
@@ -44,19 +46,23 @@ def is_publishable(topic: str) -> bool:
 
 
 class Template:
-    """A topic with ``{node}`` and one level ``{camera}`` (or ``{command}``) in it."""
+    """A topic with ``{node}``, one level ``{camera}`` (or ``{command}``), and perhaps one level ``{person}`` in it."""
 
     def __init__(self, text: str, *, node: str = "") -> None:
         """Read *text*; ``{node}`` becomes *node*.
 
         Raises:
-            ValueError: it holds a wildcard, or more than one placeholder besides ``{node}``.
+            ValueError: it holds a wildcard, or more placeholders than these.
         """
         self._levels = text.replace("{node}", node).split("/")
-        places = [place for place, level in enumerate(self._levels) if level in _PLACEHOLDERS]
+        places = [place for place, level in enumerate(self._levels) if level in _NAMES]
         fixed = [level for level in self._levels if level not in _PLACEHOLDERS]
-        if len(places) > 1 or any(sign in level for level in fixed for sign in "+#{}"):
-            raise ValueError(f"{text!r} may hold {{node}} and one level {{camera}}, but no wildcard")
+        if (
+            len(places) > 1
+            or self._levels.count(_PERSON) > 1
+            or any(sign in level for level in fixed for sign in "+#{}")
+        ):
+            raise ValueError(f"{text!r} may hold {{node}}, one level {{camera}} and one {{person}}, but no wildcard")
         self._place = places[0] if places else None
 
     @property
@@ -67,19 +73,26 @@ class Template:
     def match(self, topic: str) -> str | None:
         """Name the camera (or command) of *topic*, cleaned; None where *topic* is not of this template.
 
-        A template without placeholder answers with an empty name.
+        A template without such a placeholder answers with an empty name.
         """
         levels = topic.split("/")
         if len(levels) != len(self._levels):
             return None
-        if self._place is None:
-            return "" if levels == self._levels else None
-        name, levels[self._place] = levels[self._place], self._levels[self._place]
-        return clean_level(name) if levels == self._levels else None
+        pairs = list(zip(self._levels, levels, strict=True))
+        if any(mine != other for mine, other in pairs if mine not in _PLACEHOLDERS):
+            return None
+        return "" if self._place is None else clean_level(levels[self._place])
 
-    def format(self, *, camera: str = "", command: str = "") -> str:
-        """Give the topic of *camera* (or *command*); what :meth:`match` named always makes a topic."""
-        return "/".join((camera or command) if level in _PLACEHOLDERS else level for level in self._levels)
+    def person(self, topic: str) -> str | None:
+        """The level of *topic*, which matches, that names a person, cleaned; None where this template has none."""
+        if _PERSON not in self._levels:
+            return None
+        return clean_level(topic.split("/")[self._levels.index(_PERSON)])
+
+    def format(self, *, camera: str = "", command: str = "", person: int | None = None) -> str:
+        """Give the topic of *camera* (or *command*), and of *person*; what :meth:`match` named always makes a topic."""
+        values = {"{camera}": camera, "{command}": command, _PERSON: str(person)}
+        return "/".join(values.get(level, level) for level in self._levels)
 
 
 def overlaps(first: str, second: str) -> bool:

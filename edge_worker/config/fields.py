@@ -112,6 +112,8 @@ FilePath = Annotated[Path, Field(strict=False), AfterValidator(beside_the_file)]
 """A file; a relative one is looked for beside the configuration file."""
 CameraTopic = Annotated[str, _topic_template("camera")]
 """A topic template with one level ``{camera}``, and ``{node}`` where wanted."""
+PersonTopic = Annotated[str, _topic_template("camera", "person")]
+"""A topic template with the levels ``{camera}`` and ``{person}``, and ``{node}`` where wanted."""
 NodeTopic = Annotated[str, _topic_template()]
 CommandTopic = Annotated[str, _topic_template("command")]
 PlainTopic = Annotated[str, _topic_template(optional=())]

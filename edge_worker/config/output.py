@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edge_worker.config.fields import CameraTopic, Fraction, Qos, Section
+from edge_worker.config.fields import CameraTopic, Fraction, PersonTopic, Qos, Section
 
 
 class ResultConfig(Section):
@@ -40,6 +40,14 @@ class OverlayConfig(ResultConfig):
     quality: Annotated[int, Field(ge=1, le=100)] = 85
 
 
+class CropsConfig(ResultConfig):
+    """Each person cut out of the frame, for people."""
+
+    enabled: bool = False
+    topic: PersonTopic = "parsing/{camera}/crop/{person}"
+    quality: Annotated[int, Field(ge=1, le=100)] = 85
+
+
 class ErrorConfig(Section):
     """The message that answers a frame which could not be parsed."""
 
@@ -53,9 +61,16 @@ class OutputConfig(Section):
     colormap: ColormapConfig = ColormapConfig()
     labels: LabelsConfig = LabelsConfig()
     overlay: OverlayConfig = OverlayConfig()
+    crops: CropsConfig = CropsConfig()
     error: ErrorConfig = ErrorConfig()
     result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
 
     def all_results(self) -> dict[str, ResultConfig | ErrorConfig]:
         """Return the sections of all kinds of result by their names, enabled or not."""
-        return {"colormap": self.colormap, "labels": self.labels, "overlay": self.overlay, "error": self.error}
+        sections = {name: getattr(self, name) for name in type(self).model_fields}
+        return {name: section for name, section in sections.items() if isinstance(section, ResultConfig | ErrorConfig)}
+
+    def enabled(self) -> dict[str, ResultConfig]:
+        """Return the sections of the kinds of result that are published for a frame."""
+        sections = self.all_results()
+        return {name: one for name, one in sections.items() if isinstance(one, ResultConfig) and one.enabled}

@@ -7,11 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.config.output import OutputConfig
 from edge_worker.config.sections import Config
 from edge_worker.config.tree import Location, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_FIXED = frozenset({"topic", "qos"})
+"""Keys of a kind of result that need a restart: subscriptions and permissions of others follow them."""
 
 LIVE = frozenset(
     {
@@ -20,18 +24,12 @@ LIVE = frozenset(
         "model.score_threshold",
         "ops.log.level",
         "ops.stats_interval_s",
-        "output.colormap.enabled",
-        "output.colormap.format",
-        "output.colormap.retain",
-        "output.labels.enabled",
-        "output.labels.instances",
-        "output.labels.masks",
-        "output.labels.retain",
-        "output.overlay.alpha",
-        "output.overlay.enabled",
-        "output.overlay.quality",
-        "output.overlay.retain",
         "output.result_expiry_s",
+        *(
+            f"output.{kind}.{key}"
+            for kind, section in OutputConfig().all_results().items()
+            for key in type(section).model_fields.keys() - _FIXED
+        ),
     }
 )
 """Keys that take effect with the next frame, those of ``output`` also below ``cameras[].outputs``."""

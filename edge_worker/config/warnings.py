@@ -36,8 +36,7 @@ def _traffic(config: Config) -> Iterator[str]:
     for index, camera in enumerate(config.cameras):
         if camera.prefetch > 1:
             yield f"cameras[{index}].prefetch: Mosquitto before 2.0.13 sends more than that, without a bound"
-        outputs = config.outputs_for(camera)
-        if not (outputs.colormap.enabled or outputs.labels.enabled or outputs.overlay.enabled):
+        if not config.outputs_for(camera).enabled():
             yield f"cameras[{index}].outputs: all are off: frames are parsed, but nothing is published"
 
 

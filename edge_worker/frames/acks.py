@@ -52,7 +52,7 @@ class _Entry:
     frame: Frame  # without its payload
     deliveries: list[Delivery] = field(default_factory=list)
     publications: set[int] = field(default_factory=set)
-    spare: int | None = None
+    spares: frozenset[int] = frozenset()
     final: bool = False
     answered: bool = False
 
@@ -115,13 +115,13 @@ class AckTracker:
         return None
 
     def answered(
-        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+        self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> tuple[Delivery, ...]:
         """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
 
         Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
-        or nothing is to be published). Should one be given up: the *spare* one is missed by nobody, and for a *final*
-        answer there is no other. A frame settled meanwhile, by another answer, stays so.
+        or nothing is to be published). Should one be given up: one of the *spares* is missed by nobody, and for a
+        *final* answer there is no other. A frame settled meanwhile, by another answer, stays so.
 
         Returns:
             What may be acknowledged now.
@@ -131,7 +131,7 @@ class AckTracker:
         if entry is None:
             return ()
         self._forget_publications(entry)
-        entry.publications, entry.spare, entry.final = set(publications), spare, final
+        entry.publications, entry.spares, entry.final = set(publications), frozenset(spares), final
         entry.answered = bool(publications)
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
@@ -151,7 +151,7 @@ class AckTracker:
         if key is None:
             return None
         entry = self._open[key]
-        if publication == entry.spare:
+        if publication in entry.spares:
             return Loss(entry.frame, Remedy.NOTHING, self.published(publication))
         if entry.final:
             return Loss(entry.frame, Remedy.GONE, self.answered(entry.frame, ()))

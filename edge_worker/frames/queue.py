@@ -83,14 +83,14 @@ class FrameQueue:
         return frozenset(source for source in self._sections if not self._has_room(source))
 
     def answered(
-        self, frame: Frame, publications: Collection[int], *, spare: int | None = None, final: bool = False
+        self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> None:
         """Say which *publications* answer *frame*, before they are published; again to replace what was said.
 
-        Should one be given up: the *spare* one is missed by nobody, and for a *final* answer there is no other.
+        Should one be given up: one of the *spares* is missed by nobody, and for a *final* answer there is no other.
         """
         with self._changed:
-            self._acknowledge_all(self._acks.answered(frame, publications, spare=spare, final=final))
+            self._acknowledge_all(self._acks.answered(frame, publications, spares=spares, final=final))
 
     def published(self, publication: int) -> None:
         """Note that the broker has *publication*, and acknowledge the frames this completes."""

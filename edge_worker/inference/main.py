@@ -105,7 +105,7 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
 def _answer_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
     """Wait for a frame and answer it; afterwards nothing of it is held, while the next one is waited for."""
     header, (payload,) = channel.receive()
-    _answer(channel, handler, payload, OutputRequest(**header["request"]), note)
+    _answer(channel, handler, payload, OutputRequest.from_wire(header["request"]), note)
 
 
 def _stand_apart() -> None:

@@ -8,19 +8,21 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
-from edge_worker.imaging.codec import decode, encode_jpeg, encode_jpeg_within, encode_png_palette, encode_rgb_png
+from edge_worker.imaging.codec import decode
 from edge_worker.imaging.headers import DecodeLimits
 from edge_worker.imaging.palette import Palette
-from edge_worker.imaging.render import colorize, overlay
 from edge_worker.inference.labels import labels_body
-from edge_worker.inference.types import EncodedResult
+from edge_worker.inference.painters import PAINTERS, encode
+from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.m2fp.parser import load_parser
 from edge_worker.m2fp.postprocess.persons import find_people
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import Picture
+    from edge_worker.inference.outputs import ImageRequest
+    from edge_worker.inference.painters import Drawing
     from edge_worker.inference.types import ModelSettings, OutputRequest
     from edge_worker.m2fp.parser import Parser
     from edge_worker.m2fp.postprocess.persons import People
@@ -146,26 +148,20 @@ class Pipeline:
 
     def encode(self, analysis: Analysis, request: OutputRequest, stages: Stages) -> EncodedResult:
         """Draw and encode what *request* wants."""
-        label_map = analysis.parsing.label_map
         stages.begin("render")
-        colors = colorize(label_map, self.palette) if request.colormap in {"rgb-png", "jpeg"} else None
-        blended = self._overlay(analysis, request.alpha) if request.overlay else None
+        drawn = [(image, list(PAINTERS[image.kind](analysis, self.palette, image))) for image in request.images]
         stages.begin("encode")
-        height, width = label_map.shape
+        height, width = analysis.parsing.label_map.shape
         return EncodedResult(
             width=width,
             height=height,
-            colormap=self._colormap(label_map, colors, request) if request.colormap else None,
-            overlay=None if blended is None else encode_jpeg_within(blended, request.quality, request.overlay_bytes),
+            images=tuple(self._encoded(drawn)),
             body=labels_body(analysis.parsing, analysis.people, self.palette, request) if request.labels else {},
             timings_ms=stages.end(),
         )
 
-    def _overlay(self, analysis: Analysis, alpha: float) -> Picture:
-        people = analysis.people.persons
-        return overlay(analysis.picture, analysis.parsing.label_map, self.palette, people, alpha=alpha)
-
-    def _colormap(self, label_map: LabelMap, colors: Picture | None, request: OutputRequest) -> bytes:
-        if colors is None:
-            return encode_png_palette(label_map, self.palette)
-        return encode_rgb_png(colors) if request.colormap == "rgb-png" else encode_jpeg(colors, request.quality)
+    def _encoded(self, drawn: Iterable[tuple[ImageRequest, Iterable[Drawing]]]) -> Iterator[EncodedImage]:
+        for request, drawings in drawn:
+            for drawing in drawings:
+                if (data := encode(drawing, self.palette, request)) is not None:
+                    yield EncodedImage(request.kind, data, drawing.person)

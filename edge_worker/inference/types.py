@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge_worker.inference.outputs import ImageRequest
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -18,24 +20,41 @@ if TYPE_CHECKING:
 
 _OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
 
-_PICTURES = ("colormap", "overlay")
-
-ColormapFormat = Literal["palette-png", "rgb-png", "jpeg"]
-
 
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
-    """What is wanted of one frame; hashable: a part of the key of a cached result."""
+    """What is wanted of one frame; hashable: a part of the key of a cached result.
 
-    colormap: ColormapFormat | None = "palette-png"
+    Attributes:
+        images: by kind, each kind at most once.
+        labels: whether the body of the labels message is wanted.
+        masks, instances: as ``output.labels`` in the configuration.
+        score_threshold: persons and parts that score less are left out; None: the model's own.
+    """
+
+    images: tuple[ImageRequest, ...] = (ImageRequest("colormap", "palette-png"),)
     labels: bool = True
     masks: Literal["none", "rle"] = "none"
     instances: Literal["none", "raw"] = "none"
-    overlay: bool = False
-    alpha: float = 0.5  # weight of the colours in the overlay, 0-1
-    quality: int = 85  # of JPEG outputs, 1-100
-    overlay_bytes: int | None = None  # at most; made smaller until it fits, and left out where it cannot
-    score_threshold: float | None = None  # None: the model's own
+    score_threshold: float | None = None
+
+    def image(self, kind: str) -> ImageRequest | None:
+        """What is wanted of the images of this *kind*; None: nothing."""
+        return next((image for image in self.images if image.kind == kind), None)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> OutputRequest:
+        """The request that ``dataclasses.asdict`` made plain."""
+        return cls(**{**wire, "images": tuple(ImageRequest(**image) for image in wire["images"])})
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """One image of a result: its kind, the file, and the person it shows where it shows one."""
+
+    kind: str
+    data: bytes
+    person: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +62,34 @@ class EncodedResult:
     """One frame's results, encoded.
 
     Attributes:
-        width, height: of the picture in displayed orientation, pixels.
-        colormap: the encoded map, None where none was asked for.
-        overlay: the encoded overlay (JPEG), None where none was asked for.
+        width, height: of the frame in displayed orientation, pixels.
+        images: the encoded images that were asked for, those left out for their size excepted.
         body: ``image, labels, persons, unassigned`` and, if asked for, ``instances``: plain JSON values, the part of
-            the labels message that depends on the picture alone. Empty where no labels were asked for.
+            the labels message that depends on the frame alone. Empty where no labels were asked for.
         timings_ms: of ``decode, preprocess, inference, postprocess, render, encode``.
     """
 
     width: int
     height: int
-    colormap: bytes | None
-    overlay: bytes | None
+    images: tuple[EncodedImage, ...]
     body: dict[str, Any]
     timings_ms: dict[str, float]
+
+    def image(self, kind: str) -> bytes | None:
+        """The first image of this *kind*; None where there is none."""
+        return next((image.data for image in self.images if image.kind == kind), None)
 
     @property
     def size(self) -> int:
         """About how many bytes of memory this takes: what a cache must count."""
-        encoded = len(self.colormap or b"") + len(self.overlay or b"")
+        encoded = sum(len(image.data) for image in self.images)
         return encoded + _OBJECTS_PER_JSON * len(json.dumps(self.body))
 
     def to_wire(self) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-        """The result as a message: a header of plain JSON values, and the pictures."""
-        pictures = {name: getattr(self, name) for name in _PICTURES if getattr(self, name) is not None}
+        """The result as a message: a header of plain JSON values, and the images."""
         header = {name: getattr(self, name) for name in ("width", "height", "body", "timings_ms")}
-        return {**header, "pictures": list(pictures)}, tuple(pictures.values())
+        images = [[image.kind, image.person] for image in self.images]
+        return {**header, "images": images}, tuple(image.data for image in self.images)
 
     @classmethod
     def from_wire(cls, header: Mapping[str, Any], blobs: tuple[bytes, ...]) -> EncodedResult:
@@ -77,12 +98,14 @@ class EncodedResult:
         Raises:
             LookupError, TypeError, ValueError: it was not that.
         """
-        pictures: dict[str, bytes] = dict(zip(header["pictures"], blobs, strict=True))
+        images = zip(header["images"], blobs, strict=True)
         return cls(
             width=int(header["width"]),
             height=int(header["height"]),
-            colormap=pictures.get("colormap"),
-            overlay=pictures.get("overlay"),
+            images=tuple(
+                EncodedImage(str(kind), data, None if person is None else int(person))
+                for (kind, person), data in images
+            ),
             body=dict(header["body"]),
             timings_ms={str(phase): float(ms) for phase, ms in dict(header["timings_ms"]).items()},
         )

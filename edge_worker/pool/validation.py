@@ -12,16 +12,18 @@ from edge_worker.common.timestamps import rfc3339
 from edge_worker.errors import FrameRejected, ModelError
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.imaging import png
+from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.types import EncodedResult, ModelCardFacts
 from edge_worker.messages import ImageSize, LabelsBody, ModelCard, Timings
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edge_worker.inference.types import OutputRequest
 
 _MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in an answer or the status
 _MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
+_MAX_PERSONS: Final = 1000  # queries of a model are fewer: a number stands in a topic
 _MEASURED_HERE: Final = ("queued", "total")
 
 
@@ -56,8 +58,7 @@ def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: Outp
     _require_stages(result.timings_ms)
     if request.labels:
         LabelsBody.model_validate(result.body).to_json()  # which lone surrogates would not let through
-    if request.colormap in {"palette-png", "rgb-png"}:
-        png.read_text(result.colormap or b"")
+    _require_images(request, result)
     _require_no_more_than(request, result)
     return result
 
@@ -81,8 +82,27 @@ def _require_stages(timings_ms: Mapping[str, float]) -> None:
 
 
 def _require_no_more_than(request: OutputRequest, result: EncodedResult) -> None:
-    """An overlay may be missing: one that does not fit is left out."""
-    made = {"colormap": result.colormap is not None, "labels": bool(result.body)}
-    wanted = {"colormap": request.colormap is not None, "labels": request.labels}
-    if made != wanted or (result.overlay is not None and not request.overlay):
-        raise ValueError(f"not what was asked for: {made}, overlay {result.overlay is not None}")
+    if bool(result.body) != request.labels:
+        raise ValueError(f"not what was asked for: labels {bool(result.body)}")
+    if unasked := {image.kind for image in result.images} - {image.kind for image in request.images}:
+        raise ValueError(f"not what was asked for: {', '.join(sorted(unasked))}")
+
+
+def _require_images(request: OutputRequest, result: EncodedResult) -> None:
+    """What a required kind was asked for must be there, once; persons are told apart by their numbers."""
+    for wanted in request.images:
+        kind, images = KINDS[wanted.kind], [image for image in result.images if image.kind == wanted.kind]
+        persons = [image.person for image in images]
+        if kind.per_person:
+            _require_persons(persons)
+        elif len(images) > 1 or (kind.required and not images) or any(person is not None for person in persons):
+            raise ValueError(f"{len(images)} images of {kind.name} for {persons}")
+        if wanted.format in {"palette-png", "rgb-png"}:
+            for image in images:
+                png.read_text(image.data)
+
+
+def _require_persons(persons: Sequence[int | None]) -> None:
+    numbers = {person for person in persons if person is not None and 0 <= person < _MAX_PERSONS}
+    if len(numbers) != len(persons):
+        raise ValueError("images of persons without numbers of their own")

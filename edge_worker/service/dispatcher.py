@@ -16,10 +16,12 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
-from edge_worker.service.replies import Now, Parsed, timings_ms
+from edge_worker.inference.outputs import KINDS, OVERLAY
+from edge_worker.service.overrides import with_overlay
+from edge_worker.service.replies import Now, Parsed, Reply, timings_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from edge_worker.common.deadline import Deadline
     from edge_worker.frames.frame import Frame
@@ -117,7 +119,7 @@ class Worker:
         desired = self.desired[frame.source]  # a reload, which replaces it, is for the next frame
         snapshot = self._overrides.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
         try:
-            request = self._request(frame, desired.request, snapshot=snapshot)
+            request = self._request(frame, desired, snapshot=snapshot)
             self._answer(frame, desired.composer, request, self._parse(slot, frame, request))
         except (FrameRejected, ModelProcessError) as problem:
             if snapshot:
@@ -146,22 +148,27 @@ class Worker:
         self._cache.put((digest, request, computed.model), computed.result)
         return Parsed(computed.result, computed.model, taken, cached=False)
 
-    def _request(self, frame: Frame, configured: OutputRequest, *, snapshot: bool) -> OutputRequest:
+    def _request(self, frame: Frame, desired: Desired, *, snapshot: bool) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""
-        request = self._overrides.apply(frame.camera, configured)
-        if not (request.overlay or snapshot):
-            return request
-        return replace(request, overlay=True, overlay_bytes=max(0, self._outlets.max_packet(frame) - _HEADER_BYTES))
+        overlay = desired.composer.image_request(OVERLAY)
+        request = self._overrides.apply(frame.camera, desired.request, overlay)
+        images = with_overlay(request.images, overlay) if snapshot else request.images
+        if all(KINDS[image.kind].required for image in images):
+            return replace(request, images=images)
+        limit = max(0, self._outlets.max_packet(frame) - _HEADER_BYTES)
+        limited = (image if KINDS[image.kind].required else replace(image, max_bytes=limit) for image in images)
+        return replace(request, images=tuple(limited))
 
     def _answer(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
-        messages = composer.results(frame, parsed, now)
-        fitting = _fitting(messages, self._outlets.max_packet(frame))
-        self._publish(frame, fitting)
+        limit = self._outlets.max_packet(frame)
+        replies = _fitting(composer.results(frame, parsed, now), limit)
+        self._publish(frame, replies)
         self._frame_queue.finish(frame, "processed")
-        if request.overlay and "overlay" not in fitting:
-            limit = self._outlets.max_packet(frame)
-            _log.warning(log_events.OUTPUT_LEFT_OUT, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit)
+        for kind in _left_out(request, parsed, replies):
+            _log.warning(
+                log_events.OUTPUT_LEFT_OUT, kind=kind, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit
+            )
         timings, age_ms = timings_ms(frame, parsed, now), 1000 * frame.age_s(now.monotonic_s)
         self._outlets.observe(timings, age_ms)
         _log.info(
@@ -194,39 +201,49 @@ class Worker:
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
         message = self.desired[frame.source].composer.error(frame, rejection, _now())
         try:
-            self._publish(frame, {"error": message}, final=True)
+            self._publish(frame, (Reply("error", message, required=True),), final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
             _log.error(
                 log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail
             )
             self._frame_queue.answered(frame, ())
 
-    def _publish(self, frame: Frame, messages: Mapping[str, Outgoing], *, final: bool = False) -> None:
-        """Publish the answer to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
+    def _publish(self, frame: Frame, replies: Sequence[Reply], *, final: bool = False) -> None:
+        """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
 
         Raises:
             FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
         """
-        numbers = {kind: message.publication for kind, message in messages.items()}
-        self._frame_queue.answered(frame, numbers.values(), spare=numbers.get("overlay"), final=final)
+        spares = [reply.message.publication for reply in replies if not reply.required]
+        numbers = [reply.message.publication for reply in replies]
+        self._frame_queue.answered(frame, numbers, spares=spares, final=final)
         try:
-            for message in messages.values():
-                self._outlets.publish(frame, message)
+            for reply in replies:
+                self._outlets.publish(frame, reply.message)
         except ResultTooLarge as error:
             raise FrameRejected("too_big", str(error)) from error
 
 
-def _fitting(messages: Mapping[str, Outgoing], max_packet: int) -> dict[str, Outgoing]:
-    """Leave out an overlay that the broker would not take; it is for people.
+def _fitting(replies: Sequence[Reply], max_packet: int) -> tuple[Reply, ...]:
+    """Leave out what the broker would not take and nobody must have.
 
     Raises:
-        FrameRejected: ``too_big``; without its map or its labels an answer is none.
+        FrameRejected: ``too_big``; the frame is not answered without this.
     """
-    large = {kind: size for kind, message in messages.items() if (size := message.packet_size) > max_packet}
-    if large.keys() - {"overlay"}:
-        sizes = ", ".join(f"{kind} {size}" for kind, size in large.items())
+    large = [reply for reply in replies if reply.message.packet_size > max_packet]
+    if any(reply.required for reply in large):
+        sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
         raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {max_packet}")
-    return {kind: message for kind, message in messages.items() if kind not in large}
+    return tuple(reply for reply in replies if reply not in large)
+
+
+def _left_out(request: OutputRequest, parsed: Parsed, replies: Sequence[Reply]) -> Iterator[str]:
+    """Name the kinds of image of which fewer are published than were wanted."""
+    persons = len(parsed.result.body.get("persons", ()))
+    for image in request.images:
+        wanted = persons if KINDS[image.kind].per_person else 1
+        if sum(reply.kind == image.kind for reply in replies) < wanted:
+            yield image.kind
 
 
 def _now() -> Now:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from edge_worker.inference.outputs import OVERLAY
+
 if TYPE_CHECKING:
+    from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import OutputRequest
 
 MAX_CAMERAS = 1024  # commands come from outside, and must not fill the memory with names
@@ -60,13 +63,18 @@ class Overrides:
             self._snapshots.add(camera)
             return True
 
-    def apply(self, camera: str, request: OutputRequest) -> OutputRequest:
-        """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it."""
+    def apply(self, camera: str, request: OutputRequest, overlay: ImageRequest) -> OutputRequest:
+        """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it.
+
+        *overlay* is what an overlay looks like that the operator has turned on.
+        """
         with self._lock:
             overrides = self._cameras.get(camera, CameraOverrides()).over(self._general)
-        overlay = request.overlay if overrides.overlay is None else overrides.overlay
+        wanted = request.image(OVERLAY) is not None if overrides.overlay is None else overrides.overlay
         threshold = request.score_threshold if overrides.score_threshold is None else overrides.score_threshold
-        return replace(request, overlay=overlay, score_threshold=threshold)
+        return replace(
+            request, images=with_overlay(request.images, overlay if wanted else None), score_threshold=threshold
+        )
 
     def claim_snapshot(self, camera: str) -> bool:
         """Take up the wish for a snapshot of *camera*, if there is one; who cannot fulfil it asks for it again."""
@@ -74,6 +82,12 @@ class Overrides:
             wanted = camera in self._snapshots
             self._snapshots.discard(camera)
             return wanted
+
+
+def with_overlay(images: tuple[ImageRequest, ...], overlay: ImageRequest | None) -> tuple[ImageRequest, ...]:
+    """Give *images* with this *overlay* in place of any other; None: without one."""
+    others = tuple(image for image in images if image.kind != OVERLAY)
+    return others if overlay is None else (overlay, *others)
 
 
 def _without(own: CameraOverrides, said: CameraOverrides) -> CameraOverrides:

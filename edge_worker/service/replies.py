@@ -9,6 +9,7 @@ from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.output import ResultConfig
 from edge_worker.imaging import png
+from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, LabelsMessage, ModelName, Timings
 from edge_worker.mqtt.events import Outgoing
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from edge_worker.config import OutputConfig
     from edge_worker.errors import FrameRejected
     from edge_worker.frames.frame import Frame
+    from edge_worker.inference.outputs import ImageRequest
+    from edge_worker.inference.types import EncodedImage
 
 _JSON = "application/json"
-_CONTENT_TYPES = {"palette-png": "image/png", "rgb-png": "image/png", "jpeg": "image/jpeg"}
-_OVERLAY_TYPE = "image/jpeg"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,15 @@ class Parsed:
     cached: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One message that answers a frame: which kind of result, and whether the frame is answered without it."""
+
+    kind: str
+    message: Outgoing
+    required: bool
+
+
 class ReplyBuilder:
     """Writes the answers to the frames of one camera section."""
 
@@ -55,41 +65,50 @@ class ReplyBuilder:
 
     def request(self, *, score_threshold: float | None) -> OutputRequest:
         """What the configuration wants of the model process."""
-        outputs = self._outputs
+        labels = self._outputs.labels
         return OutputRequest(
-            colormap=outputs.colormap.format if outputs.colormap.enabled else None,
-            labels=outputs.labels.enabled,
-            masks=outputs.labels.masks,
-            instances=outputs.labels.instances,
-            overlay=outputs.overlay.enabled,
-            alpha=outputs.overlay.alpha,
-            quality=outputs.overlay.quality,
+            images=tuple(
+                kind.request(self._outputs) for name, kind in KINDS.items() if name in self._outputs.enabled()
+            ),
+            labels=labels.enabled,
+            masks=labels.masks,
+            instances=labels.instances,
             score_threshold=score_threshold,
         )
 
-    def results(self, frame: Frame, parsed: Parsed, now: Now) -> dict[str, Outgoing]:
-        """The messages of a parsed frame by kind, in the order to publish them: labels last, as the commit record.
+    def image_request(self, kind: str) -> ImageRequest:
+        """What the configuration wants of images of this *kind*, enabled or not."""
+        return KINDS[kind].request(self._outputs)
 
-        Where the frame is acknowledged, its labels are held until the broker has its pictures, which it may refuse. A
-        map that is given up takes them with it: they would say that the frame was answered in full.
+    def results(self, frame: Frame, parsed: Parsed, now: Now) -> tuple[Reply, ...]:
+        """The messages of a parsed frame, in the order to publish them: labels last, as the commit record.
+
+        Where the frame is acknowledged, its labels are held until the broker has its images, which it may refuse. A
+        required image that is given up takes them with it: they would say that the frame was answered in full.
         """
         result = parsed.result
         properties = self._properties(frame) | {"width": str(result.width), "height": str(result.height)}
-        messages = {}
-        if result.overlay is not None:
-            messages["overlay"] = self._message("overlay", frame, result.overlay, _OVERLAY_TYPE, properties)
-        if result.colormap is not None:
-            content_type = _CONTENT_TYPES[self._outputs.colormap.format]
-            # MQTT 3.1.1 has no properties: a PNG carries the frame's identity itself.
-            picture = png.with_text(result.colormap, properties) if content_type == "image/png" else result.colormap
-            messages["colormap"] = self._message("colormap", frame, picture, content_type, properties)
+        replies = [
+            self._image(frame, image, properties) for kind in KINDS for image in result.images if image.kind == kind
+        ]
         if result.body:
             labels = self._labels(frame, parsed, now).to_json()
-            pictures = {kind: message.publication for kind, message in messages.items() if message.must_arrive}
-            message = self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA})
-            map_ = frozenset(number for kind, number in pictures.items() if kind == "colormap")
-            messages["labels"] = replace(message, after=frozenset(pictures.values()), needs=map_)
-        return messages
+            arriving = [reply for reply in replies if reply.message.must_arrive]
+            message = replace(
+                self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA}),
+                after=frozenset(reply.message.publication for reply in arriving),
+                needs=frozenset(reply.message.publication for reply in arriving if reply.required),
+            )
+            replies.append(Reply("labels", message, required=True))
+        return tuple(replies)
+
+    def _image(self, frame: Frame, image: EncodedImage, properties: Mapping[str, str]) -> Reply:
+        kind = KINDS[image.kind]
+        content_type = CONTENT_TYPES[kind.request(self._outputs).format]
+        # MQTT 3.1.1 has no properties: a PNG carries the frame's identity itself.
+        data = png.with_text(image.data, properties) if content_type == "image/png" else image.data
+        message = self._message(kind.name, frame, data, content_type, properties, person=image.person)
+        return Reply(kind.name, message, required=kind.required)
 
     def error(self, frame: Frame, rejection: FrameRejected, now: Now) -> Outgoing:
         """The message that answers a frame which could not be parsed."""
@@ -127,11 +146,18 @@ class ReplyBuilder:
         return {"frame-id": frame.frame_id, "camera": frame.camera, "node": self._node, **captured}
 
     def _message(
-        self, kind: str, frame: Frame, payload: bytes, content_type: str, properties: Mapping[str, str]
+        self,
+        kind: str,
+        frame: Frame,
+        payload: bytes,
+        content_type: str,
+        properties: Mapping[str, str],
+        *,
+        person: int | None = None,
     ) -> Outgoing:
         section = self._sections[kind]
         return Outgoing(
-            topic=self._topics[kind].format(camera=frame.camera),
+            topic=self._topics[kind].format(camera=frame.camera, person=person),
             payload=payload,
             qos=section.qos,
             retain=isinstance(section, ResultConfig) and section.retain,  # errors are not

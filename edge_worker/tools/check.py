@@ -42,9 +42,7 @@ def _meaning(config: Config) -> Iterator[str]:
     security = "TLS" if mqtt.tls else "no TLS"
     yield f"broker: {mqtt.address} ({mqtt.transport}, {security}, MQTT {mqtt.protocol}) as {config.client_id}"
     for camera in config.cameras:
-        outputs = config.outputs_for(camera)
-        kinds = (outputs.colormap, outputs.labels, outputs.overlay)
-        topics = ", ".join(kind.topic for kind in kinds if kind.enabled)
+        topics = ", ".join(kind.topic for kind in config.outputs_for(camera).enabled().values())
         yield f"camera: {camera.topic} ({camera.delivery}, QoS {camera.qos}) → {topics}"
     model, threads = config.model, config.threads
     yield f"model: {model.path} (engine {model.engine}, precision {model.precision}, threads {threads.inference})"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edge_worker.frames.frame import Frame
+from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import ModelName
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 # The place of a camera's name in results that came from files.
 CAMERA = "file"
-_ENDINGS = {"palette-png": "png", "rgb-png": "png", "jpeg": "jpg"}
+_ENDINGS = {"application/json": "json", "image/png": "png", "image/jpeg": "jpg"}
 
 
 class FileParser:
@@ -45,7 +47,6 @@ class FileParser:
         self._request = self._composer.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
         self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
-        self._endings = {"colormap": _ENDINGS[config.output.colormap.format], "labels": "json", "overlay": "jpg"}
 
     def parse(self, file: Path, name: str) -> None:
         """Parse *file*; the results' names begin with *name*.
@@ -61,9 +62,11 @@ class FileParser:
         analysis = self._pipeline.analyse(picture, self._request, stages)
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
-        messages = self._composer.results(frame, parsed, Now(time.time(), time.monotonic()))
-        for kind, message in messages.items():
-            (self._out / f"{name}.{kind}.{self._endings[kind]}").write_bytes(message.payload)
+        replies = self._composer.results(frame, parsed, Now(time.time(), time.monotonic()))
+        for kind, group in groupby(replies, lambda reply: reply.kind):
+            for number, reply in enumerate(group):
+                part = f"{kind}-{number}" if kind in KINDS and KINDS[kind].per_person else kind
+                (self._out / f"{name}.{part}.{_ENDINGS[reply.message.content_type]}").write_bytes(reply.message.payload)
         if self._raw:
             _save_raw(self._out / f"{name}.npz", analysis)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
 from edge_worker.imaging import png
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from edge_worker.messages import LabelsMessage
     from edge_worker.mqtt.events import Incoming
-
-PictureKind: TypeAlias = Literal["colormap", "overlay"]
 
 # Pictures that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
 MAX_WAITING = 64
@@ -27,7 +25,7 @@ class FrameResult:
 
     labels: LabelsMessage
     json: bytes
-    pictures: Mapping[PictureKind, bytes]
+    pictures: Mapping[str, bytes]
 
 
 class Joiner:
@@ -35,9 +33,9 @@ class Joiner:
 
     def __init__(self) -> None:
         """Begin with nothing waiting."""
-        self._waiting: OrderedDict[tuple[str, str | None], dict[PictureKind, bytes]] = OrderedDict()
+        self._waiting: OrderedDict[tuple[str, str | None], dict[str, bytes]] = OrderedDict()
 
-    def picture(self, kind: PictureKind, camera: str, message: Incoming) -> None:
+    def picture(self, kind: str, camera: str, message: Incoming) -> None:
         """Keep a picture of *camera*."""
         key = (camera, frame_id_of(message))
         self._waiting.setdefault(key, {})[kind] = message.payload

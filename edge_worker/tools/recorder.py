@@ -30,7 +30,7 @@ class Recorder:
         """Write the labels as they came, and the pictures; returns the files."""
         self._number += 1
         stem = f"{self._number:06d}.{safe_name(result.labels.camera)}.{safe_name(result.labels.frame_id)}"
-        contents = {f"{kind}{_ending(picture)}": picture for kind, picture in result.pictures.items()}
+        contents = {f"{safe_name(kind)}{_ending(picture)}": picture for kind, picture in result.pictures.items()}
         contents["labels.json"] = result.json
         files = {self._folder / f"{stem}.{name}": content for name, content in contents.items()}
         for file, content in files.items():

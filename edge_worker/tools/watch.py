@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 from rich.console import Console
@@ -83,10 +83,10 @@ class Results:
         for kind, template in self._templates:
             camera = template.match(message.topic)
             if camera is not None:
-                self._take(kind, camera, message)
+                self._take(kind, template, camera, message)
                 return
 
-    def _take(self, kind: _Kind, camera: str, message: Incoming) -> None:
+    def _take(self, kind: str, template: Template, camera: str, message: Incoming) -> None:
         try:
             match kind:
                 case "labels":
@@ -94,8 +94,9 @@ class Results:
                     self._on_result(self._joiner.labels(labels, message.payload))
                 case "error":
                     self._on_error(ErrorMessage.model_validate_json(message.payload))
-                case "colormap" | "overlay":
-                    self._joiner.picture(kind, camera, message)
+                case _:
+                    person = template.person(message.topic)
+                    self._joiner.picture(kind if person is None else f"{kind}-{person}", camera, message)
         except ValidationError:
             return
 
@@ -117,21 +118,12 @@ def error_line(error: ErrorMessage) -> Text:
     return Text(facts).append(f"{error.reason}: {_plain(error.detail)}", style="red")
 
 
-_Kind = Literal["colormap", "labels", "overlay", "error"]
-
-
-def _templates(config: Config) -> list[tuple[_Kind, Template]]:
+def _templates(config: Config) -> list[tuple[str, Template]]:
     """List the result topics of all cameras, each once."""
-    found: dict[tuple[_Kind, str], Template] = {}
+    found: dict[tuple[str, str], Template] = {}
     for camera in config.cameras:
-        output = config.outputs_for(camera)
-        topics: dict[_Kind, str] = {
-            "colormap": output.colormap.topic,
-            "labels": output.labels.topic,
-            "overlay": output.overlay.topic,
-            "error": output.error.topic,
-        }
-        found |= {(kind, topic): Template(topic, node=config.node.id) for kind, topic in topics.items()}
+        sections = config.outputs_for(camera).all_results()
+        found |= {(kind, one.topic): Template(one.topic, node=config.node.id) for kind, one in sections.items()}
     return [(kind, template) for (kind, _), template in found.items()]
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from images import encoded, photo
+from outputs import output_request
 
 from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, payload
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig
 from edge_worker.errors import DecodeError
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.inference.pipeline import Pipeline
-from edge_worker.inference.types import ModelSettings, OutputRequest
+from edge_worker.inference.types import ModelSettings
 from edge_worker.ops.threads import ThreadPlan
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PARSED: Final = 20
 """Of this many accepted pictures one goes through the network, too; the rest is decoded."""
-_REQUEST: Final = OutputRequest(masks="rle", overlay=True)
+_REQUEST: Final = output_request(masks="rle", overlay=True)
 
 
 @dataclass

@@ -66,7 +66,7 @@ def test_a_picture_for_people_can_be_missed(*, spare_first: bool) -> None:
     """The overlay was given up: map and labels stand, and settle the frame, whichever comes first."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, {10, 11}, spare=10)
+    acks.answered(frame, {10, 11}, spares={10})
     if not spare_first:
         assert acks.published(11) == ()
     loss = acks.failed(10)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from images import encoded, photo, with_orientation
+from outputs import output_request
 from PIL import Image
 from pycocotools import mask as coco
 
@@ -52,11 +53,11 @@ def read_png(png: bytes) -> Image.Image:
 
 def test_a_frame_leaves_nothing_for_the_garbage_collector(pipeline: Pipeline) -> None:
     """Which comes seldom: what it would have to find grows with every frame."""
-    pipeline.run(FRAME, OutputRequest(overlay=True, masks="rle"))
+    pipeline.run(FRAME, output_request(overlay=True, masks="rle"))
     gc.collect()
     gc.disable()
     try:
-        pipeline.run(FRAME, OutputRequest(overlay=True, masks="rle"))
+        pipeline.run(FRAME, output_request(overlay=True, masks="rle"))
         assert gc.collect() == 0
     finally:
         gc.enable()
@@ -78,7 +79,7 @@ def test_phases_are_announced_and_stages_timed() -> None:
 def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
     """Its pixel values are class indices of the picture's size, its palette the class colours, overrides included."""
     result = pipeline.run(FRAME, OutputRequest())
-    picture = read_png(result.colormap or b"")
+    picture = read_png(result.image("colormap") or b"")
     assert (picture.mode, picture.size, (result.width, result.height)) == ("P", (200, 130), (200, 130))
     counts = np.bincount(np.asarray(picture).ravel(), minlength=len(pipeline.palette))
     assert {label["id"]: label["pixels"] for label in result.body["labels"]} == {
@@ -89,9 +90,9 @@ def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
 
 def test_formats_of_the_colormap_show_the_same(pipeline: Pipeline) -> None:
     """RGB PNG is the palette PNG, painted; JPEG is nearly that."""
-    painted = np.asarray(read_png(pipeline.run(FRAME, OutputRequest()).colormap or b"").convert("RGB"))
-    rgb = read_png(pipeline.run(FRAME, OutputRequest(colormap="rgb-png")).colormap or b"")
-    jpeg = read_png(pipeline.run(FRAME, OutputRequest(colormap="jpeg", quality=95)).colormap or b"")
+    painted = np.asarray(read_png(pipeline.run(FRAME, OutputRequest()).image("colormap") or b"").convert("RGB"))
+    rgb = read_png(pipeline.run(FRAME, output_request(colormap="rgb-png")).image("colormap") or b"")
+    jpeg = read_png(pipeline.run(FRAME, output_request(colormap="jpeg", quality=95)).image("colormap") or b"")
     assert np.array_equal(np.asarray(rgb), painted)
     assert jpeg.format == "JPEG"
     assert np.abs(np.asarray(jpeg).astype(int) - painted).mean() < 15
@@ -99,16 +100,16 @@ def test_formats_of_the_colormap_show_the_same(pipeline: Pipeline) -> None:
 
 def test_only_what_was_asked_for_is_made(pipeline: Pipeline) -> None:
     """Map, labels and overlay can each be left out."""
-    nothing = pipeline.run(FRAME, OutputRequest(colormap=None, labels=False))
-    assert (nothing.colormap, nothing.overlay, nothing.body) == (None, None, {})
-    overlay = pipeline.run(FRAME, OutputRequest(colormap=None, labels=False, overlay=True)).overlay
+    nothing = pipeline.run(FRAME, output_request(colormap=None, labels=False))
+    assert (nothing.image("colormap"), nothing.image("overlay"), nothing.body) == (None, None, {})
+    overlay = pipeline.run(FRAME, output_request(colormap=None, labels=False, overlay=True)).image("overlay")
     assert read_png(overlay or b"").size == (200, 130)
     assert "instances" not in pipeline.run(FRAME, OutputRequest()).body
 
 
 def test_the_body_keeps_to_the_schema_and_adds_up(pipeline: Pipeline) -> None:
     """Plain JSON that the message model accepts; persons and unassigned add up to the labels, class by class."""
-    body = pipeline.run(FRAME, OutputRequest(masks="rle", instances="raw")).body
+    body = pipeline.run(FRAME, output_request(masks="rle", instances="raw")).body
     read = LabelsBody.model_validate_json(json.dumps(body, allow_nan=False))
     assert (read.image.width, read.image.height) == (200, 130)
     assert read.instances
@@ -124,8 +125,8 @@ def test_the_body_keeps_to_the_schema_and_adds_up(pipeline: Pipeline) -> None:
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_run_lengths_are_the_masks(pipeline: Pipeline) -> None:
     """The run lengths of a person's parts decode to the label map inside the person."""
-    result = pipeline.run(FRAME, OutputRequest(masks="rle"))
-    label_map = np.asarray(read_png(result.colormap or b""))
+    result = pipeline.run(FRAME, output_request(masks="rle"))
+    label_map = np.asarray(read_png(result.image("colormap") or b""))
     for person in result.body["persons"]:
         inside = coco.decode(person["rle"]).astype(bool)
         assert int(inside.sum()) == person["pixels"]
@@ -137,7 +138,7 @@ def test_an_envelope_gives_what_its_picture_gives(pipeline: Pipeline) -> None:
     """JSON with base64 is only another way to send the bytes."""
     envelope = json.dumps({"image": base64.b64encode(FRAME).decode(), "frame_id": "7"}).encode()
     plain, enveloped = pipeline.run(FRAME, OutputRequest()), pipeline.run(envelope, OutputRequest())
-    assert (plain.colormap, plain.body) == (enveloped.colormap, enveloped.body)
+    assert (plain.image("colormap"), plain.body) == (enveloped.image("colormap"), enveloped.body)
 
 
 def test_results_are_in_displayed_orientation(pipeline: Pipeline) -> None:
@@ -151,7 +152,7 @@ def test_results_are_in_displayed_orientation(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 200), (700, 2)])
 def test_odd_sizes_are_parsed(pipeline: Pipeline, size: tuple[int, int]) -> None:
     """Every size gives a map of that size."""
-    picture = read_png(pipeline.run(encoded(photo(*size), "PNG"), OutputRequest()).colormap or b"")
+    picture = read_png(pipeline.run(encoded(photo(*size), "PNG"), OutputRequest()).image("colormap") or b"")
     assert picture.size == size
 
 
@@ -176,7 +177,7 @@ def test_what_is_no_picture_has_a_reason(pipeline: Pipeline, payload: bytes, rea
 
 def test_a_score_threshold_leaves_out_weaker_persons(pipeline: Pipeline) -> None:
     """Above every score there are none, and all is unassigned."""
-    body = pipeline.run(FRAME, OutputRequest(score_threshold=1.0)).body
+    body = pipeline.run(FRAME, output_request(score_threshold=1.0)).body
     assert body["persons"] == []
     assert {one["id"]: one["pixels"] for one in body["unassigned"]} == {
         one["id"]: one["pixels"] for one in body["labels"]
@@ -197,3 +198,11 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:
     wrong = replace(settings(), palette={"Hatt": "#123456"})
     with pytest.raises(ConfigError, match="did you mean 'Hat'"):
         Pipeline.open(wrong)
+
+
+def test_crops_show_each_person_where_the_labels_say_it_is(pipeline: Pipeline) -> None:
+    """One JPEG for each person, numbered as in the labels and as large as its box."""
+    result = pipeline.run(FRAME, output_request(colormap=None, crops=True))
+    crops = {image.person: read_png(image.data).size for image in result.images}
+    assert crops == {person["id"]: tuple(person["box"][2:]) for person in result.body["persons"]}
+    assert crops, "the frame shows persons"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from edge_worker.errors import CheckpointError, DecodeError
 from edge_worker.imaging import png
 from edge_worker.inference import main
-from edge_worker.inference.types import EncodedResult, ModelCardFacts
+from edge_worker.inference.types import EncodedImage, EncodedResult, ModelCardFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,7 +100,8 @@ class Handler:
             os.write(2, f"words of {phase}\n".encode())
             if phase == (when or "inference"):
                 self._act(what)
-        return EncodedResult(2, 1, echo(payload) if request.colormap else None, None, body(), {"inference": 1.0})
+        images = tuple(EncodedImage(image.kind, echo(payload)) for image in request.images)
+        return EncodedResult(2, 1, images, body(), {"inference": 1.0})
 
     def _act(self, text: str) -> None:
         word, _, argument = text.partition(" ")

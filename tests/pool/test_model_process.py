@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 from images import encoded, photo
+from outputs import output_request
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
 from edge_worker.errors import FrameRejected, ModelProcessDied
-from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.pool import ModelPool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edge_worker.inference.types import EncodedResult
+
 ROOT = Path(__file__).parents[2]
 LOADS_WITHIN_S = 60
 FRAME = encoded(photo(90, 60), "PNG")
-REQUEST = OutputRequest(masks="rle", overlay=True)
+REQUEST = output_request(masks="rle", overlay=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,8 +60,8 @@ def test_frames_come_back_parsed(pool: ModelPool) -> None:
     """Map, overlay and labels arrive; the card says what ran and which threads took effect."""
     result = run(pool, FRAME)
     assert (result.width, result.height) == (90, 60)
-    assert (result.colormap or b"").startswith(b"\x89PNG")
-    assert (result.overlay or b"").startswith(b"\xff\xd8")
+    assert (result.image("colormap") or b"").startswith(b"\x89PNG")
+    assert (result.image("overlay") or b"").startswith(b"\xff\xd8")
     assert result.body["image"] == {"width": 90, "height": 60}
     card = pool.card()
     assert card is not None
@@ -97,7 +99,7 @@ def test_bad_pictures_are_answered_with_a_reason(pool: ModelPool, payload: bytes
     with pytest.raises(FrameRejected) as rejected:
         run(pool, payload)
     assert rejected.value.reason == reason
-    assert run(pool, FRAME).colormap
+    assert run(pool, FRAME).image("colormap")
     assert pool.state().processes[0].crashes == 0
 
 
@@ -113,7 +115,7 @@ def test_a_killed_process_comes_back_quickly_and_answers_the_same(pool: ModelPoo
     except ModelProcessDied:
         after = run(pool, FRAME)
     assert time.monotonic() - began < 15  # a second on an idle machine
-    assert (after.colormap, after.body) == (before.colormap, before.body)
+    assert (after.image("colormap"), after.body) == (before.image("colormap"), before.body)
 
 
 def test_the_side_of_the_worker_imports_no_numeric_library() -> None:

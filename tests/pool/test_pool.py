@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from outputs import encoded_result, output_request
 from pool.fake_model_process import body, echo
 from structlog.testing import capture_logs
 
@@ -133,10 +134,10 @@ def test_a_frame_comes_back_as_it_was_encoded(make_pool: PoolFactory) -> None:
     pool = make_pool()
     large = b"sleep 0." + b"0" * 3_000_000
     result = run(pool, b"hello")
-    assert result == EncodedResult(2, 1, echo(b"hello"), None, result.body, {"inference": 1.0})
+    assert result == encoded_result(2, 1, echo(b"hello"), None, result.body, {"inference": 1.0})
     assert maker(result) == pid_of(pool)
-    assert run(pool, b"hello", request=OutputRequest(colormap=None)).colormap is None
-    assert run(pool, large).colormap == echo(large)
+    assert run(pool, b"hello", request=output_request(colormap=None)).image("colormap") is None
+    assert run(pool, large).image("colormap") == echo(large)
 
 
 def test_state_tells_what_goes_on(make_pool: PoolFactory) -> None:
@@ -237,7 +238,7 @@ def test_who_learns_of_a_death_finds_the_slot_not_ready(make_pool: PoolFactory) 
     for number in range(4):
         with pytest.raises(ModelProcessDied, match="ended with status 1"):
             run(pool, b"exit " + b"0" * number + b"1")
-        assert run_when_ready(pool, b"hello").colormap == echo(b"hello")
+        assert run_when_ready(pool, b"hello").image("colormap") == echo(b"hello")
 
 
 @pytest.mark.parametrize(
@@ -257,7 +258,7 @@ def test_a_dead_process_is_named_and_replaced(make_pool: PoolFactory, payload: b
     with pytest.raises(ModelProcessDied, match=words) as died:
         run(pool, payload)
     assert died.value.phase == "inference"
-    assert run_when_ready(pool, b"next").colormap == echo(b"next")
+    assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
     assert pool.state().processes[0].crashes == 1
 
 
@@ -300,8 +301,8 @@ def test_a_process_may_lie_about_the_picture_and_no_more(make_pool: PoolFactory,
     """What could not be published, or was not asked for, is the end of the process and not of its worker."""
     pool = make_pool()
     with pytest.raises(ModelProcessDied, match="makes no sense"):
-        run(pool, say({**HONEST, **lie}), request=OutputRequest(colormap=None))
-    assert run_when_ready(pool, b"next").colormap == echo(b"next")
+        run(pool, say({**HONEST, **lie}), request=output_request(colormap=None))
+    assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
 
 
 CARD = {
@@ -388,7 +389,7 @@ def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload:
     with pytest.raises(ModelProcessStuck, match=words):
         run(pool, payload)
     assert 0.9 < time.monotonic() - began < 5
-    assert run_when_ready(pool, b"next").colormap == echo(b"next")
+    assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
     assert is_gone(pid)
 
 
@@ -404,7 +405,7 @@ def test_compiling_has_the_limit_of_loading(make_pool: PoolFactory) -> None:
     """A frame that waits for the compiler may take longer, does not raise the limit of the next ones, and is logged."""
     pool = make_pool()
     with capture_logs() as said:
-        assert run(pool, b"compile 2").colormap
+        assert run(pool, b"compile 2").image("colormap")
     assert [line["seconds"] for line in said if "another shape" in line["event"]] == [pytest.approx(2, abs=1)]
     assert pool.state().processes[0].frame_limit_s == 1
     assert pool.state().processes[0].crashes == 0
@@ -464,7 +465,7 @@ def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
     pid = pid_of(pool)
     os.kill(pid, signal.SIGKILL)
     until(lambda: pool.state().processes[0].pid not in {pid, None})
-    assert run_when_ready(pool, b"next").colormap == echo(b"next")
+    assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
 
 
 def test_a_payload_that_ended_the_process_twice_is_refused_even_after_a_restart_of_the_worker(
@@ -501,7 +502,7 @@ def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path
             until(lambda: pool.state().processes[0].phase == "inference")
             os.kill(pid_of(pool), signal.SIGKILL)
             assert isinstance(answer.exception(), ModelProcessDied)
-        assert run_when_ready(pool, b"sleep 0.3").colormap
+        assert run_when_ready(pool, b"sleep 0.3").image("colormap")
     for _ in range(2):
         with pytest.raises(ModelProcessStuck):
             run_when_ready(pool, b"raise SIGSTOP")
@@ -518,7 +519,7 @@ def test_a_frame_is_not_blamed_for_a_process_that_was_gone_before(make_pool: Poo
         until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
         with pytest.raises(ModelProcessDied):
             run(pool, b"innocent")
-    assert run_when_ready(pool, b"innocent").colormap
+    assert run_when_ready(pool, b"innocent").image("colormap")
     assert not (tmp_path / "state" / "quarantine.json").exists()
 
 
@@ -530,7 +531,7 @@ def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: Pool
     pool = make_pool()
     with pytest.raises(FrameRejected, match="poisoned"):
         run(pool, b"one")
-    assert run(pool, b"another").colormap == echo(b"another")
+    assert run(pool, b"another").image("colormap") == echo(b"another")
 
 
 def test_damaged_pictures_cannot_flood_standard_error(
@@ -625,7 +626,7 @@ def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
         other = threads.submit(run, pool, b"sleep 0.4", 1)
         with pytest.raises(ModelProcessDied):
             run(pool, b"exit 1")
-        assert other.result().colormap == echo(b"sleep 0.4")
+        assert other.result().image("colormap") == echo(b"sleep 0.4")
 
 
 def test_a_result_names_the_model_of_its_own_process(make_pool: PoolFactory, tmp_path: Path) -> None:
@@ -652,7 +653,7 @@ def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
         answer = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.stop(Deadline(SOON_S))
-        assert answer.result().colormap == echo(b"sleep 0.3")
+        assert answer.result().image("colormap") == echo(b"sleep 0.3")
     assert is_gone(pid)
     assert pool.state().processes[0].restarts == 0
     with pytest.raises(ModelProcessError, match="not ready: stopped"):

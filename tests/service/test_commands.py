@@ -10,6 +10,7 @@ from samples import SimplePolicy, make_frame, make_incoming
 
 from edge_worker.config import CommandsConfig, Config, MqttConfig, NodeConfig
 from edge_worker.frames.queue import FrameQueue
+from edge_worker.inference.outputs import ImageRequest
 from edge_worker.inference.types import OutputRequest
 from edge_worker.service.commands import Commands
 from edge_worker.service.overrides import MAX_CAMERAS, Overrides
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_worker.mqtt.events import Incoming, Outgoing
+
+OVERLAY = ImageRequest("overlay")
 
 
 class Bench:
@@ -96,7 +99,7 @@ def test_settings_take_effect() -> None:
     bench = Bench()
     assert bench.ask("set", b'{"camera": "door", "score_threshold": 0.4}')["status"] == "ok"
     assert bench.ask("snapshot", b'{"camera": "yard"}')["status"] == "ok"
-    assert bench.overrides.apply("door", OutputRequest()).score_threshold == 0.4
+    assert bench.overrides.apply("door", OutputRequest(), OVERLAY).score_threshold == 0.4
     assert bench.overrides.claim_snapshot("yard")
 
 
@@ -122,7 +125,7 @@ def test_settings_take_effect_together_or_not_at_all(full: dict[str, int]) -> No
     for number in range(MAX_CAMERAS):
         bench.ask("set", json.dumps({"camera": f"camera-{number}", **full}).encode())
     assert bench.ask("set", b'{"camera": "door", "min_interval_s": 1000, "overlay": true}')["status"] == "error"
-    assert not bench.overrides.apply("door", OutputRequest()).overlay
+    assert bench.overrides.apply("door", OutputRequest(), OVERLAY).image("overlay") is None
     for _ in range(2):
         bench.frame_queue.arrive(make_frame("door"))
         assert bench.frame_queue.take(0), "no interval keeps the second frame back"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import wait_until
+from outputs import encoded_result, output_request
 from samples import SimplePolicy, make_frame
 
 from edge_worker.common.deadline import Deadline
@@ -15,7 +16,6 @@ from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
 from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
-from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.messages import ModelName
 from edge_worker.pool.state import Computed
 from edge_worker.service.dispatcher import Desired, Outlets, Worker
@@ -26,11 +26,12 @@ from edge_worker.service.result_cache import ResultCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from edge_worker.inference.types import EncodedResult, OutputRequest
     from edge_worker.mqtt.events import Outgoing
 
 SOON_S = 10.0
 BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
-RESULT = EncodedResult(2, 1, None, None, BODY, {"inference": 1.0})
+RESULT = encoded_result(2, 1, None, None, BODY, {"inference": 1.0})
 MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
 
 
@@ -94,7 +95,7 @@ class Bench:
             outlets=outlets,
         )
         composer = ReplyBuilder("box-1", outputs)
-        self.worker.desired = [Desired(composer, OutputRequest(colormap=None))]
+        self.worker.desired = [Desired(composer, output_request(colormap=None))]
         self.worker.start()
 
     def _acknowledge(self, delivery: Delivery) -> None:
@@ -205,7 +206,7 @@ def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[...
 
 def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:
     """The map and the labels are what programs wait for."""
-    with_overlay = EncodedResult(2, 1, None, b"x" * 5_000, BODY, {})
+    with_overlay = encoded_result(2, 1, None, b"x" * 5_000, BODY, {})
     one = bench(with_overlay, max_packet=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
     assert one.answer()["schema"] == "edge-worker.labels/1"
     assert [message.topic for message in one.published] == ["parsing/door/labels"]
@@ -227,7 +228,7 @@ def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
     assert one.answer()["schema"] == "edge-worker.labels/1"
     one.stop()
     assert not one.overrides.claim_snapshot("door")
-    assert "overlay left out" in capsys.readouterr().out
+    assert "image left out" in capsys.readouterr().out
 
 
 def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
@@ -239,7 +240,7 @@ def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
     for number in range(2):
         one.frame_queue.arrive(make_frame(frame_id=str(number), payload=b"%d" % number, arrived=float(number)))
     wait_until(lambda: one.frame_queue.account().total.processed == 2, "both are answered")
-    assert sorted(request.overlay for request in pool.requests) == [False, True]
+    assert sorted(request.image("overlay") is not None for request in pool.requests) == [False, True]
 
 
 def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench]) -> None:
@@ -249,7 +250,7 @@ def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench])
     one.answer(frame_id="1")
     one.answer(frame_id="2", arrived=1.0)
     one.answer(frame_id="3", arrived=2.0, payload=b"3")
-    assert [request.overlay for request in one.pool.requests] == [True, True, True, False]
+    assert [request.image("overlay") is not None for request in one.pool.requests] == [True, True, True, False]
 
 
 def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]) -> None:
@@ -258,14 +259,14 @@ def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]
     one.overrides.snapshot("door")
     one.answer(frame_id="1")
     one.answer(frame_id="2", arrived=1.0)
-    assert [request.overlay_bytes for request in one.pool.requests] == [10_000 - 4096, None]
+    assert [[image.max_bytes for image in request.images] for request in one.pool.requests] == [[10_000 - 4096], []]
 
 
 def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) -> None:
     """The one in work is answered as it was asked for: its map is a JPEG, and says so."""
     as_jpeg = ReplyBuilder("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))
     as_png = ReplyBuilder("box-1", OutputConfig())
-    one = bench(EncodedResult(2, 1, b"a JPEG", None, BODY, {}))
+    one = bench(encoded_result(2, 1, b"a JPEG", None, BODY, {}))
     one.worker.desired = [Desired(as_jpeg, as_jpeg.request(score_threshold=None))]
     one.pool.meanwhile = lambda: setattr(one.worker, "desired", [Desired(as_png, as_png.request(score_threshold=None))])
     assert one.answer()["schema"] == "edge-worker.labels/1"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from edge_worker.inference.outputs import ImageRequest
 from edge_worker.inference.types import OutputRequest
 from edge_worker.service.overrides import MAX_CAMERAS, CameraOverrides, Overrides
 
 PLAIN = OutputRequest()
+OVERLAY = ImageRequest("overlay", alpha=0.3)
 
 
 def test_a_cameras_setting_goes_before_the_general_one() -> None:
@@ -13,9 +17,9 @@ def test_a_cameras_setting_goes_before_the_general_one() -> None:
     overrides = Overrides()
     overrides.set(None, CameraOverrides(score_threshold=0.5))
     overrides.set("door", CameraOverrides(score_threshold=0.9))
-    assert overrides.apply("door", PLAIN).score_threshold == 0.9
-    assert overrides.apply("yard", PLAIN).score_threshold == 0.5
-    assert not overrides.apply("door", PLAIN).overlay
+    assert overrides.apply("door", PLAIN, OVERLAY).score_threshold == 0.9
+    assert overrides.apply("yard", PLAIN, OVERLAY).score_threshold == 0.5
+    assert overrides.apply("door", PLAIN, OVERLAY) == replace(PLAIN, score_threshold=0.9)
 
 
 def test_a_later_general_setting_holds_for_all() -> None:
@@ -23,8 +27,8 @@ def test_a_later_general_setting_holds_for_all() -> None:
     overrides = Overrides()
     overrides.set("door", CameraOverrides(score_threshold=0.9, overlay=True))
     overrides.set(None, CameraOverrides(score_threshold=0.5))
-    assert overrides.apply("door", PLAIN).score_threshold == 0.5
-    assert overrides.apply("door", PLAIN).overlay
+    assert overrides.apply("door", PLAIN, OVERLAY).score_threshold == 0.5
+    assert overrides.apply("door", PLAIN, OVERLAY).image("overlay") == OVERLAY
 
 
 def test_a_snapshot_is_one_overlay() -> None:

@@ -5,17 +5,24 @@ from __future__ import annotations
 import json
 import zlib
 from struct import pack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from outputs import encoded_result
 from samples import make_frame
 
 from edge_worker.config import OutputConfig, OverlayConfig
 from edge_worker.errors import FrameRejected
 from edge_worker.frames.frame import Delivery
 from edge_worker.imaging import png
-from edge_worker.inference.types import EncodedResult
+from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.messages import ModelName
 from edge_worker.service.replies import Now, Parsed, ReplyBuilder, timings_ms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.service.replies import Reply
 
 MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
 NOW = Now(epoch_s=1_700_000_002.0, monotonic_s=2.0)
@@ -36,7 +43,7 @@ MAP = (
 
 
 def parsed(*, overlay: bytes | None = None, cached: bool = False) -> Parsed:
-    result = EncodedResult(2, 1, MAP, overlay, BODY, {"decode": 1.5, "inference": 20.0})
+    result = encoded_result(2, 1, MAP, overlay, BODY, {"decode": 1.5, "inference": 20.0})
     return Parsed(result, MODEL, taken=0.5, cached=cached)
 
 
@@ -44,13 +51,17 @@ def composer(**outputs: Any) -> ReplyBuilder:  # noqa: ANN401 - any section of O
     return ReplyBuilder("box-1", OutputConfig(**outputs))
 
 
+def by_kind(replies: Iterable[Reply]) -> dict[str, Outgoing]:
+    return {reply.kind: reply.message for reply in replies}
+
+
 def test_the_labels_are_the_commit_record() -> None:
     """They come after the map, so whoever has the labels can have the map."""
-    messages = composer().results(make_frame(), parsed(), NOW)
+    messages = by_kind(composer().results(make_frame(), parsed(), NOW))
     assert list(messages) == ["colormap", "labels"]
     assert messages["labels"].topic == "parsing/door/labels"
     assert messages["labels"].after == frozenset()  # live: they need not wait
-    acknowledged = composer().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW)
+    acknowledged = by_kind(composer().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW))
     assert acknowledged["labels"].after == {acknowledged["colormap"].publication}
     assert acknowledged["labels"].needs == {acknowledged["colormap"].publication}
 
@@ -58,7 +69,7 @@ def test_the_labels_are_the_commit_record() -> None:
 def test_every_answer_carries_the_frames_identity() -> None:
     """In properties for MQTT 5, in the JSON, and inside the PNG for MQTT 3.1.1."""
     frame = make_frame(frame_id="f-1", captured_at="2023-11-14T22:13:19Z")
-    messages = composer().results(frame, parsed(), NOW)
+    messages = by_kind(composer().results(frame, parsed(), NOW))
     identity = {"frame-id": "f-1", "camera": "door", "node": "box-1", "captured-at": "2023-11-14T22:13:19Z"}
     assert all(identity.items() <= message.properties.items() for message in messages.values())
     assert identity.items() <= png.read_text(messages["colormap"].payload).items()
@@ -80,7 +91,7 @@ def test_times_add_up_from_arrival_to_publication() -> None:
 def test_a_cached_answer_claims_no_work() -> None:
     """Its stages took place another time."""
     frame = make_frame()
-    labels = json.loads(composer().results(frame, parsed(cached=True), NOW)["labels"].payload)
+    labels = json.loads(by_kind(composer().results(frame, parsed(cached=True), NOW))["labels"].payload)
     assert labels["cached"] is True
     assert labels["timings_ms"]["inference"] == 0
     assert labels["timings_ms"]["total"] == 2000.0
@@ -89,14 +100,14 @@ def test_a_cached_answer_claims_no_work() -> None:
 def test_the_answers_to_a_frame_owed_must_arrive() -> None:
     """What is to be acknowledged may not be dropped on the way; a live picture may."""
     owed = make_frame(delivery=Delivery("every", 1, 1))
-    assert all(m.must_arrive for m in composer().results(owed, parsed(), NOW).values())
-    assert not any(m.must_arrive for m in composer().results(make_frame(), parsed(), NOW).values())
+    assert all(reply.message.must_arrive for reply in composer().results(owed, parsed(), NOW))
+    assert not any(reply.message.must_arrive for reply in composer().results(make_frame(), parsed(), NOW))
 
 
 def test_all_answers_expire_where_results_do() -> None:
     """The error that takes their place, too."""
     expiring = composer(result_expiry_s=60)
-    messages = [*expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW).values()]
+    messages = [reply.message for reply in expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW)]
     messages.append(expiring.error(make_frame(), FrameRejected("undecodable", "empty"), NOW))
     assert [message.expiry_s for message in messages] == [60] * 4
     assert composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW).expiry_s is None
@@ -104,8 +115,26 @@ def test_all_answers_expire_where_results_do() -> None:
 
 def test_an_overlay_is_sent_where_there_is_one() -> None:
     """A snapshot publishes it though the configuration has it turned off."""
-    messages = composer(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)
+    messages = by_kind(
+        composer(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)
+    )
     assert messages["overlay"].content_type == "image/jpeg"
+
+
+def test_each_person_has_a_crop_of_its_own() -> None:
+    """On a topic with its number, before the labels, which do not need it."""
+    images = tuple(EncodedImage("crops", b"jpeg %d" % number, number) for number in range(2))
+    result = EncodedResult(2, 1, images, BODY, {})
+    frame = make_frame(delivery=Delivery("every", 1, 1))
+    replies = composer().results(frame, Parsed(result, MODEL, taken=0.5, cached=False), NOW)
+    assert [(reply.message.topic, reply.required) for reply in replies] == [
+        ("parsing/door/crop/0", False),
+        ("parsing/door/crop/1", False),
+        ("parsing/door/labels", True),
+    ]
+    assert replies[1].message.payload == b"jpeg 1"
+    assert replies[2].message.after == {reply.message.publication for reply in replies[:2]}
+    assert replies[2].message.needs == frozenset()
 
 
 def test_a_rejection_says_why() -> None:

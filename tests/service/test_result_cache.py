@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
+from outputs import encoded_result
 
-from edge_worker.inference.types import EncodedResult
 from edge_worker.service.result_cache import ResultCache
+
+if TYPE_CHECKING:
+    from edge_worker.inference.types import EncodedResult
 
 
 def result(size: int, name: str = "") -> EncodedResult:
     """A result that takes *size* bytes and a few."""
-    return EncodedResult(1, 1, b"x" * size, None, {"name": name}, {})
+    return encoded_result(1, 1, b"x" * size, None, {"name": name}, {})
 
 
 def test_what_was_put_is_got() -> None:

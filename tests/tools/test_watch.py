@@ -87,7 +87,8 @@ def test_every_result_topic_is_subscribed_to_once() -> None:
     config = Config.model_validate({"mqtt": {"host": "localhost"}, "cameras": cameras}, strict=False)
     results = Results(config, on_result=lambda _: None, on_error=lambda _: None)
     filters = sorted(subscription.filter for subscription in results.subscriptions)
-    assert filters == ["own/+", "parsing/+/colormap", "parsing/+/error", "parsing/+/labels", "parsing/+/overlay"]
+    kinds = ("colormap", "crop/+", "error", "labels", "overlay")
+    assert filters == ["own/+", *(f"parsing/+/{kind}" for kind in kinds)]
 
 
 def test_watch_without_labels_is_refused() -> None:

@@ -7,17 +7,17 @@ import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from outputs import encoded_result
 from PIL import Image
 from replies import PNG
 from rich.console import Console
 
 from edge_worker.cli import main
 from edge_worker.imaging.palette import Palette
-from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.parser import ModelInfo
 from edge_worker.m2fp.postprocess import class_probabilities
@@ -34,6 +34,9 @@ from edge_worker.tools.bench.plot import plot
 from edge_worker.tools.bench.roofline import Roofline
 from edge_worker.tools.bench.statistics import Summary, by_stage, paired_ratio
 from edge_worker.tools.bench.variants import Variant, measure
+
+if TYPE_CHECKING:
+    from edge_worker.inference.types import EncodedResult, OutputRequest
 
 # A variant that answers as the real ones do, with the milliseconds that its settings name, one a frame.
 _CHILD = """
@@ -192,7 +195,7 @@ def test_a_frame_seen_before_is_answered_in_full() -> None:
             del request
             asked.append(payload)
             body = {"image": {"width": 2, "height": 2}, "labels": [], "persons": [], "unassigned": []}
-            return EncodedResult(2, 2, PNG, None, body, {})
+            return encoded_result(2, 2, PNG, None, body, {})
 
     place = Place(Counted())  # type: ignore[arg-type] # what a worker uses of a pipeline
     first, again, other = (place.answer(payload) for payload in (b"a", b"a", b"b"))

@@ -1,0 +1,82 @@
+"""The kinds of image that can be published for a frame: one descriptor each, from configuration to reply.
+
+A new kind is a section of the configuration (:mod:`edge_worker.config.output`), a descriptor here, and a painter in
+:mod:`edge_worker.inference.painters`. Standard library only: the worker process reads this, too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_worker.config import OutputConfig
+
+ImageFormat = Literal["palette-png", "rgb-png", "jpeg"]
+
+CONTENT_TYPES: Final[Mapping[str, str]] = {"palette-png": "image/png", "rgb-png": "image/png", "jpeg": "image/jpeg"}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What is wanted of one kind of image; hashable: a part of the key of a cached result.
+
+    Attributes:
+        kind: name of an :class:`OutputKind`.
+        format: how it is encoded.
+        quality: of a JPEG, 1-100.
+        alpha: weight of the class colours over the frame, 0-1, where the kind blends them.
+        max_bytes: of one encoded image; it is made smaller until it fits, and left out where it cannot. None: any size.
+    """
+
+    kind: str
+    format: ImageFormat = "jpeg"
+    quality: int = 85
+    alpha: float = 0.5
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputKind:
+    """One kind of image.
+
+    Attributes:
+        name: the key below ``output``, and what files and log lines call it.
+        required: a frame without it is answered with an error. Another kind is for people: it is made smaller until the
+            broker takes it, and left out at last.
+        per_person: one image for each person, on a topic with ``{person}``; else one for the frame.
+        request: what the section of the configuration wants of it.
+    """
+
+    name: str
+    required: bool
+    per_person: bool
+    request: Callable[[OutputConfig], ImageRequest]
+
+
+def _colormap(outputs: OutputConfig) -> ImageRequest:
+    return ImageRequest("colormap", outputs.colormap.format, outputs.overlay.quality)
+
+
+def _overlay(outputs: OutputConfig) -> ImageRequest:
+    return ImageRequest("overlay", quality=outputs.overlay.quality, alpha=outputs.overlay.alpha)
+
+
+def _crops(outputs: OutputConfig) -> ImageRequest:
+    return ImageRequest("crops", quality=outputs.crops.quality)
+
+
+OVERLAY: Final = "overlay"
+"""The kind that commands turn on and off, and that a snapshot shows."""
+
+KINDS: Final[Mapping[str, OutputKind]] = {
+    kind.name: kind
+    for kind in (
+        OutputKind(OVERLAY, required=False, per_person=False, request=_overlay),
+        OutputKind("crops", required=False, per_person=True, request=_crops),
+        OutputKind("colormap", required=True, per_person=False, request=_colormap),
+    )
+}
+"""By name, in the order in which a frame's images are published; the labels follow them."""

@@ -1,0 +1,56 @@
+"""How each kind of image is drawn and encoded: a painter for each kind of :mod:`edge_worker.inference.outputs`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from edge_worker.imaging.codec import encode_jpeg_within, encode_png_palette, encode_rgb_png
+from edge_worker.imaging.render import colorize, overlay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.palette import Palette
+    from edge_worker.inference.outputs import ImageRequest
+    from edge_worker.inference.pipeline import Analysis
+
+
+class Drawing(NamedTuple):
+    """An image to be encoded: RGB uint8 H×W×3, or class indices uint8 H×W; *person* where it shows one."""
+
+    pixels: Picture | LabelMap
+    person: int | None = None
+
+
+def _colormap(analysis: Analysis, palette: Palette, request: ImageRequest) -> Iterator[Drawing]:
+    label_map = analysis.parsing.label_map
+    yield Drawing(label_map if request.format == "palette-png" else colorize(label_map, palette))
+
+
+def _overlay(analysis: Analysis, palette: Palette, request: ImageRequest) -> Iterator[Drawing]:
+    persons = analysis.people.persons
+    yield Drawing(overlay(analysis.picture, analysis.parsing.label_map, palette, persons, alpha=request.alpha))
+
+
+def _crops(analysis: Analysis, palette: Palette, request: ImageRequest) -> Iterator[Drawing]:  # noqa: ARG001 - a painter
+    for person in analysis.people.persons:
+        x, y, width, height = person.box
+        yield Drawing(analysis.picture[y : y + height, x : x + width], person.number)
+
+
+PAINTERS: Final[Mapping[str, Callable[[Analysis, Palette, ImageRequest], Iterator[Drawing]]]] = {
+    "colormap": _colormap,
+    "overlay": _overlay,
+    "crops": _crops,
+}
+
+
+def encode(drawing: Drawing, palette: Palette, request: ImageRequest) -> bytes | None:
+    """Encode as *request* wants; None where it cannot be made to fit ``max_bytes``."""
+    match request.format:
+        case "palette-png":
+            return encode_png_palette(drawing.pixels, palette)
+        case "rgb-png":
+            return encode_rgb_png(drawing.pixels)
+    return encode_jpeg_within(drawing.pixels, request.quality, request.max_bytes)
