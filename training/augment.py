@@ -63,3 +63,16 @@ def compress(rng: np.random.Generator, image: Image) -> Image:
     """Through JPEG and back."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+
+
+def soften(rng: np.random.Generator, image: Image) -> Image:
+    """Out of focus: a little, seldom much."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 + rng.exponential(0.8)), dtype=np.uint8)
+
+
+def refocus(rng: np.random.Generator, image: Image, person: npt.NDArray[np.bool_]) -> Image:
+    """The focus moved from the person to what is behind, whose remaining detail is made stronger."""
+    blurred = cv2.GaussianBlur(image, (0, 0), 2.0)
+    sharpened = cv2.addWeighted(image, 1 + (amount := rng.uniform(0.5, 2.0)), blurred, -amount, 0)
+    softened = soften(rng, image)
+    return np.where(person[..., None], softened, sharpened).astype(np.uint8)

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 
 from training.cache import Pack, validation_names
+from training.rendered import Rendered
 from training.rooms import Backgrounds
-from training.scenes import Composer, Figures, Scene
+from training.scenes import Composer, Figures
+from training.sharp import SharpPictures, files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-SHAPES = ((416, 288), (256, 448), (352, 352))  # portrait for whole figures, landscape as cameras see
-_CHANCES = (0.5, 0.33, 0.17)
+    from training.paste import Scene
+
+SHAPES = ((416, 288), (288, 512), (352, 352))  # portrait for whole figures, landscape as cameras see
+_CHANCES = (0.42, 0.45, 0.13)
 
 
 class Batch(NamedTuple):
@@ -43,7 +47,7 @@ def training_names(pack: Pack) -> frozenset[str]:
     return frozenset(pack.names) - validation_names()
 
 
-def composer(cache: Path, *, pseudo: bool) -> Composer:
+def composer(cache: Path, data: Path, *, pseudo: bool) -> Composer:
     """The training photos; with `pseudo` also the unlabelled ones, as an earlier network labelled them."""
     photos = Pack(cache / "photos.bin")
     names = training_names(photos)
@@ -52,15 +56,18 @@ def composer(cache: Path, *, pseudo: bool) -> Composer:
         extra = (Pack(cache / "unlabelled.bin"), Pack(cache / "pseudo.bin"))
         packs.append(extra)
         names |= frozenset(extra[1].names)
-    return Composer(Figures(packs, names), Backgrounds(cache, training_names(photos)))
+    sharp = SharpPictures(files(data, cache / "fetched"))
+    return Composer(Figures(packs, names), Backgrounds(cache, training_names(photos), sharp), Rendered(cache))
 
 
 class Batches:
     """Batches whose pictures share a shape; the seed decides all of them."""
 
-    def __init__(self, cache: Path, share: Share, *, seed: int, scale: float = 1.0, pseudo: bool = False) -> None:
+    def __init__(
+        self, cache: Path, data: Path, share: Share, *, seed: int, scale: float = 1.0, pseudo: bool = False
+    ) -> None:
         """Shapes are multiplied by `scale` and rounded to 32."""
-        self._source, self._share = composer(cache, pseudo=pseudo), share
+        self._source, self._share = composer(cache, data, pseudo=pseudo), share
         self._rng = np.random.default_rng(seed)
         self._shapes = [(_rounded(height * scale), _rounded(width * scale)) for height, width in SHAPES]
 

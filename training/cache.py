@@ -63,6 +63,14 @@ def read_rgb(path: Path) -> Image:
     return np.asarray(bgr[..., ::-1], dtype=np.uint8)
 
 
+def read_values(path: Path) -> Image:
+    """A label image as uint8 H×W, as stored."""
+    values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise FileNotFoundError(path)
+    return np.asarray(values, dtype=np.uint8)
+
+
 def resized(image: Image, height: int, interpolation: int) -> Image:
     """Scaled to a height, the aspect ratio kept."""
     width = round(image.shape[1] * height / image.shape[0])
@@ -104,10 +112,7 @@ def _small(path: Path) -> Image:
 
 
 def _class_map(path: Path, table: Image) -> Image:
-    indices = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if indices is None:
-        raise FileNotFoundError(path)
-    return resized(split(table[indices]), HEIGHT, cv2.INTER_NEAREST)
+    return resized(split(table[read_values(path)]), HEIGHT, cv2.INTER_NEAREST)
 
 
 def _streets(cache: Path) -> Iterator[tuple[str, Image]]:

@@ -16,7 +16,7 @@ from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
 from training.labels import PARTS
 from training.losses import Weights
-from training.model import CONFIGURATION, MASK_BIAS, PART_BIAS, PERSON_QUERIES, new_student, save_weights
+from training.model import CONFIGURATION, MASK_BIAS, PART_BIAS, PERSON_QUERIES, load_weights, new_student, save_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +45,13 @@ def trained_network(run: Path) -> M2FP:
     """The averaged network of a run's checkpoint."""
     student = new_student(None)
     student.load_state_dict(averaged_weights(run))
+    return student.network.eval()
+
+
+def kept_network(weights: Path) -> M2FP:
+    """The network of weights that `--weights` kept."""
+    student = new_student(None)
+    load_weights(student, weights)
     return student.network.eval()
 
 

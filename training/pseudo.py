@@ -17,7 +17,7 @@ import torch
 from rich.progress import track
 
 from training.cache import Pack, tagged_classes
-from training.export import trained_network
+from training.export import kept_network, trained_network
 from training.labels import PARTS, PERSON_OTHER, Part
 from training.model import normalise
 
@@ -77,12 +77,14 @@ def main() -> None:
     """Read the arguments, fill the cache."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
+    parser.add_argument("--start", type=Path, help="weights such as training/start.pt instead of a run's")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path("training/cache"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    network, photos = trained_network(arguments.run), Pack(arguments.cache / "unlabelled.bin")
+    network = trained_network(arguments.run) if arguments.start is None else kept_network(arguments.start)
+    photos = Pack(arguments.cache / "unlabelled.bin")
     Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, tagged_classes(arguments.data)))
     print(f"{len(Pack(arguments.cache / 'pseudo.bin'))} of {len(photos)} photos labelled")
 

@@ -14,6 +14,8 @@ from training.cache import Pack
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from training.sharp import SharpPictures
+
 Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 
@@ -23,27 +25,30 @@ _DARK, _LIGHT = 15, 245  # range of drawn colours
 class Backgrounds:
     """Random person-free pictures of any shape."""
 
-    def __init__(self, cache: Path, names: frozenset[str]) -> None:
+    def __init__(self, cache: Path, names: frozenset[str], sharp: SharpPictures | None = None) -> None:
         """Streets come from the photos called `names`; frames from the background videos."""
+        self._sharp = sharp
         streets = Pack(cache / "streets.bin")
         self._streets = [streets[i] for i, name in enumerate(streets.names) if name in names]
         frames = Pack(cache / "frames.bin")
         self._frames = [frames[i] for i in range(len(frames))]
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Image:
-        """RGB uint8 H×W×3: half streets, a tenth camera frames, the rest drawn rooms."""
+        """RGB uint8 H×W×3: half sharp pictures where there are any; of the rest half streets, a tenth camera frames."""
+        if self._sharp is not None and rng.random() < 0.5:
+            return self._sharp.draw(rng, shape)
         kind = rng.random()
         if kind < 0.5:
             return random_crop(rng, self._streets[rng.integers(len(self._streets))], shape)
         if kind < 0.6:
-            return random_crop(rng, self._frames[rng.integers(len(self._frames))], shape)
+            return random_crop(rng, self._frames[rng.integers(len(self._frames))], shape, most=1.3)
         return draw_room(rng, shape)
 
 
-def random_crop(rng: np.random.Generator, image: Image, shape: Shape) -> Image:
-    """A part of a picture, scaled to fill the shape, mirrored half the time."""
+def random_crop(rng: np.random.Generator, image: Image, shape: Shape, most: float = 1.8) -> Image:
+    """A part of a picture, scaled to fill the shape and up to `most` times larger, mirrored half the time."""
     height, width = shape
-    scale = max(height / image.shape[0], width / image.shape[1]) * rng.uniform(1.0, 1.8)
+    scale = max(height / image.shape[0], width / image.shape[1]) * rng.uniform(1.0, most)
     size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
     large = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     x, y = rng.integers(size[0] - width + 1), rng.integers(size[1] - height + 1)

@@ -2,45 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import recolour, spoil
-from training.labels import Part, expand_values, mirror_table
+from training.augment import recolour, refocus, soften, spoil
+from training.labels import expand_values
+from training.paste import Placement, Scene, add_obstacle, forget_hidden, paste
 
 if TYPE_CHECKING:
     from training.cache import Pack
+    from training.rendered import Rendered
     from training.rooms import Backgrounds
 
 Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
-Window = tuple[slice, slice]
 
 MAX_PERSONS = 5
-MIN_VISIBLE = 0.15  # share of a figure that must stay visible: below, nobody could tell it is a person
-_MIRROR = mirror_table()
 _RARE = 0.35  # classes in a smaller share of photos are shown more often (repeat factors of LVIS, arXiv 1908.03195)
 _REPEAT_POWER = 0.75
 _MAX_REPEAT = 4.0
-
-
-@dataclass
-class Scene:
-    """RGB uint8 H×W×3; class map uint8 H×W (values of `labels`); person number uint8 H×W, 0 for nobody."""
-
-    image: Image
-    label_map: Image
-    persons: Image
-
-    @staticmethod
-    def of(background: Image) -> Scene:
-        """Nobody before a background."""
-        empty = np.zeros(background.shape[:2], dtype=np.uint8)
-        return Scene(background, empty, empty.copy())
+_RENDERED_FIGURES = 0.35  # of the people before backgrounds
+_MOST_ENLARGED = 1.6  # scale of a cut-out: rendered ones are small
 
 
 class Figures:
@@ -85,28 +69,49 @@ def repeat_factors(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
     return np.asarray(weight / weight.sum())
 
 
+class Mix(NamedTuple):
+    """Of the pictures of a shape, how many are rendered scenes and how many whole photos; the rest are composed."""
+
+    rendered: float
+    photos: float
+
+
+# Fixed cameras see landscapes with several people, the photos are portraits of one.
+_MIXES = {True: Mix(0.45, 0.12), False: Mix(0.15, 0.5)}  # by whether the shape is wider than high
+_EMPTY = 0.1  # of all pictures
+
+
 class Composer:
     """Draws training scenes of a given shape."""
 
-    def __init__(self, figures: Figures, backgrounds: Backgrounds) -> None:
+    def __init__(self, figures: Figures, backgrounds: Backgrounds, rendered: Rendered | None = None) -> None:
         """Where people and where backgrounds come from."""
         self._figures = figures
         self._backgrounds = backgrounds
+        self._rendered = rendered
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Scene:
-        """A scene: 47 % one photo, at times with others before it; 43 % people on a background; 10 % nobody."""
-        scene = Scene.of(self._backgrounds.draw(rng, shape))
-        kind = rng.random()
-        if kind < 0.47:
-            self._add_photo(rng, scene)
-            self._add_people(rng, scene, int(rng.integers(1, 3)) if rng.random() < 0.2 else 0)
-        elif kind < 0.9:
-            self._add_people(rng, scene, int(rng.integers(1, MAX_PERSONS + 1)))
-        if rng.random() < 0.12:
-            add_obstacle(rng, scene)
-        forget_hidden(scene)
+        """A scene: rendered, one photo (at times with others before it), people on a background, or nobody."""
+        kind, mix = rng.random(), _MIXES[shape[1] > shape[0]]
+        if self._rendered is not None and kind < mix.rendered:
+            scene = self._rendered.draw(rng, shape)
+        else:
+            scene = Scene.of(self._background(rng, shape))
+            if kind < mix.rendered + mix.photos:
+                self._add_photo(rng, scene)
+                self._add_people(rng, scene, int(rng.integers(1, 3)) if rng.random() < 0.2 else 0)
+            elif kind < 1 - _EMPTY:
+                self._add_people(rng, scene, int(rng.integers(1, MAX_PERSONS + 1)))
+            if rng.random() < 0.15:
+                add_obstacle(rng, scene)
+            forget_hidden(scene)
         scene.image = spoil(rng, scene.image)
         return scene
+
+    def _background(self, rng: np.random.Generator, shape: Shape) -> Image:
+        """Sharp or not whatever stands before it."""
+        background = self._backgrounds.draw(rng, shape)
+        return soften(rng, background) if rng.random() < 0.25 else background
 
     def compose(self, rng: np.random.Generator, shape: Shape, people: int) -> Scene:
         """A scene with that many people (0 for none), unspoilt: for evaluation."""
@@ -122,6 +127,8 @@ class Composer:
         fit = min(height / image.shape[0], width / image.shape[1])
         fill = max(height / image.shape[0], width / image.shape[1])
         scale = fit * (fill / fit * 1.3) ** rng.uniform(-0.15, 1.0)
+        if rng.random() < 0.15:
+            scale = fill * rng.uniform(1.3, 2.5)  # someone close to the camera, cut by the frame on all sides
         rows, columns = np.nonzero(label_map)
         pick = int(rng.integers(rows.size))  # a body pixel that is certainly in view
         anchor = np.array([columns[pick], rows[pick]], dtype=np.float64)
@@ -130,7 +137,10 @@ class Composer:
         if rng.random() < 0.5:
             anchor, target = whole, np.array([width / 2, height / 2]) + rng.normal(0, 0.05, 2) * (width, height)
         place = Placement(scale, float(rng.normal(0, 3)), bool(rng.random() < 0.5), anchor, target)
-        paste(scene, image, label_map, place, whole_photo=True)
+        own_background = rng.random() < 0.6
+        if own_background and rng.random() < 0.3:
+            image = refocus(rng, image, label_map > 0)
+        paste(scene, image, label_map, place, whole_photo=own_background)
 
     def _add_people(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
         """Cut-out people, the far (small, high) ones first."""
@@ -140,111 +150,22 @@ class Composer:
             self._add_person(rng, scene, float(height))
 
     def _add_person(self, rng: np.random.Generator, scene: Scene, relative: float) -> None:
-        image, label_map = self._figures.draw(rng)
+        image, label_map = self._figure(rng)
         if rng.random() < 0.7:
             image = recolour(rng, image)
+        if rng.random() < 0.2:
+            image = soften(rng, image)
         height, width = scene.image.shape[:2]
         rows, columns = np.nonzero(label_map)
-        scale = max(relative * height, 40) / (rows[-1] - rows[0] + 1)
+        scale = min(max(relative * height, 40) / (rows[-1] - rows[0] + 1), _MOST_ENLARGED)
         feet = np.array([float(np.median(columns)), float(rows[-1])])
         ground = height * min(1.25, max(0.55, 0.5 + 0.5 * relative + rng.normal(0, 0.08)))
         target = np.array([width * rng.uniform(0.03, 0.97), ground])
         place = Placement(scale, float(rng.normal(0, 4)), bool(rng.random() < 0.5), feet, target)
         paste(scene, image, label_map, place, whole_photo=False)
 
-
-@dataclass(frozen=True)
-class Placement:
-    """A similarity: the source point `anchor` (x, y) comes to `target`, scaled, turned by degrees, mirrored or not."""
-
-    scale: float
-    degrees: float
-    mirrored: bool
-    anchor: npt.NDArray[np.float64]
-    target: npt.NDArray[np.float64]
-
-    def matrix(self, shrunk: float = 1.0) -> npt.NDArray[np.float64]:
-        """Affine matrix (2, 3) from a source that was already scaled by `shrunk`."""
-        angle = np.deg2rad(self.degrees)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        linear = self.scale * turn @ np.diag([-1.0 if self.mirrored else 1.0, 1.0])
-        return np.column_stack([linear / shrunk, self.target - linear @ self.anchor])
-
-
-def paste(scene: Scene, image: Image, label_map: Image, place: Placement, *, whole_photo: bool) -> None:
-    """Put a photo's person (or the whole photo) into the scene, in place, as one more person."""
-    source = _bounds(label_map, whole_photo=whole_photo)
-    window = _window(source, place, scene.image.shape)
-    if window is None:
-        return
-    size = (window[1].stop - window[1].start, window[0].stop - window[0].start)
-    shift = np.array([window[1].start, window[0].start])
-    place = replace(place, anchor=place.anchor - (source[1].start, source[0].start), target=place.target - shift)
-    warped = _warp_image(image[source], place, size)
-    values = cv2.warpAffine(label_map[source], place.matrix(), size, flags=cv2.INTER_NEAREST)
-    values = _MIRROR[values] if place.mirrored else values
-    person = values != Part.BACKGROUND
-    cover = person.astype(np.uint8)
-    if whole_photo:
-        cover = cv2.warpAffine(np.ones_like(label_map[source]), place.matrix(), size, flags=cv2.INTER_NEAREST)
-    _blend(scene.image[window], warped, cover)
-    number = scene.persons.max() + 1
-    scene.label_map[window][cover > 0] = values[cover > 0]
-    scene.persons[window][cover > 0] = 0
-    scene.persons[window][person] = number
-
-
-def _bounds(label_map: Image, *, whole_photo: bool) -> Window:
-    """Rows and columns that hold the person, with a pixel around, or all of them."""
-    if whole_photo:
-        return np.s_[0 : label_map.shape[0], 0 : label_map.shape[1]]
-    rows, columns = (np.flatnonzero(label_map.any(axis=axis)) for axis in (1, 0))
-    return np.s_[max(0, rows[0] - 1) : rows[-1] + 2, max(0, columns[0] - 1) : columns[-1] + 2]
-
-
-def _window(source: Window, place: Placement, shape: tuple[int, ...]) -> Window | None:
-    """Rows and columns of the scene into which the source falls; None where it falls outside."""
-    corners = np.array(
-        [(x, y, 1) for x in (source[1].start, source[1].stop) for y in (source[0].start, source[0].stop)]
-    )
-    moved = corners @ place.matrix().T
-    left, top = np.maximum(np.floor(moved.min(axis=0)), 0).astype(int)
-    right, bottom = np.minimum(np.ceil(moved.max(axis=0)) + 1, (shape[1], shape[0])).astype(int)
-    return np.s_[top:bottom, left:right] if right - left > 1 and bottom - top > 1 else None
-
-
-def _warp_image(image: Image, place: Placement, size: tuple[int, int]) -> Image:
-    """Linear sampling, after shrinking to a half where it would alias."""
-    shrunk = 0.5 if place.scale < 0.6 else 1.0
-    source = cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) if shrunk < 1 else image
-    matrix = place.matrix(shrunk)
-    return np.asarray(cv2.warpAffine(source, matrix, size, borderMode=cv2.BORDER_REPLICATE), dtype=np.uint8)
-
-
-def _blend(below: Image, above: Image, cover: Image) -> None:
-    """Put `above` over `below` where `cover` is 1, with soft edges, in place."""
-    alpha = cv2.blur(cover.astype(np.float32), (3, 3))
-    cv2.blendLinear(above, np.ascontiguousarray(below), alpha, 1 - alpha, dst=(mixed := np.empty_like(above)))
-    below[:] = mixed
-
-
-def add_obstacle(rng: np.random.Generator, scene: Scene) -> None:
-    """A box before the people, such as a table or a counter, in place."""
-    height, width = scene.image.shape[:2]
-    w, h = int(width * rng.uniform(0.1, 0.5)), int(height * rng.uniform(0.05, 0.4))
-    x, y = int(rng.uniform(-0.1, 0.9) * width), int(height * rng.uniform(0.4, 0.95))
-    box = np.s_[max(0, y) : y + h, max(0, x) : x + w]
-    scene.image[box] = rng.integers(0, 255, 3)
-    scene.label_map[box] = Part.BACKGROUND
-    scene.persons[box] = 0
-
-
-def forget_hidden(scene: Scene) -> None:
-    """Persons with too few visible pixels are no persons to be found; renumbers the others 1…n, in place."""
-    height = scene.image.shape[0]
-    table = np.zeros(256, dtype=np.uint8)
-    least = max(40.0, (MIN_VISIBLE * 0.2 * height) ** 2)
-    for number in range(1, int(scene.persons.max()) + 1):
-        if np.count_nonzero(scene.persons == number) >= least:
-            table[number] = table.max() + 1
-    scene.persons = table[scene.persons]
+    def _figure(self, rng: np.random.Generator) -> tuple[Image, Image]:
+        """A person to be cut out: of a photo, or a rendered one."""
+        if self._rendered is not None and rng.random() < _RENDERED_FIGURES:
+            return self._rendered.cut_out(rng)
+        return self._figures.draw(rng)

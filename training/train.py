@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from training import cache
+from training import cache, rendered
 from training.batches import Batches, Share
 from training.check import check
 from training.curve import draw_curve
@@ -69,6 +69,7 @@ class Trainer:
         self.make_targets = TargetMaker()
         self.criterion = Criterion(Weights(), self.make_targets.allowed, anchors())
         self.done = Progressed()
+        self.rate = LEARNING_RATE
         self._since = time.monotonic()
         if (run / "checkpoint.pt").exists():
             self._load()
@@ -96,7 +97,7 @@ class Trainer:
         return self.done.seconds + self._since - since
 
     def _set_rate(self) -> None:
-        rate = LEARNING_RATE * schedule(self.done.seconds / self.seconds_in_all)
+        rate = self.rate * schedule(self.done.seconds / self.seconds_in_all)
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
 
@@ -200,6 +201,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--done", type=float, help="count the run as this far (minutes): train on at a higher rate")
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
     parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
+    parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--batch", type=int, default=BATCH, help="pictures of a step, of all processes together")
     parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="one thread each")
@@ -211,10 +213,11 @@ def take_part(chosen: argparse.Namespace, team: Team) -> None:
     """One process of the run."""
     torch.set_num_threads(1)
     trainer = Trainer(chosen.run, team, chosen.minutes, chosen.stop_after, chosen.start)
+    trainer.rate = chosen.rate
     if chosen.done is not None:
         trainer.done.seconds = 60 * chosen.done
     share = Share(chosen.batch, team.rank, team.size)
-    batches = Batches(CACHE, share, seed=trainer.done.step, scale=chosen.scale, pseudo=chosen.pseudo)
+    batches = Batches(CACHE, DATA, share, seed=trainer.done.step, scale=chosen.scale, pseudo=chosen.pseudo)
     train(trainer, batches)
 
 
@@ -222,6 +225,7 @@ def main() -> None:
     """Read the arguments, prepare the cache, train."""
     chosen = arguments()
     cache.build(DATA, CACHE)
+    rendered.build([DATA / "synthetic"], CACHE)
     chosen.run.mkdir(parents=True, exist_ok=True)
     work_together(chosen.processes, partial(take_part, chosen))
 
