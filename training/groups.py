@@ -55,11 +55,13 @@ def name_groups(data: Path) -> npt.NDArray[np.uint8]:
     return table
 
 
-def confusion(truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Counts (13, 13), rows truth and columns found, over two maps of group indices; ignored pixels left out."""
+def confusion(
+    truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], size: int = len(GROUPS)
+) -> npt.NDArray[np.int64]:
+    """Counts (size, size), rows truth and columns found, over two maps of indices; ignored pixels left out."""
     counted = truth != IGNORED_GROUP
-    pairs = truth[counted].astype(np.int64) * len(GROUPS) + found[counted]
-    counts = np.bincount(pairs, minlength=len(GROUPS) ** 2).reshape(len(GROUPS), len(GROUPS))
+    pairs = truth[counted].astype(np.int64) * size + found[counted]
+    counts = np.bincount(pairs, minlength=size**2).reshape(size, size)
     return np.asarray(counts, dtype=np.int64)
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet: pictures beside what the model sees in them."""
+"""Contact sheets: pictures beside what the model sees in them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-_PER_KIND = 8
+_PER_KIND = 12
 _EVERY = 6  # pictures between two that are shown
+_EVERY_FAILED = 3
 _HEIGHT = 260
 _ROW = 1700  # px
 
@@ -29,18 +30,23 @@ class Sheet:
         self._seen: dict[str, int] = {}
         self._tiles: dict[str, list[Image]] = {}
 
-    def add(self, kind: str, image: Image, parsing: Parsing) -> None:
-        """Take every few pictures of a kind until there are enough."""
+    def add(self, kind: str, image: Image, parsing: Parsing, *, failed: bool = False) -> None:
+        """Take every few pictures of a kind until there are enough, and likewise of those that *failed*."""
+        self._take(kind, image, parsing, _EVERY)
+        if failed:
+            self._take(f"{kind} failed", image, parsing, _EVERY_FAILED)
+
+    def _take(self, kind: str, image: Image, parsing: Parsing, every: int) -> None:
         seen = self._seen[kind] = self._seen.get(kind, -1) + 1
         tiles = self._tiles.setdefault(kind, [])
-        if seen % _EVERY == 0 and len(tiles) < _PER_KIND:
+        if seen % every == 0 and len(tiles) < _PER_KIND:
             tiles.append(tile(image, parsing))
 
-    def write(self, path: Path) -> None:
-        """All kinds below each other, as a PNG."""
-        rows = [row for tiles in self._tiles.values() for row in _rows(tiles)]
-        if rows:
-            cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
+    def write(self, folder: Path) -> None:
+        """A PNG of each kind."""
+        for kind, tiles in self._tiles.items():
+            if tiles:
+                cv2.imwrite(str(folder / f"{kind.replace(' ', '-')}.png"), np.vstack(_rows(tiles))[..., ::-1])
 
 
 def tile(image: Image, parsing: Parsing) -> Image:

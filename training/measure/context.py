@@ -1,0 +1,46 @@
+"""What every measurement is given: the model, where its pictures lie, and the sheet that shows some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_worker.m2fp.postprocess.persons import find_people
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_worker.m2fp.parser import Parser
+    from edge_worker.m2fp.postprocess.persons import Person
+    from edge_worker.m2fp.types import Parsing
+    from training.sheet import Sheet
+
+Image = npt.NDArray[np.uint8]
+Mask = npt.NDArray[np.bool_]
+Figures = dict[str, float]
+
+SCORE = 0.5  # from which a person counts as found
+
+
+@dataclass(frozen=True)
+class Context:
+    """A model to be measured.
+
+    Attributes:
+        parser: the model, as the worker runs it.
+        data: the shared data folder.
+        cache: the folder that `training.cache` filled; `fetched` in it holds the sets that are fetched.
+        sheet: collects pictures.
+    """
+
+    parser: Parser
+    data: Path
+    cache: Path
+    sheet: Sheet
+
+    def persons(self, parsing: Parsing, score: float = SCORE) -> list[Person]:
+        """The persons that count as found, best first."""
+        return list(find_people(parsing, score_threshold=score).persons)

@@ -1,0 +1,100 @@
+"""Persons found, missed and imagined; parts mistaken for each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+Mask = npt.NDArray[np.bool_]
+Corners = tuple[float, float, float, float]  # x0, y0, x1, y1
+
+MATCH_IOU = 0.5
+
+T = TypeVar("T")
+
+
+@dataclass
+class Counts:
+    """Persons found rightly, found wrongly, and missed."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    def add(self, other: Counts) -> None:
+        """Count these too."""
+        self.right, self.wrong, self.missed = (
+            self.right + other.right,
+            self.wrong + other.wrong,
+            self.missed + other.missed,
+        )
+
+    @property
+    def recall(self) -> float:
+        """Share of the true persons that were found."""
+        return self.right / max(1, self.right + self.missed)
+
+    @property
+    def precision(self) -> float:
+        """Share of the found persons that are true."""
+        return self.right / max(1, self.right + self.wrong)
+
+    @property
+    def f1(self) -> float:
+        """Harmonic mean of precision and recall."""
+        return 2 * self.right / max(1, 2 * self.right + self.wrong + self.missed)
+
+    def figures(self, name: str) -> dict[str, float]:
+        """All three, and how many persons there are."""
+        return {
+            f"{name}: persons": self.right + self.missed,
+            f"{name}: recall": self.recall,
+            f"{name}: precision": self.precision,
+            f"{name}: F1": self.f1,
+        }
+
+
+def mask_iou(one: Mask, other: Mask) -> float:
+    """Intersection over union of two masks of one size."""
+    return int(np.count_nonzero(one & other)) / max(1, int(np.count_nonzero(one | other)))
+
+
+def corner_iou(one: Corners, other: Corners) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    shared = max(0.0, width) * max(0.0, height)
+    area = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, other))
+    return shared / max(area - shared, 1e-6)
+
+
+def match(
+    truths: Sequence[T], found: Sequence[T], iou: Callable[[T, T], float], least: float = MATCH_IOU
+) -> tuple[dict[int, int], list[int]]:
+    """Give each found person, best first, the true one left that it overlaps most.
+
+    Returns:
+        For each true person that was found, the number of who found it; and the numbers of those who found nobody.
+    """
+    matched: dict[int, int] = {}
+    wrong = []
+    for number, one in enumerate(found):
+        left = [i for i in range(len(truths)) if i not in matched]
+        best = max(left, key=lambda i: iou(truths[i], one), default=None)
+        if best is not None and iou(truths[best], one) >= least:
+            matched[best] = number
+        else:
+            wrong.append(number)
+    return matched, wrong
+
+
+def count(truths: Sequence[T], found: Sequence[T], iou: Callable[[T, T], float], least: float = MATCH_IOU) -> Counts:
+    """The counts of one picture."""
+    matched, wrong = match(truths, found, iou, least)
+    return Counts(len(matched), len(wrong), len(truths) - len(matched))
