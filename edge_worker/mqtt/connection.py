@@ -157,8 +157,8 @@ class Connection:
             self._session.acknowledge(mid)
             self._receive_window.settle(mid)
         now = time.monotonic()
-        if subscriptions := self._subscriber.due(now):
-            self._subscriber.asked(self._session.subscribe(subscriptions))
+        for subscriptions in tuple(self._subscriber.due(now)):
+            self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
             self._answer_by = now + self._setting.answer_timeout_s
         while (entry := self._setting.outbox.take(now)) is not None:
             self._send(entry)
@@ -213,6 +213,10 @@ class Connection:
         failure = None if cause is Cause.OURS else Failure.FAILED
         if cause is Cause.BROKER and time.monotonic() - self._refused_at < _EXPLAINS_S:
             cause, failure, reason = Cause.REFUSAL, Failure.EXPLAINED, f"{reason}, over a message that was refused"
+        if cause is Cause.DENIED:
+            failure = Failure.EXPLAINED
+        if self._accepted_at is not None and cause is not Cause.OURS and (asked := self._subscriber.unanswered):
+            reason = f"{reason}; the broker had not answered SUBSCRIBE ({', '.join(asked)})"
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
             if symptom == "closed":
@@ -252,9 +256,12 @@ class Connection:
 
     def _granted(self, granted: Granted) -> None:
         refused = self._subscriber.answered(granted.mid, granted.refusals, time.monotonic())
-        self._answer_by = None
+        if not self._subscriber.unanswered:
+            self._answer_by = None
         if self._subscriber.is_complete:
             self._all_granted()
+            return
+        if not refused:
             return
         filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)
         self._setting.status_board.note(subscribed=False, trouble=f"subscription refused: {filters}")

@@ -15,7 +15,11 @@ class Cause(Enum):
 
     OURS = auto()
     BROKER = auto()
-    """It closed the connection, or sent what is no MQTT."""
+    """It closed the connection without a reason, or sent what is no MQTT."""
+    STATED = auto()
+    """It gave a reason by DISCONNECT that is none of those below."""
+    DENIED = auto()
+    """It said that we are not authorised for what we sent."""
     GONE = auto()
     """The broker itself ended: its port is closed, too."""
     REFUSAL = auto()

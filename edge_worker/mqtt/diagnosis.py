@@ -27,6 +27,24 @@ is what the other's connections last; twice that is short, and so is what a busy
 
 _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 
+_REMEDIES: Final = {
+    135: "grant it in the broker's ACL",
+    137: "the broker is busy",
+    144: "check the topics in the configuration",
+    147: "lower cameras[].prefetch",
+    150: "raise the broker's rate limit, or cameras[].min_interval_s",
+    151: "raise the broker's quota",
+    154: "the broker has no retained messages: node.retain and output.*.retain: false",
+    155: "lower the qos keys of cameras and output",
+    156: "set mqtt.host to the server it names",
+    157: "set mqtt.host to the server it names",
+    158: "the broker has no shared subscriptions: remove cameras[].share_group",
+    159: "raise the broker's connection rate limit",
+    161: "the broker has no subscription identifiers",
+    162: "the broker has no wildcard subscriptions: name each camera's topic",
+}
+"""Keys to change, or what else to do, by the reason of a DISCONNECT (MQTT 5, table 3-10)."""
+
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
 
@@ -109,6 +127,11 @@ class TakeoverWatch:
             return None
         self._kicks = 0
         return "likely"
+
+
+def remedy(reason: int) -> str:
+    """Say what to do about the *reason* of a DISCONNECT, to follow its name; empty where nothing is known."""
+    return f": {_REMEDIES[reason]}" if reason in _REMEDIES else ""
 
 
 def reached_nobody(error: Exception) -> bool:

@@ -23,7 +23,7 @@ from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection import Connection, Setting
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody, suspicion
-from edge_worker.mqtt.events import Fatal, Published, TakenOver, Unreachable
+from edge_worker.mqtt.events import Fatal, PublicationRefused, Published, TakenOver, Unreachable
 from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 _LINGER_S: Final = 1.0  # for the broker to take our goodbye
 _TICK_S: Final = 1.0
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
+_UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED)  # a broker that stops may say so, and its port tells
 _log = structlog.get_logger(__name__)
 
 
@@ -111,10 +112,10 @@ class Link:
             ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
         """
         size = message.packet_size
-        if size > (limit := self.max_packet()):
+        if size > (limit := self.max_packet(message.topic)):
             raise ResultTooLarge(size, limit)
         if is_publishable(message.topic):
-            self._report_lost(self._outbox.add(message, size))
+            self._report_lost(self._outbox.add(message, size, time.monotonic()))
         else:
             self._report(Published(self._name, message.publication, ok=False, reason="no topic to publish to"))
         self._wake()
@@ -129,10 +130,10 @@ class Link:
         same = connection is not None and connection.epoch == delivery.epoch
         return same and connection is not None and connection.acknowledge(delivery.mid)
 
-    def max_packet(self) -> int:
-        """How many bytes a message may have as a packet, by configuration and by what is known of the broker."""
+    def max_packet(self, topic: str = "") -> int:
+        """How many bytes a message for *topic* (empty: any) may have, as configured and as known of the broker."""
         configured = self._config.max_result_bytes
-        return min(configured, self._outbox.max_packet or configured)
+        return min(configured, self._outbox.max_packet(time.monotonic(), topic) or configured)
 
     def has_room(self) -> bool:
         """Whether a message published now will soon be sent; False where the broker is absent or slower than we are."""
@@ -144,13 +145,13 @@ class Link:
 
     def status(self) -> LinkStatus:
         """Tell how the link stands."""
-        outbox = self._outbox
+        outbox, now = self._outbox, time.monotonic()
         return replace(
             self._status_board.status,
-            withheld=outbox.withheld,
+            withheld=outbox.withheld(now),
             queued=len(outbox),
             publications_lost=outbox.lost,
-            max_packet=outbox.max_packet,
+            max_packet=outbox.max_packet(now),
         )
 
     def _wake(self) -> None:
@@ -224,7 +225,9 @@ class Link:
         if ending.cause is None:
             self._outbox.unreachable()
         else:
-            self._report_lost(self._outbox.disconnected(ending.cause, time.monotonic()))
+            self._report_lost(self._outbox.disconnected(ending.cause, time.monotonic(), ending.event.reason))
+            for message, reason in self._outbox.newly_refused():
+                self._report(PublicationRefused(self._name, message.publication, message.topic, reason))
         if self._stopping.is_set():
             self._status_board.note(connected=False, subscribed=False)
             return 0.0
@@ -232,7 +235,7 @@ class Link:
             ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
         self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
-        if ending.cause is Cause.BROKER and not somebody_listens(self._config):
+        if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
             ending = replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
         self._learn(ending)
         if ending.failure is None:

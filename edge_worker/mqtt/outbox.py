@@ -8,8 +8,9 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
+from edge_worker.mqtt.denials import Denials
 from edge_worker.mqtt.outbox_entry import CALM_S, OutboxEntry
-from edge_worker.mqtt.size_limit import SizeLimit
+from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ MAX_FLYING_BYTES: Final = 1 << 20
 carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
 
 _ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
+_CLOSED: Final = "the broker closes the connection over it: no permission for the topic?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class Outbox:
         self._lock = Lock()
         self._waiting: deque[OutboxEntry] = deque()
         self._flying: dict[int, OutboxEntry] = {}  # by packet id, oldest first
-        self._limit = SizeLimit()
+        self._limit, self._denials = SizeLimit(), Denials()
+        self._unconfirmed = UnconfirmedMessages(self._denials.taken)
+        self._refused: list[tuple[Outgoing, str]] = []
         self._window = 0  # 0: not connected
         self._calm_at = 0.0
         self._lost = 0
@@ -62,12 +66,13 @@ class Outbox:
         """Messages given up so far."""
         return self._lost
 
-    @property
-    def withheld(self) -> str:
+    def withheld(self, now: float) -> str:
         """The topic of the oldest message that the broker refused and that is tried again, and why; else empty."""
         with self._lock:
             entries = (*self._flying.values(), *self._waiting)
-            return next((f"{p.message.topic} ({p.refusal})" for p in entries if p.refusals), "")
+            self._unconfirmed.fresh(now)  # what the connection outlived is denied no longer
+            kept = next((f"{p.message.topic} ({p.refusal})" for p in entries if p.refusals), "")
+            return kept or self._denials.oldest(now)
 
     @property
     def is_full(self) -> bool:
@@ -76,15 +81,22 @@ class Outbox:
             sizes = [entry.size for entry in self._waiting if not entry.refusals]
             return len(sizes) > FULL_WAITING or sum(sizes) > FULL_WAITING_BYTES
 
-    @property
-    def max_packet(self) -> int | None:
-        """The largest packet the broker takes, in bytes, as it said or as was found out; None: no limit is known."""
-        return self._limit.max_bytes
+    def max_packet(self, now: float, topic: str = "") -> int | None:
+        """The largest packet the broker takes for *topic* (empty: for any), in bytes; None: no limit is known."""
+        return self._limit.max_bytes(now, topic)
 
-    def add(self, message: Outgoing, size: int) -> list[GivenUp]:
+    def newly_refused(self) -> list[tuple[Outgoing, str]]:
+        """Take out the messages that the broker refused by ending the connection, and why."""
+        with self._lock:
+            refused, self._refused = self._refused, []
+            return refused
+
+    def add(self, message: Outgoing, size: int, now: float) -> list[GivenUp]:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
         with self._lock:
             entry = OutboxEntry(message, size)
+            if self._denials.waits(message.topic, now) and not (message.must_arrive or message.retain):
+                return [self._give_up(message, self._denials.reason(message.topic))]
             if not self._window and entry.goes_once:
                 return [self._give_up(message, "not connected")]
             stale = self._refused_before(message)
@@ -101,15 +113,14 @@ class Outbox:
             self._window = min(MAX_FLYING, receive_maximum or MAX_FLYING)
             self._calm_at = now + CALM_S
             self._limit.announced(max_packet)
-            if (limit := self.max_packet) is None:
-                return []
-            too_large = [p for p in self._waiting if p.size > limit]
-            return self._give_up_all(dict.fromkeys(too_large, f"larger than the broker's {limit} bytes"))
+            limits = {p: self._limit.max_bytes(now, p.message.topic) for p in self._waiting}
+            too_large = {p: limit for p, limit in limits.items() if limit is not None and p.size > limit}
+            return self._give_up_all({p: f"larger than the broker's {limit} bytes" for p, limit in too_large.items()})
 
     def take(self, now: float) -> OutboxEntry | None:
         """Take out the next message to send; None when there is none, or the window is full."""
         with self._lock:
-            entry = next((p for p in self._waiting if p.not_before <= now and not self._is_held(p)), None)
+            entry = next((p for p in self._waiting if self._is_due(p, now) and not self._is_held(p)), None)
             if entry is None or not self._may_fly(entry, now):
                 return None
             self._waiting.remove(entry)
@@ -126,10 +137,12 @@ class Outbox:
             entry = self._flying.pop(mid, None)
             if entry is None:
                 return None
+            topic = entry.message.topic
             if entry.message.qos:
-                self._limit.taken(entry.size)
+                self._limit.taken(topic, entry.size, now)
+                self._denials.taken(topic)
             else:
-                self._limit.written(entry.size, now)
+                self._unconfirmed.sent(topic, entry.size, now)
             return entry.message
 
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
@@ -154,6 +167,9 @@ class Outbox:
         others = (entry.message for entry in (*self._waiting, *self._flying.values()))
         return message.retain and not any(other.topic == message.topic for other in others)
 
+    def _is_due(self, entry: OutboxEntry, now: float) -> bool:
+        return entry.not_before <= now and not self._denials.waits(entry.message.topic, now)
+
     def _is_held(self, entry: OutboxEntry) -> bool:
         """Whether what *entry* must come after is still on its way."""
         ahead = (other.message.publication for other in (*self._waiting, *self._flying.values()))
@@ -174,22 +190,47 @@ class Outbox:
         """Note that no connection came about: who answers next may take other sizes."""
         self._limit.forget()
 
-    def disconnected(self, cause: Cause, now: float) -> list[GivenUp]:
-        """Note that the connection ended: what was in flight waits again, in its order, or is given up."""
+    def disconnected(self, cause: Cause, now: float, reason: str = "") -> list[GivenUp]:
+        """Note that the connection ended because of *reason*: what was in flight waits again, or is given up."""
         with self._lock:
             self._window = 0
             flying = list(self._flying.values())
             self._flying.clear()
-            self._judge([entry for entry in flying if not entry.goes_once], cause)
             for entry in flying:
                 if entry.goes_once:  # and is still being written
-                    self._limit.written(entry.size, now)
-            if cause in _ITS_DOING:
-                self._limit.ended(now, calm=now >= self._calm_at)
+                    self._unconfirmed.sent(entry.message.topic, entry.size, now)
+            kept = [entry for entry in flying if not entry.goes_once]
             self._waiting.extendleft(reversed(flying))
-            return self._give_up_all({p: reason for p in self._waiting if (reason := p.reason_to_give_up)})
+            if cause is Cause.DENIED:
+                self._find_denied(kept, reason, now)
+            else:
+                self._judge(kept, cause, now)
+            return self._give_up_all({p: why for p in self._waiting if (why := p.reason_to_give_up)})
 
-    def _judge(self, flying: list[OutboxEntry], cause: Cause) -> None:
+    def _find_denied(self, flying: list[OutboxEntry], reason: str, now: float) -> None:
+        """Find the message that the broker does not allow: the only one it can be, or each flies alone until found."""
+        written = {one.topic for one in self._unconfirmed.fresh(now)}
+        topics = written | {entry.message.topic for entry in flying}
+        self._unconfirmed.ended(now, calm=False)
+        if len(topics) > 1:
+            for entry in flying:
+                entry.alone = True
+            for topic in written:  # nobody acknowledges these: the next one for each topic goes alone, after a while
+                self._denials.denied(topic, reason, now)
+            return
+        for topic in topics:
+            self._deny(topic, reason, now)
+
+    def _deny(self, topic: str, reason: str, now: float) -> None:
+        """Note that *topic* is denied; what must arrive, or is the newest state, waits, all else is given up."""
+        self._denials.denied(topic, reason, now)
+        for entry in [entry for entry in self._waiting if entry.message.topic == topic]:
+            entry.strikes, entry.alone = 0, True
+            if entry.message.must_arrive or entry.message.retain:
+                entry.refusals, entry.refusal = entry.refusals + 1, reason
+                self._refused.append((entry.message, reason))
+
+    def _judge(self, flying: list[OutboxEntry], cause: Cause, now: float) -> None:
         """Ask of each message in flight whether the connection ended because of it."""
         if not flying and cause is not Cause.OURS:
             for entry in self._waiting:
@@ -199,17 +240,36 @@ class Outbox:
         for entry in flying:
             entry.strike(cause, alone=len(flying) == 1)
             if entry.is_poison:
-                self._limit.choked(entry.size)
+                self._objected(entry.message.topic, entry.size, cause, now)
+        written = self._unconfirmed.ended(now, calm=now >= self._calm_at)
+        if written is not None:
+            self._objected(written.topic, written.size, cause, now)
+
+    def _objected(self, topic: str, size: int, cause: Cause, now: float) -> None:
+        """Note that the broker ends connections over a message for *topic* of *size* bytes."""
+        if cause is Cause.TOO_LARGE:
+            self._limit.too_large(size, now)
+        elif self._limit.choked(topic, size, now) == "topic":
+            self._deny(topic, _CLOSED, now)
 
     def _may_fly(self, entry: OutboxEntry, now: float) -> bool:
         if entry.is_suspect and now < self._calm_at:
             return False
         if not self._flying:
-            return self._window > 0
-        if entry.strikes or any(other.strikes for other in self._flying.values()):
+            return self._window > 0 and not self._is_watched(now, entry)
+        if self._goes_alone(entry) or any(self._goes_alone(other) for other in self._flying.values()):
             return False
         flying_bytes = sum(other.size for other in self._flying.values())
         return len(self._flying) < self._window and flying_bytes + entry.size <= MAX_FLYING_BYTES
+
+    def _goes_alone(self, entry: OutboxEntry) -> bool:
+        return bool(entry.strikes) or entry.alone or self._denials.is_probed(entry.message.topic)
+
+    def _is_watched(self, now: float, entry: OutboxEntry) -> bool:
+        """Whether a message of QoS 0 was just written that may be denied, or *entry* may be: one at a time."""
+        fresh = self._unconfirmed.fresh(now)
+        probed = any(self._denials.is_probed(one.topic) for one in fresh)
+        return bool(fresh) and (probed or self._denials.is_probed(entry.message.topic))
 
     def _make_room(self) -> list[GivenUp]:
         droppable = deque(p for p in self._waiting if not p.message.must_arrive)

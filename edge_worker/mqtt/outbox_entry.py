@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
+from edge_worker.mqtt.denials import RETRY_MAX_S, RETRY_MIN_S
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
@@ -18,10 +19,6 @@ MAX_STRIKES: Final = 4
 in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
 chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
-RETRY_MIN_S: Final = 1.0
-RETRY_MAX_S: Final = 60.0
-"""Between two attempts to publish what must arrive and was refused (rights, quota)."""
-
 
 @dataclass(slots=True, eq=False)
 class OutboxEntry:
@@ -33,6 +30,8 @@ class OutboxEntry:
     refusals: int = 0
     refusal: str = ""
     not_before: float = 0.0
+    alone: bool = False
+    """Whether it is sent with nothing else in flight, so that the broker's next word is about it."""
 
     @property
     def goes_once(self) -> bool:
@@ -53,7 +52,7 @@ class OutboxEntry:
     def reason_to_give_up(self) -> str:
         """Why it is not to outlive the connection that ended; empty if it is."""
         if self.is_poison:
-            return "the broker ends the connection over it; too large?"
+            return "the broker closes the connection over it: too large?"
         return "connection lost" if self.goes_once else ""
 
     def strike(self, cause: Cause, *, alone: bool) -> None:

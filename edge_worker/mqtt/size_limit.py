@@ -1,60 +1,155 @@
-"""The largest packet a broker takes: as it says, or as it turns out. Pure."""
+"""The largest packet a broker takes: as it says, or as it turns out. Pure: time comes in.
+
+MQTT 5 brokers name their limit or give 0x95 as a reason. Others close the connection, over a message that is too large
+as over a topic that is forbidden. A size is concluded only from what a size alone explains.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from edge_worker.mqtt.unconfirmed import Unconfirmed
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 TELLING_BYTES: Final = 1024
-"""A smaller message that the broker chokes on says nothing about the sizes it takes."""
+"""A broker that takes no message of this size takes none at all: a smaller one is not too large."""
 
 GUESS: Final = 0.75
 """Of a size that the broker chokes on, this share is taken for its limit, unless more was taken before: rather too low
 than finding it out message by message."""
 
+GUESS_S: Final = 600.0
+"""A guess holds for so long; then a larger message is tried again."""
+
+WRITTEN_S: Final = 1.0
+"""A message of QoS 0 that the connection outlived for so long was taken."""
+
+MAX_ENDS: Final = 4
+"""So many calm connections in a row that end right after such a message are no accident."""
+
+MAX_TOPICS: Final = 1024  # names of cameras come from outside
+
+
+class Written(NamedTuple):
+    """A message of QoS 0 that was written, which nobody acknowledges."""
+
+    topic: str
+    size: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Guess:
+    limit: int
+    until: float
+
+
+Verdict = Literal["size", "topic"]
+"""What a broker that closes connections over a message objects to: its size, or (probably) its topic."""
+
 
 class SizeLimit:
-    """What is known of it; the guess is forgotten when the broker cannot be reached: another one may come back."""
+    """What is known of it; guesses are forgotten when the broker cannot be reached: another one may come back."""
 
     def __init__(self) -> None:
         """Know nothing."""
-        self._unconfirmed = Unconfirmed()
         self._announced: int | None = None
-        self._found: int | None = None
+        self._guess: _Guess | None = None
+        self._of_topic: dict[str, _Guess] = {}
         self._taken = 0
+        self._taken_of: OrderedDict[str, int] = OrderedDict()  # largest by topic
 
-    @property
-    def max_bytes(self) -> int | None:
-        """The limit; None: none known."""
-        return min((limit for limit in (self._announced, self._found) if limit is not None), default=None)
+    def max_bytes(self, now: float, topic: str = "") -> int | None:
+        """The limit in force for *topic* (empty: for all); None: none known."""
+        guesses = (self._guess, self._of_topic.get(topic))
+        limits = [self._announced, *(guess.limit for guess in guesses if guess is not None and now < guess.until)]
+        return min((limit for limit in limits if limit is not None), default=None)
 
     def announced(self, limit: int | None) -> None:
         """Note what the broker says itself (None: nothing)."""
         self._announced = limit
 
-    def taken(self, size: int) -> None:
-        """Note that the broker acknowledged a message of *size* bytes."""
+    def taken(self, topic: str, size: int, now: float) -> None:
+        """Note that the broker acknowledged a message of *size* bytes for *topic*."""
         self._taken = max(self._taken, size)
+        self._taken_of[topic] = max(size, self._taken_of.pop(topic, 0))
+        if len(self._taken_of) > MAX_TOPICS:
+            self._taken_of.popitem(last=False)
+        if (guess := self._of_topic.pop(topic, None)) is not None and size <= guess.limit:
+            self._guess = _Guess(guess.limit, now + GUESS_S)  # the topic is allowed: it was the size
 
-    def written(self, size: int, now: float) -> None:
-        """Note that a message of *size* bytes was written that nobody acknowledges."""
-        self._unconfirmed.sent(size, now)
-
-    def choked(self, size: int) -> None:
-        """Note that the broker ends connections over a message of *size* bytes."""
-        if size <= TELLING_BYTES:
-            return
+    def too_large(self, size: int, now: float) -> None:
+        """Note that the broker called a message of *size* bytes too large."""
         if self._taken >= size:  # its limit has changed since
             self._taken = 0
-        self._found = max(self._taken, int(size * GUESS))
+            self._taken_of.clear()
+        self._guess = _Guess(max(self._taken, int(size * GUESS)), now + GUESS_S)
 
-    def ended(self, now: float, *, calm: bool) -> None:
-        """Note that the broker ended the connection, which had stood for a while or not (*calm*)."""
-        size = self._unconfirmed.ended(now, calm=calm)
-        if size is not None:
-            self.choked(size)
+    def choked(self, topic: str, size: int, now: float) -> Verdict:
+        """Note that the broker closes connections over a message for *topic* of *size* bytes, and judge why.
+
+        A size that the broker takes elsewhere is not too large. Where it takes smaller ones on the same topic, the size
+        it is. In between the size is supposed, for this topic only.
+        """
+        if size <= max(self._taken, TELLING_BYTES):
+            return "topic"
+        if topic in self._taken_of:
+            self.too_large(size, now)
+        elif len(self._of_topic) < MAX_TOPICS:
+            self._of_topic[topic] = _Guess(int(size * GUESS), now + GUESS_S)
+        return "size"
 
     def forget(self) -> None:
         """Note that the broker cannot be reached."""
-        self._found, self._taken = None, 0
+        self._guess, self._taken = None, 0
+        self._of_topic.clear()
+        self._taken_of.clear()
+
+
+class UnconfirmedMessages:
+    """Messages of QoS 0 that were just written, and how often the end of the connection came right after."""
+
+    def __init__(self, on_taken: Callable[[str], None]) -> None:
+        """Suspect nothing; *on_taken* is told the topic of each message that the connection outlived."""
+        self._on_taken = on_taken
+        self._fresh: deque[Written] = deque()
+        self._suspect: Written | None = None
+        self._ends = 0
+
+    def sent(self, topic: str, size: int, now: float) -> None:
+        """Note that a message of *size* bytes for *topic* was written."""
+        self._settle(now)
+        self._fresh.append(Written(topic, size, now))
+
+    def fresh(self, now: float) -> tuple[Written, ...]:
+        """What may not have been taken yet, oldest first."""
+        self._settle(now)
+        return tuple(self._fresh)
+
+    def ended(self, now: float, *, calm: bool) -> Written | None:
+        """Note that the broker ended the connection, which had stood for a while or not (*calm*).
+
+        Returns:
+            The message that the broker objects to; None as long as none is proven.
+        """
+        self._settle(now)
+        largest = max(self._fresh, key=lambda one: one.size, default=None)
+        self._fresh.clear()
+        if largest is None or not calm:
+            return None
+        smaller = self._suspect is None or not self._ends or largest.size <= self._suspect.size
+        self._suspect = largest if smaller else self._suspect
+        self._ends += 1
+        if self._ends < MAX_ENDS:
+            return None
+        self._ends = 0
+        return self._suspect
+
+    def _settle(self, now: float) -> None:
+        while self._fresh and now - self._fresh[0].at >= WRITTEN_S:
+            taken = self._fresh.popleft()
+            self._on_taken(taken.topic)
+            if self._suspect is not None and taken.size >= self._suspect.size:
+                self._ends = 0

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from edge_worker.mqtt.events import Subscription
 
 RETRY_S: Final = (2.0, 5.0, 15.0, 60.0)
 """Between two attempts at what was refused; the last for ever."""
+
+MAX_FILTERS: Final = 8
+"""In one SUBSCRIBE: AWS IoT takes no more."""
 
 
 class Subscriber:
@@ -34,20 +37,29 @@ class Subscriber:
         """Whether everything is granted."""
         return not self._open and not self._asked
 
-    def due(self, now: float) -> tuple[Subscription, ...]:
-        """Give what to ask for now."""
-        return self._open if now >= self.due_at else ()
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The filters that were asked for and not answered yet."""
+        return tuple(subscription.filter for group in self._asked.values() for subscription in group)
 
-    def asked(self, mid: int) -> None:
-        """Note that what was due was asked for in packet *mid*."""
-        self._asked[mid], self._open = self._open, ()
+    def due(self, now: float) -> Iterator[tuple[Subscription, ...]]:
+        """Give what to ask for now, a group for each SUBSCRIBE."""
+        if now < self.due_at:
+            return
+        for first in range(0, len(self._open), MAX_FILTERS):
+            yield self._open[first : first + MAX_FILTERS]
+
+    def asked(self, mid: int, subscriptions: Sequence[Subscription]) -> None:
+        """Note that *subscriptions*, which were due, were asked for in packet *mid*."""
+        self._asked[mid] = tuple(subscriptions)
+        self._open = tuple(one for one in self._open if one not in subscriptions)
 
     def answered(self, mid: int, refusals: Sequence[str | None], now: float) -> list[tuple[Subscription, str]]:
         """Note the broker's answer to packet *mid*; returns what was refused, and why."""
         verdicts = zip(self._asked.pop(mid, ()), refusals, strict=False)
         refused = [(subscription, reason) for subscription, reason in verdicts if reason is not None]
         if refused:
-            self._open = tuple(subscription for subscription, _ in refused)
+            self._open += tuple(subscription for subscription, _ in refused)
             self.due_at = now + RETRY_S[min(self._refusals, len(RETRY_S) - 1)]
             self._refusals += 1
         return refused

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.queue import FrameQueue
+    from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import OutputRequest
     from edge_worker.messages import ModelName
     from edge_worker.mqtt.events import Outgoing
@@ -53,12 +54,12 @@ class Outlets:
     """Where a dispatcher's work goes.
 
     ``publish`` hands a message that answers a frame to the link the frame came by, and ``max_packet`` says how large a
-    packet is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame, both in
-    milliseconds; ``fatal`` takes a defect that ended a dispatcher.
+    packet for a topic is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame,
+    both in milliseconds; ``fatal`` takes a defect that ended a dispatcher.
     """
 
     publish: Callable[[Frame, Outgoing], object]
-    max_packet: Callable[[Frame], int]
+    max_packet: Callable[[Frame, str], int]
     observe: Callable[[dict[str, float], float], None]
     fatal: Callable[[str, BaseException], None]
 
@@ -155,17 +156,22 @@ class Worker:
         images = with_overlay(request.images, overlay) if snapshot else request.images
         if all(KINDS[image.kind].required for image in images):
             return replace(request, images=images)
-        limit = max(0, self._outlets.max_packet(frame) - _HEADER_BYTES)
-        limited = (image if KINDS[image.kind].required else replace(image, max_bytes=limit) for image in images)
-        return replace(request, images=tuple(limited))
+        return replace(request, images=tuple(self._limited(frame, desired.composer, image) for image in images))
+
+    def _limited(self, frame: Frame, composer: ReplyBuilder, image: ImageRequest) -> ImageRequest:
+        """Bound the size of an image that is made smaller until it fits."""
+        if KINDS[image.kind].required:
+            return image
+        limit = self._outlets.max_packet(frame, composer.topic(image.kind, frame))
+        return replace(image, max_bytes=max(0, limit - _HEADER_BYTES))
 
     def _answer(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = _now()
-        limit = self._outlets.max_packet(frame)
-        replies = _fitting(composer.results(frame, parsed, now), limit)
+        replies = self._fitting(frame, composer.results(frame, parsed, now))
         self._publish(frame, replies)
         self._frame_queue.finish(frame, "processed")
         for kind in _left_out(request, parsed, replies):
+            limit = self._outlets.max_packet(frame, composer.topic(kind, frame))
             _log.warning(
                 log_events.OUTPUT_LEFT_OUT, kind=kind, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit
             )
@@ -208,6 +214,19 @@ class Worker:
             )
             self._frame_queue.answered(frame, ())
 
+    def _fitting(self, frame: Frame, replies: Sequence[Reply]) -> tuple[Reply, ...]:
+        """Leave out what the broker would not take and nobody must have.
+
+        Raises:
+            FrameRejected: ``too_big``; the frame is not answered without this.
+        """
+        limits = [self._outlets.max_packet(frame, reply.message.topic) for reply in replies]
+        large = [reply for reply, limit in zip(replies, limits, strict=True) if reply.message.packet_size > limit]
+        if any(reply.required for reply in large):
+            sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
+            raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {min(limits)}")
+        return tuple(reply for reply in replies if reply not in large)
+
     def _publish(self, frame: Frame, replies: Sequence[Reply], *, final: bool = False) -> None:
         """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
 
@@ -222,19 +241,6 @@ class Worker:
                 self._outlets.publish(frame, reply.message)
         except ResultTooLarge as error:
             raise FrameRejected("too_big", str(error)) from error
-
-
-def _fitting(replies: Sequence[Reply], max_packet: int) -> tuple[Reply, ...]:
-    """Leave out what the broker would not take and nobody must have.
-
-    Raises:
-        FrameRejected: ``too_big``; the frame is not answered without this.
-    """
-    large = [reply for reply in replies if reply.message.packet_size > max_packet]
-    if any(reply.required for reply in large):
-        sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
-        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {max_packet}")
-    return tuple(reply for reply in replies if reply not in large)
 
 
 def _left_out(request: OutputRequest, parsed: Parsed, replies: Sequence[Reply]) -> Iterator[str]:

@@ -103,9 +103,9 @@ class Links:
         """Whether answers to frames of camera section *source* will soon be sent."""
         return self._links[self.routes[source].link].has_room()
 
-    def max_packet(self, frame: Frame) -> int:
-        """How many bytes a message that answers *frame* may have as a packet, as far as is known."""
-        return self._link(frame.delivery).max_packet()
+    def max_packet(self, frame: Frame, topic: str) -> int:
+        """How many bytes a message for *topic* that answers *frame* may have as a packet, as far as is known."""
+        return self._link(frame.delivery).max_packet(topic)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""

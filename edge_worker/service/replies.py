@@ -76,6 +76,10 @@ class ReplyBuilder:
             score_threshold=score_threshold,
         )
 
+    def topic(self, kind: str, frame: Frame) -> str:
+        """The topic of a *kind* of result of *frame*; of images of persons, that of the first."""
+        return self._topics[kind].format(camera=frame.camera, person=0)
+
     def image_request(self, kind: str) -> ImageRequest:
         """What the configuration wants of images of this *kind*, enabled or not."""
         return KINDS[kind].request(self._outputs)

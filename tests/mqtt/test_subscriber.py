@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_worker.mqtt.events import Subscription
-from edge_worker.mqtt.subscriber import RETRY_S, Subscriber
+from edge_worker.mqtt.subscriber import MAX_FILTERS, RETRY_S, Subscriber
 
 ONE, TWO = Subscription("one", 1), Subscription("two", 0, share_group="g")
 
@@ -16,9 +16,10 @@ def test_a_share_group_is_written_before_the_filter() -> None:
 def test_everything_is_asked_for_at_once_and_complete_when_granted() -> None:
     """Between asking and the answer it is neither due nor complete."""
     subscriber = Subscriber([ONE, TWO])
-    assert subscriber.due(0.0) == (ONE, TWO)
-    subscriber.asked(7)
-    assert (subscriber.due(0.0), subscriber.is_complete) == ((), False)
+    assert [*subscriber.due(0.0)] == [(ONE, TWO)]
+    subscriber.asked(7, (ONE, TWO))
+    assert ([*subscriber.due(0.0)], subscriber.is_complete) == ([], False)
+    assert subscriber.unanswered == (ONE.filter, TWO.filter)
     assert subscriber.answered(7, [None, None], 1.0) == []
     assert subscriber.is_complete
 
@@ -26,15 +27,15 @@ def test_everything_is_asked_for_at_once_and_complete_when_granted() -> None:
 def test_what_was_refused_is_asked_for_again_ever_less_often() -> None:
     """And only that."""
     subscriber, now = Subscriber([ONE, TWO]), 0.0
-    subscriber.asked(1)
+    subscriber.asked(1, (ONE, TWO))
     for wait_s in (*RETRY_S, RETRY_S[-1]):
         refusals = [None, "no"] if now == 0.0 else ["no"]
         assert subscriber.answered(1, refusals, now) == [(TWO, "no")]
         assert subscriber.is_waiting
-        assert subscriber.due(now + wait_s - 0.1) == ()
+        assert [*subscriber.due(now + wait_s - 0.1)] == []
         now += wait_s
-        assert subscriber.due(now) == (TWO,)
-        subscriber.asked(1)
+        assert [*subscriber.due(now)] == [(TWO,)]
+        subscriber.asked(1, (TWO,))
     assert subscriber.answered(1, [None], now) == []
     assert subscriber.is_complete
 
@@ -47,6 +48,20 @@ def test_without_subscriptions_there_is_nothing_to_wait_for() -> None:
 def test_an_answer_to_a_question_never_asked_changes_nothing() -> None:
     """A broker may say what it likes."""
     subscriber = Subscriber([ONE])
-    subscriber.asked(1)
+    subscriber.asked(1, (ONE,))
     assert subscriber.answered(2, ["no"], 0.0) == []
     assert not subscriber.is_complete
+
+
+def test_no_subscribe_has_more_filters_than_brokers_take() -> None:
+    """AWS IoT ends the connection over the ninth; all are complete when the last packet is answered."""
+    many = [Subscription(f"cameras/{number}/frame", 1) for number in range(2 * MAX_FILTERS + 1)]
+    subscriber = Subscriber(many)
+    groups = [*subscriber.due(0.0)]
+    assert [len(group) for group in groups] == [MAX_FILTERS, MAX_FILTERS, 1]
+    for mid, group in enumerate(groups):
+        subscriber.asked(mid, group)
+    for mid, group in enumerate(groups):
+        assert not subscriber.is_complete
+        subscriber.answered(mid, [None] * len(group), 0.0)
+    assert subscriber.is_complete

@@ -81,7 +81,7 @@ class Bench:
         self._done = Event()
         outlets = Outlets(
             publish=self._publish,
-            max_packet=lambda _: max_packet,
+            max_packet=lambda _, _topic: max_packet,
             observe=lambda _timings, _age: None,
             fatal=self._fail,
         )

@@ -19,6 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.diagnosis import remedy
 from edge_worker.mqtt.paho import client
 from edge_worker.mqtt.paho import properties as wire
 
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
-_TAKEN_OVER: Final = 142
-_TOO_LARGE: Final = 149
+_CAUSES: Final = {128: Cause.BROKER, 135: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
+"""What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
 _PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 144, 154, 155, 156, 157})
 """CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
 
@@ -191,8 +192,8 @@ class PahoConnection:
         properties: Properties | None,
     ) -> None:
         if flags.is_disconnect_packet_from_server:
-            cause = {_TAKEN_OVER: Cause.TAKEN_OVER, _TOO_LARGE: Cause.TOO_LARGE}.get(reason.value, Cause.BROKER)
-            self._happenings.append(Ended(cause, f"broker: {_words(reason, properties)}"))
+            cause = _CAUSES.get(reason.value, Cause.STATED)
+            self._happenings.append(Ended(cause, f"broker: {_words(reason, properties)}{remedy(reason.value)}"))
         elif not reason.is_failure:
             self._happenings.append(Ended(Cause.OURS, "closed by us"))
         elif reason == "Keep alive timeout":

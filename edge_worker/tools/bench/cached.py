@@ -109,7 +109,7 @@ class Place:
         parse, composer = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
-            max_packet=lambda _frame: _UNLIMITED,
+            max_packet=lambda _frame, _topic: _UNLIMITED,
             observe=lambda _timings, _age: self._done.put(None),
             fatal=self._fatal,
         )
