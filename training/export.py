@@ -16,7 +16,16 @@ from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
 from training.labels import PARTS
 from training.losses import Weights
-from training.model import CONFIGURATION, MASK_BIAS, PART_BIAS, PERSON_QUERIES, load_weights, new_student, save_weights
+from training.model import (
+    MASK_BIAS,
+    PART_BIAS,
+    PERSON_QUERIES,
+    configuration_of,
+    load_weights,
+    new_student,
+    read_weights,
+    save_weights,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,23 +43,24 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     return dict(content["average"])
 
 
-def shipped_configuration(mask_bias: float) -> dict[str, Any]:
-    """The trained network's configuration, the masks of parts made larger by a bias of their logits."""
+def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str, Any]:
+    """The *trained* network's configuration, the masks of parts made larger by a bias of their logits."""
     biases = [mask_bias] * PARTS + [0.0] * PERSON_QUERIES
-    decoder = CONFIGURATION["model"]["decoder"] | ({"mask_bias": biases} if mask_bias else {})
-    return CONFIGURATION | {"model": CONFIGURATION["model"] | {"decoder": decoder}}
+    decoder = trained["model"]["decoder"] | ({"mask_bias": biases} if mask_bias else {})
+    return trained | {"model": trained["model"] | {"decoder": decoder}}
 
 
 def trained_network(run: Path) -> M2FP:
     """The averaged network of a run's checkpoint."""
-    student = new_student(None)
-    student.load_state_dict(averaged_weights(run))
+    weights = averaged_weights(run)
+    student = new_student(None, configuration_of(weights))
+    student.load_state_dict(weights)
     return student.network.eval()
 
 
 def kept_network(weights: Path) -> M2FP:
     """The network of weights that `--weights` kept."""
-    student = new_student(None)
+    student = new_student(None, configuration_of(read_weights(weights)))
     load_weights(student, weights)
     return student.network.eval()
 
@@ -89,7 +99,8 @@ def main() -> None:
     network = trained_network(arguments.run)
     calibrate(network, arguments.person_bias, arguments.part_bias)
     with tempfile.TemporaryDirectory() as directory:
-        write_checkpoint(network, shipped_configuration(arguments.mask_bias), Path(directory))
+        trained = configuration_of(averaged_weights(arguments.run))
+        write_checkpoint(network, shipped_configuration(trained, arguments.mask_bias), Path(directory))
         manifest = export(Path(directory), arguments.out, name=NAME)
     print(manifest.model_dump_json(indent=1))
 

@@ -11,14 +11,12 @@ from edge_worker.m2fp.configuration import ModelConfig, parse_configuration
 from edge_worker.m2fp.network.layers import sine_positions
 from edge_worker.m2fp.network.m2fp import M2FP
 from edge_worker.m2fp.network.transformer_decoder import Prediction
+from training.imagenet import MEAN, STD, fold_input
 from training.labels import PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-MEAN = (123.675, 116.28, 103.53)  # RGB, as the worker normalises
-STD = (58.395, 57.12, 57.375)
 
 PERSON_QUERIES = 16
 PART_BIAS = 2.0  # added at export to the parts' class logits: chosen on the validation photos, see README
@@ -66,6 +64,11 @@ CONFIGURATION: dict[str, Any] = {
     },
 }
 
+# The same with a larger backbone: 5.5 M parameters.
+LITE0_CONFIGURATION = CONFIGURATION | {
+    "model": CONFIGURATION["model"] | {"backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)}}
+}
+
 
 class Deep(NamedTuple):
     """What the network says while it is trained."""
@@ -96,9 +99,9 @@ class Student(nn.Module):
         return Deep([Prediction(*layer) for layer in layers], final, self.auxiliary(features.mask_features))
 
 
-def new_student(init: Path | None) -> Student:
-    """A student to be trained; the backbone from ImageNet weights where a file is given."""
-    student = Student(parse_configuration(CONFIGURATION, "training/model.py"))
+def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION) -> Student:
+    """A student to be trained; the backbone from ImageNet weights of a ShuffleNetV2 where a file is given."""
+    student = Student(parse_configuration(configuration, "training/model.py"))
     if init is not None:
         load_backbone(student.network, init)
     place_anchors(student.network)
@@ -108,6 +111,17 @@ def new_student(init: Path | None) -> Student:
 def save_weights(average: Mapping[str, Tensor], file: Path) -> None:
     """Keep the averaged weights of a run in half precision: enough to start another run from."""
     torch.save({name: value.half() if value.is_floating_point() else value for name, value in average.items()}, file)
+
+
+def configuration_of(weights: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The configuration of the network that weights of a run are for, told by its backbone."""
+    return LITE0_CONFIGURATION if "network.backbone.res5.0.expand.weight" in weights else CONFIGURATION
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """What :func:`save_weights` kept, in single precision."""
+    weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
+    return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def load_weights(student: Student, file: Path) -> None:
@@ -143,7 +157,9 @@ def load_backbone(network: M2FP, path: Path) -> None:
     """Take the backbone from a ShuffleNetV2 of FastestDet's names, made for BGR in 0…1."""
     source = torch.load(path, map_location="cpu", weights_only=True)
     state = {ours: source[theirs] for theirs, ours in _renamed(source)}
-    _fold_input(state)
+    state["stem.weight"] = state["stem.weight"].flip(1)  # BGR → RGB
+    mean, std = torch.tensor(MEAN)[:, None, None] / 255, torch.tensor(STD)[:, None, None] / 255
+    fold_input(state, std, mean)
     network.backbone.load_state_dict(state)
 
 
@@ -161,12 +177,3 @@ def _renamed(source: dict[str, Tensor]) -> Iterator[tuple[str, str]]:
 
 
 _SIDE_PLACES = {0: "0", 1: "0.norm", 2: "1", 3: "1.norm"}
-
-
-def _fold_input(state: dict[str, Tensor]) -> None:
-    """Make the first convolution expect normalised RGB instead of BGR in 0…1 (exact but for the padded border)."""
-    weight = state["stem.weight"].flip(1)  # BGR → RGB
-    mean, std = torch.tensor(MEAN)[:, None, None] / 255, torch.tensor(STD)[:, None, None] / 255
-    offset = (weight * mean).sum(dim=(1, 2, 3))
-    state["stem.weight"] = weight * std
-    state["stem.norm.running_mean"] = state["stem.norm.running_mean"] - offset

@@ -9,7 +9,7 @@ import json
 import math
 import os
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +17,22 @@ from typing import TYPE_CHECKING, Any
 import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from edge_worker.m2fp.network.efficientnet import EfficientNetLite
 from training import cache, rendered
 from training.batches import Batches, Share
 from training.check import check
 from training.curve import draw_curve
+from training.frozen_norms import fold_norms, freeze_early
 from training.losses import Criterion, TargetMaker, Weights
-from training.model import Student, anchors, load_weights, new_student, normalise
+from training.model import (
+    Student,
+    anchors,
+    configuration_of,
+    load_weights,
+    new_student,
+    normalise,
+    read_weights,
+)
 from training.team import Team, work_together
 
 if TYPE_CHECKING:
@@ -43,6 +53,27 @@ SAVE_S = 240.0
 CHECK_S = 900.0
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What the command line says about a run.
+
+    Attributes:
+        run: its folder.
+        minutes: of training in all, resumed runs included; the learning rate follows it.
+        stop_after: minutes after which this start ends; None at the end.
+        start: weights to start from; None for an ImageNet backbone. Needed again to go on with them.
+        rate: highest learning rate.
+        backbone_share: of it, for the backbone.
+    """
+
+    run: Path
+    minutes: float
+    stop_after: float | None
+    start: Path | None
+    rate: float
+    backbone_share: float
+
+
 @dataclass
 class Progressed:
     """How far a run is: it can be stopped and goes on from here."""
@@ -55,23 +86,19 @@ class Progressed:
 class Trainer:
     """One run: the student, its running average, the optimiser and how far they are."""
 
-    def __init__(
-        self, run: Path, team: Team, minutes: float, stop_after: float | None = None, start: Path | None = None
-    ) -> None:
-        """Start anew (from the weights in *start*, where given), or go on from `run/checkpoint.pt`."""
-        self.run, self.team, self.seconds_in_all = run, team, 60 * minutes
-        self.until = 60 * (stop_after or minutes)
-        self.student = new_student(INIT if INIT.exists() and start is None else None)
-        if start is not None:
-            load_weights(self.student, start)
+    def __init__(self, plan: Plan, team: Team) -> None:
+        """Start anew (from the weights in `plan.start`, where given), or go on from `plan.run/checkpoint.pt`."""
+        self.plan, self.run, self.team = plan, plan.run, team
+        self.until = 60 * (plan.stop_after or plan.minutes)
+        self.student = first_student(plan.start)
         self.average = copy.deepcopy(self.student).eval().requires_grad_(requires_grad=False)
-        self.optimiser = torch.optim.AdamW(parameter_groups(self.student), lr=LEARNING_RATE, fused=True)
+        fold_norms(self.student.network.backbone)
+        self.optimiser = torch.optim.AdamW(parameter_groups(self.student, plan.backbone_share), fused=True)
         self.make_targets = TargetMaker()
         self.criterion = Criterion(Weights(), self.make_targets.allowed, anchors())
         self.done = Progressed()
-        self.rate = LEARNING_RATE
         self._since = time.monotonic()
-        if (run / "checkpoint.pt").exists():
+        if (plan.run / "checkpoint.pt").exists():
             self._load()
 
     def step(self, batch: Batch) -> dict[str, float]:
@@ -97,7 +124,7 @@ class Trainer:
         return self.done.seconds + self._since - since
 
     def _set_rate(self) -> None:
-        rate = self.rate * schedule(self.done.seconds / self.seconds_in_all)
+        rate = self.plan.rate * schedule(self.done.seconds / (60 * self.plan.minutes))
         for group in self.optimiser.param_groups:
             group["lr"] = rate * group["share"]
 
@@ -128,7 +155,18 @@ class Trainer:
         self.done = Progressed(**content["done"])
 
 
-def parameter_groups(student: Student) -> list[dict[str, Any]]:
+def first_student(start: Path | None) -> Student:
+    """A student of the weights in *start*, or with an ImageNet backbone where that is at hand."""
+    if start is None:
+        return new_student(INIT if INIT.exists() else None)
+    student = new_student(None, configuration_of(read_weights(start)))
+    load_weights(student, start)
+    if isinstance(student.network.backbone, EfficientNetLite):
+        freeze_early(student.network.backbone)
+    return student
+
+
+def parameter_groups(student: Student, backbone_share: float) -> list[dict[str, Any]]:
     """Backbone and the rest, each with and without weight decay (none on norms, biases and embeddings)."""
     groups = []
     for backbone, decayed in itertools.product((True, False), repeat=2):
@@ -138,7 +176,7 @@ def parameter_groups(student: Student) -> list[dict[str, Any]]:
             if name.startswith("network.backbone") == backbone
             and (parameter.ndim > 1 and "embed.weight" not in name and "query" not in name) == decayed
         ]
-        share = BACKBONE_SHARE if backbone else 1.0
+        share = backbone_share if backbone else 1.0
         groups.append({"params": chosen, "share": share, "weight_decay": WEIGHT_DECAY if decayed else 0.0})
     return groups
 
@@ -202,6 +240,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
     parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
     parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="highest learning rate")
+    parser.add_argument("--backbone-share", type=float, default=BACKBONE_SHARE, help="of the rate, for the backbone")
     parser.add_argument("--batch", type=int, default=BATCH, help="pictures of a step, of all processes together")
     parser.add_argument("--pseudo", action="store_true", help="also the unlabelled photos, labelled by training.pseudo")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="one thread each")
@@ -212,8 +251,8 @@ def arguments() -> argparse.Namespace:
 def take_part(chosen: argparse.Namespace, team: Team) -> None:
     """One process of the run."""
     torch.set_num_threads(1)
-    trainer = Trainer(chosen.run, team, chosen.minutes, chosen.stop_after, chosen.start)
-    trainer.rate = chosen.rate
+    values = {one.name: getattr(chosen, one.name) for one in fields(Plan)}
+    trainer = Trainer(Plan(**values), team)
     if chosen.done is not None:
         trainer.done.seconds = 60 * chosen.done
     share = Share(chosen.batch, team.rank, team.size)

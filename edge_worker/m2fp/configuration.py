@@ -103,6 +103,13 @@ class ShuffleNetConfig(_Section):
     out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...] = Field(min_length=1)
 
 
+class EfficientNetLiteConfig(_Section):
+    """EfficientNet-Lite0 (``backbone`` of light models)."""
+
+    type: Literal["efficientnet-lite0"]
+    out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...] = Field(min_length=1)
+
+
 class FpnConfig(_Section):
     """Feature pyramid with a transformer on the coarsest map (``encoder`` of light models)."""
 
@@ -128,7 +135,10 @@ def _kind(default: str) -> Discriminator:
 
 
 BackboneConfig = Annotated[
-    Annotated[ResNetConfig, Tag("resnet")] | Annotated[ShuffleNetConfig, Tag("shufflenetv2")], _kind("resnet")
+    Annotated[ResNetConfig, Tag("resnet")]
+    | Annotated[ShuffleNetConfig, Tag("shufflenetv2")]
+    | Annotated[EfficientNetLiteConfig, Tag("efficientnet-lite0")],
+    _kind("resnet"),
 ]
 PixelDecoderConfig = Annotated[
     Annotated[MSDeformAttnConfig, Tag("msdeformattn")] | Annotated[FpnConfig, Tag("fpn")], _kind("msdeformattn")

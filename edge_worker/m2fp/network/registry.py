@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_worker.m2fp.configuration import (
     BackboneConfig,
+    EfficientNetLiteConfig,
     FpnConfig,
     MSDeformAttnConfig,
     PixelDecoderConfig,
@@ -13,6 +14,7 @@ from edge_worker.m2fp.configuration import (
     ShuffleNetConfig,
 )
 from edge_worker.m2fp.network.backbone import Backbone, ResNet
+from edge_worker.m2fp.network.efficientnet import EfficientNetLite
 from edge_worker.m2fp.network.fpn import FpnPixelDecoder
 from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder
 from edge_worker.m2fp.network.shufflenet import ShuffleNet
@@ -20,7 +22,11 @@ from edge_worker.m2fp.network.shufflenet import ShuffleNet
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BACKBONES: dict[type, Callable[[Any], Backbone]] = {ResNetConfig: ResNet, ShuffleNetConfig: ShuffleNet}
+BACKBONES: dict[type, Callable[[Any], Backbone]] = {
+    ResNetConfig: ResNet,
+    ShuffleNetConfig: ShuffleNet,
+    EfficientNetLiteConfig: EfficientNetLite,
+}
 
 PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {
     MSDeformAttnConfig: MSDeformAttnPixelDecoder,

@@ -1,0 +1,109 @@
+"""EfficientNet-Lite0 (Tan and Le, arXiv 1905.11946, without squeeze and excitation): the backbone of light models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from edge_worker.m2fp.network.backbone import Backbone
+from edge_worker.m2fp.network.layers import ConvNorm
+
+if TYPE_CHECKING:
+    from edge_worker.m2fp.configuration import EfficientNetLiteConfig
+
+_STEM_CHANNELS = 32
+_EPSILON = 1e-3  # of BatchNorm, as published
+
+
+class _Stage(NamedTuple):
+    """Blocks of one kind: only the first has the stride and changes the number of channels."""
+
+    kernel: int
+    stride: int
+    expansion: int
+    channels: int
+    blocks: int
+
+
+# Table 1 of the paper, by the name of the map that each group ends in.
+_STAGES = {
+    "res2": (_Stage(3, 1, 1, 16, 1), _Stage(3, 2, 6, 24, 2)),
+    "res3": (_Stage(5, 2, 6, 40, 2),),
+    "res4": (_Stage(3, 2, 6, 80, 3), _Stage(5, 1, 6, 112, 3)),
+    "res5": (_Stage(5, 2, 6, 192, 4), _Stage(3, 1, 6, 320, 1)),
+}
+
+
+class SameConv(ConvNorm):
+    """A convolution padded as TensorFlow's ``SAME``: at stride 2 one pixel more to the right and below than before."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
+    ) -> None:
+        """With BatchNorm, without activation."""
+        norm = nn.BatchNorm2d(out_channels, eps=_EPSILON)
+        super().__init__(in_channels, out_channels, kernel_size, norm, stride=stride, groups=groups)
+        self.before = (kernel_size - stride) // 2
+        self.after = kernel_size - stride - self.before
+        self.padding = (0, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, H, W), H and W multiples of the stride → (B, out, H/stride, W/stride)."""
+        if self.after:
+            x = functional.pad(x, (self.before, self.after, self.before, self.after))
+        return super().forward(x)
+
+
+class InvertedResidual(nn.Module):
+    """1×1 to more channels, depthwise, 1×1 to fewer; a residual where the shape stays (MobileNetV2's block)."""
+
+    def __init__(self, in_channels: int, stage: _Stage, *, stride: int) -> None:
+        """*in_channels* in, the channels of *stage* out."""
+        super().__init__()
+        inner = in_channels * stage.expansion
+        self.expand = SameConv(in_channels, inner, 1) if stage.expansion > 1 else None
+        self.depthwise = SameConv(inner, inner, stage.kernel, stride=stride, groups=inner)
+        self.project = SameConv(inner, stage.channels, 1)
+        self.residual = stride == 1 and in_channels == stage.channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, in, h, w) → (B, out, h/stride, w/stride)."""
+        inner = x if self.expand is None else functional.relu6(self.expand(x))
+        out = cast("Tensor", self.project(functional.relu6(self.depthwise(inner))))
+        return x + out if self.residual else out
+
+
+class EfficientNetLite(Backbone):
+    """Stem and blocks, in four groups that end in the maps ``res2`` to ``res5``."""
+
+    def __init__(self, config: EfficientNetLiteConfig) -> None:
+        """The maps that *config* names are given out."""
+        super().__init__()
+        self.out_features = config.out_features
+        self.stem = SameConv(3, _STEM_CHANNELS, 3, stride=2)
+        self.channels: dict[str, int] = {}
+        self.strides: dict[str, int] = {}
+        in_channels = _STEM_CHANNELS
+        for number, (name, stages) in enumerate(_STAGES.items(), start=2):
+            self.add_module(name, nn.Sequential(*_blocks(in_channels, stages)))
+            in_channels = self.channels[name] = stages[-1].channels
+            self.strides[name] = 1 << number
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """(B, 3, H, W), H and W multiples of 32 → {name: (B, channels[name], H/strides[name], W/strides[name])}."""
+        x = functional.relu6(self.stem(images))
+        maps = {}
+        for name in self.channels:
+            x = maps[name] = cast("Tensor", self.get_submodule(name)(x))
+        return {name: maps[name] for name in self.out_features}
+
+
+def _blocks(in_channels: int, stages: tuple[_Stage, ...]) -> list[InvertedResidual]:
+    blocks = []
+    for stage in stages:
+        for index in range(stage.blocks):
+            blocks.append(InvertedResidual(in_channels, stage, stride=1 if index else stage.stride))
+            in_channels = stage.channels
+    return blocks
