@@ -102,6 +102,9 @@ LINK_CONNECTED = LogEvent("link: connected", "info, warning", "link protocol ses
 LINK_SESSION_SHORTENED = LogEvent(
     "link: session shortened", "warning", "link asked_s granted_s", "raise the broker's session expiry limit"
 )
+LINK_CAPABILITY_MISSING = LogEvent(
+    "link: capability missing", "warning", "link reason", "another broker, or other keys: see brokers"
+)
 LINK_SUBSCRIBED = LogEvent("link: subscribed", "info", "link")
 LINK_SUBSCRIPTION_REFUSED = LogEvent(
     "link: subscription refused", "warning", "link filter reason", "grant the subscription in the broker's ACL"
@@ -127,7 +130,7 @@ CERTIFICATE_NOT_VERIFIED = LogEvent(
     "the broker's certificate is NOT verified (mqtt.tls.verify: false)", "warning", "link", "set `mqtt.tls.ca_file`"
 )
 STATUS_CONTRADICTED = LogEvent(
-    "the broker says that this worker is offline; saying otherwise", "warning", "", "none, if a will was late"
+    "the status topic holds something else; publishing ours again", "warning", "", "look for who else publishes there"
 )
 
 # Model processes

@@ -37,10 +37,17 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem(("mqtt", "reconnect", "min_s"), "should not be more than max_s")
     for index in range(len(config.cameras)):
         yield from _camera(config, index)
+        yield from _share_group(config, index)
     yield from _model(config)
     yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
         yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
+
+
+def _share_group(config: Config, index: int) -> Iterator[Problem]:
+    if config.cameras[index].share_group is not None and config.mqtt.protocol == "3.1.1":
+        problem = "needs MQTT 5, whose brokers say whether they have shared subscriptions: mqtt.protocol auto or 5"
+        yield Problem(("cameras", index, "share_group"), problem)
 
 
 def _host(mqtt: MqttConfig) -> Iterator[Problem]:

@@ -59,6 +59,7 @@ class NodeConfig(Section):
     status_topic: NodeTopic = "edge-worker/{node}/status"
     model_topic: NodeTopic = "edge-worker/{node}/model"
     stats_topic: NodeTopic = "edge-worker/{node}/stats"
+    retain: bool = True
     request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
     response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
 

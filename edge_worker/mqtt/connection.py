@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.frames.frame import Delivery
 from edge_worker.mqtt.backoff import Failure
+from edge_worker.mqtt.capabilities import Capabilities
 from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
 from edge_worker.mqtt.diagnosis import Ending
 from edge_worker.mqtt.events import (
     Arrived,
+    CapabilityMissing,
     Connected,
     Disconnected,
     FellBack,
@@ -30,7 +32,7 @@ from edge_worker.mqtt.receive_window import ReceiveWindow
 from edge_worker.mqtt.subscriber import Subscriber
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from edge_worker.common.deadline import Deadline
     from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
@@ -94,6 +96,7 @@ class Connection:
         self._accepted_at: float | None = None
         self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
         self._refused_at = -math.inf
+        self._capabilities = Capabilities()
         self._farewell = ""
         self._ending: Ending | None = None
 
@@ -165,7 +168,7 @@ class Connection:
 
     def _send(self, entry: OutboxEntry) -> None:
         try:
-            self._setting.outbox.sent(self._session.publish(entry.message), entry)
+            self._setting.outbox.sent(self._session.publish(self._capabilities.adapt(entry.message)), entry)
         except ValueError as error:
             self._setting.report_lost(self._setting.outbox.unsendable(entry, str(error)))
 
@@ -207,7 +210,8 @@ class Connection:
     def _denied(self, denied: Denied) -> Ending:
         event = Refused(self._setting.name, denied.reason, denied.permanent)
         failure = Failure.REFUSED if denied.permanent else Failure.FAILED
-        return Ending(failure, event, symptom="unsupported" if denied.unsupported_version else None)
+        symptom: Symptom | None = "unsupported" if denied.unsupported_version else None
+        return Ending(failure, event, symptom=symptom, will_objection=denied.will_objection)
 
     def _end(self, cause: Cause, reason: str) -> Ending:
         failure = None if cause is Cause.OURS else Failure.FAILED
@@ -245,6 +249,10 @@ class Connection:
             setting.report(FellBack(setting.name, self._fallback))
         setting.report(Connected(setting.name, protocol, present, lost))
         self._compare_expiry(accepted.session_expiry_s)
+        self._capabilities = accepted.capabilities
+        for reason in accepted.capabilities.shortcomings():
+            setting.report(CapabilityMissing(setting.name, reason))
+        self._refuse(self._subscriber.exclude(accepted.capabilities.objection))
         if self._subscriber.is_complete:
             self._all_granted()
 
@@ -261,6 +269,10 @@ class Connection:
         if self._subscriber.is_complete:
             self._all_granted()
             return
+        self._refuse(refused)
+
+    def _refuse(self, refused: Sequence[tuple[Subscription, str]]) -> None:
+        """Note and report subscriptions that were refused, or must not be asked for, and why."""
         if not refused:
             return
         filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)

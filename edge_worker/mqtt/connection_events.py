@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from edge_worker.mqtt.capabilities import Capabilities
     from edge_worker.mqtt.events import Incoming, Protocol, Will
 
 
@@ -52,6 +53,7 @@ class Accepted:
     receive_maximum: int | None
     session_expiry_s: int | None
     keepalive_s: int
+    capabilities: Capabilities
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Denied:
     reason: str
     permanent: bool
     unsupported_version: bool
+    will_objection: Literal["", "retain", "qos"] = ""
+    """What of our will the broker does not take."""
 
 
 @dataclass(frozen=True, slots=True)

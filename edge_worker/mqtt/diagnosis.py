@@ -45,6 +45,9 @@ _REMEDIES: Final = {
 }
 """Keys to change, or what else to do, by the reason of a DISCONNECT (MQTT 5, table 3-10)."""
 
+WillObjection = Literal["", "retain", "qos"]
+"""What of our will a broker does not take."""
+
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
 
@@ -54,7 +57,8 @@ class Ending:
     """How an attempt or a connection ended, and the ``event`` that says so.
 
     ``failure`` is None when we left on purpose. ``lasted_s`` and ``cause`` are None when it was never accepted;
-    ``symptom`` is what then may be the protocol's fault.
+    ``symptom`` is what then may be the protocol's fault, ``will_objection`` what of
+    the will was refused.
     """
 
     failure: Failure | None
@@ -62,6 +66,7 @@ class Ending:
     lasted_s: float | None = None
     cause: Cause | None = None
     symptom: Symptom | None = None
+    will_objection: WillObjection = ""
 
 
 class ProtocolChoice:

@@ -37,11 +37,13 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker publishes (retained, QoS 1) when the link dies without a goodbye. At most 65 535 bytes."""
+    """What the broker publishes when the link dies without a goodbye. At most 65 535 bytes."""
 
     topic: str
     payload: bytes
     content_type: str = "application/json"
+    qos: Literal[0, 1] = 1
+    retain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,14 @@ class SessionShortened:
     link: str
     asked_s: int
     granted_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class CapabilityMissing:
+    """The broker cannot do something that we would use; *reason* says what we do without."""
+
+    link: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +241,7 @@ class Fatal:
 LinkEvent = (
     Connected
     | SessionShortened
+    | CapabilityMissing
     | Subscribed
     | SubscriptionRefused
     | Unreachable

@@ -11,7 +11,7 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -231,6 +231,10 @@ class Link:
         if self._stopping.is_set():
             self._status_board.note(connected=False, subscribed=False)
             return 0.0
+        if ending.will_objection and self._identity.will is not None:  # with another will the broker may let us in
+            change: dict[str, Any] = {"retain": False} if ending.will_objection == "retain" else {"qos": 0}
+            self._identity = replace(self._identity, will=replace(self._identity.will, **change))
+            ending = replace(ending, failure=Failure.EXPLAINED)
         if self._falls_back(ending):  # then a refused version is no refusal
             ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
         self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)

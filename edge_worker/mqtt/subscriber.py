@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from edge_worker.mqtt.events import Subscription
 
@@ -23,9 +23,17 @@ class Subscriber:
         """Begin with nothing asked for."""
         self._open = tuple(subscriptions)
         self._asked: dict[int, tuple[Subscription, ...]] = {}
+        self._excluded: tuple[Subscription, ...] = ()
         self._refusals = 0
         self.due_at = 0.0
         """When to ask again, monotonic seconds; of no meaning while nothing is open."""
+
+    def exclude(self, objection: Callable[[Subscription], str]) -> list[tuple[Subscription, str]]:
+        """Never ask on this connection for what *objection* gives a reason against; returns that, and why."""
+        reasons = {one: objection(one) for one in self._open}
+        self._excluded = tuple(one for one, reason in reasons.items() if reason)
+        self._open = tuple(one for one, reason in reasons.items() if not reason)
+        return [(one, reasons[one]) for one in self._excluded]
 
     @property
     def is_waiting(self) -> bool:
@@ -35,7 +43,7 @@ class Subscriber:
     @property
     def is_complete(self) -> bool:
         """Whether everything is granted."""
-        return not self._open and not self._asked
+        return not self._open and not self._asked and not self._excluded
 
     @property
     def unanswered(self) -> tuple[str, ...]:

@@ -132,6 +132,7 @@ class App:
         if jump_s := self._clock.jump_s():
             _log.warning(log_events.CLOCK_JUMPED, ahead_s=round(jump_s, 1))
         self._judge()
+        self._components.node_status.restore_when_due()
         self._publish_stats_when_due()
         self._tidying.do_if_due()
         if self._components.probes.alive().ok:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 import time
+from collections import deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from edge_worker.service.stats import Reporter
 
 _JSON = "application/json"
-_MAX_STATUS_BYTES = 65_535  # of a will, which is what may contradict us
+RESTORE_S = 5.0  # between two attempts to have our status back: two workers of one name must not storm the broker
+_REMEMBERED = 8  # statuses of our own whose echo may still be on its way
+_ECHO_S = 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -60,13 +63,16 @@ class NodeStatus:
         *,
         status_topic: str,
         model_topic: str,
+        retain: bool = True,
         publish: Callable[[Outgoing], object],
         on_change: Callable[[Judgement], None],
     ) -> None:
         """*on_change* is told every change of state, after it was published; *publish* must not call back."""
         self._reporter = reporter
         self._status_topic, self._model_topic = status_topic, model_topic
-        self._publish, self._on_change = publish, on_change
+        self._retains, self._publish, self._on_change = retain, publish, on_change
+        self._published: deque[tuple[bytes, float]] = deque(maxlen=_REMEMBERED)
+        self._restored_at, self._must_restore = -math.inf, False
         self._lock = Lock()  # held from reading to publishing: what is published last is what is true last
         self._since = time.time()
         self._card: ModelCardFacts | None = None
@@ -85,7 +91,7 @@ class NodeStatus:
     def will(self) -> Will:
         """What the broker is to say when this worker is lost."""
         lost = self._reporter.status(Judgement(State.OFFLINE, "lost"), self._since)
-        return Will(self._status_topic, lost.to_json())
+        return Will(self._status_topic, lost.to_json(), retain=self._retains)
 
     def move(self, judgement: Judgement) -> None:
         """Enter a state, and say so if that is news."""
@@ -104,21 +110,32 @@ class NodeStatus:
         self._publish_status()
         self._publish_card()
 
-    def contradicts(self, message: Incoming) -> bool | None:
-        """Whether *message* says that this worker, which is alive, is offline; None where it is no status of ours.
+    def restore(self) -> None:
+        """Publish all again because the topic holds something else; not more often than every ``RESTORE_S``."""
+        self._must_restore = True
+        self.restore_when_due()
 
-        What the broker had retained when we subscribed is of an earlier time, and replaced as soon as we are heard.
+    def restore_when_due(self) -> None:
+        """Publish what :meth:`restore` had to put off."""
+        now = time.monotonic()
+        if self._must_restore and now - self._restored_at >= RESTORE_S:
+            self._must_restore, self._restored_at = False, now
+            self.repeat()
+
+    def contradicts(self, message: Incoming) -> bool | None:
+        """Whether *message* leaves something else on our status topic than our latest; None where it is none of ours.
+
+        A will that came late, another program, or somebody who deleted what is retained. What the broker had retained
+        when we subscribed is of an earlier time, and replaced as soon as we are heard.
         """
         if message.topic != self._status_topic:
             return None
-        if message.retained or len(message.payload) > _MAX_STATUS_BYTES:
+        if message.retained or self.state is State.OFFLINE:
             return False
-        try:
-            said = json.loads(message.payload)
-        except (ValueError, RecursionError):
-            said = None
-        says_offline = isinstance(said, dict) and said.get("state") == State.OFFLINE.value
-        return says_offline and self.state is not State.OFFLINE
+        with self._lock:
+            earlier = [payload for payload, at in self._published if time.monotonic() - at < _ECHO_S]
+            latest = self._published[-1][0] if self._published else b""
+        return message.payload != latest and message.payload not in earlier
 
     def _changed(self, old: Judgement, new: Judgement) -> None:
         if new.state is not old.state:
@@ -129,7 +146,9 @@ class NodeStatus:
 
     def _publish_status(self) -> None:
         with self._lock:
-            self._retain(self._status_topic, self._reporter.status(self.present, self._since))
+            status = self._reporter.status(self.present, self._since)
+            self._published.append((status.to_json(), time.monotonic()))
+            self._retain(self._status_topic, status)
 
     def _publish_card(self) -> None:
         with self._lock:
@@ -137,4 +156,4 @@ class NodeStatus:
                 self._retain(self._model_topic, self._reporter.card(self._card))
 
     def _retain(self, topic: str, message: Message) -> None:
-        self._publish(Outgoing(topic, message.to_json(), retain=True, content_type=_JSON))
+        self._publish(Outgoing(topic, message.to_json(), retain=self._retains, content_type=_JSON))

@@ -49,6 +49,7 @@ _log = structlog.get_logger(__name__)
 _LINK_EVENTS: Final = {
     events.Connected: log_events.LINK_CONNECTED,
     events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
+    events.CapabilityMissing: log_events.LINK_CAPABILITY_MISSING,
     events.Subscribed: log_events.LINK_SUBSCRIBED,
     events.SubscriptionRefused: log_events.LINK_SUBSCRIPTION_REFUSED,
     events.Unreachable: log_events.LINK_UNREACHABLE,
@@ -110,6 +111,7 @@ class Components:
             reporter,
             status_topic=self.topic(self.config.node.status_topic),
             model_topic=self.topic(self.config.node.model_topic),
+            retain=self.config.node.retain,
             publish=self._publish,
             on_change=lambda judgement: self.notifier.status(str(judgement)),
         )
@@ -197,7 +199,7 @@ class Components:
         contradiction = self.node_status.contradicts(message)
         if contradiction:
             _log.warning(log_events.STATUS_CONTRADICTED)
-            self.node_status.repeat()
+            self.node_status.restore()
         return contradiction is not None or self._commands.take(message)
 
     def _news(self, event: LinkEvent) -> None:

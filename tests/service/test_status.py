@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from threading import Event, Thread
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
 from edge_worker.pool import PoolState
 from edge_worker.service.lifecycle import Judgement, State
 from edge_worker.service.stats import Reporter
-from edge_worker.service.status import NodeStatus, judge
+from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,21 +112,34 @@ def test_each_change_is_published_once_and_retained(
     assert all(message.retain for message in published)
 
 
-def test_an_old_will_is_contradicted(make_presence: Callable[[], NodeStatus]) -> None:
-    """Whoever says that a living worker is offline is wrong; what says anything else needs no answer."""
+def test_whatever_else_stands_on_our_topic_is_contradicted(
+    make_presence: Callable[[], NodeStatus], published: list[Outgoing]
+) -> None:
+    """A late will, another program's words, or nothing because somebody deleted it; the echo of our own is none."""
     node_status = make_presence()
     node_status.move(Judgement(State.LOADING))
-    assert node_status.contradicts(heard(node_status.will().payload)) is True
-    assert node_status.contradicts(heard(b'{"state": "online"}')) is False
-    assert node_status.contradicts(heard(b"not json")) is False
-    assert node_status.contradicts(heard(b"[" * 200_000)) is False
+    node_status.move(Judgement(State.ONLINE))
+    for payload in (node_status.will().payload, b'{"state": "online"}', b"", b"[" * 200_000):
+        assert node_status.contradicts(heard(payload)) is True
+    for own in published:
+        assert node_status.contradicts(heard(own.payload)) is False
     assert node_status.contradicts(heard(b"{}", topic="other")) is None
 
 
-def test_what_is_no_status_by_its_size_is_not_read(make_presence: Callable[[], NodeStatus]) -> None:
-    """Read as JSON, a message takes many times its size, and brokers pass on 256 MB."""
+def test_our_status_is_restored_but_not_in_a_storm(
+    make_presence: Callable[[], NodeStatus], published: list[Outgoing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two workers of one name would answer each other for ever: the second restoration waits its time."""
     node_status = make_presence()
-    assert node_status.contradicts(heard(b'{"state": "offline", "x": [' + b"[]," * 30_000 + b"[]]}")) is False
+    node_status.move(Judgement(State.LOADING))
+    for _ in range(5):
+        node_status.restore()
+    assert [message.topic for message in published] == ["status", "status"]
+    later = time.monotonic() + RESTORE_S
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    node_status.restore_when_due()
+    node_status.restore_when_due()
+    assert len(published) == 3
 
 
 def test_what_was_retained_before_us_is_no_contradiction(make_presence: Callable[[], NodeStatus]) -> None:

@@ -133,4 +133,4 @@ def _keepalive_s(config: MqttConfig) -> int:
 
 def _set_will(client: paho.Client, will: Will, delay_s: int | None) -> None:
     properties = None if delay_s is None else wire.will_properties(delay_s, will.content_type)
-    client.will_set(will.topic, will.payload, qos=1, retain=True, properties=properties)
+    client.will_set(will.topic, will.payload, qos=will.qos, retain=will.retain, properties=properties)

@@ -12,12 +12,13 @@ import os
 import select
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from paho.mqtt.enums import LogLevel
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_worker.common.deadline import Deadline
+from edge_worker.mqtt.capabilities import Capabilities
 from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
 from edge_worker.mqtt.diagnosis import remedy
 from edge_worker.mqtt.paho import client
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 _UNSUPPORTED_VERSION: Final = 132
 _CAUSES: Final = {128: Cause.BROKER, 135: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
 """What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
+_WILL_OBJECTIONS: Final[dict[int, Literal["retain", "qos"]]] = {154: "retain", 155: "qos"}
+"""Reasons of a CONNACK that speak of the will."""
+
 _PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 144, 154, 155, 156, 157})
 """CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
 
@@ -170,8 +174,7 @@ class PahoConnection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            denied = Denied(_words(reason, properties), reason.value in _PERMANENT, reason == _UNSUPPORTED_VERSION)
-            self._happenings.append(denied)
+            self._happenings.append(self._denied(reason, properties))
             return
         self._happenings.append(
             Accepted(
@@ -180,7 +183,17 @@ class PahoConnection:
                 receive_maximum=getattr(properties, "ReceiveMaximum", None),
                 session_expiry_s=getattr(properties, "SessionExpiryInterval", None),
                 keepalive_s=client.limit_keepalive(self._client, self._config),
+                capabilities=Capabilities.of(self._hello.protocol, properties),
             )
+        )
+
+    def _denied(self, reason: ReasonCode, properties: Properties | None) -> Denied:
+        server = getattr(properties, "ServerReference", "")
+        return Denied(
+            f"{_words(reason, properties)}{remedy(reason.value)}{f' ({server})' if server else ''}",
+            reason.value in _PERMANENT,
+            reason == _UNSUPPORTED_VERSION,
+            _WILL_OBJECTIONS.get(reason.value, "") if self._hello.will else "",
         )
 
     def _on_disconnect(
