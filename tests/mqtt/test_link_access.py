@@ -194,7 +194,7 @@ def test_a_shared_subscription_is_asked_for_as_one(mosquitto: Mosquitto, make_li
 def test_the_frames_of_a_group_outlive_a_member(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
     """What the broker gave a member that was lost waits for it, the frame in its hands first; the other goes on."""
     shared: Any = [Subscription("cameras/+/frame", 1, share_group="parsers")]
-    member: Any = {"protocol": protocol, "persistent": True, "receive_maximum": 1, "subscriptions": shared}
+    member: Any = {"protocol": "5", "persistent": True, "receive_maximum": 1, "subscriptions": shared}
     frames = [b"%d" % number for number in range(10)]
     with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
         lost = make_link(proxy.port, client_id="a", **member).ready()
