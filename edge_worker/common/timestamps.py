@@ -9,7 +9,9 @@ from typing import Final
 RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 """What the functions here return, as a pattern of JSON Schema."""
 
-_ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
+_EPOCH = re.compile(r"(\d{9,11})(\.\d+)?|(\d{12,14})", re.ASCII)
+"""Seconds since 1970, or milliseconds: three digits more."""
 _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
 
 
@@ -21,6 +23,8 @@ def rfc3339(epoch_s: float) -> str:
 
 def in_utc(text: str) -> str:
     """Write a time with any offset in UTC: ``2026-01-31T12:00:00+01:00`` → ``2026-01-31T11:00:00Z``.
+
+    Seconds or milliseconds since 1970 are taken, too, and an offset without its colon.
 
     Raises:
         ValueError: it is not written as RFC 3339 wants it, or does not exist; the message says which.
@@ -38,11 +42,13 @@ def epoch_s(text: str) -> float:
 
 
 def _read(text: str) -> datetime:
+    if (epoch := _EPOCH.fullmatch(text[:_MAX_LENGTH])) is not None:
+        return datetime.fromtimestamp(float(text) / (1000 if epoch[3] else 1), tz=UTC)
     parts = _ANY_RFC3339.fullmatch(text[:_MAX_LENGTH])
     if parts is None:
         raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, not {text!r:.40}")
     day, time, fraction, offset = parts.groups(default="")
-    offset = "+00:00" if offset in "Zz" else offset  # Python 3.10 does not read the Z
+    offset = offset.upper()
     try:
         return datetime.fromisoformat(f"{day}T{time}.{fraction[:6]:0<6}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):

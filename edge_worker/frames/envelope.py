@@ -100,15 +100,15 @@ def checked_frame_id(value: object) -> str:
 
 
 def utc_timestamp(value: object) -> str:
-    """Return a sender's time of capture, RFC 3339 with any offset, in UTC.
+    """Return a sender's time of capture in UTC: RFC 3339 with any offset, or seconds or milliseconds since 1970.
 
     Raises:
         DecodeError: ``undecodable``.
     """
-    if not isinstance(value, str):
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
         _refuse(f"captured_at must be a time like 2026-01-31T12:00:00Z, not {_json_type(value)}")
     try:
-        moment = in_utc(value)
+        moment = in_utc(str(value))
     except ValueError as error:
         _refuse(f"captured_at {error}")
     return moment

@@ -66,7 +66,12 @@ def decode(payload: bytes, limits: DecodeLimits) -> Picture:
     header = check(payload, limits)
     # OpenCV 5.0 crashes on some animated PNGs; of their picture alone it makes the same.
     data = png.still(payload) if header.format == "png" else payload
-    picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
+    try:
+        picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
+    except DecodeError as error:
+        if header.coding:
+            raise DecodeError("unsupported", f"a JPEG that is {header.coding}: the decoder reads none") from error
+        raise
     if picture.shape[:2] != (header.height, header.width):
         raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the picture")
     if header.format == "jpeg" and _flat_corner(picture) and _runs_dry(payload, header.data_end):

@@ -9,6 +9,7 @@ UPRIGHT = 1
 
 _ORIENTATION_TAG = 0x0112
 _ENTRY_SIZE = 12
+_VALUES = {3: "H", 4: "I"}  # SHORT, as the standard wants it, and LONG, as some writers have it
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
@@ -28,11 +29,12 @@ def orientation_of(tiff: bytes) -> int:
 
 
 def _orientation_entry(tiff: bytes, order: str) -> int:
-    """Look the tag up in the first image file directory; its value, a SHORT, stands in the entry itself."""
+    """Look the tag up in the first image file directory; its value, a SHORT or LONG, stands in the entry itself."""
     (directory,) = struct.unpack_from(order + "I", tiff, 4)
     (count,) = struct.unpack_from(order + "H", tiff, directory)
     for index in range(count):
-        tag, _kind, _count, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + index * _ENTRY_SIZE)
-        if tag == _ORIENTATION_TAG:
-            return int(value)
+        entry = directory + 2 + index * _ENTRY_SIZE
+        tag, kind = struct.unpack_from(order + "HH", tiff, entry)
+        if tag == _ORIENTATION_TAG and kind in _VALUES:
+            return int(struct.unpack_from(order + _VALUES[kind], tiff, entry + 8)[0])
     return UPRIGHT

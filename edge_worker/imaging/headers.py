@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from edge_worker.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
+from edge_worker.imaging.other_formats import describe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,8 +42,9 @@ class Header:
     """A picture as its header describes it.
 
     ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1 to 8) is applied. ``alpha``
-    says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands. ``fault`` is empty for a
-    whole file, else says what is wrong with it.
+    says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands, ``coding`` what a JPEG has
+    that decoders may not know (``lossless``, ``12-bit`` …). ``fault`` is empty for a whole file, else says what is
+    wrong with it.
     """
 
     format: str
@@ -51,6 +53,7 @@ class Header:
     orientation: int = UPRIGHT
     alpha: bool = False
     data_end: int = 0
+    coding: str = ""
     fault: str = ""
 
 
@@ -89,7 +92,7 @@ def read_header(payload: bytes) -> Header:
     for signature, read in _READERS.items():
         if payload.startswith(signature):
             return _read(read, payload)
-    raise DecodeError("unsupported", f"neither {_listed(FORMATS)}: the payload starts with {payload[:12]!r}")
+    raise DecodeError("unsupported", f"{describe(payload)}; accepted are {_listed(FORMATS)}")
 
 
 def _read(read: Callable[[bytes], Header], payload: bytes) -> Header:
@@ -110,34 +113,46 @@ def _listed(names: frozenset[str]) -> str:
 
 _SOF_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _STANDALONE_MARKERS = frozenset(range(0xD0, 0xD9)) | {0x01}
+_RARE_CODINGS = {
+    "lossless": frozenset({0xC3, 0xC7, 0xCB, 0xCF}),
+    "hierarchical": frozenset({0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF}),
+    "arithmetic-coded": frozenset(range(0xC9, 0xD0)) - {0xCC},
+}
+_USUAL_BITS = 8
 _APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
-# Any number of 0xFF may precede a marker; with a zero behind them they are none, and decoders read on.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+# Bytes between segments that are no marker are skipped, as libjpeg does: cameras leave some there.
+_MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 # The same behind picture data, in which zeros and standalone markers follow 0xFF.
 _AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
 
 
 def _read_jpeg(payload: bytes) -> Header:
-    size, orientation, position = (0, 0), UPRIGHT, 2
+    size, orientation, position, coding = (0, 0), UPRIGHT, 2, ""
     for _ in range(MAX_SEGMENTS):
         marker, position = _next_marker(payload, position)
         if marker in _STANDALONE_MARKERS:
             continue
         (length,) = struct.unpack_from(">H", payload, position)
         if marker in _SOF_MARKERS:
-            size = struct.unpack_from(">HH", payload, position + 3)
+            size, coding = struct.unpack_from(">HH", payload, position + 3), _coding(marker, payload[position + 2])
         elif marker == _APP1 and payload.startswith(b"Exif\0\0", position + 2):
             orientation = orientation_of(payload[position + 8 : position + length])
         elif marker == _SOS:
-            return _whole_or_not(Header("jpeg", size[1], size[0], orientation), payload, position)
+            return _whole_or_not(Header("jpeg", size[1], size[0], orientation, coding=coding), payload, position)
         position += length
     raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the picture")
 
 
+def _coding(marker: int, bits: int) -> str:
+    """Name what a frame header of type *marker* with so many *bits* a sample has that decoders may not know."""
+    kinds = [name for name, markers in _RARE_CODINGS.items() if marker in markers]
+    return " ".join([*([f"{bits}-bit"] if bits != _USUAL_BITS else []), *kinds])
+
+
 def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
-    """Return the marker at *position* and where its segment starts."""
-    if (found := _MARKER.match(payload, position)) is None:
-        raise DecodeError("undecodable", f"no JPEG segment at byte {position}")
+    """Return the next marker from *position* on and where its segment starts."""
+    if (found := _MARKER.search(payload, position)) is None:
+        raise DecodeError("undecodable", f"no JPEG segment from byte {position} on")
     return found[1][0], found.end()
 
 

@@ -26,6 +26,20 @@ def test_times_keep_their_fraction() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "2026-01-31T07:00:00.250-0500",
+        "2026-01-31T12:00:00.250Z",
+        "1769860800.250",
+        "1769860800250",
+    ],
+)
+def test_the_ways_in_which_senders_write_a_time_are_read(text: str) -> None:
+    """An offset without its colon, seconds or milliseconds since 1970: one moment."""
+    assert in_utc(text) == "2026-01-31T12:00:00.250000Z"
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("yesterday", "must be a time like"),
