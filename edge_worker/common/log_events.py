@@ -98,7 +98,10 @@ RETAINED_COMMAND = LogEvent(
 )
 
 # Links to the broker
-LINK_CONNECTED = LogEvent("link: connected", "info, warning", "link protocol session_present session_lost")
+LINK_CONNECTED = LogEvent("link: connected", "info", "link protocol session_present")
+LINK_SESSION_LOST = LogEvent(
+    "link: session lost", "warning", "link", "the frames in it are gone: broker persistence, session expiry"
+)
 LINK_SESSION_SHORTENED = LogEvent(
     "link: session shortened", "warning", "link asked_s granted_s", "raise the broker's session expiry limit"
 )

@@ -139,6 +139,8 @@ class Connection(Message):
     """Frames the broker sent beyond the agreed number, left for redelivery."""
     queued: Count
     publications_lost: Count
+    publications_without_subscriber: Count = 0
+    """Messages, other than retained ones, that the broker took and had nobody to give to (MQTT 5 only)."""
     max_packet: Count | None = None
     """The largest packet the broker takes, bytes, where it said so."""
     keepalive_s: Count

@@ -22,6 +22,7 @@ from edge_worker.mqtt.events import (
     PublicationRefused,
     Published,
     Refused,
+    SessionLost,
     SessionShortened,
     Shed,
     Subscribed,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
     from edge_worker.mqtt.diagnosis import Symptom
-    from edge_worker.mqtt.events import LinkEvent, Subscription
+    from edge_worker.mqtt.events import LinkEvent, Outgoing, Subscription
     from edge_worker.mqtt.outbox import GivenUp, Outbox
     from edge_worker.mqtt.outbox_entry import OutboxEntry
     from edge_worker.mqtt.paho.connection import PahoConnection
@@ -247,7 +248,9 @@ class Connection:
         setting.report_lost(setting.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
         if self._fallback:
             setting.report(FellBack(setting.name, self._fallback))
-        setting.report(Connected(setting.name, protocol, present, lost))
+        setting.report(Connected(setting.name, protocol, present))
+        if lost:
+            setting.report(SessionLost(setting.name))
         self._compare_expiry(accepted.session_expiry_s)
         self._capabilities = accepted.capabilities
         for reason in accepted.capabilities.shortcomings():
@@ -303,6 +306,7 @@ class Connection:
         if sent.refusal is None:
             message = outbox.arrived(sent.mid, time.monotonic())
             if message is not None:
+                self._count_unmatched(sent, message)
                 self._setting.report(Published(name, message.publication, ok=True))
             return
         refused = outbox.refused(sent.mid, sent.refusal, time.monotonic())
@@ -311,3 +315,9 @@ class Connection:
             self._refused_at = time.monotonic()
             self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
             self._setting.report_lost(given_up)
+
+    def _count_unmatched(self, sent: Sent, message: Outgoing) -> None:
+        """Count a publication that nobody received, nor will: a retained one waits for its readers."""
+        if sent.unmatched and not message.retain:
+            board = self._setting.status_board
+            board.note(publications_without_subscriber=board.status.publications_without_subscriber + 1)

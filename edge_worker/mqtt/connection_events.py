@@ -85,10 +85,14 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Message *mid* came to its end: written (QoS 0), taken or refused by the broker (QoS 1)."""
+    """Message *mid* came to its end: written (QoS 0), taken or refused by the broker (QoS 1).
+
+    *unmatched*: the broker took it, and had nobody to give it to ("No matching subscribers", MQTT 5 only).
+    """
 
     mid: int
     refusal: str | None
+    unmatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,12 +103,18 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The broker let us in. ``session_lost``: it should have known our session, and frames it held are gone."""
+    """The broker let us in."""
 
     link: str
     protocol: Protocol
     session_present: bool
-    session_lost: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLost:
+    """The broker let us in and did not know our session any more: frames that it held for us are gone."""
+
+    link: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +246,7 @@ class Fatal:
 
 LinkEvent = (
     Connected
+    | SessionLost
     | SessionShortened
     | CapabilityMissing
     | Subscribed
@@ -263,7 +270,8 @@ class LinkStatus:
 
     ``trouble`` is empty while all is well. ``rival`` tells of another client with our client id that threw us out,
     until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of a
-    message that the broker refused and that is tried again, and its reason.
+    message that the broker refused and that is tried again, and its reason. ``publications_without_subscriber``: the
+    broker took them and had nobody to give them to (those to be retained are not counted).
     """
 
     connected: bool
@@ -278,5 +286,6 @@ class LinkStatus:
     shed: int
     queued: int
     publications_lost: int
+    publications_without_subscriber: int
     max_packet: int | None
     keepalive_s: int

@@ -36,6 +36,7 @@ class StatusBoard:
             shed=0,
             queued=0,
             publications_lost=0,
+            publications_without_subscriber=0,
             max_packet=None,
             keepalive_s=keepalive_s,
         )

@@ -69,6 +69,10 @@ class LinkFacts(Protocol):
         """Messages that were given up."""
 
     @property
+    def publications_without_subscriber(self) -> int:
+        """Messages that the broker took and had nobody to give to."""
+
+    @property
     def queued(self) -> int:
         """Messages that the broker has not confirmed."""
 
@@ -199,14 +203,20 @@ def _links(links: Mapping[str, LinkFacts]) -> Iterator[Metric]:
     )
     sessions = CounterMetricFamily("edge_worker_link_sessions_lost", "Sessions the broker had forgotten", labels=labels)
     messages = CounterMetricFamily("edge_worker_link_publications_lost", "Messages that were given up", labels=labels)
+    unmatched = CounterMetricFamily(
+        "edge_worker_link_publications_without_subscriber",
+        "Messages, other than retained ones, that the broker had nobody to give to",
+        labels=labels,
+    )
     queued = GaugeMetricFamily("edge_worker_link_queued", "Messages the broker has not confirmed yet", labels=labels)
     for name, link in links.items():
         connected.add_metric([name], float(link.connected))
         connections.add_metric([name], link.epoch)
         sessions.add_metric([name], link.sessions_lost)
         messages.add_metric([name], link.publications_lost)
+        unmatched.add_metric([name], link.publications_without_subscriber)
         queued.add_metric([name], link.queued)
-    yield from (connected, connections, sessions, messages, queued)
+    yield from (connected, connections, sessions, messages, unmatched, queued)
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

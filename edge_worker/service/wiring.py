@@ -48,6 +48,7 @@ _log = structlog.get_logger(__name__)
 
 _LINK_EVENTS: Final = {
     events.Connected: log_events.LINK_CONNECTED,
+    events.SessionLost: log_events.LINK_SESSION_LOST,
     events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
     events.CapabilityMissing: log_events.LINK_CAPABILITY_MISSING,
     events.Subscribed: log_events.LINK_SUBSCRIBED,
@@ -205,7 +206,7 @@ class Components:
     def _news(self, event: LinkEvent) -> None:
         """Take news of a link's condition. Called by the router."""
         fields = {name: value for name, value in asdict(event).items() if name != "link"}
-        good = isinstance(event, Subscribed) or (isinstance(event, Connected) and not event.session_lost)
+        good = isinstance(event, Connected | Subscribed)
         _log.log(logging.INFO if good else logging.WARNING, _LINK_EVENTS[type(event)], link=event.link, **fields)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)

@@ -288,6 +288,19 @@ def test_many_threads_publish_large_messages_intact(mosquitto: Mosquitto, make_l
     assert not any(isinstance(event, Disconnected) for event in watched.seen)
 
 
+def test_a_publication_that_nobody_receives_is_counted(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
+    """The broker says "No matching subscribers"; it is published all the same. A retained one waits for readers."""
+    watched = make_link(mosquitto.port).ready()
+    for message in (Outgoing("out", b"1"), Outgoing("state", b"2", retain=True), Outgoing("out", b"3")):
+        watched.link.publish(message)
+        assert watched.wait_for(Published).ok
+    assert watched.link.status().publications_without_subscriber == 2
+    with Client(mosquitto.port, "out"):
+        watched.link.publish(Outgoing("out", b"4"))
+        assert watched.wait_for(Published).ok
+    assert watched.link.status().publications_without_subscriber == 2
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 

@@ -31,6 +31,7 @@ class Link:
     epoch: int = 4
     sessions_lost: int = 1
     publications_lost: int = 6
+    publications_without_subscriber: int = 3
     queued: int = 2
 
 
@@ -75,6 +76,7 @@ def test_every_fact_of_the_snapshot_is_a_sample() -> None:
         ("edge_worker_link_connections_total", link): 4,
         ("edge_worker_link_sessions_lost_total", link): 1,
         ("edge_worker_link_publications_lost_total", link): 6,
+        ("edge_worker_link_publications_without_subscriber_total", link): 3,
         ("edge_worker_link_queued", link): 2,
         ("edge_worker_duplicate_frames_total", ()): 5,
         ("edge_worker_cache_hits_total", ()): 7,

@@ -162,7 +162,7 @@ def test_an_answer_that_arrived_acknowledges_its_frame() -> None:
 def test_news_of_a_link_is_passed_on() -> None:
     """Whatever is no frame and no publication is about the link's condition."""
     bench = Bench()
-    event = Connected("every", "5", session_present=True, session_lost=False)
+    event = Connected("every", "5", session_present=True)
     bench.handle(event)
     assert bench.news == [event]
 

@@ -38,6 +38,7 @@ LINKED = LinkStatus(
     shed=0,
     queued=0,
     publications_lost=0,
+    publications_without_subscriber=0,
     max_packet=None,
     keepalive_s=30,
 )

@@ -39,6 +39,6 @@ def test_the_status_is_said_again_at_each_reconnect(
     components.node_status.move(Judgement(State.LOADING))
     published: list[Outgoing] = []
     monkeypatch.setattr(components.links, "publish", published.append)
-    for event in (Connected(link, "5", session_present=True, session_lost=False), answer):
+    for event in (Connected(link, "5", session_present=True), answer):
         components._news(event)
     assert [message.topic for message in published] == ["edge-worker/box/status"] * statuses

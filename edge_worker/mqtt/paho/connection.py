@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
+_NO_MATCHING_SUBSCRIBERS: Final = 16
 _CAUSES: Final = {128: Cause.BROKER, 135: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
 """What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
 _WILL_OBJECTIONS: Final[dict[int, Literal["retain", "qos"]]] = {154: "retain", 155: "qos"}
@@ -239,7 +240,8 @@ class PahoConnection:
     def _on_publish(
         self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        self._happenings.append(Sent(mid, _words(reason, properties) if reason.is_failure else None))
+        refusal = _words(reason, properties) if reason.is_failure else None
+        self._happenings.append(Sent(mid, refusal, unmatched=reason.value == _NO_MATCHING_SUBSCRIBERS))
 
     def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
