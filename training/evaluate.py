@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker import load_parser
+from edge_worker.m2fp.parser import load_parser
 from training import cache
 from training.measure import cameras, pedestrians, photos, rendered, scenes
 from training.measure.context import Context

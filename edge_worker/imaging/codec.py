@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from edge_worker.imaging.arrays import LabelMap, Picture
     from edge_worker.imaging.palette import Palette
 
-__all__ = ["DecodeLimits", "decode", "encode_jpeg", "encode_jpeg_within", "encode_png_palette", "encode_rgb_png"]
-
-# A broken frame is answered with an error message; OpenCV's own lines about it would let a camera flood the log.
-# OpenCV 5 moved the function.
-_SILENT = 0
-(getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
+__all__ = [
+    "DecodeLimits",
+    "decode",
+    "encode_jpeg",
+    "encode_jpeg_within",
+    "encode_png_palette",
+    "encode_rgb_png",
+    "silence_decoder",
+]
 
 _SMALLEST_SIDE = 32  # pixels; a smaller picture shows nothing to anybody
 
@@ -51,6 +54,15 @@ _TURNS: Mapping[int, tuple[bool, int | None]] = {
     7: (True, -1),
     8: (True, 0),
 }
+
+
+def silence_decoder() -> None:
+    """Keep OpenCV's own lines about broken images out of standard error, for this process.
+
+    A broken frame is answered with an error message; a camera could flood the log with such lines.
+    """
+    silent = 0
+    (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(silent)  # OpenCV 5 moved the function
 
 
 def decode(payload: bytes, limits: DecodeLimits) -> Picture:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_worker.common.files import content_of, write_whole
+from edge_worker.imaging.codec import silence_decoder
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelCardFacts, OutputRequest
 from edge_worker.ops.threads import ThreadPlan, effective
@@ -32,6 +33,7 @@ class PipelineHandler:
     def __init__(self, settings: ModelSettings) -> None:
         """Load the model; raises as :meth:`edge_worker.inference.pipeline.Pipeline.open` does."""
         ThreadPlan.from_wire(settings.threads).apply_to_opencv()
+        silence_decoder()
         self._requested_threads = settings.requested_threads
         self._pipeline = Pipeline.open(settings)
         self._memory = SizeMemory(settings.cache_directory, settings.limits["max_pixels"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_worker.frames.frame import Frame
+from edge_worker.imaging.codec import silence_decoder
 from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelSettings
@@ -41,6 +42,7 @@ class FileParser:
         """
         out.mkdir(parents=True, exist_ok=True)
         plan.apply_to_opencv()
+        silence_decoder()
         self._out, self._raw = out, raw
         self._pipeline = Pipeline.open(ModelSettings.from_config(config, plan, cache_directory(os.environ)))
         self._composer = ReplyBuilder(config.node.id, config.output)

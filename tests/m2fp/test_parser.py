@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_worker import load_parser
+from edge_worker.m2fp.parser import load_parser
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.parser import Parser

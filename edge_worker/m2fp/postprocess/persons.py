@@ -17,7 +17,7 @@ import numpy as np
 from edge_worker.m2fp.class_names import BACKGROUND
 from edge_worker.m2fp.postprocess.partition import NOBODY, Partition, Patch
 from edge_worker.m2fp.postprocess.pixels import strips
-from edge_worker.m2fp.types import Box, Instance, Parsing, Region
+from edge_worker.m2fp.types import BoolArray, Box, Instance, Parsing, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -59,8 +59,13 @@ class Part:
 
     @property
     def region(self) -> Region:
-        """Its mask; made anew at each access, for few have a use for it."""
+        """Its mask, cropped to the box; made anew at each access, for few have a use for it."""
         return self._partition.region(self._patch)
+
+    @property
+    def mask(self) -> BoolArray:
+        """Its mask at the size of the frame, bool H×W; made anew at each access."""
+        return self.region.mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,11 @@ class Person:
     def pixels(self) -> int:
         """Number of pixels of the region."""
         return self.region.pixels
+
+    @property
+    def mask(self) -> BoolArray:
+        """The mask at the size of the frame, bool H×W; made anew at each access."""
+        return self.region.mask
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,136 @@
+"""The library as its users meet it."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from images import encoded, photo
+from PIL import Image
+
+import edge_worker
+from edge_worker import DecodeError, Parser, load_parser
+from edge_worker.messages import LabelsBody
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = Path(__file__).parents[1] / "docs" / "python.md"
+
+
+@pytest.fixture(scope="module")
+def parser() -> Iterator[Parser]:
+    """The shipped model, small."""
+    with load_parser(threads=1, short_side=128) as loaded:
+        yield loaded
+
+
+def test_every_public_name_can_be_imported() -> None:
+    """``from edge_worker import *`` gives what is documented, each from where it lives."""
+    assert {name: getattr(edge_worker, name) for name in edge_worker.__all__}
+    assert set(edge_worker.__all__) <= set(dir(edge_worker))
+    with pytest.raises(AttributeError, match="nothing_of_the_kind"):
+        edge_worker.nothing_of_the_kind  # noqa: B018 - it is what is tried
+
+
+def test_outputs_are_those_of_the_topics(parser: Parser) -> None:
+    """The map's pixels are the label map; the overlay is a JPEG of the image's size; the JSON is a labels body."""
+    image = photo(90, 60)
+    parsing = parser.parse(image)
+    drawn = Image.open(io.BytesIO(parsing.colormap()))
+    assert (np.asarray(drawn) == parsing.label_map).all()
+    assert Image.open(io.BytesIO(parsing.overlay())).size == (90, 60)
+    body = json.loads(parsing.to_json(masks=True))
+    assert LabelsBody.model_validate(body, strict=False)
+    assert [person["id"] for person in body["persons"]] == [person.number for person in parsing.persons]
+    assert (parsing.image == image).all()
+
+
+def test_persons_are_disjoint_and_their_parts_lie_within(parser: Parser) -> None:
+    """Unlike the candidates; all sums are those of the label map."""
+    parsing = parser.parse(np.random.default_rng(3).integers(0, 256, (120, 160, 3), np.uint8))
+    owners = sum((person.mask.astype(int) for person in parsing.persons), np.zeros((120, 160), int))
+    assert owners.max(initial=0) <= 1
+    for person in parsing.persons:
+        assert all(not (part.mask & ~person.mask).any() for part in person.parts)
+    for label in parsing.labels:
+        assert label.pixels == (parsing.label_map == label.class_id).sum()
+
+
+def test_bytes_and_files_are_what_the_worker_takes(parser: Parser, tmp_path: Path) -> None:
+    """EXIF orientation is applied; what is no image is a DecodeError with the worker's reason."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    payload = encoded(photo(90, 60), "JPEG", exif=exif)
+    (tmp_path / "photo.jpg").write_bytes(payload)
+    assert parser.parse_bytes(payload).label_map.shape == (90, 60)
+    assert parser.parse_file(tmp_path / "photo.jpg").label_map.shape == (90, 60)
+    with pytest.raises(DecodeError) as caught:
+        parser.parse_bytes(b"GIF89a")
+    assert caught.value.reason == "unsupported"
+    with pytest.raises(FileNotFoundError):
+        parser.parse_file(tmp_path / "nothing.jpg")
+
+
+RGB = np.zeros((4, 6, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (RGB[..., 0], r"uint8 \(4, 6\).*COLOR_GRAY2RGB"),
+        (np.zeros((4, 6, 4), np.uint8), r"uint8 \(4, 6, 4\).*COLOR_BGRA2RGB"),
+        (RGB.astype(np.float32), r"float32 \(4, 6, 3\)"),
+        (RGB[..., ::-1], r"contiguous.*ascontiguousarray"),
+        (RGB[:0], r"has pixels, not uint8 \(0, 6, 3\)"),
+        (RGB[None], r"uint8 \(1, 4, 6, 3\)"),
+        ("photo.jpg", "not str"),
+        (None, "not NoneType"),
+    ],
+)
+def test_what_is_no_image_is_told_by_its_shape_and_type(parser: Parser, wrong: Any, words: str) -> None:  # noqa: ANN401
+    """A ValueError that says what was seen and what makes an image of it."""
+    with pytest.raises(ValueError, match=words):
+        parser.parse(wrong)
+
+
+PROCESS_WIDE = """
+import os, signal, sys, threading, warnings, logging
+import cv2, numpy
+def state():
+    return (dict(os.environ), [signal.getsignal(s) for s in sorted(signal.valid_signals())], cv2.getNumThreads(),
+            cv2.utils.logging.getLogLevel() if hasattr(cv2.utils, "logging") else cv2.getLogLevel(), os.getcwd(),
+            logging.getLogger().handlers, logging.getLogger().level, list(sys.path), os.sched_getaffinity(0),
+            numpy.get_printoptions(), threading.active_count(), sys.excepthook, threading.excepthook)
+before = state()
+from edge_worker import load_parser
+with load_parser(threads=1, short_side=64) as parser:
+    parser.parse(numpy.zeros((40, 60, 3), numpy.uint8))
+after = state()
+print([number for number, (one, other) in enumerate(zip(before, after)) if one != other])
+"""
+
+
+def test_loading_and_parsing_change_nothing_process_wide() -> None:
+    """A library is a guest: environment, signals, logging, OpenCV's threads and log level stay as they were."""
+    done = subprocess.run([sys.executable, "-c", PROCESS_WIDE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The examples of docs/python.md, one after the other, in a folder with a photo."""
+    (tmp_path / "photo.jpg").write_bytes(encoded(photo(320, 240), "JPEG"))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    examples = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    for example in examples:
+        exec(compile(example, str(PAGE), "exec"), names)  # noqa: S102 - our own documentation
+    assert len(examples) == 4
+    assert {"map.png", "overlay.jpg", "labels.json"} <= {file.name for file in tmp_path.iterdir()}
