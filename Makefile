@@ -23,6 +23,7 @@ demo: $(VENV)/.with-demo
 	$(RUN) -m edge_worker demo $(ARGS)
 
 test: lint
+	scripts/services.sh
 	$(RUN) -m pytest $(ARGS)
 
 chaos: $(VENV)/.with-dev

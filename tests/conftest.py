@@ -35,6 +35,15 @@ def _require_mosquitto() -> None:
         pytest.skip("mosquitto is not installed")
 
 
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say in the last line what was not tested for want of a broker, and how to have it."""
+    reporter: Any = config.pluginmanager.getplugin("terminalreporter")
+    if MOSQUITTO is None and reporter is not None and (skipped := reporter.stats.get("skipped", ())):
+        without = sum("mosquitto" in str(report.longrepr) for report in skipped)
+        if without:
+            reporter.write_line(f"not tested for want of mosquitto: {without} tests; apt-get install mosquitto")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test marked ``mosquitto`` skips where there is none, but not in CI."""
     if item.get_closest_marker("mosquitto"):

@@ -70,11 +70,15 @@ def machine() -> str:
     """Describe what it ran on, without naming it."""
     cpu = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
-    said = subprocess.run([MOSQUITTO or "mosquitto", "-h"], capture_output=True, text=True, check=False).stdout
-    broker = (said.splitlines() or ["mosquitto"])[0]
+    broker = _version_of(MOSQUITTO) if MOSQUITTO else "no mosquitto"
     cores = len(os.sched_getaffinity(0))
     processor = cpu[1] if cpu else platform.machine()
     return f"{cores} × {processor}, {memory_gb:.0f} GB, Linux, Python {platform.python_version()}, {broker}"
+
+
+def _version_of(mosquitto: str) -> str:
+    said = subprocess.run([mosquitto, "-h"], capture_output=True, text=True, check=False).stdout
+    return (said.splitlines() or ["mosquitto"])[0]
 
 
 def _notes(page: Path) -> str:

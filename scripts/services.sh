@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Install the programs that the tests talk to, where that is allowed: root, and a system with apt.
+#
+#     scripts/services.sh
+#
+# Says nothing where all are there, and one line where some cannot be installed; their tests are skipped then.
+set -euo pipefail
+
+# Program → Debian package that has it.
+declare -A packages=(
+    [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl
+)
+PATH=$PATH:/usr/sbin
+missing=()
+for program in "${!packages[@]}"; do
+    command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+done
+((${#missing[@]})) || exit 0
+if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
+    echo "not installed, and their tests are skipped: ${missing[*]} (apt-get install ${missing[*]})" >&2
+    exit 0
+fi
+echo "installing ${missing[*]}, which the tests talk to" >&2
+# Debian starts mosquitto when it is installed, on all addresses; the tests start their own on loopback.
+policy=/usr/sbin/policy-rc.d
+if [[ ! -e $policy ]]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod +x "$policy"
+    trap 'rm -f "$policy"' EXIT
+fi
+apt-get update --quiet=2 || true
+DEBIAN_FRONTEND=noninteractive apt-get install --quiet=2 --yes --no-install-recommends "${missing[@]}" >/dev/null ||
+    echo "could not install ${missing[*]}: their tests are skipped" >&2
