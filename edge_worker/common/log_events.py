@@ -92,6 +92,12 @@ NOT_PUBLISHED = LogEvent("not published", "warning", "topic problem", "raise the
 UNKNOWN_TOPIC = LogEvent(
     "message on an unknown topic", "warning", "link topic hint", "it was acknowledged; check who publishes there"
 )
+REQUEST_WITHOUT_REPLY = LogEvent(
+    "request without a reply topic",
+    "warning",
+    "topic response_topic",
+    "it was acknowledged, not parsed: its sender should name a Response Topic under `cameras[].reply_prefix` (MQTT 5)",
+)
 COMMAND = LogEvent("command", "info", "command status error")
 RETAINED_COMMAND = LogEvent(
     "retained command ignored", "warning", "topic", "clear it: publish an empty retained message to the topic"

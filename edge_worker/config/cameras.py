@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_serializer, model_validator
 
-from edge_worker.config.fields import CameraTopic, Megabytes, OneOrMore, Qos, Seconds, Section, matching
+from edge_worker.config.fields import CameraTopic, Megabytes, OneOrMore, PlainTopic, Qos, Seconds, Section, matching
 from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
@@ -24,6 +24,8 @@ class CameraConfig(Section):
     share_group: (
         Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")] | None
     ) = None
+    reply_prefix: PlainTopic | None = None
+    """Makes frames requests: results go to the Response Topic that a frame names under this, and nowhere else."""
     max_age_s: Seconds | None = LIVE_MAX_AGE_S
     """``null`` where ``delivery`` is ``every``."""
     min_interval_s: Annotated[float, Field(ge=0)] = 0.0

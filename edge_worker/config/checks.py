@@ -38,6 +38,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     for index in range(len(config.cameras)):
         yield from _camera(config, index)
         yield from _share_group(config, index)
+        yield from _requests(config, index)
     yield from _model(config)
     yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
@@ -48,6 +49,18 @@ def _share_group(config: Config, index: int) -> Iterator[Problem]:
     if config.cameras[index].share_group is not None and config.mqtt.protocol == "3.1.1":
         problem = "needs MQTT 5, whose brokers say whether they have shared subscriptions: mqtt.protocol auto or 5"
         yield Problem(("cameras", index, "share_group"), problem)
+
+
+def _requests(config: Config, index: int) -> Iterator[Problem]:
+    camera, place = config.cameras[index], ("cameras", index, "reply_prefix")
+    if camera.reply_prefix is None:
+        return
+    if not camera.reply_prefix.endswith("/"):
+        yield Problem(place, "should end with /, or it allows more than it says")
+    if camera.delivery != "every":
+        yield Problem(place, "needs delivery: every, or a newer request takes the place of one that waits")
+    if config.mqtt.protocol == "3.1.1":
+        yield Problem(place, "needs MQTT 5, whose messages name a Response Topic: mqtt.protocol auto or 5")
 
 
 def _host(mqtt: MqttConfig) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ def check_topics(config: Config) -> Iterator[Problem]:
     for (place, topic), (key, sent) in product(taken.items(), dict(_sent(config)).items()):
         if overlaps(topic, sent):
             yield Problem(place, f"would also take what this worker itself publishes to {sent} ({dotted(key)})")
+    yield from _private(config)
     yield from _answers(config)
 
 
@@ -43,10 +44,22 @@ def _sent(config: Config) -> Iterator[tuple[Location, str]]:
     for name in _node_topics(config):
         yield ("node", name), _filter(getattr(config.node, name), config)
     for index, camera in enumerate(config.cameras):
+        if camera.reply_prefix is not None:
+            yield ("cameras", index, "reply_prefix"), camera.reply_prefix + "#"
+            continue
         for kind, result in config.outputs_for(camera).all_results().items():
             yield place_of(config, index, kind, "topic"), _filter(result.topic, config)
     if config.commands.enabled and config.commands.response_prefix is not None:
         yield ("commands", "response_prefix"), config.commands.response_prefix + "#"
+
+
+def _private(config: Config) -> Iterator[Problem]:
+    """Yield a problem where a requester could have its results published on a topic that has other readers."""
+    sent = dict(_sent(config))
+    private = {place: filter_ for place, filter_ in sent.items() if place[-1] == "reply_prefix"}
+    for (place, prefix), (key, other) in product(private.items(), sent.items()):
+        if key not in private and overlaps(prefix, other):
+            yield Problem(place, f"holds topics that {dotted(key)} publishes to: results of requests are not for all")
 
 
 def _node_topics(config: Config) -> tuple[str, ...]:

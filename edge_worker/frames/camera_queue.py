@@ -82,9 +82,12 @@ class CameraQueue:
         return dropped
 
     def drop_old(self, now: float) -> tuple[Drop, ...]:
-        """Drop the waiting frames that are past the configured age, up to the first that is not."""
-        limit = self.policy.max_age_s
+        """Drop waiting frames that are past the configured age or that nobody wants now, up to the first other."""
         dropped: list[Drop] = []
-        while limit is not None and self.waiting and self.waiting[0].age_s(now) > limit:
+        while self.waiting and self._is_old(self.waiting[0], now):
             dropped.append(self.drop(self.waiting.popleft(), "too_old"))
         return tuple(dropped)
+
+    def _is_old(self, frame: Frame, now: float) -> bool:
+        limit = self.policy.max_age_s
+        return frame.is_expired(now) or (limit is not None and frame.age_s(now) > limit)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.timestamps import epoch_s
+
+if TYPE_CHECKING:
+    from edge_worker.frames.request import Request
 
 REJECTIONS: Final = frozenset({"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"})
 """Why a frame was answered with an error message."""
@@ -33,7 +36,7 @@ class Frame:
 
     ``received_at`` is epoch seconds, ``arrived`` seconds of the monotonic clock. ``source`` is the index into the
     configuration's cameras. ``sender_id`` says whether ``frame_id`` came from the sender (else it is the content's).
-    ``delivery`` is None where nothing has to be acknowledged.
+    ``delivery`` is None where nothing has to be acknowledged, ``request`` where the results are for everybody.
     """
 
     camera: str
@@ -47,6 +50,11 @@ class Frame:
     redelivered: bool
     source: int
     delivery: Delivery | None
+    request: Request | None = None
+
+    def is_expired(self, now: float) -> bool:
+        """Whether whoever asked for the results has stopped waiting for them at monotonic *now*."""
+        return self.request is not None and self.request.expires is not None and now > self.request.expires
 
     def age_s(self, now: float) -> float:
         """Seconds since the picture was taken, as far as its sender told, else since it arrived, at monotonic *now*."""

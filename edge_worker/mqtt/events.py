@@ -84,8 +84,9 @@ class Outgoing:
 class Incoming:
     """A message that arrived.
 
-    ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging. What MQTT 3.1.1 does not
-    know is empty. Properties are the sender's: anything may stand in them.
+    ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging. ``expiry_s`` is what was
+    left of the Message Expiry Interval. What MQTT 3.1.1 does not know is empty. Properties are the sender's: anything
+    may stand in them.
     """
 
     topic: str
@@ -99,6 +100,7 @@ class Incoming:
     correlation: bytes | None
     arrived: float
     delivery: Delivery | None
+    expiry_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What stays the same; ``persistent`` has a session that outlives connections, and acknowledges by hand."""
+    """What stays the same.
+
+    ``persistent`` acknowledges by hand, and has a session that outlives connections unless it ``forgets``.
+    """
 
     config: MqttConfig
     client_id: str
@@ -24,6 +27,7 @@ class Identity:
     will: Will | None
     receive_maximum: int | None
     password: Callable[[], str | None] = field(repr=False)
+    forgets: bool = False
 
     def hello(self, protocol: Protocol, *, was_accepted: bool) -> Hello:
         """What to say in *protocol*; *was_accepted*: this process was let in before.
@@ -48,9 +52,9 @@ class Identity:
         At a reconnect it would publish the will at once instead of after its delay. MQTT 3.1.1 has no delay, and no
         session that ends by itself.
         """
-        return not self.persistent and (protocol == "3.1.1" or not was_accepted)
+        return self.forgets or (not self.persistent and (protocol == "3.1.1" or not was_accepted))
 
     def _session_expiry_s(self) -> int:
-        if self.persistent:
+        if self.persistent and not self.forgets:
             return self.config.session_expiry_s
         return self.config.will_delay_s if self.will is not None else 0  # a will is sent when its session ends

@@ -62,15 +62,17 @@ class Link:
         password: Callable[[], str | None],
         will: Will | None = None,
         receive_maximum: int | None = None,
+        forgets: bool = False,
     ) -> None:
         """Describe the link; nothing is opened before :meth:`start`.
 
         A *persistent* link has a session that outlives it, and its QoS 1 messages wait for :meth:`acknowledge`, at
-        most *receive_maximum* at a time. *report* is called from any thread; only for a message that arrived may it
+        most *receive_maximum* at a time; one that *forgets* only waits for them: the broker drops the session with the
+        connection. *report* is called from any thread; only for a message that arrived may it
         wait, which keeps the link from reading more. *password* is called anew for each attempt to connect.
         """
         self._config, self._name = config, name
-        self._identity = Identity(config, client_id, persistent, will, receive_maximum, password)
+        self._identity = Identity(config, client_id, persistent, will, receive_maximum, password, forgets)
         self._report, self._subscriptions = report, tuple(subscriptions)
         self._outbox, self._status_board = Outbox(), StatusBoard(config.keepalive_s)
         self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
@@ -189,7 +191,7 @@ class Link:
             session,
             hello,
             epoch=self._epoch,
-            expects_session=self._identity.persistent and self._was_accepted,
+            expects_session=self._identity.persistent and not self._identity.forgets and self._was_accepted,
             fallback=self._fallback,
             in_doubt=self._protocol.in_doubt,
         )

@@ -9,8 +9,9 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.timestamps import rfc3339
-from edge_worker.common.topics import Template, is_publishable
+from edge_worker.common.topics import Template
 from edge_worker.errors import CommandError
+from edge_worker.frames.request import may_reply_to
 from edge_worker.messages import (
     CommandResponse,
     PauseRequest,
@@ -109,12 +110,8 @@ class Commands:
         )
 
     def _answer_topic(self, command: str, asked: str) -> str:
-        """Our own topic, or the one *asked* for under the prefix that the configuration allows.
-
-        Without that limit a request could make this worker publish wherever its own rights reach.
-        """
-        prefix = self._config.response_prefix
-        if prefix is not None and asked.startswith(prefix) and is_publishable(asked):
+        """Our own topic, or the one *asked* for under the prefix that the configuration allows."""
+        if may_reply_to(asked, self._config.response_prefix):
             return asked
         return self._response_topic.format(command=command)  # any level that was matched can be published to
 

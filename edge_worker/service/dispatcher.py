@@ -153,6 +153,7 @@ class Worker:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""
         overlay = desired.composer.image_request(OVERLAY)
         request = self._overrides.apply(frame.camera, desired.request, overlay)
+        request = desired.composer.wanted(frame, request)
         images = with_overlay(request.images, overlay) if snapshot else request.images
         if all(KINDS[image.kind].required for image in images):
             return replace(request, images=images)

@@ -2,6 +2,8 @@
 
 Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
 link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
+Requests have links whose session ends with the connection: nobody waits for a result as long as a session lasts, and a
+broker keeps an absent member's share of a group for that member.
 """
 
 from __future__ import annotations
@@ -63,6 +65,7 @@ class Links:
                 password=password,
                 will=will if first else None,
                 receive_maximum=None if first else cameras[0].prefetch,
+                forgets=not first and cameras[0].reply_prefix is not None,
             )
 
     def start(self) -> None:
@@ -126,9 +129,10 @@ class Links:
 def _link_name(camera: CameraConfig) -> str:
     if camera.delivery == "latest":
         return CONTROL
-    return "every" if camera.prefetch == 1 else f"every-{camera.prefetch}"
+    kind = "every" if camera.reply_prefix is None else "requests"
+    return kind if camera.prefetch == 1 else f"{kind}-{camera.prefetch}"
 
 
 def _route(config: Config, index: int) -> Route:
     camera = config.cameras[index]
-    return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index)
+    return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index, camera.reply_prefix)

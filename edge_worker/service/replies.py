@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.output import ResultConfig
+from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.inference.types import EncodedResult, OutputRequest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from edge_worker.config import OutputConfig
     from edge_worker.errors import FrameRejected
     from edge_worker.frames.frame import Frame
+    from edge_worker.frames.request import Request
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import EncodedImage
 
@@ -76,8 +78,22 @@ class ReplyBuilder:
             score_threshold=score_threshold,
         )
 
+    def wanted(self, frame: Frame, request: OutputRequest) -> OutputRequest:
+        """What is wanted of *frame*: the *request* for its camera section, with the asker's own wishes on top."""
+        asked = frame.request
+        if asked is None:
+            return request
+        images = request.images
+        if asked.outputs is not None:
+            images = tuple(kind.request(self._outputs) for name, kind in KINDS.items() if name in asked.outputs)
+        threshold = request.score_threshold if asked.score_threshold is None else asked.score_threshold
+        masks = request.masks if asked.masks is None else "rle" if asked.masks else "none"
+        return replace(request, images=images, masks=masks, score_threshold=threshold)
+
     def topic(self, kind: str, frame: Frame) -> str:
         """The topic of a *kind* of result of *frame*; of images of persons, that of the first."""
+        if frame.request is not None:
+            return frame.request.topic
         return self._topics[kind].format(camera=frame.camera, person=0)
 
     def image_request(self, kind: str) -> ImageRequest:
@@ -97,7 +113,7 @@ class ReplyBuilder:
         ]
         if result.body:
             labels = self._labels(frame, parsed, now).to_json()
-            arriving = [reply for reply in replies if reply.message.must_arrive]
+            arriving = [reply for reply in replies if reply.message.must_arrive or frame.request is not None]
             message = replace(
                 self._message("labels", frame, labels, _JSON, properties | {"schema": LABELS_SCHEMA}),
                 after=frozenset(reply.message.publication for reply in arriving),
@@ -160,7 +176,7 @@ class ReplyBuilder:
         person: int | None = None,
     ) -> Outgoing:
         section = self._sections[kind]
-        return Outgoing(
+        message = Outgoing(
             topic=self._topics[kind].format(camera=frame.camera, person=person),
             payload=payload,
             qos=section.qos,
@@ -170,6 +186,20 @@ class ReplyBuilder:
             expiry_s=self._outputs.result_expiry_s,
             must_arrive=frame.delivery is not None,
         )
+        return message if frame.request is None else _to_asker(message, frame.request, kind, person)
+
+
+def _to_asker(message: Outgoing, request: Request, kind: str, person: int | None) -> Outgoing:
+    """Address *message* to whoever asked; it is not tried again where it is refused: nobody waits for long."""
+    shown = {KIND: kind} if person is None else {KIND: kind, "person": str(person)}
+    return replace(
+        message,
+        topic=request.topic,
+        correlation=request.correlation,
+        properties={**message.properties, **shown},
+        retain=False,
+        must_arrive=False,
+    )
 
 
 def timings_ms(frame: Frame, parsed: Parsed, now: Now) -> dict[str, float]:

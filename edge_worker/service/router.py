@@ -13,6 +13,7 @@ from edge_worker.common import log_events
 from edge_worker.frames.acks import Remedy
 from edge_worker.frames.envelope import checked_frame_id, identity_in, if_usable, is_envelope, utc_timestamp
 from edge_worker.frames.frame import Frame, content_id
+from edge_worker.frames.request import Request, may_reply_to, wishes
 from edge_worker.mqtt import events
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Frames whose topic matches ``template``, arriving by the link so named, belong to camera section ``source``."""
+    """Frames whose topic matches ``template``, arriving by the link so named, belong to camera section ``source``.
+
+    With a ``reply_prefix`` each is a request: its results go to the Response Topic it names, if that begins so.
+    """
 
     link: str
     template: Template
     source: int
+    reply_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +118,22 @@ class Router:
         for route in self._routes:
             camera = route.template.match(message.topic) if route.link == event.link else None
             if camera is not None:
-                self._handlers.frames.arrive(self._frame(message, camera, route.source))
+                self._take(message, camera, route)
                 return
         _log.warning(log_events.UNKNOWN_TOPIC, link=event.link, topic=message.topic, hint=_STALE_SUBSCRIPTION)
         self._handlers.frames.dismiss(message.delivery)
 
-    def _frame(self, message: Incoming, camera: str, source: int) -> Frame:
+    def _take(self, message: Incoming, camera: str, route: Route) -> None:
+        """Take a frame in; a request whose results could go nowhere costs no inference."""
+        if route.reply_prefix is not None and not may_reply_to(message.response_topic, route.reply_prefix):
+            _log.warning(
+                log_events.REQUEST_WITHOUT_REPLY, topic=message.topic, response_topic=message.response_topic[:128]
+            )
+            self._handlers.frames.dismiss(message.delivery)
+            return
+        self._handlers.frames.arrive(self._frame(message, camera, route))
+
+    def _frame(self, message: Incoming, camera: str, route: Route) -> Frame:
         frame_id, captured_at = self._identity(message)
         received_at = time.time() - (time.monotonic() - message.arrived)
         return Frame(
@@ -131,8 +146,9 @@ class Router:
             arrived=message.arrived,
             retained=message.retained,
             redelivered=message.redelivered,
-            source=source,
+            source=route.source,
             delivery=message.delivery,
+            request=None if route.reply_prefix is None else _request(message),
         )
 
     def _identity(self, message: Incoming) -> tuple[str | None, str | None]:
@@ -146,3 +162,16 @@ class Router:
             return frame_id, captured_at
         inside = identity_in(message.payload, self._max_payload)
         return frame_id or inside[0], captured_at or inside[1]
+
+
+def _request(message: Incoming) -> Request:
+    """Read where the results of *message* go, until when they are wanted, and which."""
+    outputs, masks, score_threshold = wishes(message.properties)
+    return Request(
+        topic=message.response_topic,
+        correlation=message.correlation,
+        expires=None if message.expiry_s is None else message.arrived + message.expiry_s,
+        outputs=outputs,
+        masks=masks,
+        score_threshold=score_threshold,
+    )

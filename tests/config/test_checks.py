@@ -109,6 +109,12 @@ def test_a_path_about_which_the_system_gives_no_answer_is_refused(tmp_path: Path
             "cameras[0].topic: would also take what this worker itself publishes to cameras/# (commands.resp",
         ),
         ("commands: {response_prefix: clients}", "commands.response_prefix: should end with /"),
+        ("cameras: [{delivery: every, reply_prefix: replies}]", "cameras[0].reply_prefix: should end with /"),
+        ("cameras: [{reply_prefix: replies/}]", "cameras[0].reply_prefix: needs delivery: every"),
+        (
+            "cameras: [{topic: 'r/{camera}', delivery: every, reply_prefix: parsing/}, {}]",
+            "cameras[0].reply_prefix: holds topics that output.colormap.topic publishes to",
+        ),
         (
             "output: {overlay: {topic: 'parsing/{camera}/labels'}}",
             "output.overlay.topic: is the topic of labels, too",

@@ -13,6 +13,7 @@ from samples import make_frame
 from edge_worker.config import OutputConfig, OverlayConfig
 from edge_worker.errors import FrameRejected
 from edge_worker.frames.frame import Delivery
+from edge_worker.frames.request import Request
 from edge_worker.imaging import png
 from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.messages import ModelName
@@ -143,3 +144,28 @@ def test_a_rejection_says_why() -> None:
     content = json.loads(message.payload)
     assert (message.topic, content["reason"], content["detail"]) == ("parsing/door/error", "undecodable", "empty")
     assert not message.retain
+
+
+def test_a_request_is_answered_to_whoever_asked_alone() -> None:
+    """Everything goes to its Response Topic with its Correlation Data, retained nowhere; the labels come last."""
+    frame = make_frame(delivery=Delivery("requests", 1, 1), request=Request("replies/me", b"7"))
+    builder = composer(overlay={"enabled": True}, labels={"retain": True})
+    messages = [reply.message for reply in builder.results(frame, parsed(overlay=b"jpeg"), NOW)]
+    assert {(one.topic, one.correlation, one.retain) for one in messages} == {("replies/me", b"7", False)}
+    assert [one.properties["kind"] for one in messages] == ["overlay", "colormap", "labels"]
+    assert messages[-1].after == {one.publication for one in messages[:-1]}
+    error = builder.error(frame, FrameRejected("undecodable", "cut off"), NOW)
+    assert (error.topic, error.correlation, error.properties["kind"]) == ("replies/me", b"7", "error")
+    assert builder.topic("overlay", frame) == "replies/me"
+
+
+def test_a_request_says_what_it_wants() -> None:
+    """Images, masks and threshold are the asker's where it named them, else the configuration's."""
+    builder = composer()
+    base = builder.request(score_threshold=0.5)
+    asked = Request("replies/me", outputs=frozenset({"overlay", "nonsense"}), masks=True, score_threshold=0.1)
+    wanted = builder.wanted(make_frame(request=asked), base)
+    assert [image.kind for image in wanted.images] == ["overlay"]
+    assert (wanted.masks, wanted.score_threshold) == ("rle", 0.1)
+    assert builder.wanted(make_frame(request=Request("replies/me")), base) == base
+    assert builder.wanted(make_frame(), base) is base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from samples import SimplePolicy, make_incoming
 from edge_worker.common.topics import Template
 from edge_worker.frames.frame import Delivery, Frame, content_id
 from edge_worker.frames.queue import FrameQueue
+from edge_worker.frames.request import Request
 from edge_worker.mqtt.events import Arrived, Connected, LinkEvent, Published
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.service.router import Handlers, Route, Router
@@ -22,7 +24,7 @@ SOON_S = 10.0
 class Bench:
     """A router between a queue and recording handlers."""
 
-    def __init__(self) -> None:
+    def __init__(self, reply_prefix: str | None = None) -> None:
         """Route ``cameras/{camera}/frame`` of link ``every`` to section 0."""
         self.acknowledged: list[Delivery] = []
         self.news: list[LinkEvent] = []
@@ -37,7 +39,8 @@ class Bench:
             reanswer=lambda frame, why: self.reanswered.append((frame.frame_id, why)),
             fatal=lambda what, _: self.failures.append(what),
         )
-        self.router = Router(self.inbox, [Route("every", Template("cameras/{camera}/frame"), 0)], handlers, 10_000)
+        route = Route("every", Template("cameras/{camera}/frame"), 0, reply_prefix)
+        self.router = Router(self.inbox, [route], handlers, 10_000)
         self.router.start()
 
     def handle(self, *events: LinkEvent) -> None:
@@ -172,3 +175,22 @@ def test_a_defect_is_reported() -> None:
     bench = Bench()
     bench.handle(arrived(arrived="not a number"))
     assert bench.failures == ["router failed"]
+
+
+def test_a_request_carries_where_its_results_go() -> None:
+    """Response Topic, Correlation Data and what is left of its expiry become part of the frame."""
+    bench = Bench(reply_prefix="replies/")
+    now = time.monotonic()
+    address: dict[str, Any] = {"response_topic": "replies/me", "correlation": b"7"}
+    bench.handle(arrived(properties={"outputs": "overlay"}, expiry_s=30, arrived=now, **address))
+    request = bench.frame().request
+    assert request == Request("replies/me", b"7", expires=now + 30, outputs=frozenset({"overlay"}))
+
+
+@pytest.mark.parametrize("topic", ["", "parsing/door/labels", "replies/#"])
+def test_a_request_with_nowhere_to_reply_to_is_not_parsed(topic: str) -> None:
+    """It is acknowledged, or those behind it would wait for ever."""
+    bench = Bench(reply_prefix="replies/")
+    bench.handle(arrived(response_topic=topic))
+    assert bench.acknowledged == [Delivery("every", 1, 7)]
+    assert bench.frame_queue.account().total.received == 0

@@ -75,6 +75,7 @@ def incoming(message: MQTTMessage) -> Incoming:
         correlation=getattr(properties, "CorrelationData", None),
         arrived=message.timestamp,
         delivery=None,
+        expiry_s=getattr(properties, "MessageExpiryInterval", None),
     )
 
 

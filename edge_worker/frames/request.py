@@ -1,0 +1,62 @@
+"""A frame that somebody asked about over MQTT 5 and whose results go back to that client alone. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.common.topics import is_publishable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+OUTPUTS: Final = "outputs"
+MASKS: Final = "masks"
+SCORE_THRESHOLD: Final = "score-threshold"
+KIND: Final = "kind"
+"""Names of user properties: the first three are on a request, the last on each of its replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Where the results of a frame go, and what is wanted.
+
+    Attributes:
+        topic: the Response Topic.
+        correlation: the Correlation Data, returned as they came.
+        expires: monotonic seconds after which nobody waits for the results; None: never.
+        outputs: the kinds of image wanted; None: as the camera section says.
+        masks: whether the labels carry run lengths; None: as the camera section says.
+        score_threshold: from 0 to 1; None: as configured.
+    """
+
+    topic: str
+    correlation: bytes | None = None
+    expires: float | None = None
+    outputs: frozenset[str] | None = None
+    masks: bool | None = None
+    score_threshold: float | None = None
+
+
+def may_reply_to(topic: str, prefix: str | None) -> bool:
+    """Tell whether replies may go to the Response *topic* that a message names, given the configured *prefix*.
+
+    Without that limit a message could make this worker publish wherever its own permissions reach.
+    """
+    return prefix is not None and topic.startswith(prefix) and is_publishable(topic)
+
+
+def wishes(properties: Mapping[str, str]) -> tuple[frozenset[str] | None, bool | None, float | None]:
+    """Read which images are wanted, whether masks are, and the score threshold; unusable values are passed over."""
+    outputs, masks = properties.get(OUTPUTS), properties.get(MASKS)
+    images = None if outputs is None else frozenset(outputs[:256].split(","))
+    return images, None if masks is None else masks == "rle", _fraction(properties.get(SCORE_THRESHOLD))
+
+
+def _fraction(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if isfinite(number) and 0.0 <= number <= 1.0 else None
