@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from edge_worker.common.deadline import Deadline
     from edge_worker.config import Config
     from edge_worker.inference.types import ModelCardFacts, OutputRequest
     from edge_worker.pool.state import Computed
@@ -35,10 +34,11 @@ MODEL_PROCESS = (sys.executable, "-m", "edge_worker.inference.main")
 
 
 class ModelPool:
-    """``threads.processes`` model processes, one per slot, each with its own thread that keeps it up.
+    """``threads.processes`` model processes, one per slot.
 
-    One caller per slot: the worker has a dispatcher thread for each. A dispatcher first waits for its slot
-    (:meth:`wait_ready`), then takes a frame, then calls :meth:`run`.
+    Each slot belongs to one thread, in the worker a dispatcher. It calls :meth:`make_ready` until the slot is ready,
+    takes a frame, calls :meth:`run`, and begins anew; at last it calls :meth:`end`. A process does not outlive the
+    thread that started it: the kernel sees to that. All other methods may be called from any thread.
     """
 
     def __init__(
@@ -57,13 +57,13 @@ class ModelPool:
             config: its sections model, threads, watchdog, memory, limits and palette are used.
             state_directory: keeps ``quarantine.json`` and ``in_work``; None: the quarantine is kept in memory only.
             cache_directory: keeps compiled networks; None: they are compiled at every start.
-            on_change: called without locks held, from the pool's threads, when :meth:`state` or :meth:`card` changed;
-                it must be quick and must not raise.
+            on_change: called by the owners of slots, without locks held, when :meth:`state` or :meth:`card` changed; it
+                must be quick and must not raise.
             environ: of the worker; the little that a model process needs is taken from it.
             command: what is started as a model process.
 
         Raises:
-            ConfigError: ``threads.cpus`` names a processor that cannot be used here.
+            ConfigError: ``threads.cpus`` names a CPU that cannot be used here.
         """
         plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
         settings = ModelSettings.from_config(config, plan, cache_directory)
@@ -89,39 +89,24 @@ class ModelPool:
         """How many processes; slots are numbered from 0."""
         return len(self._slots)
 
-    def start(self) -> None:
-        """Start every process; returns at once."""
-        for slot in self._slots:
-            slot.start()
+    def make_ready(self, slot: int) -> bool:
+        """Start the process of *slot* where there is none, and replace one that is due; False if it takes no frame now.
 
-    def stop(self, deadline: Deadline) -> None:
-        """Let frames in work finish while *deadline* lasts, then end every process and thread."""
-        for slot in self._slots:
-            slot.ask_stop()
-        for slot in self._slots:
-            slot.join(deadline)
-        self._journal.close()
-
-    def restart(self) -> None:
-        """Replace every process after the frame it is at work on; returns at once. Counted as planned."""
-        for slot in self._slots:
-            slot.restart()
-
-    def wait_ready(self, slot: int, timeout: float) -> bool:
-        """Wait at most *timeout* seconds until *slot* can take a frame; False if it cannot."""
-        return self._slots[slot].wait_ready(timeout)
+        Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
+        """
+        return self._slots[slot].make_ready()
 
     def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
-        """Parse one frame in *slot*; blocks until it is answered or the process was found dead or stuck.
+        """Parse one frame in *slot*; blocks until there is a result or the process was found dead or stuck.
 
         Args:
-            slot: 0 … slots - 1, not at work for another caller.
+            slot: 0 … slots - 1.
             payload: the message as it came.
             payload_sha: SHA-256 of the payload, 64 hex digits.
             request: what is wanted.
 
         Raises:
-            FrameRejected: the frame cannot be answered: not a picture we accept, a failure of the model under it, or
+            FrameRejected: the frame has no result: not an image we accept, a failure of the model under it, or
                 ``poisoned``: the quarantine's verdict on this payload.
             ModelProcessError: the process was not ready, or ended under this frame. The frame may be tried again as
                 often as this is raised: the quarantine puts an end to it.
@@ -131,6 +116,29 @@ class ModelPool:
             raise FrameRejected("poisoned", verdict)
         with self._journal.entry(slot, payload_sha):
             return self._slots[slot].run(payload, payload_sha, request)
+
+    def end(self, slot: int) -> None:
+        """End the process of *slot*, whose owner takes no more frames."""
+        self._slots[slot].end()
+
+    def restart(self) -> None:
+        """Replace every process after the frame it is at work on; returns at once. Counted as planned."""
+        for slot in self._slots:
+            slot.restart()
+
+    def ask_stop(self) -> None:
+        """Start no more processes, and give up those that are loading; frames in work go on. Returns at once."""
+        for slot in self._slots:
+            slot.ask_stop()
+
+    def kill(self) -> None:
+        """End every process, under its frame if it has one; returns at once."""
+        for slot in self._slots:
+            slot.kill()
+
+    def close(self) -> None:
+        """Let go of the journal, after the owners have ended their slots."""
+        self._journal.close()
 
     def state(self) -> PoolState:
         """What the processes are doing."""
@@ -149,10 +157,10 @@ class ModelPool:
         return self._card
 
     def alive_at(self) -> float:
-        """``time.monotonic()`` at which the pool's least active thread was last seen advancing.
+        """``time.monotonic()`` at which the least active owner of a slot was last seen advancing.
 
-        Never more than some seconds ago while the pool does its work, a restart of a process included; long ago means
-        that a thread of the pool is stuck or has ended.
+        Never more than some seconds ago while all do their work, a restart of a process included; long ago means that
+        one is stuck or has ended.
         """
         return min(slot.seen_at for slot in self._slots)
 

@@ -21,7 +21,6 @@ from edge_worker.pool.validation import card_of, failure_of, rejection_of, resul
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Self
 
     from edge_worker.inference.ipc import Message
     from edge_worker.inference.types import EncodedResult, ModelCardFacts, ModelSettings, OutputRequest
@@ -69,12 +68,8 @@ class ModelProcess:
             raise ModelProcessDied(f"cannot be started: {error}", phase=self.phase) from error
         self._channel = Channel(ours, max_blob_bytes=_max_result_bytes(launch.settings))
 
-    def __enter__(self) -> Self:
-        """End the process at the end of the block."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the process: kindly if it is idle, else at once."""
+    def close(self) -> None:
+        """End the process: gracefully if it is idle, else at once. One that the kernel holds is left behind."""
         self._channel.close()
         self._end()
 

@@ -1,18 +1,17 @@
-"""One place for a model process, and the thread that keeps a process in it."""
+"""One place for a model process, which is kept up by the thread that gives it frames."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Condition, Event, Thread
+from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.messages import ModelName
-from edge_worker.pool.orders import Job, Order, Orders
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.recycling import RecyclePolicy
 from edge_worker.pool.state import Computed, ProcessInfo, SlotState
@@ -21,7 +20,6 @@ from edge_worker.pool.timeouts import RestartPauses, TimeoutPolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_worker.common.deadline import Deadline
     from edge_worker.config import WatchdogConfig
     from edge_worker.inference.types import ModelCardFacts, OutputRequest
     from edge_worker.pool.launch import Launch
@@ -29,8 +27,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_TICK_S = 0.5  # between two looks at an idle process
-_LAST_WAIT_S = 2.0  # from the kill at the end of a stop to leaving the process behind
+_TICK_S: Final = 0.5  # of a pause, between two signs of life
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,11 @@ class SlotLimits:
 
 
 class Slot:
-    """Keeps one model process up: starts it, gives it frames, looks after it between frames, starts it again."""
+    """Starts a model process, gives it frames, checks it between frames, and starts it again.
+
+    :meth:`make_ready`, :meth:`run` and :meth:`end` belong to one thread, the slot's owner; the rest may be called from
+    any thread.
+    """
 
     def __init__(
         self,
@@ -54,7 +55,7 @@ class Slot:
         on_loaded: Callable[[ModelCardFacts], None],
         on_change: Callable[[], None],
     ) -> None:
-        """Prepare; :meth:`start` starts the thread, from which *on_loaded* and *on_change* are called without locks."""
+        """Prepare; nothing is started. *on_loaded* and *on_change* are called by the owner."""
         self._launch = launch
         self._limits = limits
         self._quarantine = quarantine
@@ -63,69 +64,87 @@ class Slot:
         self._timeouts = TimeoutPolicy(limits.watchdog)
         self._pauses = RestartPauses(limits.watchdog)
         self._log = _log.bind(slot=name)
-        self._orders = Orders()
-        self._stopping = Event()
-        self._changed = Condition()  # guards _state and _detail
-        self._state = SlotState.NEW
-        self._detail = "not started"
+        self._restart, self._stopping = Event(), Event()  # the first is set by a stop, too: it ends a pause
+        self._killed = False
+        self._condition = (SlotState.NEW, "not started")  # state and detail, replaced together
+        self._reason, self._pause_s = "loading the model", 0.0  # of the next start, and the pause before it
         self._process: ModelProcess | None = None
-        self._frames = self._crashes = self._recycles = 0  # written by the slot's thread only
+        self._model: ModelName | None = None
         self._recycling = RecyclePolicy(limits.memory_mb, 0)  # of the present process
-        self._thread = Thread(target=self._keep, name=name, daemon=True)
+        self._frames = self._crashes = self._recycles = 0
         self.seen_at = monotonic()
 
-    def start(self) -> None:
-        """Start the process and its keeper; returns at once."""
-        self._thread.start()
+    # -- the owner's --
 
-    def ask_stop(self) -> None:
-        """Take no more frames, end the process after the one in work; returns at once."""
-        self._stopping.set()
-        self._orders.put(Order.STOP)
-        if self._state is not SlotState.READY:
-            self._kill()
+    def make_ready(self) -> bool:
+        """Check the process, and replace it where that is due; False if no frame can be taken now.
 
-    def join(self, deadline: Deadline) -> None:
-        """Wait until the thread has ended; when *deadline* has expired, kill the process under its frame.
-
-        A process that the kernel does not let go is left behind: it ends with the worker.
+        Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
         """
-        if self._thread.is_alive():
-            self._thread.join(deadline.remaining())
-            self._kill()
-            self._thread.join(_LAST_WAIT_S)
-
-    def restart(self) -> None:
-        """Start a new process after the frame in work, or cut a pause short; returns at once.
-
-        Where one is being loaded already, nothing is done.
-        """
-        with self._changed:
-            if self._state in {SlotState.READY, SlotState.PAUSED}:
-                self._orders.put(Order.RESTART)
-
-    def wait_ready(self, timeout: float) -> bool:
-        """Wait at most *timeout* seconds until a frame can be taken; False if it cannot."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._state is SlotState.READY, timeout)
+        self._beat()
+        try:
+            if self._is_ready:
+                self._check()
+            if not self._is_ready:
+                self._replace()
+        except (ModelError, ModelProcessError) as error:
+            self._failed(error)
+        return self._is_ready
 
     def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         """Have a frame parsed; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
-        job = Job(payload, payload_sha, request)
-        with self._changed:
-            if self._state is not SlotState.READY or self._stopping.is_set():
-                raise ModelProcessDied(f"not ready: {self._detail}", phase=self._state.value)
-            self._orders.put(job)
+        process, model = self._process, self._model
+        if not self._is_ready or process is None or model is None:
+            state, detail = self._condition
+            raise ModelProcessDied(f"not ready: {detail}", phase=state.value)
         try:
-            return job.answer.result()
-        finally:
-            del job  # an error's traceback keeps this frame: with the job in it, a ring that only the collector opens
+            result = process.run(payload, request)
+        except FrameRejected as rejection:
+            if rejection.reason == "model_error":
+                self._recycling.failed()
+            self._quarantine.survived(payload_sha)
+            raise
+        except ModelProcessError as error:
+            if not (process.ended_from_outside or self._killed):
+                self._quarantine.died(payload_sha, str(error))
+            self._failed(error)
+            raise
+        self._frames += 1
+        self._recycling.worked()
+        self._quarantine.survived(payload_sha)
+        return Computed(result, model)
+
+    def end(self) -> None:
+        """End the process: gracefully if it is idle, else at once."""
+        self._end_process()
+        self._enter(SlotState.STOPPED, "stopped")
+
+    # -- anybody's --
+
+    def restart(self) -> None:
+        """Have the process replaced after the frame in work, or a pause cut short; returns at once.
+
+        Where one is being loaded already, nothing is done.
+        """
+        if self._condition[0] in {SlotState.READY, SlotState.PAUSED}:
+            self._restart.set()
+
+    def ask_stop(self) -> None:
+        """Start no other process, and give up one that is still loading; returns at once."""
+        self._stopping.set()
+        self._restart.set()
+        if not self._is_ready:
+            self.kill()
+
+    def kill(self) -> None:
+        """End the process at once, under its frame if it has one, which is not to blame."""
+        self._killed = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def info(self) -> ProcessInfo:
         """What is going on."""
-        process = self._process
-        with self._changed:
-            state, detail = self._state, self._detail
+        process, (state, detail) = self._process, self._condition
         return ProcessInfo(
             pid=None if process is None else process.pid,
             state=state,
@@ -138,58 +157,47 @@ class Slot:
             frame_limit_s=self._timeouts.frame_limit_s,
         )
 
-    def _keep(self) -> None:
-        """The slot's thread: one process after the other."""
-        reason = "loading the model"
-        try:
-            while not self._stopping.is_set():
-                reason = self._live(reason)
-        finally:
-            self._enter(SlotState.STOPPED, "stopped")
+    # -- inside --
 
-    def _live(self, reason: str) -> str:
-        """Start a process, serve with it and end it; say why it ended."""
-        self._enter(SlotState.LOADING, reason)
-        try:
-            with ModelProcess(self._launch, self._timeouts, self._beat) as process:
-                reason = self._serve_until_replaced(process)
-        except (ModelError, ModelProcessError) as error:
-            return self._failed(error)
-        finally:
-            self._process = None
-        self._recycles += not self._stopping.is_set()
-        return reason
+    @property
+    def _is_ready(self) -> bool:
+        return self._condition[0] is SlotState.READY
 
-    def _serve_until_replaced(self, process: ModelProcess) -> str:
-        """Serve, and take no more frames from the moment the process is given up; say why it is."""
-        try:
-            reason = self._serve(process)
-        except (ModelError, ModelProcessError) as error:
-            self._enter(SlotState.LOADING, str(error))
-            raise
-        self._enter(SlotState.LOADING, reason)
-        return reason
+    def _check(self) -> None:
+        """See that the idle process is alive, and whether it is to be replaced by plan.
 
-    def _serve(self, process: ModelProcess) -> str:
-        """Load the model and give the process frames until it is to be replaced; say why."""
-        self._process = process
+        Raises:
+            ModelProcessError: it has ended, or was stopped by a signal.
+        """
+        process = self._process
+        if process is None or self._stopping.is_set():
+            return
+        process.check()
+        reason = self._recycling.reason_to_replace(process.rss_mb)
+        if self._restart.is_set() or reason:
+            self._recycles += 1
+            self._reason = f"replaced by plan: {reason}" if reason else "restarted by command"
+            self._enter(SlotState.LOADING, self._reason)
+
+    def _replace(self) -> None:
+        """End the process that is not ready, if there is one, and load another after the pause that is due.
+
+        Raises:
+            ModelError, ModelProcessError: there is no process that could be given a frame.
+        """
+        self._end_process()
+        self._pause()
+        if self._stopping.is_set():
+            return
+        self._restart.clear()
+        self._enter(SlotState.LOADING, self._reason)
+        self._process = process = ModelProcess(self._launch, self._timeouts, self._beat)
         if self._stopping.is_set():  # asked before there was a process to kill
-            return Order.STOP.value
+            return
         card = process.load()
         self._on_loaded(card)
-        model = ModelName.of(card)
-        self._recycling = self._recycle_policy(process.rss_mb)
+        self._model, self._recycling = ModelName.of(card), self._recycle_policy(process.rss_mb)
         self._enter(SlotState.READY, "")
-        while True:
-            order = self._next_order(_TICK_S)
-            if isinstance(order, Order):
-                return order.value
-            if order is None:
-                process.check()
-                continue
-            self._work(process, model, order)
-            if reason := self._recycling.reason_to_replace(process.rss_mb):
-                return f"replaced by plan: {reason}"
 
     def _recycle_policy(self, loaded_mb: float) -> RecyclePolicy:
         """The recycling of a process that has *loaded_mb* before its first frame."""
@@ -202,65 +210,37 @@ class Slot:
             )
         return recycling
 
-    def _work(self, process: ModelProcess, model: ModelName, job: Job) -> None:
-        try:
-            result = process.run(job.payload, job.request)
-        except FrameRejected as rejection:
-            if rejection.reason == "model_error":
-                self._recycling.failed()
-            self._quarantine.survived(job.payload_sha)
-            job.answer.set_exception(rejection.with_traceback(None))  # which would keep the job, as in `run`
-        except Exception as error:
-            if isinstance(error, ModelProcessError) and not (process.ended_from_outside or self._stopping.is_set()):
-                self._quarantine.died(job.payload_sha, str(error))
-            self._enter(SlotState.LOADING, str(error))  # before the caller learns of it and asks for the next frame
-            job.answer.set_exception(error)
-            raise
+    def _failed(self, error: ModelError | ModelProcessError) -> None:
+        """Count a failure that nobody ordered; the pause it costs is waited for later: a frame may be in hand."""
+        self._reason = str(error)
+        if not self._killed:
+            self._crashes += 1
+            self._pause_s = self._pauses.failed(monotonic())
+            self._log.error(log_events.MODEL_PROCESS_FAILED, error=self._reason, restart_in_s=self._pause_s)
+        if self._pause_s > 0:
+            self._enter(SlotState.PAUSED, f"{self._reason}; next start in {self._pause_s:.0f} s")
         else:
-            self._frames += 1
-            self._recycling.worked()
-            self._quarantine.survived(job.payload_sha)
-            job.answer.set_result(Computed(result, model))
+            self._enter(SlotState.LOADING, self._reason)
 
-    def _failed(self, error: ModelError | ModelProcessError) -> str:
-        """Count a failure and pause before the next attempt; say why there is one."""
-        if self._stopping.is_set():
-            return Order.STOP.value
-        self._crashes += 1
-        pause = self._pauses.failed(monotonic())
-        self._log.error(log_events.MODEL_PROCESS_FAILED, error=str(error), restart_in_s=pause)
-        if pause > 0:
-            self._enter(SlotState.PAUSED, f"{error}; next start in {pause:.0f} s")
-            self._pause(pause)
-        return str(error)
-
-    def _pause(self, seconds: float) -> None:
-        """Wait; an order cuts it short."""
+    def _pause(self) -> None:
+        """Wait for the pause that the last failure cost; a restart or a stop cuts it short."""
         began = monotonic()
-        while (left := began + seconds - monotonic()) > 0 and not self._stopping.is_set():
-            if self._next_order(min(_TICK_S, left)) is not None:
-                break
+        while (left := began + self._pause_s - monotonic()) > 0 and not self._restart.wait(min(_TICK_S, left)):
+            self._beat()
         self._pauses.paused(monotonic() - began)
+        self._pause_s = 0.0
 
-    def _next_order(self, timeout: float) -> Job | Order | None:
-        self._beat()
-        return self._orders.next(timeout)
+    def _end_process(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None
 
     def _enter(self, state: SlotState, detail: str) -> None:
-        """Change the state; jobs and orders that an earlier state let in are void in one that is not ready."""
-        with self._changed:
-            if (state, detail) == (self._state, self._detail):
-                return
-            self._state, self._detail = state, detail
-            self._changed.notify_all()
-        if state is not SlotState.READY:
-            self._orders.void(detail)
+        if (state, detail) == self._condition:
+            return
+        self._condition = (state, detail)
         self._log.info(log_events.MODEL_PROCESS, state=state.value, detail=detail)
         self._on_change()
-
-    def _kill(self) -> None:
-        if (process := self._process) is not None:
-            process.kill()
 
     def _beat(self) -> None:
         self.seen_at = monotonic()

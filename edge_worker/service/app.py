@@ -1,7 +1,7 @@
 """The life of a worker: started, kept an eye on, told to read its configuration again, stopped.
 
-Start order: logs → health page → model processes → dispatchers and router → links. The model loads while the links
-connect; whichever is first waits for the other.
+Start order: logs → health page → dispatchers with their model processes → router → links. The model loads while the
+links connect; whichever is first waits for the other.
 
 The main thread owns the state. Everything else tells it "look" through a queue; it looks once a second anyway.
 """
@@ -113,7 +113,6 @@ class App:
         if components.health:
             components.health.start()
         components.node_status.move(Judgement(State.LOADING, "model_loading"))
-        components.pool.start()
         components.worker.start()
         components.router.start()
         components.links.start()
@@ -180,7 +179,7 @@ class App:
         components.node_status.move(Judgement(State.OFFLINE, "failed" if components.failed else "stopped"))
         components.links.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
         components.router.stop(deadline.remaining())
-        components.pool.stop(answers_by)  # nobody could be told the result of a frame still in work
+        components.worker.kill()  # nobody could be told the result of a frame still in work
         if components.health:
             components.health.stop()
         _log.info(log_events.STOPPED, account=asdict(components.frame_queue.account().total))

@@ -1,7 +1,8 @@
-"""The dispatchers: next frame → model process → publish → acknowledge. They turn errors into answers.
+"""The dispatchers: next frame → model process → publish → acknowledge. They turn errors into replies.
 
-One thread per model process. An expected error answers its frame and no more; an unknown one ends the worker, because
-a dispatcher that died silently would look like a camera that sends nothing.
+One thread per model process, which it owns: no other starts it, gives it frames or ends it. An expected error answers
+its frame and no more; an unknown one ends the worker, because a dispatcher that died silently would look like a camera
+that sends nothing.
 """
 
 from __future__ import annotations
@@ -9,21 +10,22 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.common.deadline import Deadline
 from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
 from edge_worker.inference.outputs import KINDS, OVERLAY
 from edge_worker.service.overrides import with_overlay
-from edge_worker.service.replies import Now, Parsed, Reply, timings_ms
+from edge_worker.service.replies import Now, Parsed, Reply, fitting, left_out, timings_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
-    from edge_worker.common.deadline import Deadline
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.inference.outputs import ImageRequest
@@ -35,7 +37,8 @@ if TYPE_CHECKING:
     from edge_worker.service.replies import ReplyBuilder
     from edge_worker.service.result_cache import ResultCache
 
-_GLANCE_S = 0.5  # how long a dispatcher waits before it looks whether it should stop
+_GLANCE_S = 0.5  # how long a dispatcher waits for a frame before it checks its process, and whether it should stop
+_LAST_WAIT_S = 2.0  # from killing the processes at the end of a stop to leaving them behind
 _HEADER_BYTES = 4096  # more than topic and properties of an answer take of a packet
 
 _log = structlog.get_logger(__name__)
@@ -98,11 +101,24 @@ class Worker:
             thread.start()
 
     def stop(self, deadline: Deadline) -> bool:
-        """Let the frames in work be answered, as long as *deadline* lasts; False if some were not."""
+        """Take no more frames, and let those in work get their replies while *deadline* lasts; False if some did not.
+
+        Model processes end with their dispatchers.
+        """
         self._stopping.set()
+        self._pool.ask_stop()
         for thread in self._threads:
             thread.join(deadline.remaining())
         return not any(thread.is_alive() for thread in self._threads)
+
+    def kill(self) -> None:
+        """After :meth:`stop`, end the model processes that are still at work.
+
+        One that the kernel does not let go is left behind: it ends with the worker.
+        """
+        self._pool.kill()
+        self.stop(Deadline(_LAST_WAIT_S))
+        self._pool.close()
 
     def _run(self, slot: int) -> None:
         try:
@@ -110,9 +126,11 @@ class Worker:
                 self._serve(slot)
         except Exception as error:  # noqa: BLE001 - reported, and ends the worker
             self._outlets.fatal(f"dispatcher {slot} failed", error)
+        finally:
+            self._pool.end(slot)
 
     def _serve(self, slot: int) -> None:
-        if not self._pool.wait_ready(slot, _GLANCE_S):
+        if not self._pool.make_ready(slot):
             return
         frame = self._frame_queue.take(_GLANCE_S)
         if frame is None:
@@ -167,11 +185,11 @@ class Worker:
         return replace(image, max_bytes=max(0, limit - _HEADER_BYTES))
 
     def _answer(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
-        now = _now()
-        replies = self._fitting(frame, composer.results(frame, parsed, now))
+        now = Now.read()
+        replies = fitting(composer.results(frame, parsed, now), partial(self._outlets.max_packet, frame))
         self._publish(frame, replies)
         self._frame_queue.finish(frame, "processed")
-        for kind in _left_out(request, parsed, replies):
+        for kind in left_out(request, parsed, replies):
             limit = self._outlets.max_packet(frame, composer.topic(kind, frame))
             _log.warning(
                 log_events.OUTPUT_LEFT_OUT, kind=kind, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit
@@ -206,7 +224,7 @@ class Worker:
         self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
-        message = self.desired[frame.source].composer.error(frame, rejection, _now())
+        message = self.desired[frame.source].composer.error(frame, rejection, Now.read())
         try:
             self._publish(frame, (Reply("error", message, required=True),), final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
@@ -214,19 +232,6 @@ class Worker:
                 log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail
             )
             self._frame_queue.answered(frame, ())
-
-    def _fitting(self, frame: Frame, replies: Sequence[Reply]) -> tuple[Reply, ...]:
-        """Leave out what the broker would not take and nobody must have.
-
-        Raises:
-            FrameRejected: ``too_big``; the frame is not answered without this.
-        """
-        limits = [self._outlets.max_packet(frame, reply.message.topic) for reply in replies]
-        large = [reply for reply, limit in zip(replies, limits, strict=True) if reply.message.packet_size > limit]
-        if any(reply.required for reply in large):
-            sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
-            raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {min(limits)}")
-        return tuple(reply for reply in replies if reply not in large)
 
     def _publish(self, frame: Frame, replies: Sequence[Reply], *, final: bool = False) -> None:
         """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
@@ -242,16 +247,3 @@ class Worker:
                 self._outlets.publish(frame, reply.message)
         except ResultTooLarge as error:
             raise FrameRejected("too_big", str(error)) from error
-
-
-def _left_out(request: OutputRequest, parsed: Parsed, replies: Sequence[Reply]) -> Iterator[str]:
-    """Name the kinds of image of which fewer are published than were wanted."""
-    persons = len(parsed.result.body.get("persons", ()))
-    for image in request.images:
-        wanted = persons if KINDS[image.kind].per_person else 1
-        if sum(reply.kind == image.kind for reply in replies) < wanted:
-            yield image.kind
-
-
-def _now() -> Now:
-    return Now(time.time(), time.monotonic())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.output import ResultConfig
+from edge_worker.errors import FrameRejected
 from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
@@ -16,10 +18,10 @@ from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, Labe
 from edge_worker.mqtt.events import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import Self
 
     from edge_worker.config import OutputConfig
-    from edge_worker.errors import FrameRejected
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.request import Request
     from edge_worker.inference.outputs import ImageRequest
@@ -34,6 +36,11 @@ class Now:
 
     epoch_s: float
     monotonic_s: float
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read both clocks."""
+        return cls(time.time(), time.monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,3 +217,26 @@ def timings_ms(frame: Frame, parsed: Parsed, now: Now) -> dict[str, float]:
         **stages,
         "total": round(1000 * (now.monotonic_s - frame.arrived), 1),
     }
+
+
+def fitting(replies: Sequence[Reply], max_packet: Callable[[str], int]) -> tuple[Reply, ...]:
+    """Leave out what the broker would not take and nobody must have; *max_packet*: bytes of a packet for a topic.
+
+    Raises:
+        FrameRejected: ``too_big``; the frame is not answered without this.
+    """
+    limits = [max_packet(reply.message.topic) for reply in replies]
+    large = [reply for reply, limit in zip(replies, limits, strict=True) if reply.message.packet_size > limit]
+    if any(reply.required for reply in large):
+        sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
+        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {min(limits)}")
+    return tuple(reply for reply in replies if reply not in large)
+
+
+def left_out(request: OutputRequest, parsed: Parsed, replies: Sequence[Reply]) -> Iterator[str]:
+    """Name the kinds of image of which fewer are published than were wanted."""
+    persons = len(parsed.result.body.get("persons", ()))
+    for image in request.images:
+        wanted = persons if KINDS[image.kind].per_person else 1
+        if sum(reply.kind == image.kind for reply in replies) < wanted:
+            yield image.kind

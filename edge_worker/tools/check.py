@@ -6,7 +6,6 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from edge_worker.common.deadline import Deadline
 from edge_worker.config import warnings
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.directories import cache_directory
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-
-STOP_S, POLL_S = 5.0, 0.2
 
 
 def run(config: Config, source: Path | None, *, connect: bool) -> int:
@@ -51,14 +48,14 @@ def _meaning(config: Config) -> Iterator[str]:
 def _model_finding(config: Config) -> Finding:
     """Load the model in a process of its own, as the worker does."""
     pool = ModelPool(config, state_directory=None, cache_directory=cache_directory(os.environ))
-    patience = Deadline(config.watchdog.load_s)
-    pool.start()
+    slots = range(pool.slots)
     try:
-        while pool.state().loading and not patience.expired:
-            pool.wait_ready(0, timeout=POLL_S)
+        all(pool.make_ready(slot) for slot in slots)  # none after the first that fails
         state, card = pool.state(), pool.card()
     finally:
-        pool.stop(Deadline(STOP_S))
+        for slot in slots:
+            pool.end(slot)
+        pool.close()
     if not state.ready or card is None:
         return Finding(ok=False, detail=f"model {config.model.path}: {state.detail}")
     warning = f" ({card.warning})" if card.warning else ""

@@ -64,7 +64,7 @@ class FileParser:
         analysis = self._pipeline.analyse(picture, self._request, stages)
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
-        replies = self._composer.results(frame, parsed, Now(time.time(), time.monotonic()))
+        replies = self._composer.results(frame, parsed, Now.read())
         for kind, group in groupby(replies, lambda reply: reply.kind):
             for number, reply in enumerate(group):
                 part = f"{kind}-{number}" if kind in KINDS and KINDS[kind].per_person else kind

@@ -46,13 +46,15 @@ def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelPool]:
         cache_directory=tmp_path_factory.mktemp("cache"),
         environ={**os.environ, "PYTHONPATH": str(ROOT)},
     )
-    pool.start()
     yield pool
-    pool.stop(Deadline(5))
+    pool.end(0)
+    pool.close()
 
 
 def run(pool: ModelPool, payload: bytes) -> EncodedResult:
-    assert pool.wait_ready(0, LOADS_WITHIN_S)
+    deadline = Deadline(LOADS_WITHIN_S)
+    while not pool.make_ready(0):
+        assert not deadline.expired
     return pool.run(0, payload, hashlib.sha256(payload).hexdigest(), REQUEST).result
 
 

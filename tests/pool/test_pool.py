@@ -13,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import TypeVar
 
 import pytest
@@ -22,7 +23,6 @@ from outputs import encoded_result, output_request
 from pool.fake_model_process import body, echo
 from structlog.testing import capture_logs
 
-from edge_worker.common.deadline import Deadline
 from edge_worker.config import (
     Config,
     LimitsConfig,
@@ -34,8 +34,7 @@ from edge_worker.config import (
 )
 from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.inference.types import EncodedResult, OutputRequest
-from edge_worker.pool import ModelPool, SlotState
-from edge_worker.pool.orders import Job
+from edge_worker.pool import ModelPool, PoolState, SlotState
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -72,7 +71,7 @@ def config(
 
 @pytest.fixture
 def make_pool(tmp_path: Path) -> Iterator[PoolFactory]:
-    """Makes started pools, ready unless told not to wait, and stops them after the test."""
+    """Makes pools, with slot 0 ready unless told not to wait, and ends their processes after the test."""
     pools = []
 
     def make(settings: Config | None = None, *, wait: bool = True, environ: Mapping[str, str] = ENVIRON) -> ModelPool:
@@ -84,13 +83,40 @@ def make_pool(tmp_path: Path) -> Iterator[PoolFactory]:
             command=FAKE,
         )
         pools.append(pool)
-        pool.start()
-        assert not wait or pool.wait_ready(0, SOON_S)
+        assert not wait or pool.make_ready(0)
         return pool
 
     yield make
     for pool in pools:
-        pool.stop(Deadline(0))
+        end(pool)
+
+
+def end(pool: ModelPool) -> None:
+    for slot in range(pool.slots):
+        pool.end(slot)
+    pool.close()
+
+
+@contextmanager
+def kept_up(pool: ModelPool) -> Iterator[None]:
+    """Has a thread do what a dispatcher without frames does, and ends the process of slot 0 after the block."""
+    done = Event()
+
+    def keep() -> None:
+        while not done.is_set():
+            pool.make_ready(0)
+            done.wait(0.01)
+        pool.end(0)
+
+    thread = Thread(target=keep)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        pool.ask_stop()
+        thread.join(SOON_S)
+    assert not thread.is_alive()
 
 
 def run(pool: ModelPool, payload: bytes, slot: int = 0, request: OutputRequest = REQUEST) -> EncodedResult:
@@ -103,8 +129,14 @@ def maker(result: EncodedResult) -> int:
 
 
 def run_when_ready(pool: ModelPool, payload: bytes) -> EncodedResult:
-    assert pool.wait_ready(0, SOON_S)
+    until(lambda: pool.make_ready(0))
     return run(pool, payload)
+
+
+def recycled(pool: ModelPool) -> int:
+    """Looks after the process until it has been replaced by plan; returns its number."""
+    until(lambda: pool.make_ready(0) and pool.state().processes[0].recycles)
+    return pid_of(pool)
 
 
 def until(condition: Callable[[], T], within_s: float = SOON_S) -> T:
@@ -143,11 +175,14 @@ def test_a_frame_comes_back_as_it_was_encoded(make_pool: PoolFactory) -> None:
 def test_state_tells_what_goes_on(make_pool: PoolFactory) -> None:
     """Loading first, then ready with the process's number, memory and limit; each answered frame is counted."""
     pool = make_pool(config("fake:sleep 0.3"), wait=False)
-    until(lambda: pool.state().processes[0].pid)
-    assert pool.state().loading
-    assert "loading" in pool.state().detail
-    assert pool.card() is None
-    assert pool.wait_ready(0, SOON_S)
+    with ThreadPoolExecutor() as threads:
+        seen = threads.submit(until, lambda: pool.state().processes[0].pid and pool.state())
+        assert pool.card() is None
+        assert pool.make_ready(0)
+    loading = seen.result()
+    assert isinstance(loading, PoolState)
+    assert loading.loading
+    assert "loading" in loading.detail
     run(pool, b"hello")
     state = pool.state()
     assert (state.ready, state.loading, state.detail) == (True, False, "")
@@ -219,15 +254,19 @@ def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: byte
     assert maker(run(pool, b"next")) == pid
 
 
+class Payload(bytes):
+    """One that the garbage collector knows."""
+
+
 def test_a_rejected_frame_is_not_left_to_the_garbage_collector(make_pool: PoolFactory) -> None:
     """Which comes seldom, and payloads are large: the frame is free when the rejection has been dealt with."""
     pool = make_pool()
     gc.collect()
     gc.disable()
     try:
-        with pytest.raises(FrameRejected):
-            run(pool, b"picture")
-        until(lambda: not any(type(kept) is Job for kept in gc.get_objects()))
+        with suppress(FrameRejected):
+            run(pool, Payload(b"picture"))
+        assert not any(type(kept) is Payload for kept in gc.get_objects())
     finally:
         gc.enable()
 
@@ -334,7 +373,8 @@ def test_a_model_is_believed_only_what_its_card_can_say(make_pool: PoolFactory, 
     """A process may be taken over by what an earlier one left in the cache; the worker would end over the card."""
     ready = {"type": "ready", "card": {**CARD, **lie}, "warm_up_s": 0, "blobs": []}
     pool = make_pool(config(f"fake:{say(ready).decode()}"), wait=False)
-    until(lambda: "makes no sense" in pool.state().detail)
+    assert not pool.make_ready(0)
+    assert "makes no sense" in pool.state().detail
     assert pool.card() is None
 
 
@@ -423,7 +463,8 @@ def test_an_idle_process_that_is_stopped_is_replaced(make_pool: PoolFactory) -> 
     pool = make_pool()
     pid = pid_of(pool)
     os.kill(pid, signal.SIGSTOP)
-    until(lambda: pool.state().processes[0].crashes)
+    until(lambda: not pool.make_ready(0))
+    assert pool.state().processes[0].crashes == 1
     assert maker(run_when_ready(pool, b"next")) != pid
 
 
@@ -455,8 +496,7 @@ def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFacto
             assert maker(run(pool, payload)) == pid
     with pytest.raises(FrameRejected):
         run(pool, b"bug")
-    until(lambda: pool.state().processes[0].recycles)
-    assert maker(run_when_ready(pool, b"hello")) != pid
+    assert recycled(pool) != pid
 
 
 def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
@@ -464,7 +504,7 @@ def test_an_idle_process_that_dies_is_replaced(make_pool: PoolFactory) -> None:
     pool = make_pool()
     pid = pid_of(pool)
     os.kill(pid, signal.SIGKILL)
-    until(lambda: pool.state().processes[0].pid not in {pid, None})
+    until(lambda: not pool.make_ready(0))
     assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
 
 
@@ -480,6 +520,7 @@ def test_a_payload_that_ended_the_process_twice_is_refused_even_after_a_restart_
         with pytest.raises(FrameRejected, match="SIGSEGV") as refused:
             run(pool, b"raise SIGSEGV")
         assert refused.value.reason == "poisoned"
+        end(pool)
         pool = make_pool()
     assert pool.state().processes[0].crashes == 0
 
@@ -510,10 +551,10 @@ def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path
 
 
 def test_a_frame_is_not_blamed_for_a_process_that_was_gone_before(make_pool: PoolFactory, tmp_path: Path) -> None:
-    """Killed while it was idle, and not yet missed: the frame that finds out is laid back as innocent."""
+    """Killed while it was idle, and not yet missed: the frame that finds out is requeued as innocent."""
     pool = make_pool()
     for _ in range(3):
-        assert pool.wait_ready(0, SOON_S)
+        until(lambda: pool.make_ready(0))
         pid = pid_of(pool)
         os.kill(pid, signal.SIGKILL)
         until(lambda pid=pid: is_gone(pid))  # type: ignore[misc]
@@ -526,7 +567,7 @@ def test_a_frame_is_not_blamed_for_a_process_that_was_gone_before(make_pool: Poo
 def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: PoolFactory, tmp_path: Path) -> None:
     """The model process dies with its worker and can tell nobody; what was in work is on disk."""
     for _ in range(20):
-        make_pool(wait=False).stop(Deadline(0))
+        make_pool(wait=False).close()
         (tmp_path / "state" / "in_work").write_text(hashlib.sha256(b"one").hexdigest() + "\n")
     pool = make_pool()
     with pytest.raises(FrameRejected, match="poisoned"):
@@ -553,8 +594,7 @@ def test_a_grown_process_is_replaced_between_frames(make_pool: PoolFactory) -> N
     pool = make_pool(config(memory=MemoryConfig(limit_mb=100), watchdog=WatchdogConfig(frame_min_s=10)))
     before = maker(run(pool, b"grow 1"))
     assert maker(run(pool, b"grow 150")) == before
-    until(lambda: pool.state().processes[0].recycles)
-    assert maker(run_when_ready(pool, b"next")) != before
+    assert recycled(pool) != before
     assert pool.state().processes[0].crashes == 0
 
 
@@ -578,24 +618,24 @@ def test_restart_replaces_the_process_after_its_frame(make_pool: PoolFactory) ->
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.restart()
         assert maker(answer.result()) == pid
-    until(lambda: pool.state().processes[0].recycles)
-    assert maker(run_when_ready(pool, b"next")) != pid
+    assert recycled(pool) != pid
 
 
 def test_a_model_that_cannot_be_used_is_tried_again_with_pauses(make_pool: PoolFactory) -> None:
     """The state says why and when; the pause ends at once on restart(); run() raises rather than waits."""
     once = WatchdogConfig(frame_min_s=0.6, load_s=5, crash_limit=1, crash_window_s=60)
     pool = make_pool(config("fake:unusable", watchdog=once), wait=False)
-    until(lambda: pool.state().processes[0].state is SlotState.PAUSED)
-    assert "pytorch_model.pt is missing; next start in 1 s" in pool.state().detail
-    assert not pool.state().loading
-    with pytest.raises(ModelProcessDied, match=r"not ready: pytorch_model\.pt is missing"):
-        run(pool, b"hello")
-    for pause_s in (2, 4, 8):
+    with kept_up(pool):
+        until(lambda: pool.state().processes[0].state is SlotState.PAUSED)
+        assert "pytorch_model.pt is missing; next start in 1 s" in pool.state().detail
+        assert not pool.state().loading
+        with pytest.raises(ModelProcessDied, match=r"not ready: pytorch_model\.pt is missing"):
+            run(pool, b"hello")
+        for pause_s in (2, 4, 8):
+            pool.restart()
+            until(lambda: f"next start in {pause_s} s" in pool.state().detail)  # noqa: B023 - called at once
         pool.restart()
-        until(lambda: f"next start in {pause_s} s" in pool.state().detail)  # noqa: B023 - called at once
-    pool.restart()
-    until(lambda: "next start in 16 s" in pool.state().detail, within_s=7.9)
+        until(lambda: "next start in 16 s" in pool.state().detail, within_s=7.9)
 
 
 @pytest.mark.parametrize("model", ["fake:sleep 60", "fake:raise SIGSEGV", "fake:babble"])
@@ -603,25 +643,27 @@ def test_a_failure_while_loading_is_a_failure(make_pool: PoolFactory, model: str
     """A hang, a crash and nonsense while loading are noticed, and loading is tried again."""
     watchdog = WatchdogConfig(frame_min_s=0.6, load_s=0.6, crash_limit=1)
     pool = make_pool(config(model, watchdog=watchdog), wait=False)
-    until(lambda: pool.state().processes[0].crashes >= 1)
+    assert not pool.make_ready(0)
+    assert pool.state().processes[0].crashes == 1
     assert "phase: load" in pool.state().detail
-    assert not pool.wait_ready(0, 0)
+    assert not pool.make_ready(0)
+    assert pool.state().processes[0].crashes == 2
 
 
 def test_a_program_that_cannot_be_started_is_a_failure(tmp_path: Path) -> None:
     """The state says so; the pool keeps trying."""
     pool = ModelPool(config(), state_directory=None, cache_directory=None, command=(str(tmp_path / "no"),))
-    pool.start()
-    until(lambda: pool.state().processes[0].crashes >= 1)
+    for crashes in (1, 2):
+        assert not pool.make_ready(0)
+        assert pool.state().processes[0].crashes == crashes
     assert "cannot be started" in pool.state().detail
-    pool.stop(Deadline(0))
 
 
 def test_two_processes_work_side_by_side(make_pool: PoolFactory) -> None:
     """Each slot has its own process; the death of one does not touch the frame of the other."""
     pool = make_pool(config(threads=ThreadsConfig(processes=2)))
     assert pool.slots == 2
-    assert pool.wait_ready(1, SOON_S)
+    assert pool.make_ready(1)
     with ThreadPoolExecutor() as threads:
         other = threads.submit(run, pool, b"sleep 0.4", 1)
         with pytest.raises(ModelProcessDied):
@@ -634,11 +676,11 @@ def test_a_result_names_the_model_of_its_own_process(make_pool: PoolFactory, tmp
     name = tmp_path / "name"
     name.write_text("old")
     pool = make_pool(config(f"fake:named {name}", threads=ThreadsConfig(processes=2)))
-    assert pool.wait_ready(1, SOON_S)
+    assert pool.make_ready(1)
     name.write_text("new")
     with pytest.raises(ModelProcessDied):
         run(pool, b"exit 1")
-    assert pool.wait_ready(0, SOON_S)
+    assert pool.make_ready(0)
     made = [pool.run(slot, b"next", SHA, REQUEST).model.name for slot in range(2)]
     card = pool.card()
     assert card is not None
@@ -652,45 +694,72 @@ def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
-        pool.stop(Deadline(SOON_S))
+        pool.ask_stop()
         assert answer.result().image("colormap") == echo(b"sleep 0.3")
+    pool.end(0)
     assert is_gone(pid)
     assert pool.state().processes[0].restarts == 0
     with pytest.raises(ModelProcessError, match="not ready: stopped"):
         run(pool, b"late")
 
 
-def test_stop_does_not_outlast_its_deadline(make_pool: PoolFactory, tmp_path: Path) -> None:
+def test_a_stop_may_end_the_process_under_its_frame(make_pool: PoolFactory, tmp_path: Path) -> None:
     """A frame that takes too long is given up with the error that lets it be tried again, and is not blamed."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=30)))
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(run, pool, b"sleep 20")
         until(lambda: pool.state().processes[0].phase == "inference")
-        began = time.monotonic()
-        pool.stop(Deadline(0.3))
-        assert time.monotonic() - began < 3
-        assert isinstance(answer.exception(), ModelProcessError)
+        pool.ask_stop()
+        pool.kill()
+        assert isinstance(answer.exception(3), ModelProcessError)
+    assert pool.state().processes[0].crashes == 0
     assert not (tmp_path / "state" / "quarantine.json").exists()
 
 
 def test_stop_while_loading_does_not_wait(make_pool: PoolFactory) -> None:
     """There is nothing to finish."""
     pool = make_pool(config("fake:sleep 60", watchdog=WatchdogConfig(load_s=60)), wait=False)
-    until(lambda: pool.state().processes[0].pid)
-    pid = pid_of(pool)
-    pool.stop(Deadline(SOON_S))
+    with ThreadPoolExecutor() as threads:
+        ready = threads.submit(pool.make_ready, 0)
+        until(lambda: pool.state().processes[0].pid)
+        pid = pid_of(pool)
+        pool.ask_stop()
+        assert not ready.result(SOON_S)
+    pool.end(0)
     assert is_gone(pid)
     assert pool.state().processes[0].state is SlotState.STOPPED
+    assert pool.state().processes[0].crashes == 0
 
 
-def test_the_threads_show_signs_of_life(make_pool: PoolFactory) -> None:
-    """While idle, at work and loading, the pool was last seen a moment ago."""
+def test_a_slot_at_work_shows_signs_of_life(make_pool: PoolFactory) -> None:
+    """However long the frame takes, it was last seen a moment ago."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=10)))
     with ThreadPoolExecutor() as threads:
         answer = threads.submit(run, pool, b"sleep 2.5")
         while not answer.done():
             assert time.monotonic() - pool.alive_at() < 2
             time.sleep(0.05)
+
+
+@pytest.mark.parametrize("model", ["fake:unusable", "fake:sleep 2.5"])
+def test_a_slot_without_a_process_shows_signs_of_life(make_pool: PoolFactory, model: str) -> None:
+    """In a pause after a failure, and while a model is loading."""
+    pool = make_pool(config(model, watchdog=WatchdogConfig(load_s=5, crash_limit=1)), wait=False)
+    end_s = time.monotonic() + 2.5
+    with kept_up(pool):
+        while time.monotonic() < end_s:
+            assert time.monotonic() - pool.alive_at() < 2
+            time.sleep(0.05)
+
+
+def test_an_owner_that_does_not_come_back_is_noticed(make_pool: PoolFactory) -> None:
+    """The last sign of life is the one of its last call; the next call is another."""
+    pool = make_pool()
+    last = pool.alive_at()
+    until(lambda: time.monotonic() - pool.alive_at() > 1)
+    assert pool.alive_at() == last
+    pool.make_ready(0)
+    assert pool.alive_at() > last
 
 
 def test_changes_are_announced(tmp_path: Path) -> None:
@@ -704,10 +773,9 @@ def test_changes_are_announced(tmp_path: Path) -> None:
         command=FAKE,
         on_change=lambda: seen.append(pool.state().processes[0].state),
     )
-    pool.start()
-    assert pool.wait_ready(0, SOON_S)
-    pool.stop(Deadline(SOON_S))
-    assert seen == [SlotState.LOADING, SlotState.READY, SlotState.LOADING, SlotState.STOPPED]
+    assert pool.make_ready(0)
+    end(pool)
+    assert seen == [SlotState.LOADING, SlotState.READY, SlotState.STOPPED]
 
 
 def test_signals_for_the_worker_do_not_end_the_process(make_pool: PoolFactory) -> None:
@@ -725,8 +793,7 @@ sys.path[:0] = sys.argv[1:]
 from test_pool import ENVIRON, FAKE, config, run
 from edge_worker.pool import ModelPool
 pool = ModelPool(config(), state_directory=None, cache_directory=None, environ=ENVIRON, command=FAKE)
-pool.start()
-assert pool.wait_ready(0, 20)
+assert pool.make_ready(0)
 os.write(1, f"\\npid {pool.state().processes[0].pid}\\n".encode())  # a line of its own, wherever the log stands
 threading.Thread(target=run, args=(pool, b"compile 50")).start()
 """

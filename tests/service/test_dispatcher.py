@@ -44,14 +44,22 @@ class ScriptedPool:
         """*script*: what each run returns or raises."""
         self._script = list(script)
         self.runs = 0
+        self.ended: list[int] = []
         self.model = MODEL
         self.requests: list[OutputRequest] = []
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def wait_ready(self, slot: int, timeout: float) -> bool:
+    def make_ready(self, slot: int) -> bool:
         """Be ready."""
-        del slot, timeout
+        del slot
         return True
+
+    def ask_stop(self) -> None:
+        """Load nothing."""
+
+    def end(self, slot: int) -> None:
+        """Note which slot was ended."""
+        self.ended.append(slot)
 
     def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         """Do the next line."""
@@ -308,3 +316,14 @@ def test_a_defect_ends_the_worker(bench: Callable[..., Bench]) -> None:
     one.frame_queue.arrive(make_frame())
     assert one._done.wait(SOON_S)
     assert one.failures == ["dispatcher 0 failed"]
+    one.stop()
+    assert one.pool.ended == [0]
+
+
+def test_a_dispatcher_ends_the_process_it_owns(bench: Callable[..., Bench]) -> None:
+    """Once, when it stops; nobody else does."""
+    one = bench(RESULT)
+    one.answer()
+    assert one.pool.ended == []
+    one.stop()
+    assert one.pool.ended == [0]

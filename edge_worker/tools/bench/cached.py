@@ -61,13 +61,19 @@ class _Parse:
         self._pipeline, info = pipeline, pipeline.parser.info
         self.model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
 
-    def wait_ready(self, slot: int, timeout_s: float) -> bool:
-        del slot, timeout_s
+    def make_ready(self, slot: int) -> bool:
+        del slot
         return True
 
     def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         del slot, payload_sha
         return Computed(self._pipeline.run(payload, request), self.model)
+
+    def ask_stop(self) -> None:
+        """Nothing is loading."""
+
+    def end(self, slot: int) -> None:
+        """There is no process."""
 
 
 class _Answer(NamedTuple):
