@@ -7,11 +7,11 @@ import time
 import uuid
 from collections import deque
 from dataclasses import dataclass
-from statistics import quantiles
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from edge_worker import __version__
+from edge_worker.common.percentiles import percentile
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.messages import (
     Account,
@@ -151,5 +151,5 @@ def _read(model: type[_M], source: object, **more: object) -> _M:
 
 def _spread(values: Iterable[float]) -> Spread:
     ordered = sorted(values)
-    cuts = quantiles(ordered, n=20, method="inclusive") if len(ordered) > 1 else ordered * 19
-    return Spread(count=len(ordered), p50=round(max(cuts[9], 0), 3), p95=round(max(cuts[18], 0), 3))
+    p50, p95 = (round(max(percentile(ordered, percent), 0), 3) for percent in (50, 95))
+    return Spread(count=len(ordered), p50=p50, p95=p95)

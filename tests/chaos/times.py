@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
+
+from edge_worker.common.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
 
 def p95(seconds: Sequence[float]) -> float:
     """Return the 95th percentile; with fewer than 20 values that is nearly the largest."""
-    return quantiles(seconds, n=20, method="inclusive")[-1] if len(seconds) > 1 else seconds[0]
+    return percentile(seconds, 95)
 
 
 def spread(seconds: Sequence[float]) -> str:

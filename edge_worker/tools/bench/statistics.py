@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import median, quantiles
+from statistics import median
 from typing import TYPE_CHECKING
+
+from edge_worker.common.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,8 +25,7 @@ class Summary:
     @classmethod
     def of(cls, values: Sequence[float]) -> Summary:
         """Sum up *values*, of which there is at least one."""
-        low, _, high = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
-        return cls(median(values), low, high, min(values), len(values))
+        return cls(median(values), percentile(values, 25), percentile(values, 75), min(values), len(values))
 
 
 def by_stage(frames: Sequence[Mapping[str, float]]) -> dict[str, Summary]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from statistics import fmean, quantiles
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
+
+from edge_worker.common.percentiles import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,7 +70,4 @@ class Tally:
 
 
 def _spread(values: list[float]) -> Spread:
-    if len(values) == 1:
-        return Spread(values[0], values[0])
-    cuts = quantiles(values, n=20, method="inclusive")
-    return Spread(p50=cuts[9], p95=cuts[18])
+    return Spread(p50=percentile(values, 50), p95=percentile(values, 95))
