@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_worker.frames.frame import Frame
-from edge_worker.mqtt.events import Incoming
+from edge_worker.mqtt.events import Incoming, LinkStatus
 
 
 @dataclass(frozen=True)
@@ -49,3 +49,25 @@ def make_incoming(topic: str, payload: bytes = b"", **fields: Any) -> Incoming: 
         "delivery": None,
     }
     return Incoming(topic, payload, **(defaults | fields))
+
+
+def make_link_status(**fields: Any) -> LinkStatus:  # noqa: ANN401 - any field of LinkStatus
+    """Make the status of a link that is connected and subscribed, with *fields* replaced."""
+    defaults: dict[str, Any] = {
+        "connected": True,
+        "subscribed": True,
+        "protocol": "5",
+        "epoch": 1,
+        "trouble": "",
+        "rival": "",
+        "withheld": "",
+        "sessions_lost": 0,
+        "takeovers": 0,
+        "shed": 0,
+        "queued": 0,
+        "publications_lost": 0,
+        "publications_without_subscriber": 0,
+        "max_packet": None,
+        "keepalive_s": 30,
+    }
+    return LinkStatus(**(defaults | fields))

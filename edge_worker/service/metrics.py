@@ -8,7 +8,7 @@ snapshot, the distribution of stage times, is the one thing observed here. The c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from edge_worker.frames.counters import Count
+    from edge_worker.mqtt.events import LinkStatus
+    from edge_worker.pool import ProcessInfo
     from edge_worker.service.result_cache import CacheStats
 
 STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "render", "encode", "total")
@@ -29,62 +31,14 @@ STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 
 _MB: Final = 1_000_000
 
 
-class ModelProcessFacts(Protocol):
-    """One model process, and those that were in its place before."""
-
-    @property
-    def rss_mb(self) -> float:
-        """Resident memory, MB."""
-
-    @property
-    def frames(self) -> int:
-        """Frames answered."""
-
-    @property
-    def crashes(self) -> int:
-        """Unplanned ends."""
-
-    @property
-    def recycles(self) -> int:
-        """Planned ends: its memory or its failures, or a command."""
-
-
-class LinkFacts(Protocol):
-    """One connection to the broker."""
-
-    @property
-    def connected(self) -> bool:
-        """Whether the broker has accepted it."""
-
-    @property
-    def epoch(self) -> int:
-        """How often it was connected."""
-
-    @property
-    def sessions_lost(self) -> int:
-        """How often the broker had forgotten a session it was asked to keep."""
-
-    @property
-    def publications_lost(self) -> int:
-        """Messages that were given up."""
-
-    @property
-    def publications_without_subscriber(self) -> int:
-        """Messages that the broker took and had nobody to give to."""
-
-    @property
-    def queued(self) -> int:
-        """Messages that the broker has not confirmed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """The worker at one moment; mappings have names as keys."""
 
     state: State
     cameras: Mapping[str, Count]
-    processes: Mapping[str, ModelProcessFacts]
-    links: Mapping[str, LinkFacts]
+    processes: Mapping[str, ProcessInfo]
+    links: Mapping[str, LinkStatus]
     duplicates: int
     cache: CacheStats
     build: Mapping[str, str] = field(default_factory=dict)
@@ -181,7 +135,7 @@ def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -
     return family
 
 
-def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Metric]:
+def _model_processes(processes: Mapping[str, ProcessInfo]) -> Iterator[Metric]:
     labels = ["process"]
     memory = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=labels)
     frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has parsed", labels=labels)
@@ -195,7 +149,7 @@ def _model_processes(processes: Mapping[str, ModelProcessFacts]) -> Iterator[Met
     yield from (memory, frames, crashes, recycles)
 
 
-def _links(links: Mapping[str, LinkFacts]) -> Iterator[Metric]:
+def _links(links: Mapping[str, LinkStatus]) -> Iterator[Metric]:
     labels = ["link"]
     connected = GaugeMetricFamily("edge_worker_link_connected", "1 while the broker accepts the link", labels=labels)
     connections = CounterMetricFamily(

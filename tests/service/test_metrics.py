@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from samples import make_link_status
 
 from edge_worker.frames.counters import Count
+from edge_worker.pool import ProcessInfo, SlotState
 from edge_worker.service.lifecycle import State
 from edge_worker.service.metrics import Metrics, Snapshot
 from edge_worker.service.result_cache import CacheStats
 
-
-@dataclass(frozen=True)
-class Process:
-    """One model process."""
-
-    rss_mb: float = 100.0
-    frames: int = 9
-    crashes: int = 2
-    recycles: int = 1
-
-
-@dataclass(frozen=True)
-class Link:
-    """One connection."""
-
-    connected: bool = True
-    epoch: int = 4
-    sessions_lost: int = 1
-    publications_lost: int = 6
-    publications_without_subscriber: int = 3
-    queued: int = 2
-
-
+PROCESS = ProcessInfo(
+    pid=1,
+    state=SlotState.READY,
+    phase="idle",
+    detail="",
+    rss_mb=100.0,
+    frames=9,
+    crashes=2,
+    recycles=1,
+    frame_limit_s=30.0,
+)
+LINK = make_link_status(epoch=4, sessions_lost=1, publications_lost=6, publications_without_subscriber=3, queued=2)
 DOOR = Count(received=9, processed=4, rejected={"undecodable": 2}, dropped={"superseded": 1}, waiting=1, in_work=1)
 SNAPSHOT = Snapshot(
     state=State.ONLINE,
     cameras={"door": DOOR},
-    processes={"0": Process()},
-    links={"live": Link()},
+    processes={"0": PROCESS},
+    links={"live": LINK},
     duplicates=5,
     cache=CacheStats(hits=7, misses=8, size_bytes=1024),
     build={"version": "1.2.3", "node": "box"},

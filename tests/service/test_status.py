@@ -9,10 +9,9 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 import pytest
-from samples import make_incoming
+from samples import make_incoming, make_link_status
 
 from edge_worker.inference.types import ModelCardFacts
-from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
 from edge_worker.pool import PoolState
 from edge_worker.service.lifecycle import Judgement, State
 from edge_worker.service.stats import Reporter
@@ -21,27 +20,13 @@ from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
+
 SOON_S = 10.0
 UP = PoolState(ready=True, loading=False, detail="", processes=())
 LOADING = PoolState(ready=False, loading=True, detail="loading the model", processes=())
 DOWN = PoolState(ready=False, loading=False, detail="killed by SIGKILL", processes=())
-LINKED = LinkStatus(
-    connected=True,
-    subscribed=True,
-    protocol="5",
-    epoch=1,
-    trouble="",
-    rival="",
-    withheld="",
-    sessions_lost=0,
-    takeovers=0,
-    shed=0,
-    queued=0,
-    publications_lost=0,
-    publications_without_subscriber=0,
-    max_packet=None,
-    keepalive_s=30,
-)
+LINKED = make_link_status()
 CUT = replace(LINKED, connected=False, subscribed=False, trouble="connection refused")
 CONNECTING = replace(CUT, trouble="")
 REFUSED = replace(LINKED, subscribed=False, trouble="not authorized")
