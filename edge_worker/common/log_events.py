@@ -160,6 +160,9 @@ MODEL_SHAPE = LogEvent(
     "seconds",
     "`model.shapes` as many as the cameras have aspect ratios",
 )
+COMPILED_NETWORK_DAMAGED = LogEvent(
+    "compiled network %s is damaged, compiling it anew", "warning", "", "watch the disk: something altered a file"
+)
 MEMORY_LIMIT_UNUSABLE = LogEvent(
     "memory.limit_mb is not in force: the model alone takes more",
     "warning",

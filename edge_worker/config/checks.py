@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edge_worker.config.sections import Config
 
 MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
+QUANTISED_NETWORK = "model-int8.xml"  # as m2fp.directory names it, which the worker process does not import
 _BUILTIN, _BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
 
 
@@ -40,6 +41,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from _share_group(config, index)
         yield from _requests(config, index)
     yield from _model(config)
+    yield from _precision(config)
     yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
         yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
@@ -162,6 +164,19 @@ def _model(config: Config) -> Iterator[Problem]:
     if path not in known if path.startswith(_BUILTIN) else not _is_readable_directory(Path(path)):
         problem = f"no readable model directory: {path}; models that come with the package: {', '.join(known)}"
         yield Problem(("model", "path"), problem)
+
+
+def _precision(config: Config) -> Iterator[Problem]:
+    """A quantised precision needs a quantised network: without it no model process would ever be ready."""
+    path = config.model.path
+    place = _BUILTIN_MODELS / path.removeprefix(_BUILTIN) if path.startswith(_BUILTIN) else Path(path)
+    exported = os.access(place / "manifest.json", os.R_OK)
+    if config.model.precision.startswith("int8") and exported and not (place / QUANTISED_NETWORK).exists():
+        problem = (
+            f"{path} holds no quantised network: another precision, or"
+            f" `edge-worker model export {path} --precision int8 --calibrate IMAGES`"
+        )
+        yield Problem(("model", "precision"), problem)
 
 
 def _is_readable_directory(path: Path) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.m2fp.directory import is_quantised
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 SPLIT = "bf16x3"
 """Large products of f32 by three products of bf16, the rest in f32; the capability of it is called the same."""
@@ -24,19 +25,49 @@ _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16", SPLIT: SPLIT}
 _EXACT_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
 
+_ALL = frozenset({"int8", "bf16", "f16", "amx"})
+# What an instruction set may compute, by the names that oneDNN's limit may have; x86-64, from the oldest on.
+_WITHIN = {
+    **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), frozenset[str]()),
+    **dict.fromkeys(("AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE_VNNI"), frozenset({"int8"})),
+    "AVX512_CORE_BF16": frozenset({"int8", "bf16"}),
+    **dict.fromkeys(("AVX512_CORE_FP16", "AVX10_1_512"), frozenset({"int8", "bf16", "f16"})),
+}
+ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Environment variables that hold oneDNN, and OpenVINO with it, to an instruction set."""
+
+
+def _allowed(environ: Mapping[str, str]) -> frozenset[str]:
+    """What the engine may use of the CPU. OpenVINO names what the CPU has, and computes the rest by other means."""
+    limit = next((environ[name] for name in ISA_LIMITS if environ.get(name)), "")
+    return _WITHIN.get(limit.upper(), _ALL)
+
+
 def network_precision(precision: str) -> str:
     """What everything is computed in that is neither quantised nor split, as OpenVINO calls it."""
     return "f32" if precision == SPLIT else precision.rpartition("+")[2]
 
 
-def offered(capabilities: Collection[str], cpuinfo: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
-    """The precisions for a processor of these *capabilities* and the flags in *cpuinfo*."""
+def offered(
+    capabilities: Collection[str],
+    cpuinfo: Path = Path("/proc/cpuinfo"),
+    environ: Mapping[str, str] = os.environ,
+) -> tuple[str, ...]:
+    """The precisions for a CPU of these *capabilities* and the flags in *cpuinfo*, within the limit in *environ*."""
+    allowed = _allowed(environ)
     return tuple(
         precision
         for precision in _PRECISIONS
         if _CAPABILITY[precision.rpartition("+")[2]] in capabilities
+        and _needs(precision) <= allowed
         and (not is_quantised(precision) or _has_exact_int8(cpuinfo))
     )
+
+
+def _needs(precision: str) -> frozenset[str]:
+    """What *precision* asks of the instruction set."""
+    rest = precision.rpartition("+")[2]
+    return frozenset({*({"int8"} if is_quantised(precision) else ()), {SPLIT: "amx"}.get(rest, rest)}) - {"f32"}
 
 
 def _has_exact_int8(cpuinfo: Path) -> bool:

@@ -234,6 +234,17 @@ class TestBlobs:
         assert [blob.suffix for blob in blobs] == [".blob"]
         np.testing.assert_array_equal(answers[0], answers[1])
 
+    def test_a_blob_that_the_disk_altered_is_noticed(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        """Some bytes become zeros, as on a worn SD card: it is compiled anew, with a word, and answers as before."""
+        store = BlobStore(tmp_path, "openvino", ["key"], 4)
+        store.store((32, 64), lambda: BytesIO(bytes(range(256)) * 256))
+        (blob,) = (tmp_path / "openvino").iterdir()
+        damaged = bytearray(blob.read_bytes())
+        damaged[4096:8192] = bytes(4096)
+        blob.write_bytes(damaged)
+        assert store.map((32, 64)) is None
+        assert "is damaged, compiling it anew" in caplog.text
+
     @pytest.mark.parametrize("content", [b"", b"no blob", None])
     def test_damaged_blobs_are_made_anew(self, content: bytes | None, tmp_path: Path) -> None:
         """Whatever lies under a blob's name, the model runs, and a good blob lies there afterwards."""
