@@ -129,7 +129,7 @@ LINK_DISCONNECTED = LogEvent("link: disconnected", "warning", "link reason", "wh
 LINK_TAKEN_OVER = LogEvent(
     "link: taken over", "warning", "link client_id certain", "give each worker its own `node.id`"
 )
-LINK_SHED = LogEvent("link: shed", "warning", "link", "`prefetch: 1`, or a broker that obeys Receive Maximum")
+LINK_SHED = LogEvent("link: shed", "warning", "link held reason", "what the reason says; nothing is lost")
 LINK_PUBLICATION_REFUSED = LogEvent(
     "link: publication refused", "warning", "link publication topic reason", "grant the topic in the broker's ACL"
 )

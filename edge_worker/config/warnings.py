@@ -35,7 +35,7 @@ def _traffic(config: Config) -> Iterator[str]:
         yield "mqtt.transport: websockets cost about 70 ms of processor time per MB; prefer tcp where it can be reached"
     for index, camera in enumerate(config.cameras):
         if camera.prefetch > 1:
-            yield f"cameras[{index}].prefetch: Mosquitto before 2.0.13 sends more than that, without a bound"
+            yield f"cameras[{index}].prefetch: Mosquitto before 2.0.13 sends all it has; memory holds 64 MiB of it"
         if not config.outputs_for(camera).enabled():
             yield f"cameras[{index}].outputs: all are off: frames are parsed, but nothing is published"
 

@@ -136,7 +136,7 @@ class Connection(Message):
     takeovers: Count
     """How often another client with our client id threw us out."""
     shed: Count
-    """Frames the broker sent beyond the agreed number, left for redelivery."""
+    """Frames that there was no memory for when the broker sent them, left for redelivery."""
     queued: Count
     publications_lost: Count
     publications_without_subscriber: Count = 0

@@ -29,7 +29,7 @@ from edge_worker.mqtt.events import (
     SubscriptionRefused,
     Unreachable,
 )
-from edge_worker.mqtt.receive_window import ReceiveWindow
+from edge_worker.mqtt.receive_window import MAX_BYTES, ReceiveWindow
 from edge_worker.mqtt.subscriber import Subscriber
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class Connection:
         self._expects_session, self._fallback, self._in_doubt = expects_session, fallback, in_doubt
         self.epoch = epoch
         self._acks: deque[int] = deque()
-        self._receive_window = ReceiveWindow(hello.receive_maximum or 0)
+        self._receive_window = ReceiveWindow(MAX_BYTES)
         self._subscriber = Subscriber(setting.subscriptions)
         self._accepted_at: float | None = None
         self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
@@ -135,7 +135,7 @@ class Connection:
         elif deadline is not None and (self._has_said_all() or deadline.remaining() < _LAST_WORDS_S):
             self._say_goodbye("stopping")
         elif self._receive_window.wants_reconnect and not self._acks:
-            self._say_goodbye("fetching what was left for redelivery")
+            self._say_goodbye(f"fetching {self._receive_window.shed} frames that there was no memory for")
 
     def _outlive_a_rival(self, now: float) -> None:
         """Forget another client with our name once a connection has lasted."""
@@ -290,7 +290,7 @@ class Connection:
     def _received(self, received: Received) -> None:
         message, mid = received.message, received.mid
         if mid:
-            if not self._receive_window.admits(mid, len(message.payload)):
+            if not self._receive_window.admits(mid, message.memory_size):
                 self._shed()
                 return
             message = replace(message, delivery=Delivery(self._setting.name, self.epoch, mid))
@@ -299,7 +299,17 @@ class Connection:
     def _shed(self) -> None:
         self._setting.status_board.note(shed=self._setting.status_board.status.shed + 1)
         if self._receive_window.shed == 1:
-            self._setting.report(Shed(self._setting.name))
+            self._setting.report(Shed(self._setting.name, self._receive_window.held, self._why_shed()))
+
+    def _why_shed(self) -> str:
+        """Say whose doing it is that the unacknowledged frames take too much memory."""
+        held, agreed = self._receive_window.held, self._hello.receive_maximum or 1
+        if held < agreed:
+            return f"cameras[].prefetch asks for {agreed} frames at a time, of any size: lower it"
+        return (
+            f"the broker sends more than the {agreed} unacknowledged frames that cameras[].prefetch asks for:"
+            " Mosquitto before 2.0.13 does so unless that is 1, other brokers have a limit of their own to lower"
+        )
 
     def _sent(self, sent: Sent) -> None:
         name, outbox = self._setting.name, self._setting.outbox

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Protocol = Literal["5", "3.1.1"]
 
 _PACKET_OVERHEAD: Final = 64  # header, lengths, packet id and identifiers of the single properties, rounded up
+_OBJECT_BYTES: Final = 2048  # of the objects around a message that arrived, about, so that empty messages count too
 
 _publications = itertools.count(1)
 
@@ -101,6 +103,12 @@ class Incoming:
     arrived: float
     delivery: Delivery | None
     expiry_s: int | None = None
+
+    @property
+    def memory_size(self) -> int:
+        """About how many bytes of memory this takes; properties may take more than the payload."""
+        texts = (self.topic, self.content_type, self.response_topic, *itertools.chain(*self.properties.items()))
+        return _OBJECT_BYTES + len(self.payload) + len(self.correlation or b"") + sum(map(sys.getsizeof, texts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +213,14 @@ class TakenOver:
 
 @dataclass(frozen=True, slots=True)
 class Shed:
-    """The broker sends more unacknowledged frames than agreed; those over the budget are left for redelivery."""
+    """Unacknowledged frames take more memory than is allowed; the ones that arrive now are left for redelivery.
+
+    ``held`` frames are in memory; the others are fetched by a reconnect when these are acknowledged.
+    """
 
     link: str
+    held: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import chain
-from sys import getsizeof
 from threading import Condition
 from typing import TYPE_CHECKING, Final
 
@@ -14,7 +12,6 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import LinkEvent
 
 MAX_UNREAD_BYTES: Final = 32 << 20
-_EVENT_BYTES: Final = 2048  # of the objects that a message is wrapped in, about; so that empty messages count, too
 
 
 class Inbox:
@@ -61,9 +58,4 @@ class Inbox:
 
 
 def _size(event: LinkEvent) -> int:
-    """About how many bytes of memory *event* takes; a message's properties may take more than its payload."""
-    if not isinstance(event, Arrived):
-        return 0
-    message = event.message
-    texts = (message.topic, message.content_type, message.response_topic, *chain(*message.properties.items()))
-    return _EVENT_BYTES + len(message.payload) + len(message.correlation or b"") + sum(map(getsizeof, texts))
+    return event.message.memory_size if isinstance(event, Arrived) else 0

@@ -239,7 +239,8 @@ class Link:
             ending = replace(ending, failure=Failure.EXPLAINED)
         if self._falls_back(ending):  # then a refused version is no refusal
             ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
-        self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
+        if ending.cause is not Cause.OURS:  # else it is back in a moment, or says why it is not
+            self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
         if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
             ending = replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
