@@ -14,7 +14,7 @@ from edge_worker.common.files import content_of, write_whole
 from edge_worker.imaging.codec import silence_decoder
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelCardFacts, OutputRequest
-from edge_worker.ops.threads import ThreadPlan, effective
+from edge_worker.ops.threads import effective
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,11 +32,11 @@ class PipelineHandler:
 
     def __init__(self, settings: ModelSettings) -> None:
         """Load the model; raises as :meth:`edge_worker.inference.pipeline.Pipeline.open` does."""
-        ThreadPlan.from_wire(settings.threads).apply_to_opencv()
+        settings.threads.apply_to_opencv()
         silence_decoder()
         self._requested_threads = settings.requested_threads
         self._pipeline = Pipeline.open(settings)
-        self._memory = SizeMemory(settings.cache_directory, settings.limits["max_pixels"])
+        self._memory = SizeMemory(settings.cache_directory, settings.limits.max_pixels)
 
     def card(self) -> ModelCardFacts:
         """What was loaded, and which threads took effect."""

@@ -27,7 +27,6 @@ from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.kernel import prctl
 from edge_worker.ops.memory import COMPUTING, Tidying
 from edge_worker.ops.sandbox import Sandbox, summary
-from edge_worker.ops.threads import ThreadPlan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,8 +117,8 @@ def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
     """Take the first message, and bind this process to the life that it speaks of; returns what to load, and where."""
     header, _ = channel.receive()
     _die_with(header["parent"])
-    settings = ModelSettings(**header["settings"])
-    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    settings = ModelSettings.from_wire(header["settings"])
+    settings.threads.apply_to_process()
     return settings, Sandbox.from_wire(header["sandbox"])
 
 

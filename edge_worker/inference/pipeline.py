@@ -93,16 +93,16 @@ class Pipeline:
         """
         model, limits = settings.model, settings.limits
         parser = load_parser(
-            model["path"],
-            model["engine"],
-            model["precision"],
-            settings.threads["inference"],
-            short_side=model["short_side"],
+            model.path,
+            model.engine,
+            model.precision,
+            settings.threads.inference,
+            short_side=model.short_side,
             cache_directory=None if settings.cache_directory is None else Path(settings.cache_directory),
-            shapes=model["shapes"],
+            shapes=model.shapes,
         )
         palette = Palette.for_classes(parser.classes, settings.palette)
-        accepted = DecodeLimits(limits["max_payload_bytes"], limits["max_pixels"], frozenset(limits["formats"]))
+        accepted = DecodeLimits(limits.max_payload_bytes, limits.max_pixels, frozenset(limits.formats))
         return cls(parser, palette, accepted)
 
     def run(

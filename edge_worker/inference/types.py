@@ -6,17 +6,17 @@ Both travel as JSON plus blobs (:mod:`edge_worker.inference.ipc`), never as pick
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from edge_worker.inference.outputs import ImageRequest
+from edge_worker.ops.threads import ThreadPlan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.ops.threads import ThreadPlan
 
 _OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels body without run lengths, measured
 
@@ -112,40 +112,72 @@ class EncodedResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelChoice:
+    """Which model, and how it is run; as in section ``model`` of the configuration."""
+
+    path: str
+    engine: str = "auto"
+    precision: str = "auto"
+    short_side: int | None = None
+    shapes: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLimits:
+    """What a frame may be: bytes of a payload, pixels of an image, and the formats that are taken."""
+
+    max_payload_bytes: int
+    max_pixels: int
+    formats: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """What a model process is told when it starts: which model, how it is run, and what a frame may be.
 
     Attributes:
-        model: ``path, engine, precision, short_side, shapes, score_threshold``, as in the configuration.
+        model: what is loaded.
         palette: class name → ``#rrggbb``, for the classes whose colour differs from the model's.
-        limits: ``max_payload_bytes, max_pixels, formats``.
-        threads: a :class:`edge_worker.ops.threads.ThreadPlan`, as it writes itself.
+        limits: what is decoded.
+        threads: of this process.
         requested_threads: the section ``threads`` of the configuration, for the model card.
         cache_directory: where compiled networks are kept; None: nowhere.
     """
 
-    model: dict[str, Any]
+    model: ModelChoice
     palette: dict[str, str]
-    limits: dict[str, Any]
-    threads: dict[str, Any]
+    limits: FrameLimits
+    threads: ThreadPlan
     requested_threads: dict[str, Any]
     cache_directory: str | None
 
     @classmethod
     def from_config(cls, config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
         """What the configuration says, with the threads of *plan*."""
+        model, limits = config.model, config.limits
         return cls(
-            model=config.model.model_dump(mode="json"),
+            model=ModelChoice(model.path, model.engine, model.precision, model.short_side, model.shapes),
             palette=dict(config.palette),
-            limits={
-                "max_payload_bytes": config.limits.max_payload_bytes,
-                "max_pixels": config.limits.max_pixels,
-                "formats": list(config.limits.formats),
-            },
-            threads=plan.to_wire(),
+            limits=FrameLimits(limits.max_payload_bytes, limits.max_pixels, limits.formats),
+            threads=plan,
             requested_threads=config.threads.model_dump(mode="json"),
             cache_directory=None if cache_directory is None else str(cache_directory),
         )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> ModelSettings:
+        """The settings that :meth:`to_wire` wrote."""
+        limits = {**wire["limits"], "formats": tuple(wire["limits"]["formats"])}
+        typed = {
+            "model": ModelChoice(**wire["model"]),
+            "limits": FrameLimits(**limits),
+            "threads": ThreadPlan.from_wire(wire["threads"]),
+        }
+        return cls(**{**wire, **typed})
 
 
 @dataclass(frozen=True, slots=True)

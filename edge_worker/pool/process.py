@@ -104,7 +104,7 @@ class ModelProcess:
             return card_of(header)
 
     def _first_message(self) -> dict[str, Any]:
-        settings, sandbox = asdict(self._launch.settings), self._launch.sandbox.to_wire()
+        settings, sandbox = self._launch.settings.to_wire(), self._launch.sandbox.to_wire()
         return {"type": "settings", "parent": os.getpid(), "settings": settings, "sandbox": sandbox}
 
     def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
@@ -226,7 +226,7 @@ class ModelProcess:
 
 def _max_result_bytes(settings: ModelSettings) -> int:
     """Bytes of pictures that a process with these *settings* can have to return for a frame."""
-    return _RESULT_RESERVE_BYTES + _RESULT_BYTES_PER_PIXEL * int(settings.limits["max_pixels"])
+    return _RESULT_RESERVE_BYTES + _RESULT_BYTES_PER_PIXEL * settings.limits.max_pixels
 
 
 def _tell_trace(header: dict[str, Any]) -> None:

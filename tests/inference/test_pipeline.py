@@ -18,7 +18,7 @@ from pycocotools import mask as coco
 
 from edge_worker.errors import CheckpointError, ConfigError, DecodeError
 from edge_worker.inference.pipeline import Pipeline, Stages
-from edge_worker.inference.types import ModelSettings, OutputRequest
+from edge_worker.inference.types import FrameLimits, ModelChoice, ModelSettings, OutputRequest
 from edge_worker.messages import LabelsBody
 from edge_worker.ops.threads import ThreadPlan
 
@@ -29,13 +29,12 @@ STAGES = ["decode", "preprocess", "inference", "postprocess", "render", "encode"
 FRAME = encoded(photo(200, 130), "PNG")
 
 
-def settings(**changes: object) -> ModelSettings:
-    model = {"path": "builtin:seeded", "engine": "auto", "precision": "f32", "short_side": 128, "shapes": 4}
+def settings(path: str = "builtin:seeded") -> ModelSettings:
     return ModelSettings(
-        model={**model, **changes},
+        model=ModelChoice(path, precision="f32", short_side=128),
         palette={"Hat": "#123456"},
-        limits={"max_payload_bytes": 1_000_000, "max_pixels": 100_000, "formats": ["png", "jpeg"]},
-        threads=ThreadPlan(inference=1, opencv=1, cpus=None, nice=0).to_wire(),
+        limits=FrameLimits(max_payload_bytes=1_000_000, max_pixels=100_000, formats=("png", "jpeg")),
+        threads=ThreadPlan(inference=1, opencv=1, cpus=None, nice=0),
         requested_threads={},
         cache_directory=None,
     )

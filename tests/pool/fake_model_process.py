@@ -68,7 +68,7 @@ class Handler:
     def __init__(self, settings: ModelSettings) -> None:
         self._settings = settings
         self._ballast: list[bytes] = []
-        action = settings.model["path"].removeprefix("fake:")
+        action = settings.model.path.removeprefix("fake:")
         self._name = Path(action.removeprefix("named ")).read_text() if action.startswith("named ") else "fake"
         self._act(action)
 

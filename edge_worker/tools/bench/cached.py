@@ -26,7 +26,6 @@ from edge_worker.messages import ModelName
 from edge_worker.mqtt.events import Arrived, Incoming
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
-from edge_worker.ops.threads import ThreadPlan
 from edge_worker.pool.state import Computed
 from edge_worker.service.dispatcher import Desired, Outlets, Worker
 from edge_worker.service.overrides import Overrides
@@ -173,8 +172,8 @@ def seen_before(
 
 def _main(order: str) -> None:
     wanted = json.loads(order)
-    settings = ModelSettings(**wanted["settings"])
-    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    settings = ModelSettings.from_wire(wanted["settings"])
+    settings.threads.apply_to_process()
     # Not before: numeric libraries size their thread pools when they are loaded.
     from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings, OutputRequest
-from edge_worker.ops.threads import ThreadPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -38,8 +37,8 @@ def main() -> int:
 def serve(orders: Iterable[str], answers: TextIO) -> int:
     """Load the model of the first line, then parse the frame of each other line."""
     lines = iter(orders)
-    settings = ModelSettings(**json.loads(next(lines)))
-    ThreadPlan.from_wire(settings.threads).apply_to_process()
+    settings = ModelSettings.from_wire(json.loads(next(lines)))
+    settings.threads.apply_to_process()
     try:
         pipeline, loaded = _load(settings)
     except EdgeWorkerError as error:
@@ -55,7 +54,7 @@ def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
     # Not before: numeric libraries size their thread pools when they are loaded.
     from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 
-    ThreadPlan.from_wire(settings.threads).apply_to_opencv()
+    settings.threads.apply_to_opencv()
     pipeline = Pipeline.open(settings)
     return pipeline, {"load_s": time.perf_counter() - began, "model": asdict(pipeline.parser.info)}
 

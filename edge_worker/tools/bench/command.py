@@ -127,7 +127,7 @@ class Bench:
         plan = self._plan(threads)
         settings = ModelSettings.from_config(self._config, plan, self._cache)
         path = str(self._checkpoint()) if engine == "torch" else self._exported
-        settings = replace(settings, model={**settings.model, "path": path})
+        settings = replace(settings, model=replace(settings.model, path=path))
         return Variant.of(settings, engine, precision, plan.environment())
 
     def _checkpoint(self) -> Path:

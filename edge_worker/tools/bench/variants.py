@@ -36,13 +36,13 @@ class Variant:
     @classmethod
     def of(cls, settings: ModelSettings, engine: str, precision: str, environment: Mapping[str, str]) -> Variant:
         """The model of *settings* in *engine* and *precision*."""
-        model = {**settings.model, "engine": engine, "precision": precision}
-        threads = settings.threads["inference"]
+        model = replace(settings.model, engine=engine, precision=precision)
+        threads = settings.threads.inference
         return cls(
             name=f"{engine} {precision}, {threads} thread{'s' if threads > 1 else ''}",
             command=(sys.executable, "-m", "edge_worker.tools.bench.child"),
             environment=environment,
-            settings=asdict(replace(settings, model=model)),
+            settings=replace(settings, model=model).to_wire(),
         )
 
 
