@@ -61,6 +61,10 @@ class CameraQueue:
         """Whether the queue could be forgotten without losing sight of a frame."""
         return not self.waiting and not self.in_work
 
+    def oldest_s(self, now: float) -> float:
+        """Age of the frame next in line at monotonic *now*, seconds; 0 where none waits."""
+        return max(0.0, round(self.waiting[0].age_s(now), 3)) if self.waiting else 0.0
+
     @property
     def expendable(self) -> Frame | None:
         """The frame to drop first where memory is short; of ``every``, only one that was sent without a promise."""

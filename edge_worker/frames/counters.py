@@ -17,7 +17,10 @@ OTHER: Final = "(other)"
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """``received == processed + Σ rejected + Σ dropped + waiting + in_work``, always; duplicates stand apart."""
+    """``received == processed + Σ rejected + Σ dropped + waiting + in_work``, always; duplicates stand apart.
+
+    ``oldest_waiting_s`` is the age of the waiting frame that is next in line, 0 where none waits.
+    """
 
     received: int = 0
     processed: int = 0
@@ -26,6 +29,7 @@ class Count:
     waiting: int = 0
     in_work: int = 0
     duplicates: int = 0
+    oldest_waiting_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ class Tally:
         self.dropped.update(other.dropped)
         self.duplicates += other.duplicates
 
-    def count(self, *, waiting: int, in_work: int) -> Count:
+    def count(self, *, waiting: int, in_work: int, oldest_waiting_s: float) -> Count:
         """Complete the tally with the frames not settled yet."""
         return Count(
             received=self.received,
@@ -72,6 +76,7 @@ class Tally:
             waiting=waiting,
             in_work=in_work,
             duplicates=self.duplicates,
+            oldest_waiting_s=oldest_waiting_s,
         )
 
 

@@ -168,7 +168,7 @@ class FrameQueue:
     def account(self) -> Account:
         """Give the present counts."""
         with self._changed:
-            return self._scheduler.account()
+            return self._scheduler.account(time.monotonic())
 
     def _drain_if_closed(self) -> None:
         """Drop what waits where nobody will take it; the acknowledgement tracker is not told. The lock is held."""

@@ -204,15 +204,15 @@ class Scheduler:
 
     # -- accounts -------------------------------------------------------------------------------------------------
 
-    def account(self) -> Account:
-        """Give the present counts."""
+    def account(self, now: float) -> Account:
+        """Give the counts as of monotonic *now*."""
         by_camera: dict[str, list[CameraQueue]] = {}
         for queue in self._queues.values():
             by_camera.setdefault(queue.camera, []).append(queue)
-        cameras = {camera: _count(queues) for camera, queues in sorted(by_camera.items())}
+        cameras = {camera: _count(now, queues) for camera, queues in sorted(by_camera.items())}
         if self._other != Tally():
-            cameras[OTHER] = _count(by_camera.get(OTHER, ()), self._other)
-        return Account(_count(self._queues.values(), self._other), cameras)
+            cameras[OTHER] = _count(now, by_camera.get(OTHER, ()), self._other)
+        return Account(_count(now, self._queues.values(), self._other), cameras)
 
     def _tally(self, frame: Frame) -> Tally:
         queue = self._queue(frame)
@@ -250,10 +250,13 @@ def _size(frame: Frame) -> int:
     return len(frame.payload) + _FRAME_BYTES
 
 
-def _count(queues: Iterable[CameraQueue], *more: Tally) -> Count:
+def _count(now: float, queues: Iterable[CameraQueue], *more: Tally) -> Count:
     queues = tuple(queues)
     total = Tally()
     for tally in (*(queue.tally for queue in queues), *more):
         total.add(tally)
-    waiting, in_work = sum(len(queue.waiting) for queue in queues), sum(queue.in_work for queue in queues)
-    return total.count(waiting=waiting, in_work=in_work)
+    return total.count(
+        waiting=sum(len(queue.waiting) for queue in queues),
+        in_work=sum(queue.in_work for queue in queues),
+        oldest_waiting_s=max((queue.oldest_s(now) for queue in queues), default=0.0),
+    )

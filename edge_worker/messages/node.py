@@ -95,6 +95,8 @@ class Account(Message):
     in_work: Count = 0
     duplicates: Count = 0
     """Redelivered frames that needed no second answer; not part of ``received``."""
+    oldest_waiting_s: Quantity = 0.0
+    """Age of the waiting frame that is next in line, seconds; 0 where none waits."""
 
 
 class Spread(Message):

@@ -115,12 +115,18 @@ def _frames(cameras: Mapping[str, Count]) -> Iterator[Metric]:
     processed = CounterMetricFamily("edge_worker_frames_processed", "Frames answered with results", labels=labels)
     waiting = GaugeMetricFamily("edge_worker_frames_waiting", "Frames not yet begun", labels=labels)
     in_work = GaugeMetricFamily("edge_worker_frames_in_work", "Frames begun and not yet finished", labels=labels)
+    oldest = GaugeMetricFamily(
+        "edge_worker_oldest_waiting_frame_age_seconds",
+        "Age of the waiting frame next in line, 0 for none",
+        labels=labels,
+    )
     for camera, counts in cameras.items():
         received.add_metric([camera], counts.received)
         processed.add_metric([camera], counts.processed)
         waiting.add_metric([camera], counts.waiting)
         in_work.add_metric([camera], counts.in_work)
-    yield from (received, processed, waiting, in_work)
+        oldest.add_metric([camera], counts.oldest_waiting_s)
+    yield from (received, processed, waiting, in_work, oldest)
     rejected = {camera: counts.rejected for camera, counts in cameras.items()}
     dropped = {camera: counts.dropped for camera, counts in cameras.items()}
     yield _by_reason("edge_worker_frames_rejected", "Frames answered with an error", rejected)

@@ -280,7 +280,7 @@ class Node(RuleBasedStateMachine):
 
     @invariant()
     def the_account_is_exact(self) -> None:
-        account = self.scheduler.account()
+        account = self.scheduler.account(0.0)
         for count in (account.total, *account.cameras.values()):
             settled = count.processed + sum(count.rejected.values()) + sum(count.dropped.values())
             assert count.received == settled + count.waiting + count.in_work
@@ -302,7 +302,7 @@ class Node(RuleBasedStateMachine):
             del self.unpublished[publication]
             self.acknowledge(self.acks.published(publication))
         assert self.held == {}
-        assert self.scheduler.account().total.waiting == 0
+        assert self.scheduler.account(0.0).total.waiting == 0
         assert not self.acks._open
         assert not self.acks._newest
         assert not self.acks._by_publication
@@ -314,6 +314,6 @@ TestNode = Node.TestCase
 
 def test_an_empty_account_is_all_zero() -> None:
     """Before the first frame nothing is counted, and no camera is invented."""
-    account = Scheduler([SimplePolicy()]).account()
+    account = Scheduler([SimplePolicy()]).account(0.0)
     assert account.total == Count()
     assert account.cameras == {}

@@ -156,7 +156,7 @@ def test_a_released_frame_is_superseded_by_a_newer_one() -> None:
     assert frame is not None
     scheduler.offer(make_frame(frame_id="2"), 0.1)
     assert [(drop.frame, drop.reason) for drop in scheduler.release(frame)] == [(frame, "superseded")]
-    assert scheduler.account().total.in_work == 0
+    assert scheduler.account(0.0).total.in_work == 0
 
 
 def test_draining_drops_what_waits_and_leaves_what_is_in_work() -> None:
@@ -169,7 +169,7 @@ def test_draining_drops_what_waits_and_leaves_what_is_in_work() -> None:
     assert frame is not None
     assert reasons(scheduler.drain("shutting_down")) == ["shutting_down"] * 3
     scheduler.finish(frame, "processed")
-    assert scheduler.account().total == Count(received=4, processed=1, dropped={"shutting_down": 3})
+    assert scheduler.account(0.0).total == Count(received=4, processed=1, dropped={"shutting_down": 3})
 
 
 def test_rejections_and_duplicates_are_counted_apart() -> None:
@@ -180,7 +180,7 @@ def test_rejections_and_duplicates_are_counted_apart() -> None:
     assert frame is not None
     scheduler.finish(frame, "rejected", "too_big")
     scheduler.duplicate(make_frame())
-    assert scheduler.account().cameras["door"] == Count(received=1, rejected={"too_big": 1}, duplicates=1)
+    assert scheduler.account(0.0).cameras["door"] == Count(received=1, rejected={"too_big": 1}, duplicates=1)
 
 
 @pytest.mark.parametrize("word", ["superseded", "nonsense"])
@@ -202,7 +202,7 @@ def test_invented_cameras_cannot_fill_the_memory() -> None:
         frame = scheduler.next(float(n)).frame
         assert frame is not None
         scheduler.finish(frame, "processed")
-    account = scheduler.account()
+    account = scheduler.account(0.0)
     assert len(account.cameras) == 11
     assert account.cameras[OTHER].processed == 490
     assert account.total == Count(received=500, processed=500)
@@ -213,7 +213,7 @@ def test_invented_cameras_cannot_displace_waiting_ones() -> None:
     scheduler = Scheduler([LATEST], max_cameras=2)
     for camera in ("a", "b", "c"):
         scheduler.offer(make_frame(camera), 0.0)
-    assert scheduler.account().total == Count(received=3, dropped={"superseded": 1}, waiting=2)
+    assert scheduler.account(0.0).total == Count(received=3, dropped={"superseded": 1}, waiting=2)
     assert {scheduler.next(0.0).frame.camera, scheduler.next(0.0).frame.camera} == {"a", "b"}  # type: ignore[union-attr]
 
 
@@ -223,12 +223,12 @@ def test_waiting_payloads_have_a_budget() -> None:
     for n, camera in enumerate(("a", "b", "c")):
         newer = make_frame(camera, payload=b"x" * 40_000, arrived=float(n))
         assert newer not in {drop.frame for drop in scheduler.offer(newer, float(n))}
-    assert scheduler.account().cameras["a"] == Count(received=1, dropped={"superseded": 1})
+    assert scheduler.account(0.0).cameras["a"] == Count(received=1, dropped={"superseded": 1})
     newest = make_frame("d", payload=b"x" * 400_000, arrived=3.0)
     dropped = scheduler.offer(newest, 3.0)
     assert newest not in {drop.frame for drop in dropped}
     assert reasons(dropped) == ["superseded"] * 2
-    assert scheduler.account().total.waiting == 1
+    assert scheduler.account(0.0).total.waiting == 1
 
 
 def test_unpromised_frames_of_every_share_the_budget() -> None:
@@ -246,7 +246,7 @@ def test_empty_frames_take_memory_too() -> None:
     scheduler = Scheduler([EVERY], max_waiting_bytes=10_000)
     for n in range(100):
         scheduler.offer(make_frame(frame_id=str(n), payload=b"", arrived=float(n)), float(n))
-    kept = scheduler.account().total.waiting
+    kept = scheduler.account(0.0).total.waiting
     assert 0 < kept < 20
     for n in range(kept):
         frame = scheduler.next(100.0).frame
@@ -261,8 +261,8 @@ def test_invented_cameras_of_every_are_bounded_where_nothing_is_promised() -> No
     for n in range(5):
         scheduler.offer(make_frame(f"invented-{n}"), 0.0)
     scheduler.offer(make_frame("promised", delivery=Delivery("every", 1, 1)), 0.0)
-    assert scheduler.account().total == Count(received=6, dropped={"superseded": 3}, waiting=3)
-    assert "promised" in scheduler.account().cameras
+    assert scheduler.account(0.0).total == Count(received=6, dropped={"superseded": 3}, waiting=3)
+    assert "promised" in scheduler.account(0.0).cameras
 
 
 def test_one_camera_of_two_subscriptions_is_one_line_of_the_account() -> None:
@@ -270,7 +270,29 @@ def test_one_camera_of_two_subscriptions_is_one_line_of_the_account() -> None:
     scheduler = Scheduler([LATEST, EVERY])
     scheduler.offer(make_frame("door", source=0), 0.0)
     scheduler.offer(make_frame("door", source=1), 0.0)
-    assert scheduler.account().cameras == {"door": Count(received=2, waiting=2)}
+    assert scheduler.account(0.0).cameras == {"door": Count(received=2, waiting=2)}
+
+
+def test_the_account_tells_how_old_the_next_frame_is() -> None:
+    """Since it arrived, or since it was taken where the sender said when; the total has the oldest of all cameras."""
+    scheduler = Scheduler([EVERY])
+    scheduler.offer(make_frame("door", arrived=1.0), 1.0)
+    scheduler.offer(make_frame("door", arrived=3.0), 3.0)
+    # taken two seconds before it was received
+    scheduler.offer(make_frame("gate", arrived=3.0, captured_at="2023-11-14T22:13:18Z"), 3.0)
+    account = scheduler.account(5.0)
+    assert {name: count.oldest_waiting_s for name, count in account.cameras.items()} == {"door": 4.0, "gate": 4.0}
+    assert account.total.oldest_waiting_s == 4.0
+    assert scheduler.next(5.0).frame == make_frame("door", arrived=1.0)
+    assert scheduler.account(6.0).cameras["door"].oldest_waiting_s == 3.0
+
+
+def test_where_no_frame_waits_none_is_old() -> None:
+    """One in work does not wait."""
+    scheduler = Scheduler([LATEST])
+    scheduler.offer(make_frame(), 0.0)
+    scheduler.next(0.0)
+    assert scheduler.account(9.0).cameras["door"].oldest_waiting_s == 0.0
 
 
 def test_finishing_a_frame_never_handed_out_is_a_defect() -> None:

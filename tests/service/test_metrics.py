@@ -26,7 +26,15 @@ PROCESS = ProcessInfo(
     frame_limit_s=30.0,
 )
 LINK = make_link_status(epoch=4, sessions_lost=1, publications_lost=6, publications_without_subscriber=3, queued=2)
-DOOR = Count(received=9, processed=4, rejected={"undecodable": 2}, dropped={"superseded": 1}, waiting=1, in_work=1)
+DOOR = Count(
+    received=9,
+    processed=4,
+    rejected={"undecodable": 2},
+    dropped={"superseded": 1},
+    waiting=1,
+    in_work=1,
+    oldest_waiting_s=2.5,
+)
 SNAPSHOT = Snapshot(
     state=State.ONLINE,
     cameras={"door": DOOR},
@@ -59,6 +67,7 @@ def test_every_fact_of_the_snapshot_is_a_sample() -> None:
         ("edge_worker_frames_dropped_total", (*door, ("reason", "superseded"))): 1,
         ("edge_worker_frames_waiting", door): 1,
         ("edge_worker_frames_in_work", door): 1,
+        ("edge_worker_oldest_waiting_frame_age_seconds", door): 2.5,
         ("edge_worker_model_resident_bytes", process): 100_000_000,
         ("edge_worker_model_frames_total", process): 9,
         ("edge_worker_model_crashes_total", process): 2,
