@@ -1,7 +1,7 @@
 """Compiled networks on disk, so that the second start is fast.
 
 A blob's name is a hash of all that it depends on (weights, runtime, precision, CPU, shape): one made of anything else
-is never found. Its file ends with the SHA-256 of what is before, so that one that the disk has damaged since is noticed,
+is never found. Its file ends with the SHA-256 of what is before, so that one that the disk has damaged since is noticed
 and made anew. Trouble with the disk costs time at the next start and nothing else.
 """
 
