@@ -1,0 +1,237 @@
+"""Poses: what legs, spine, head and arms do when somebody stands, walks, sits, bends, squats, kneels or leans."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from training.synthetic.geometry import about, direction, rotation, shortest_turn
+
+if TYPE_CHECKING:
+    from training.synthetic.body import Body
+    from training.synthetic.geometry import Array
+    from training.synthetic.skeleton import Absolute, Local
+
+POSES = ("stand", "walk", "bend", "sit", "squat", "kneel", "lean")
+RECORDED = (
+    *("standing01", "standing02", "standing03", "standing04", "standing05", "standing06"),
+    *("sit01", "run01", "gym01"),
+)
+_LOW = ("bend", "squat", "kneel")
+_ARMS = (
+    *["hang"] * 7,
+    *["fore"] * 4,
+    *("hip", "phone", "reach", "reach", "up", "cross", "cross", "behind", "carry", "carry", "type", "type", "wave"),
+)
+_DONE_WITH_BOTH = ("hang", "fore", "cross", "carry", "type", "behind", "reach")
+_SPINE = ("spine04", "spine03", "spine02", "spine01")
+SIDES = ((".L", 1), (".R", -1))
+Range = tuple[float, float]
+
+
+class ArmRanges(NamedTuple):
+    """Degrees between which azimuth and elevation of the upper arm and of the forearm are drawn.
+
+    An elevation is its base plus the drawn value.
+    """
+
+    upper_azimuth: Range
+    upper_base: float
+    upper: Range
+    lower_azimuth: Range
+    lower_base: float
+    lower: Range
+
+
+class Pose(NamedTuple):
+    """Rotations of the bones; whether both arms hold something before the body."""
+
+    local: Local
+    absolute: Absolute
+    holds: bool
+
+
+class Poser:
+    """Draws one pose for one body."""
+
+    def __init__(self, rng: np.random.Generator, body: Body, joints: Array) -> None:
+        """*joints* (B, 3) of the shaped body in the rest pose."""
+        self._rng, self._body, self._joints = rng, body, joints
+        self._local: Local = {}
+        self._absolute: Absolute = {}
+        self._step = 0.0  # degrees by which the legs are apart in a walk
+
+    def draw(self, kind: str) -> Pose:
+        """One of POSES."""
+        same = self._rng.random() < 0.55
+        getattr(self, f"_{kind}")()
+        self._head(self._u(-15, 35), self._u(-55, 55))
+        first = self._arms(kind, same=same)
+        if kind in (*_LOW, "lean"):
+            self._free_arms()
+        return Pose(self._local, self._absolute, same and first in ("carry", "type", "fore"))
+
+    def recorded(self, frames: list[Local]) -> Pose:
+        """A frame of a recorded pose."""
+        self._rng.random()
+        return Pose(dict(frames[self._rng.integers(len(frames))]), {}, holds=False)
+
+    def _u(self, start: float, end: float) -> float:
+        return float(start + (end - start) * self._rng.random())
+
+    def _between(self, start: str, end: str) -> Array:
+        bone = self._body.bone
+        return np.asarray(self._joints[bone[end]] - self._joints[bone[start]])
+
+    # Legs and spine of each pose
+
+    def _walk(self) -> None:
+        phase = self._u(-1, 1)
+        step = self._u(12, 32) * np.sign(phase) if abs(phase) > 0.2 else self._u(-8, 8)
+        for side, sign in SIDES:
+            angle = sign * step
+            azimuth = self._u(3, 8) if angle >= 0 else 180 - self._u(3, 8)
+            bent = abs(angle) + self._u(5, 25) if angle < 0 else self._u(0, abs(angle))
+            knee = (180 - 5 if angle < 0 else 5, -90 + bent)
+            self._leg(side, (azimuth, -90 + abs(angle)), knee, foot=20 if angle < 0 else -8)
+        self._spine(self._u(0, 8), self._u(-12, 12), self._u(-3, 3))
+        self._step = step
+
+    def _stand(self, aside: float = 7) -> None:
+        for side, _ in SIDES:
+            apart = self._u(2, 10)
+            self._leg(side, (self._u(30, 90), -90 + apart), (self._u(60, 170), -90 + self._u(0, 6)))
+        self._spine(self._u(-4, 10), self._u(-15, 15), self._u(-aside, aside))
+
+    def _lean(self) -> None:
+        self._stand(aside=18)
+
+    def _bend(self) -> None:
+        for side, _ in SIDES:
+            apart = self._u(3, 25)
+            self._leg(side, (self._u(10, 60), -90 + apart), (self._u(150, 180), -90 + self._u(0, 25)))
+        self._spine(self._u(25, 95), self._u(-25, 25), self._u(-10, 10), root=0.5)
+
+    def _sit(self) -> None:
+        for side, _ in SIDES:
+            thigh = (self._u(0, 25), self._u(-15, 6))
+            azimuth = self._u(0, 40) if self._rng.random() < 0.5 else 180 - self._u(0, 20)
+            self._leg(side, thigh, (azimuth, -90 + self._u(0, 25)))
+        if self._rng.random() < 0.15:  # one leg over the other
+            self._leg(".R", (-8, self._u(5, 20)), (-20, self._u(-40, -10)))
+        self._spine(self._u(-15, 30), self._u(-20, 20), self._u(-8, 8), root=0.4)
+
+    def _squat(self) -> None:
+        for side, _ in SIDES:
+            thigh = (self._u(5, 35), self._u(-15, 25))
+            self._leg(side, thigh, (180 - self._u(0, 20), self._u(-70, -50)), foot=self._u(0, 35))
+        self._spine(self._u(20, 55), self._u(-20, 20), self._u(-8, 8), root=0.4)
+
+    def _kneel(self) -> None:
+        self._leg(".L", (self._u(0, 15), self._u(-20, 5)), (self._u(0, 10), -90))
+        self._leg(".R", (self._u(0, 20), -90 + self._u(0, 15)), (180, self._u(-15, 0)), foot=60)
+        self._spine(self._u(0, 35), self._u(-20, 20), 0)
+
+    def _leg(self, side: str, thigh: Range, shin: Range, foot: float = 0) -> None:
+        """Directions (azimuth towards the outside, elevation) of thigh and shin; the foot's pitch."""
+        sign = 1 if side == ".L" else -1
+        bone = self._between(f"upperleg01{side}", f"lowerleg01{side}")
+        upper = shortest_turn(bone, direction(sign * thigh[0], thigh[1]))
+        bone = upper @ self._between(f"lowerleg01{side}", f"foot{side}")
+        lower = shortest_turn(bone, direction(sign * shin[0], shin[1])) @ upper
+        self._absolute[f"upperleg01{side}"] = (None, upper)
+        self._absolute[f"lowerleg01{side}"] = (None, lower)
+        self._absolute[f"foot{side}"] = (None, rotation("x", foot) @ rotation("y", sign * 8))
+
+    def _spine(self, pitch: float, yaw: float, roll: float, root: float = 0.3) -> None:
+        """The body's trunk; *root* is the share of the pitch that is in the hips."""
+        hips = rotation("x", pitch * root) @ rotation("y", yaw * 0.2) @ rotation("z", roll * 0.2)
+        self._local["root"] = hips
+        share = (1 - root) / 4
+        for bone in _SPINE:
+            self._local[bone] = rotation("x", pitch * share) @ rotation("y", yaw * 0.2) @ rotation("z", roll * 0.2)
+
+    def _head(self, pitch: float, yaw: float) -> None:
+        for bone in ("neck01", "neck02", "head"):
+            self._local[bone] = rotation("x", pitch / 3) @ rotation("y", yaw / 3)
+
+    # Arms
+
+    def _arms(self, kind: str, *, same: bool) -> str:
+        """Pose both; returns what the first was to do before the pose decided."""
+        first: str | None = None
+        for side, sign in SIDES:
+            action = str(self._rng.choice(_ARMS))
+            if same and first in _DONE_WITH_BOTH:
+                action = first
+            first = first or action
+            action = self._decided(kind, action)
+            if action == "swing":
+                self._swing(side, sign)
+            else:
+                self._arm_between(side, _ARM_RANGES[action])
+        return str(first)
+
+    def _decided(self, kind: str, action: str) -> str:
+        rng = self._rng
+        if kind == "walk" and rng.random() < 0.75:
+            return "swing"
+        if kind == "sit" and rng.random() < 0.6:
+            return "lap" if rng.random() < 0.5 else "type"
+        if kind in _LOW and rng.random() < 0.6:
+            return "reach" if rng.random() < 0.6 else "down"
+        return action
+
+    def _swing(self, side: str, sign: int) -> None:
+        """Against the leg of the same side."""
+        angle = -sign * self._step * self._u(0.5, 1.1)
+        bent = max(8, angle + 20 if angle > 0 else abs(angle) * 0.6)
+        lower = (10.0 if angle > -10 else 150.0, -90 + bent)
+        self._arm(side, (25 if angle > 0 else 155, -90 + abs(angle) + 6), lower)
+
+    def _arm_between(self, side: str, ranges: ArmRanges) -> None:
+        upper_azimuth, upper = self._u(*ranges.upper_azimuth), ranges.upper_base + self._u(*ranges.upper)
+        lower_azimuth, lower = self._u(*ranges.lower_azimuth), ranges.lower_base + self._u(*ranges.lower)
+        self._arm(side, (upper_azimuth, upper), (lower_azimuth, lower))
+
+    def _arm(self, side: str, upper: Range, lower: Range) -> None:
+        """Directions of upper arm and forearm against the chest; the clavicle rises with the arm, the fingers curl."""
+        sign = 1 if side == ".L" else -1
+        bone = self._between(f"upperarm01{side}", f"lowerarm01{side}")
+        first = shortest_turn(bone, direction(sign * upper[0], upper[1]))
+        bone = first @ self._between(f"lowerarm01{side}", f"wrist{side}")
+        second = shortest_turn(bone, direction(sign * lower[0], lower[1])) @ first
+        self._absolute[f"upperarm01{side}"] = ("spine01", first)
+        self._absolute[f"lowerarm01{side}"] = ("spine01", second)
+        if upper[1] > -10:
+            self._local[f"clavicle{side}"] = rotation("z", sign * min(25, (upper[1] + 10) * 0.3))
+        knuckles = self._between(f"finger5-1{side}", f"finger2-1{side}")
+        curl = about(knuckles / np.linalg.norm(knuckles), sign * self._u(0, 35))
+        for finger in range(2, 6):
+            for joint in range(1, 4):
+                self._local[f"finger{finger}-{joint}{side}"] = curl
+
+    def _free_arms(self) -> None:
+        """Half the time arms hang from the world, not from the bent trunk."""
+        for side, _ in SIDES:
+            if self._rng.random() < 0.5:
+                for bone in ("upperarm01", "lowerarm01"):
+                    self._absolute[f"{bone}{side}"] = (None, self._absolute[f"{bone}{side}"][1])
+
+
+_ARM_RANGES = {
+    "hang": ArmRanges((60, 110), -90, (4, 18), (-10, 70), -90, (5, 35)),
+    "fore": ArmRanges((40, 100), -90, (5, 25), (-35, 20), 0, (-35, 25)),
+    "hip": ArmRanges((85, 120), -90, (35, 50), (-75, -45), 0, (-35, -60)),
+    "phone": ArmRanges((30, 70), 0, (-40, -70), (-80, -30), 0, (45, 70)),
+    "reach": ArmRanges((-5, 50), 0, (-50, 20), (-10, 30), 0, (-45, 25)),
+    "up": ArmRanges((10, 90), 0, (10, 65), (-10, 60), 0, (40, 85)),
+    "wave": ArmRanges((60, 90), 0, (-20, 30), (-20, 80), 0, (60, 85)),
+    "cross": ArmRanges((35, 55), 0, (-55, -70), (-75, -55), 0, (-12, 12)),
+    "behind": ArmRanges((120, 160), 0, (-60, -75), (-150, -110), 0, (-40, -70)),
+    "carry": ArmRanges((10, 45), 0, (-55, -80), (-25, 10), 0, (-15, 15)),
+    "type": ArmRanges((10, 45), 0, (-55, -80), (-25, 10), 0, (-15, 15)),
+    "lap": ArmRanges((10, 50), 0, (-55, -75), (-40, 0), 0, (-20, -50)),
+    "down": ArmRanges((0, 60), -90, (0, 10), (0, 40), -90, (0, 15)),
+}
