@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NAME = "edge-worker"
+
+NO_HOME: Final = (
+    "StateDirectory= and CacheDirectory= of the unit, XDG_STATE_HOME and XDG_CACHE_HOME, or HOME: none is set"
+)
+"""Why there is no directory where both functions return None."""
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:

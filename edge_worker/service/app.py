@@ -26,7 +26,7 @@ from edge_worker.frames.counters import LateCameras
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.ops import logs
 from edge_worker.ops.clock import ClockWatch
-from edge_worker.ops.directories import cache_directory, state_directory
+from edge_worker.ops.directories import NO_HOME, cache_directory, state_directory
 from edge_worker.ops.memory import WAITING, Tidying
 from edge_worker.ops.signals import Order
 from edge_worker.service.lifecycle import Judgement, State
@@ -80,9 +80,9 @@ def run(
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
-    for directory in filter(None, (state_directory(environ), cache_directory(environ))):
-        if problem := problem_with(directory):
-            _log.warning(log_events.DIRECTORY_UNUSABLE, directory=str(directory), problem=problem)
+    for purpose, directory in (("state", state_directory(environ)), ("cache", cache_directory(environ))):
+        if problem := NO_HOME if directory is None else problem_with(directory):
+            _log.warning(log_events.DIRECTORY_UNUSABLE, directory=str(directory or purpose), problem=problem)
     return App(config, orders, source, environ).run()
 
 

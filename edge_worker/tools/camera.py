@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from edge_worker.common.addresses import without_login
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template, is_publishable
 from edge_worker.errors import EdgeWorkerError, ResultTooLarge
@@ -50,7 +51,7 @@ def run(config: Config, options: CameraOptions) -> int:
         publisher = _Publisher(client, topic, options.qos)
         with until_interrupted():
             client.wait_connected()
-            sys.stderr.write(f"{options.source} → {topic}, {fps:g} frames/s\n")
+            sys.stderr.write(f"{without_login(options.source)} → {topic}, {fps:g} frames/s\n")
             for shot in paced(repeated(source, fps, loop=options.loop), fps):
                 publisher.publish(shot)
             publisher.settle(0)

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import threading
+import select
+import subprocess
+import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol
 
-import cv2
-import numpy as np
-
+from edge_worker.common.addresses import without_login
+from edge_worker.common.deadline import Deadline
 from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.capture import Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_pictures
 from edge_worker.tools.scene.scene import Scene
+from edge_worker.tools.stream_process import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Bgr: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
+    from edge_worker.tools.capture import Bgr
 
 SCENE = "scene"
-JPEG_QUALITY = 90
 # Rates where the source has none of its own, frames a second.
 PICTURES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
-# A live stream that gives nothing for so long is opened anew, after a pause; and is given up at last.
-STREAM_TIMEOUT_S, STREAM_PAUSE_S, SILENCE_S = 10.0, 2.0, 60.0
+# A live stream that gives nothing for so long is given up.
+SILENCE_S = 60.0
+STREAM_PROCESS: Final = "edge_worker.tools.stream_process"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ def open_source(source: str) -> Source:
         return LiveStream(source)
     path = Path(source)
     if not path.exists():
-        raise EdgeWorkerError(f"{source}: no such file or folder (and no URL, webcam index or 'scene' either)")
+        raise EdgeWorkerError(
+            f"{without_login(source)}: no such file or folder (and no URL, webcam index or 'scene' either)"
+        )
     if path.is_dir() or path.suffix.lower() in CONTENT_TYPES:
         return PictureFiles(path)
     return VideoFile(path)
@@ -113,14 +118,14 @@ class VideoFile:
             EdgeWorkerError: it cannot be read as a video.
         """
         self._path = str(path)
-        with closing(_Capture(self._path)) as capture:
+        with closing(Capture(self._path)) as capture:
             if not capture.grab():
                 raise EdgeWorkerError(f"{path}: neither a picture ({', '.join(sorted(CONTENT_TYPES))}) nor a video")
             self.fps = capture.fps or UNKNOWN_VIDEO_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:
         """Give the frames shown at each moment of a clock that ticks *fps* times a second."""
-        with closing(_Capture(self._path)) as capture:
+        with closing(Capture(self._path)) as capture:
             shown, due = 0, 0.0
             while capture.grab():
                 shown += 1
@@ -137,69 +142,59 @@ class LiveStream:
     def __init__(self, address: str | int) -> None:
         """Prepare to read *address*: a URL or a webcam's index."""
         self._address = address
-        self._newest: tuple[Bgr, float] | None = None
-        self._fresh = threading.Condition()
 
     def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - whatever is newest when asked
-        """Wait for a frame newer than the last one given.
+        """Wait for a frame newer than the last one given; a process of its own reads the stream.
 
         Raises:
             EdgeWorkerError: the stream has given nothing for ``SILENCE_S``.
         """
-        over = threading.Event()
-        threading.Thread(target=self._read, args=(over,), name="stream", daemon=True).start()
-        try:
-            while True:
-                yield self._next()
-        finally:
-            over.set()
+        with subprocess.Popen(  # noqa: S603 - our own program
+            (sys.executable, "-m", STREAM_PROCESS),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+        ) as process:
+            try:
+                _ask(process, f"{self._address}\n".encode())
+                while True:
+                    _ask(process, b"\n")
+                    yield self._next(process)
+            finally:
+                process.kill()
 
-    def _next(self) -> Shot:
-        with self._fresh:
-            if not self._fresh.wait_for(lambda: self._newest is not None, SILENCE_S) or self._newest is None:
-                raise EdgeWorkerError(f"{self._address}: no frame for {SILENCE_S:.0f} s")
-            (frame, taken), self._newest = self._newest, None
-        return _jpeg(frame, captured_at=taken)
-
-    def _read(self, over: threading.Event) -> None:
-        """Keep the newest frame, in a thread: a stream that is not read queues up old ones."""
-        while not over.is_set():
-            with closing(_Capture(self._address)) as capture:
-                while not over.is_set() and capture.grab() and (frame := capture.retrieve()) is not None:
-                    with self._fresh:
-                        self._newest = (frame, time.time())
-                        self._fresh.notify()
-            over.wait(STREAM_PAUSE_S)
-
-
-class _Capture:
-    """OpenCV's video reader, with timeouts."""
-
-    def __init__(self, address: str | int) -> None:
-        """Open *address*; whether that worked, :meth:`grab` tells."""
-        if isinstance(address, int):
-            self._capture = cv2.VideoCapture(address)
-        else:
-            limits = (cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, cv2.CAP_PROP_READ_TIMEOUT_MSEC)
-            timeouts = [setting for limit in limits for setting in (limit, int(STREAM_TIMEOUT_S * 1000))]
-            self._capture = cv2.VideoCapture(address, cv2.CAP_FFMPEG, timeouts)
-        self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
-
-    def grab(self) -> bool:
-        """Go on to the next frame; False at the end."""
-        return self._capture.grab()
-
-    def retrieve(self) -> Bgr | None:
-        """Decode the frame grabbed: BGR uint8 of shape (H, W, 3); None if that fails."""
-        decoded, frame = self._capture.retrieve()
-        return np.asarray(frame, np.uint8) if decoded else None
-
-    def close(self) -> None:
-        """Release the file, the connection or the device."""
-        self._capture.release()
+    def _next(self, process: subprocess.Popen[bytes]) -> Shot:
+        deadline = Deadline(SILENCE_S)
+        head = _exactly(process, HEAD.size, deadline)
+        if head is not None:
+            taken, size = HEAD.unpack(head)
+            data = _exactly(process, size, deadline)
+            if data is not None:
+                return Shot(data, "image/jpeg", taken)
+        raise EdgeWorkerError(f"{without_login(str(self._address))}: no frame for {SILENCE_S:.0f} s")
 
 
-def _jpeg(bgr: Bgr, *, captured_at: float | None = None) -> Shot:
-    """Encode a frame taken just now, or at *captured_at*."""
-    encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    return Shot(encoded.tobytes(), "image/jpeg", time.time() if captured_at is None else captured_at)
+def _ask(process: subprocess.Popen[bytes], line: bytes) -> None:
+    assert process.stdin  # noqa: S101 - it was asked for
+    with suppress(BrokenPipeError):  # it has ended; then no frame comes, and that is said
+        process.stdin.write(line)
+
+
+def _exactly(process: subprocess.Popen[bytes], size: int, deadline: Deadline) -> bytes | None:
+    """Read *size* bytes; None where they do not come before *deadline*, or never will."""
+    assert process.stdout  # noqa: S101 - it was asked for
+    data = bytearray()
+    while len(data) < size:
+        if not select.select([process.stdout], [], [], deadline.remaining())[0]:
+            return None
+        piece = process.stdout.read(size - len(data))
+        if not piece:
+            return None
+        data += piece
+    return bytes(data)
+
+
+def _jpeg(bgr: Bgr) -> Shot:
+    """Encode a frame taken just now."""
+    return Shot(jpeg(bgr), "image/jpeg", time.time())

@@ -111,3 +111,12 @@ def test_many_cameras_do_not_silence_the_stats(tmp_path: Path, make_mosquitto: C
         assert run(configuration(broker.port), tmp_path, be_many) == 0
         stats = json.loads(listener.wait_for(1)[-1].payload)
     assert (stats["total"]["received"], stats["cameras"]) == (cameras, {})
+
+
+def test_a_missing_home_is_not_silent(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without HOME, XDG and systemd's directories nothing is kept over a restart, and the log says so, for each."""
+    monkeypatch.setattr(app.App, "run", lambda _: 0)
+    assert app.run(configuration(1), SimpleQueue(), source=None, environ={}) == 0
+    told = [line for line in capsys.readouterr().out.splitlines() if "nothing can be kept over a restart" in line]
+    assert len(told) == 2
+    assert all("HOME" in line for line in told)

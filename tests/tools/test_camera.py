@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
+import time
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import commands
 import pytest
+from images import encoded, photo
 from links import Client
 from replies import JPEG
 
@@ -163,3 +168,43 @@ def test_refused_login_ends_the_camera(tmp_path: Path, make_mosquitto: Callable[
     assert ended.returncode == 1
     assert f"127.0.0.1:{broker.port}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+class _Mjpeg(BaseHTTPRequestHandler):
+    """A camera over HTTP, which never ends its answer."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace;boundary=frame")
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(
+                    b"--frame\r\nContent-Type: image/jpeg\r\n\r\n" + encoded(photo(64, 48), "JPEG") + b"\r\n"
+                )
+                time.sleep(0.05)
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_stream_that_is_stopped_ends_well_and_tells_no_password(mosquitto: Mosquitto, end: signal.Signals) -> None:
+    """Exit code 0 with native code in the middle of a read, no noise of OpenCV's, and the login masked."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Mjpeg)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://admin:s3cret@127.0.0.1:{server.server_address[1]}/"
+    with Client(mosquitto.port, "cameras/#") as viewer:
+        arguments = ("camera", address, "--camera", "door", "--host", "127.0.0.1")
+        with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as camera:
+            viewer.wait_for(3)
+            camera.send_signal(end)
+            said = camera.communicate(timeout=30)[1]
+    server.shutdown()
+    server.server_close()
+    assert camera.returncode == 0, said
+    assert "s3cret" not in said
+    assert "http://***@127.0.0.1" in said
+    assert "frames published" in said

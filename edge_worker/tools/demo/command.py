@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from edge_worker.common.addresses import without_login
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
 from edge_worker.config import load
@@ -94,7 +95,7 @@ def _record(options: DemoOptions, model: str, children: Children, recording: Rec
         if stage.state == "degraded":
             raise worker.failure("the worker cannot start to work")
         camera = children.start("camera", "edge_worker", *_camera_arguments(options, file))
-        recording.say(f"the camera shows {options.source}")
+        recording.say(f"the camera shows {without_login(options.source)}")
         stage.play(client, [worker, camera], until=lambda: recording.tally.frames > 0, within_s=FIRST_RESULT_S)
         stage.play(client, [worker, camera], until=lambda: recording.elapsed_s >= options.seconds)
 
