@@ -45,7 +45,7 @@ class Threads(Message):
     effective: dict[str, JsonValue]
 
 
-class Sandbox(Message):
+class SandboxMessage(Message):
     """What the model process, which touches the frames, gave up before the first one; the names of the measures."""
 
     in_force: tuple[Word, ...] = ()
@@ -65,7 +65,7 @@ class ModelCard(Message):
     warning: str | None = None
     classes: tuple[ModelClass, ...]
     threads: Threads
-    sandbox: Sandbox = Field(default_factory=Sandbox)
+    sandbox: SandboxMessage = Field(default_factory=SandboxMessage)
     labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
 
     @classmethod
@@ -80,11 +80,11 @@ class ModelCard(Message):
             warning=facts.warning or None,
             classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
             threads=Threads(**facts.threads),
-            sandbox=Sandbox(**facts.sandbox),
+            sandbox=SandboxMessage(**facts.sandbox),
         )
 
 
-class Account(Message):
+class AccountMessage(Message):
     """Where the frames went: received = processed + all rejected + all dropped + waiting + in_work."""
 
     received: Count = 0
@@ -99,7 +99,7 @@ class Account(Message):
     """Age of the waiting frame that is next in line, seconds; 0 where none waits."""
 
 
-class Spread(Message):
+class SpreadMessage(Message):
     """Of the frames since the last stats message: how many, the median and the 95th percentile, milliseconds."""
 
     count: Count
@@ -107,7 +107,7 @@ class Spread(Message):
     p95: Quantity
 
 
-class ModelProcess(Message):
+class ModelProcessMessage(Message):
     """A model process now; reads :class:`edge_worker.pool.ProcessInfo` from its attributes."""
 
     pid: Annotated[int, Field(ge=1)] | None = None
@@ -124,7 +124,7 @@ class ModelProcess(Message):
     """A frame that takes longer is given up, and the process is restarted."""
 
 
-class Connection(Message):
+class ConnectionMessage(Message):
     """A connection to the broker now; reads :class:`edge_worker.mqtt.events.LinkStatus` from its attributes."""
 
     name: str
@@ -165,13 +165,13 @@ class StatsMessage(Message):
     published_at: Time
     uptime_s: Quantity
     interval_s: Quantity
-    total: Account
-    cameras: dict[str, Account]
+    total: AccountMessage
+    cameras: dict[str, AccountMessage]
     frames_per_s: Quantity
-    timings_ms: dict[Word, Spread]
-    age_ms: Spread | None = None
-    processes: tuple[ModelProcess, ...]
-    connections: tuple[Connection, ...]
+    timings_ms: dict[Word, SpreadMessage]
+    age_ms: SpreadMessage | None = None
+    processes: tuple[ModelProcessMessage, ...]
+    connections: tuple[ConnectionMessage, ...]
     cache: Cache
     rss_mb: Quantity
     """Of the worker process; those of the model processes are in ``processes``."""

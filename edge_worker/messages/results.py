@@ -59,7 +59,7 @@ class RunLengths(Message):
     counts: str
 
 
-class Label(Message):
+class LabelMessage(Message):
     """A class present in the picture, the background excepted."""
 
     id: Count
@@ -72,7 +72,7 @@ class Label(Message):
     box: Box
 
 
-class Part(Message):
+class PartMessage(Message):
     """The pixels of one class inside a person."""
 
     id: Count
@@ -83,18 +83,18 @@ class Part(Message):
     rle: RunLengths | None = None
 
 
-class Person(Message):
+class PersonMessage(Message):
     """A person; no pixel belongs to two of them. The id counts within this frame, best score first."""
 
     id: Count
     score: Score
     box: Box
     pixels: Annotated[int, Field(ge=1)]
-    parts: Annotated[tuple[Part, ...], Field(fail_fast=True)]
+    parts: Annotated[tuple[PartMessage, ...], Field(fail_fast=True)]
     rle: RunLengths | None = None
 
 
-class Unassigned(Message):
+class UnassignedMessage(Message):
     """Label-map pixels of a class outside every person."""
 
     id: Count
@@ -102,7 +102,7 @@ class Unassigned(Message):
     pixels: Annotated[int, Field(ge=1)]
 
 
-class Instance(Message):
+class InstanceMessage(Message):
     """A candidate as the published pipeline returns it, untouched; candidates may overlap."""
 
     kind: Literal["part", "person"]
@@ -118,11 +118,11 @@ class LabelsBody(Message):
     """The part of the labels message that depends on the picture alone: what the model process returns."""
 
     image: ImageSize
-    labels: Annotated[tuple[Label, ...], Field(fail_fast=True)]  # of mistakes, one will do: each takes a kilobyte
+    labels: Annotated[tuple[LabelMessage, ...], Field(fail_fast=True)]  # one mistake will do: each takes a kilobyte
     """Largest first."""
-    persons: Annotated[tuple[Person, ...], Field(fail_fast=True)]
-    unassigned: Annotated[tuple[Unassigned, ...], Field(fail_fast=True)]
-    instances: Annotated[tuple[Instance, ...], Field(fail_fast=True)] | None = None
+    persons: Annotated[tuple[PersonMessage, ...], Field(fail_fast=True)]
+    unassigned: Annotated[tuple[UnassignedMessage, ...], Field(fail_fast=True)]
+    instances: Annotated[tuple[InstanceMessage, ...], Field(fail_fast=True)] | None = None
 
 
 class FrameFacts(Message):

@@ -91,7 +91,7 @@ class Sandbox:
 
 
 def summary(measures: Mapping[str, str]) -> dict[str, Any]:
-    """What became of *measures*, as it stands on the model card (:class:`edge_worker.messages.node.Sandbox`)."""
+    """What became of *measures*, as it stands on the model card (:class:`edge_worker.messages.node.SandboxMessage`)."""
     in_force = [name for name, refusal in measures.items() if not refusal]
     return {"in_force": in_force, "refused": {name: refusal for name, refusal in measures.items() if refusal}}
 

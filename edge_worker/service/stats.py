@@ -14,12 +14,12 @@ from edge_worker import __version__
 from edge_worker.common.percentiles import percentile
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.messages import (
-    Account,
+    AccountMessage,
     Cache,
-    Connection,
+    ConnectionMessage,
     ModelCard,
-    ModelProcess,
-    Spread,
+    ModelProcessMessage,
+    SpreadMessage,
     StatsMessage,
     StatusMessage,
 )
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from edge_worker.frames.counters import Account as IntakeAccount
+    from edge_worker.frames.counters import Account
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.events import LinkStatus
     from edge_worker.pool import ProcessInfo
@@ -50,8 +50,8 @@ class Readings:
 
     interval_s: float
     frames_per_s: float
-    stages: dict[str, Spread]
-    age: Spread | None
+    stages: dict[str, SpreadMessage]
+    age: SpreadMessage | None
 
 
 class Stopwatch:
@@ -119,7 +119,7 @@ class Reporter:
     def stats(
         self,
         *,
-        account: IntakeAccount,
+        account: Account,
         processes: Iterable[ProcessInfo],
         links: Mapping[str, LinkStatus],
         cache: CacheStats,
@@ -132,13 +132,13 @@ class Reporter:
             published_at=rfc3339(time.time()),
             uptime_s=round(time.monotonic() - self._started, 3),
             interval_s=readings.interval_s,
-            total=_read(Account, account.total),
-            cameras={camera: _read(Account, count) for camera, count in account.cameras.items()},
+            total=_read(AccountMessage, account.total),
+            cameras={camera: _read(AccountMessage, count) for camera, count in account.cameras.items()},
             frames_per_s=readings.frames_per_s,
             timings_ms=readings.stages,
             age_ms=readings.age,
-            processes=tuple(_read(ModelProcess, process) for process in processes),
-            connections=tuple(_read(Connection, status, name=name) for name, status in links.items()),
+            processes=tuple(_read(ModelProcessMessage, process) for process in processes),
+            connections=tuple(_read(ConnectionMessage, status, name=name) for name, status in links.items()),
             cache=Cache(hits=cache.hits, misses=cache.misses, size_mb=round(cache.size_bytes / _MB, 3)),
             rss_mb=round(rss_mb(os.getpid()), 1),
         )
@@ -149,7 +149,7 @@ def _read(model: type[_M], source: object, **more: object) -> _M:
     return model(**{name: getattr(source, name) for name in model.model_fields if hasattr(source, name)}, **more)
 
 
-def _spread(values: Iterable[float]) -> Spread:
+def _spread(values: Iterable[float]) -> SpreadMessage:
     ordered = sorted(values)
     p50, p95 = (round(max(percentile(ordered, percent), 0), 3) for percent in (50, 95))
-    return Spread(count=len(ordered), p50=p50, p95=p95)
+    return SpreadMessage(count=len(ordered), p50=p50, p95=p95)

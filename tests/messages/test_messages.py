@@ -1,5 +1,6 @@
 """The messages themselves: what they write, what they refuse, and that the published schemas are theirs."""
 
+import ast
 import json
 from pathlib import Path
 from typing import Any, get_args
@@ -9,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+import edge_worker
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.messages import (
-    Account,
+    AccountMessage,
     Cache,
     CommandResponse,
-    Connection,
+    ConnectionMessage,
     ErrorMessage,
     LabelsBody,
     LabelsMessage,
@@ -22,8 +24,8 @@ from edge_worker.messages import (
     ModelCard,
     ModelClass,
     ModelName,
-    ModelProcess,
-    Spread,
+    ModelProcessMessage,
+    SpreadMessage,
     StatsMessage,
     StatusMessage,
     Threads,
@@ -47,7 +49,7 @@ BODY: dict[str, Any] = {
     "unassigned": [{"id": 1, "name": "Hat", "pixels": 1}],
     "instances": [{"kind": "part", **PART}],
 }
-COUNTS = Account(received=3, processed=1, rejected={"undecodable": 1}, dropped={"too_old": 1})
+COUNTS = AccountMessage(received=3, processed=1, rejected={"undecodable": 1}, dropped={"too_old": 1})
 
 
 def _labels(**changes: Any) -> LabelsMessage:  # noqa: ANN401
@@ -76,12 +78,14 @@ MESSAGES: dict[str, Message] = {
         total=COUNTS,
         cameras={"c": COUNTS},
         frames_per_s=1.5,
-        timings_ms={"decode": Spread(count=1, p50=1, p95=2)},
+        timings_ms={"decode": SpreadMessage(count=1, p50=1, p95=2)},
         processes=(
-            ModelProcess(pid=1, ready=True, phase="idle", rss_mb=1, frames=1, crashes=0, recycles=0, frame_limit_s=30),
+            ModelProcessMessage(
+                pid=1, ready=True, phase="idle", rss_mb=1, frames=1, crashes=0, recycles=0, frame_limit_s=30
+            ),
         ),
         connections=(
-            Connection(
+            ConnectionMessage(
                 name="live",
                 connected=True,
                 subscribed=True,
@@ -213,3 +217,17 @@ def test_of_many_mistakes_the_first_is_told(what: str) -> None:
     with pytest.raises(ValidationError) as refused:
         LabelsBody.model_validate(BODY | {what: [{}] * 1000})
     assert refused.value.error_count() < 10
+
+
+def test_no_message_has_the_name_of_another_class() -> None:
+    """Whoever reads ``Person`` knows which one is meant: the wire's would be ``PersonMessage``."""
+    package = Path(edge_worker.__file__).parent
+    classes = {
+        (node.name, file.parent.name == "messages")
+        for file in package.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    }
+    wire, others = ({name for name, is_wire in classes if is_wire is wanted} for wanted in (True, False))
+    assert "PersonMessage" in wire
+    assert wire & others == set()

@@ -15,7 +15,7 @@ from replies import JPEG, PNG, labels_of
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.config import Config
 from edge_worker.imaging import png
-from edge_worker.messages import ErrorMessage, Label
+from edge_worker.messages import ErrorMessage, LabelMessage
 from edge_worker.tools.watch import Results, error_line, line
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_watch_without_labels_is_refused() -> None:
 
 def test_line_says_what_was_found() -> None:
     """Persons are counted, and the largest classes named."""
-    coat = Label(id=7, name="Coat", color="#ff910d", pixels=1, fraction=0.25, score=0.9, box=(0, 0, 1, 1))
+    coat = LabelMessage(id=7, name="Coat", color="#ff910d", pixels=1, fraction=0.25, score=0.9, box=(0, 0, 1, 1))
     found = labels_of("door", "f1").model_copy(update={"labels": (coat,)})
     assert line(found).plain == "00:00:00.000 door f1 2x2 0 persons ■ Coat 25.0% 5 ms"
 
