@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from edge_worker.frames.frame import Delivery
 from edge_worker.mqtt.backoff import Failure
 from edge_worker.mqtt.capabilities import Capabilities
-from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent, Unsubscribed
 from edge_worker.mqtt.diagnosis import Ending
 from edge_worker.mqtt.events import (
     Arrived,
@@ -68,6 +68,9 @@ class Setting:
     report: Callable[[LinkEvent], None]
     report_lost: Callable[[Iterable[GivenUp]], None]
     leave_by: Callable[[], Deadline | None]
+    leaves_groups: Callable[[], bool]
+    left_groups: Callable[[str], None]
+    """Takes the broker's refusal, empty where there was none."""
 
 
 class Connection:
@@ -99,6 +102,7 @@ class Connection:
         self._refused_at = -math.inf
         self._capabilities = Capabilities()
         self._farewell = ""
+        self._is_leaving_groups = False
         self._ending: Ending | None = None
 
     def run(self) -> Ending:
@@ -160,12 +164,18 @@ class Connection:
             mid = self._acks.popleft()
             self._session.acknowledge(mid)
             self._receive_window.settle(mid)
+        self._leave_groups_if_told()
         now = time.monotonic()
         for subscriptions in tuple(self._subscriber.due(now)):
             self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
             self._answer_by = now + self._setting.answer_timeout_s
         while (entry := self._setting.outbox.take(now)) is not None:
             self._send(entry)
+
+    def _leave_groups_if_told(self) -> None:
+        if self._setting.leaves_groups() and not self._is_leaving_groups:
+            self._is_leaving_groups = True
+            self._session.unsubscribe(self._subscriber.leave_groups())
 
     def _send(self, entry: OutboxEntry) -> None:
         try:
@@ -203,6 +213,8 @@ class Connection:
                 self._accepted(event)
             case Granted():
                 self._granted(event)
+            case Unsubscribed(refusals=refusals):
+                self._setting.left_groups(", ".join(refusals))
             case Denied():
                 self._ending = self._denied(event)
             case Ended(cause=cause, reason=reason):

@@ -76,6 +76,13 @@ class Granted:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsubscribed:
+    """The answer to UNSUBSCRIBE: the *refusals*, empty where all is as asked."""
+
+    refusals: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """A message came; *mid* is 0 where it needs no acknowledgement."""
 
@@ -103,4 +110,4 @@ class Ended:
     reason: str
 
 
-ConnectionEvent = Accepted | Denied | Granted | Received | Sent | Ended
+ConnectionEvent = Accepted | Denied | Granted | Unsubscribed | Received | Sent | Ended

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 _LINGER_S: Final = 1.0  # for the broker to take our goodbye
 _TICK_S: Final = 1.0
+_LEAVING_TICK_S: Final = 0.1
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 _UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED)  # a broker that stops may say so, and its port tells
 _log = structlog.get_logger(__name__)
@@ -83,6 +84,7 @@ class Link:
         self._waker: Waker | None = None
         self._leave_by: Deadline | None = None
         self._stopping = Event()
+        self._leaves_groups, self._left_groups, self._group_refusal = False, Event(), ""
         self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
 
     # -- for everybody ------------------------------------------------------------------------------------------------
@@ -106,6 +108,20 @@ class Link:
         self._wake()
         if self._thread.ident is not None:
             self._thread.join(deadline.remaining())
+
+    def leave_share_groups(self, deadline: Deadline) -> str:
+        """Give up the shared subscriptions, until this process ends; returns why not, empty if all are given up.
+
+        Frames that the broker has chosen this member for already still arrive.
+        """
+        if not any(subscription.share_group for subscription in self._subscriptions):
+            return ""
+        self._leaves_groups = True
+        self._wake()
+        while not self._left_groups.wait(min(_LEAVING_TICK_S, deadline.remaining())):
+            if deadline.expired or not self._status_board.status.connected:
+                return "the broker does not answer"
+        return self._group_refusal
 
     def publish(self, message: Outgoing) -> int:
         """Hand *message* over, connected or not; a ``Published`` event tells its end. Returns ``message.publication``.
@@ -216,7 +232,13 @@ class Link:
             report=self._report,
             report_lost=self._report_lost,
             leave_by=lambda: self._leave_by,
+            leaves_groups=lambda: self._leaves_groups,
+            left_groups=self._note_left_groups,
         )
+
+    def _note_left_groups(self, refusal: str) -> None:
+        self._group_refusal = refusal
+        self._left_groups.set()
 
     def _unreachable(self, error: Exception) -> Ending:
         failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED

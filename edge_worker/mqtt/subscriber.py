@@ -22,6 +22,7 @@ class Subscriber:
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
         """Begin with nothing asked for."""
         self._open = tuple(subscriptions)
+        self._shared = tuple(one for one in subscriptions if one.share_group)
         self._asked: dict[int, tuple[Subscription, ...]] = {}
         self._excluded: tuple[Subscription, ...] = ()
         self._refusals = 0
@@ -34,6 +35,11 @@ class Subscriber:
         self._excluded = tuple(one for one, reason in reasons.items() if reason)
         self._open = tuple(one for one, reason in reasons.items() if not reason)
         return [(one, reasons[one]) for one in self._excluded]
+
+    def leave_groups(self) -> tuple[Subscription, ...]:
+        """Never ask for a shared subscription again; returns all there are, to be given up."""
+        self._open = tuple(one for one in self._open if not one.share_group)
+        return self._shared
 
     @property
     def is_waiting(self) -> bool:

@@ -20,15 +20,16 @@ class Order(Enum):
     LOOK = "see to what has changed"
     RELOAD = "read the configuration again"
     STOP = "stop"
+    MAKE_WAY = "stop, to be started again at once"
 
 
 @contextmanager
 def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into an order to stop, SIGHUP into one to reload; the old handlers come back afterwards.
+    """Turn SIGTERM and SIGINT into an order to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
 
-    The second signal to stop ends the process at once, by that signal: what was not acknowledged will be delivered
-    again. A queue, because a handler may put into one; an event's lock could be held by the very code the signal
-    interrupted.
+    The old handlers come back afterwards. The second signal to stop ends the process at once, by that signal: what was
+    not acknowledged will be delivered again. A queue, because a handler may put into one; an event's lock could be held
+    by the very code the signal interrupted.
     """
     stopping = False
 
@@ -37,12 +38,12 @@ def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
         if stopping:
             _end_by(number)
         stopping = True
-        orders.put(Order.STOP)
+        orders.put(Order.MAKE_WAY if number == signal.SIGUSR1 else Order.STOP)
 
     def reload(_number: int, _frame: FrameType | None) -> None:
         orders.put(Order.RELOAD)
 
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: stop, signal.SIGHUP: reload}
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

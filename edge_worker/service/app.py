@@ -47,6 +47,8 @@ STOP_S: Final = 18.0
 GOODBYE_S: Final = 4.0
 """Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost. Only
 that is left to be said by then; a broker that hangs is not told by waiting longer."""
+LEAVE_S: Final = 2.0
+"""For the broker to take note that this worker leaves its share groups."""
 BROKER_AWAY_S: Final = 3.0
 """A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
 BROKER_IDLE_S: Final = 6.0
@@ -97,6 +99,7 @@ class App:
         self._components = Components(config, orders, environ)
         self._clock, self._late_cameras, self._tidying = ClockWatch(), LateCameras(), Tidying()
         self._ready_told = False
+        self._comes_back = False
         self._stats_at = time.monotonic()
 
     def run(self) -> int:
@@ -124,7 +127,8 @@ class App:
         except Empty:
             order = Order.LOOK
         self._components.probes.looked()
-        if order == Order.STOP:
+        if order in {Order.STOP, Order.MAKE_WAY}:
+            self._comes_back = order is Order.MAKE_WAY or self._components.failed
             return False
         if order == Order.RELOAD:
             self._reload()
@@ -173,16 +177,31 @@ class App:
         components.notifier.stopping("stopping")
         components.node_status.move(Judgement(State.STOPPING))
         components.frame_queue.close()  # take no more frames
+        membership = self._membership_after(Deadline(LEAVE_S))
         components.worker.stop(answers_by)  # answer those in work
         self._settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
         self._publish_stats()  # the account is closed
-        components.node_status.move(Judgement(State.OFFLINE, "failed" if components.failed else "stopped"))
+        reason = "failed" if components.failed else "stopped"
+        components.node_status.move(Judgement(State.OFFLINE, reason, membership))
         components.links.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
         components.router.stop(deadline.remaining())
         components.worker.kill()  # nobody could be told the result of a frame still in work
         if components.health:
             components.health.stop()
         _log.info(log_events.STOPPED, account=asdict(components.frame_queue.account().total))
+
+    def _membership_after(self, deadline: Deadline) -> str:
+        """Leave the share groups, unless this worker is to be started again; returns what has become of them."""
+        groups = ", ".join(sorted({one.share_group for one in self._components.config.cameras if one.share_group}))
+        if not groups:
+            return ""
+        if self._comes_back:
+            return f"still a member of share group {groups}: its part of the frames waits for it"
+        if problem := self._components.links.leave_share_groups(deadline):
+            _log.warning(log_events.SHARE_GROUPS_NOT_LEFT, groups=groups, problem=problem)
+            return f"could not leave share group {groups}: its part of the frames waits for it ({problem})"
+        _log.info(log_events.SHARE_GROUPS_LEFT, groups=groups)
+        return f"left share group {groups}: the other members get its part of new frames"
 
     def _settle(self, answers_by: Deadline) -> None:
         """Wait until the broker has all answers, as long as there is one that takes them."""

@@ -77,6 +77,11 @@ class Links:
         for link in self._links.values():
             link.start()
 
+    def leave_share_groups(self, deadline: Deadline) -> str:
+        """Have the broker give no new frames of share groups to this worker; returns why it goes on, empty if not."""
+        problems = {name: link.leave_share_groups(deadline) for name, link in self._links.items()}
+        return "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
+
     def stop(self, deadline: Deadline) -> None:
         """Send what is queued and say goodbye on every link, the first one last: it carries the status.
 

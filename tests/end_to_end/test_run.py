@@ -237,6 +237,41 @@ def test_a_stop_answers_the_frame_in_work(mosquitto: Mosquitto, make_worker: Cal
         assert sorted(answers) == sorted(set(answers))
 
 
+SHARED = {"cameras": [{**EVERY["cameras"][0], "share_group": "parsers"}]}
+OTHER_MEMBER = "$share/parsers/cameras/+/frame"
+
+
+@pytest.mark.mosquitto
+def test_a_stop_leaves_the_share_group(mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]) -> None:
+    """All new frames go to the other members, and the status says so; after the next start it is a member again."""
+    with Client(mosquitto.port, "edge-worker/box/status") as watcher:
+        worker = make_worker(mosquitto.port, **SHARED).ready()
+        with Client(mosquitto.port, OTHER_MEMBER) as other:
+            worker.signal(signal.SIGTERM)
+            assert worker.wait() == 0
+            send(watcher, numbered(20))
+            other.wait_for(20)
+            wait_until(lambda: last(watcher, "edge-worker/box/status")["state"] == "offline", "offline")
+            assert "left share group parsers" in last(watcher, "edge-worker/box/status")["detail"]
+            worker.ready()
+            send(watcher, numbered(20))
+            other.wait_for(30)
+        assert len(other.messages) == 30
+
+
+@pytest.mark.mosquitto
+def test_a_restart_keeps_the_share_group(mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]) -> None:
+    """After SIGUSR1 the worker's part of the frames waits for it: a group with no other member loses nothing."""
+    with Client(mosquitto.port, "parsing/#", "edge-worker/box/status") as consumer:
+        worker = make_worker(mosquitto.port, **SHARED).ready()
+        worker.signal(signal.SIGUSR1)
+        assert worker.wait() == 0
+        frame_ids = send(consumer, numbered(5))
+        assert "still a member of share group parsers" in last(consumer, "edge-worker/box/status")["detail"]
+        worker.start()
+        wait_for_labels(consumer, frame_ids)
+
+
 @pytest.mark.mosquitto
 def test_frames_that_are_all_too_old_are_said(mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]) -> None:
     """A camera whose clock is behind gets neither results nor errors; the log names it, and the account the reason."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import Proxy, free_port
-from links import Client, Watched
+from links import WAIT_S, Client, Watched
 
+from edge_worker.common.deadline import Deadline
 from edge_worker.config.mqtt import ReconnectConfig
 from edge_worker.errors import ConfigError
 from edge_worker.mqtt.backoff import Failure
@@ -220,3 +221,33 @@ def acknowledged(watched: Watched) -> Incoming:
     assert message.delivery is not None
     assert watched.link.acknowledge(message.delivery)
     return message
+
+
+def test_a_group_that_was_left_is_not_joined_again(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
+    """Not by a reconnect before the end either; what the broker had chosen this member for still arrives."""
+    shared: Any = [Subscription("cameras/+/frame", 1, share_group="parsers")]
+    member: Any = {"protocol": "5", "persistent": True, "receive_maximum": 1, "subscriptions": shared}
+    with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
+        worker = make_link(proxy.port, **member).ready()
+        for frame in (b"1", b"2"):
+            camera.publish("cameras/door/frame", frame)
+        assert worker.message().payload == b"1"
+        assert worker.link.leave_share_groups(Deadline(WAIT_S)) == ""
+        proxy.cut()
+        worker.wait_for(Connected)
+        assert [acknowledged(worker).payload for _ in range(2)] == [b"1", b"2"]
+        with Client(mosquitto.port, "$share/parsers/cameras/+/frame") as other:
+            for frame in (b"3", b"4"):
+                camera.publish("cameras/door/frame", frame)
+            assert [message.payload for message in other.wait_for(2)] == [b"3", b"4"]
+
+
+def test_an_absent_broker_is_not_waited_for(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
+    """It cannot be told; the worker stops all the same, and says that it is still a member."""
+    shared: Any = [Subscription("cameras/+/frame", 1, share_group="parsers")]
+    worker = make_link(mosquitto.port, subscriptions=shared).ready()
+    mosquitto.stop()
+    worker.wait_for(Disconnected)
+    deadline = Deadline(WAIT_S)
+    assert worker.link.leave_share_groups(deadline) == "the broker does not answer"
+    assert deadline.remaining() > WAIT_S / 2

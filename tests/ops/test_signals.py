@@ -15,7 +15,12 @@ from edge_worker.ops.signals import Order, signals_as_orders
 
 @pytest.mark.parametrize(
     ("number", "order"),
-    [(signal.SIGTERM, Order.STOP), (signal.SIGINT, Order.STOP), (signal.SIGHUP, Order.RELOAD)],
+    [
+        (signal.SIGTERM, Order.STOP),
+        (signal.SIGINT, Order.STOP),
+        (signal.SIGUSR1, Order.MAKE_WAY),
+        (signal.SIGHUP, Order.RELOAD),
+    ],
 )
 def test_a_signal_is_an_order(number: signal.Signals, order: Order) -> None:
     """The handler only puts it into the queue."""

@@ -19,7 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.capabilities import Capabilities
-from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent
+from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent, Unsubscribed
 from edge_worker.mqtt.diagnosis import remedy
 from edge_worker.mqtt.paho import client
 from edge_worker.mqtt.paho import properties as wire
@@ -96,6 +96,10 @@ class PahoConnection:
             return self._client.subscribe(options)[1] or 0
         return self._client.subscribe([(s.wire, int(s.qos)) for s in subscriptions])[1] or 0
 
+    def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
+        """Give *subscriptions* up; ``Unsubscribed`` is the answer."""
+        self._client.unsubscribe([subscription.wire for subscription in subscriptions])
+
     def publish(self, message: Outgoing) -> int:
         """Send *message*; returns the number that ``Sent`` repeats.
 
@@ -144,6 +148,7 @@ class PahoConnection:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_unsubscribe = self._on_unsubscribe
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._client.on_log = self._on_log
@@ -220,6 +225,11 @@ class PahoConnection:
         self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
         self._happenings.append(Granted(mid, tuple(map(self._refusal, reasons))))
+
+    def _on_unsubscribe(
+        self, _client: object, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
+    ) -> None:
+        self._happenings.append(Unsubscribed(tuple(reason.getName() for reason in reasons if reason.is_failure)))
 
     def _refusal(self, reason: ReasonCode) -> str | None:
         """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
