@@ -10,7 +10,7 @@ RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 """What the functions here return, as a pattern of JSON Schema."""
 
 _ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
-_EPOCH = re.compile(r"(\d{9,11})(\.\d+)?|(\d{12,14})", re.ASCII)
+_EPOCH = re.compile(r"(\d{9,11}|(\d{12,14}))(?:\.\d+)?", re.ASCII)
 """Seconds since 1970, or milliseconds: three digits more."""
 _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
 
@@ -42,11 +42,12 @@ def epoch_s(text: str) -> float:
 
 
 def _read(text: str) -> datetime:
-    if (epoch := _EPOCH.fullmatch(text[:_MAX_LENGTH])) is not None:
-        return datetime.fromtimestamp(float(text) / (1000 if epoch[3] else 1), tz=UTC)
-    parts = _ANY_RFC3339.fullmatch(text[:_MAX_LENGTH])
+    short = text if len(text) <= _MAX_LENGTH else ""
+    if (epoch := _EPOCH.fullmatch(short)) is not None:
+        return datetime.fromtimestamp(float(text) / (1000 if epoch[2] else 1), tz=UTC)
+    parts = _ANY_RFC3339.fullmatch(short)
     if parts is None:
-        raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, not {text!r:.40}")
+        raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, with Z or an offset, not {text!r:.40}")
     day, time, fraction, offset = parts.groups(default="")
     offset = offset.upper()
     try:

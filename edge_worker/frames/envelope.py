@@ -6,6 +6,7 @@ What arrives is hostile: every bound is checked before the step it bounds.
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ MAX_FRAME_ID = 128
 MAX_STRUCTURE = 1000
 
 _LEADING = b" \t\r\n"
-_BLANKS = str.maketrans("", "", " \t\r\n")
+_TO_BASE64 = str.maketrans("-_", "+/", " \t\r\n")  # from its form in addresses and with line breaks
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 
@@ -41,13 +42,13 @@ class Envelope:
 
 def is_envelope(payload: bytes) -> bool:
     """Tell whether *payload* is to be read as an envelope: no picture format starts with a brace."""
-    return payload[:64].lstrip(_LEADING).startswith(b"{")
+    return payload[:64].removeprefix(codecs.BOM_UTF8).lstrip(_LEADING).startswith(b"{")
 
 
 def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
     """Read an envelope; keys that are not ours are ignored.
 
-    The base64 text may be broken into lines and may be a ``data:`` URL, as browsers make them.
+    The base64 text may be broken into lines, may be a ``data:`` URL, as browsers make them, and may be URL-safe.
 
     Raises:
         DecodeError: ``too_big`` where *payload* is longer than *max_payload_bytes*, else ``undecodable``; the detail
@@ -118,7 +119,7 @@ def _parse(payload: bytes) -> dict[str, Any]:
     if sum(payload.count(character) for character in (b"{", b"[", b",")) > MAX_STRUCTURE:
         _refuse("the envelope has too many values")
     try:
-        fields = json.loads(payload.decode("utf-8"))
+        fields = json.loads(payload.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         _refuse(f"the envelope is not UTF-8: byte {error.start}")
     except (ValueError, RecursionError) as error:
@@ -132,7 +133,7 @@ def _image(value: object) -> bytes:
     if not isinstance(value, str):
         _refuse(f'"image" must be a base64 string, not {_json_type(value)}')
     prefix = _DATA_URL.match(value)
-    text = (value[prefix.end() :] if prefix else value).translate(_BLANKS)
+    text = (value[prefix.end() :] if prefix else value).translate(_TO_BASE64)
     try:
         return base64.b64decode(text, validate=True)
     except ValueError as error:

@@ -82,7 +82,7 @@ def decode(payload: bytes, limits: DecodeLimits) -> Picture:
         picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
     except DecodeError as error:
         if header.coding:
-            raise DecodeError("unsupported", f"a JPEG that is {header.coding}: the decoder reads none") from error
+            raise DecodeError("unsupported", f"{header.coding} JPEG is not supported: send baseline") from error
         raise
     if picture.shape[:2] != (header.height, header.width):
         raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the picture")

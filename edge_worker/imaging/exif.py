@@ -9,15 +9,18 @@ UPRIGHT = 1
 
 _ORIENTATION_TAG = 0x0112
 _ENTRY_SIZE = 12
-_VALUES = {3: "H", 4: "I"}  # SHORT, as the standard wants it, and LONG, as some writers have it
+# TIFF type of an integer → how it is packed. The standard wants a SHORT (3); writers use every other one, too.
+_INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
+_PREFIX = b"Exif\0\0"  # belongs to JPEG; some writers leave it in PNG and WebP
 _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 
 
 def orientation_of(tiff: bytes) -> int:
-    """Return the orientation (1 to 8; EXIF 2.32, section 4.6.4) in an EXIF block that starts with its TIFF header.
+    """Return the orientation (1 to 8; EXIF 2.32, section 4.6.4) in an EXIF block, with its prefix or without.
 
     A block that is damaged, or says nothing sensible, means upright: a broken tag is no reason to refuse a picture.
     """
+    tiff = tiff.removeprefix(_PREFIX)
     order = _BYTE_ORDERS.get(tiff[:4])
     if order is None:
         return UPRIGHT
@@ -29,12 +32,20 @@ def orientation_of(tiff: bytes) -> int:
 
 
 def _orientation_entry(tiff: bytes, order: str) -> int:
-    """Look the tag up in the first image file directory; its value, a SHORT or LONG, stands in the entry itself."""
+    """Look the tag up in the first image file directory."""
     (directory,) = struct.unpack_from(order + "I", tiff, 4)
     (count,) = struct.unpack_from(order + "H", tiff, directory)
     for index in range(count):
         entry = directory + 2 + index * _ENTRY_SIZE
-        tag, kind = struct.unpack_from(order + "HH", tiff, entry)
-        if tag == _ORIENTATION_TAG and kind in _VALUES:
-            return int(struct.unpack_from(order + _VALUES[kind], tiff, entry + 8)[0])
+        tag, kind, values = struct.unpack_from(order + "HHI", tiff, entry)
+        if tag == _ORIENTATION_TAG and kind in _INTEGERS:
+            return _first_value(tiff, order, entry + 8, order + _INTEGERS[kind], values)
     return UPRIGHT
+
+
+def _first_value(tiff: bytes, order: str, place: int, code: str, values: int) -> int:
+    """Return the first of so many *values*: they stand at *place* if they take four bytes, else where it points."""
+    size = struct.calcsize(code) * values
+    if size > 4:  # noqa: PLR2004 - the room in an entry
+        (place,) = struct.unpack_from(order + "I", tiff, place)
+    return int(struct.unpack_from(code, tiff, place)[0]) if 0 < size <= len(tiff) - place else UPRIGHT

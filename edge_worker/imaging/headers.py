@@ -127,7 +127,7 @@ _AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
 
 
 def _read_jpeg(payload: bytes) -> Header:
-    size, orientation, position, coding = (0, 0), UPRIGHT, 2, ""
+    size, orientation, position, coding = (0, 0), 0, 2, ""
     for _ in range(MAX_SEGMENTS):
         marker, position = _next_marker(payload, position)
         if marker in _STANDALONE_MARKERS:
@@ -136,9 +136,12 @@ def _read_jpeg(payload: bytes) -> Header:
         if marker in _SOF_MARKERS:
             size, coding = struct.unpack_from(">HH", payload, position + 3), _coding(marker, payload[position + 2])
         elif marker == _APP1 and payload.startswith(b"Exif\0\0", position + 2):
-            orientation = orientation_of(payload[position + 8 : position + length])
+            orientation = orientation or orientation_of(payload[position + 2 : position + length])  # the first counts
         elif marker == _SOS:
-            return _whole_or_not(Header("jpeg", size[1], size[0], orientation, coding=coding), payload, position)
+            if size[1] and not size[0]:
+                raise DecodeError("unsupported", "JPEG with its height behind the data (DNL) is not supported")
+            header = Header("jpeg", size[1], size[0], orientation or UPRIGHT, coding=coding)
+            return _whole_or_not(header, payload, position)
         position += length
     raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the picture")
 
@@ -233,7 +236,7 @@ def _webp_orientation(payload: bytes) -> int:
             break
         kind, length = struct.unpack_from("<4sI", payload, position)
         if kind == b"EXIF":
-            return orientation_of(payload[position + 8 : position + 8 + length].removeprefix(b"Exif\0\0"))
+            return orientation_of(payload[position + 8 : position + 8 + length])
         position += 8 + length + length % 2
     return UPRIGHT
 

@@ -23,6 +23,7 @@ _HEAD = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 _IHDR_END = len(SIGNATURE) + _HEAD.size + 13 + _CRC.size
 _PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_ANCILLARY_BIT = 0x20  # of the first letter of a kind: it is in lower case
 # Keywords are 1 to 79 bytes long.
 _MAX_KEYWORD = 79
 
@@ -39,16 +40,19 @@ class Chunk(NamedTuple):
 def chunks(png: bytes) -> Iterator[Chunk]:
     """Walk the chunks of a PNG file up to and including IEND.
 
+    An ancillary chunk with a wrong checksum is left out, as decoders do: the image does not depend on it.
+
     Raises:
-        ValueError: the file ends early, a checksum is wrong, or there are more than ``MAX_CHUNKS`` chunks. The chunks
-            before the fault have been yielded by then.
+        ValueError: the file ends early, the checksum of a critical chunk is wrong, or there are more than
+            ``MAX_CHUNKS`` chunks. The chunks before the fault have been yielded by then.
     """
     view, position = memoryview(png), len(SIGNATURE)
     if not png.startswith(SIGNATURE):
         raise ValueError("no PNG signature")
     for _ in range(MAX_CHUNKS):
         found = _chunk_at(view, position)
-        yield found
+        if _is_sound(view, found):
+            yield found
         if found.kind == b"IEND":
             return
         position = found.end
@@ -63,9 +67,16 @@ def _chunk_at(view: memoryview, start: int) -> Chunk:
     data_end = data_start + length
     if data_end + _CRC.size > len(view):
         raise ValueError("PNG ends inside a chunk")
-    if zlib.crc32(view[start + 4 : data_end]) != _CRC.unpack_from(view, data_end)[0]:
-        raise ValueError(f"PNG chunk {kind.decode('latin-1')!r} has a wrong checksum")
     return Chunk(kind, view[data_start:data_end], start, data_end + _CRC.size)
+
+
+def _is_sound(view: memoryview, found: Chunk) -> bool:
+    """Check the checksum of a chunk; raises ValueError where a critical one is damaged."""
+    end = found.end - _CRC.size
+    sound = bool(zlib.crc32(view[found.start + 4 : end]) == _CRC.unpack_from(view, end)[0])
+    if not (sound or found.kind[0] & _ANCILLARY_BIT):
+        raise ValueError(f"PNG chunk {found.kind.decode('latin-1')!r} has a wrong checksum")
+    return sound
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:

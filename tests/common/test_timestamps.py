@@ -32,6 +32,7 @@ def test_times_keep_their_fraction() -> None:
         "2026-01-31T12:00:00.250Z",
         "1769860800.250",
         "1769860800250",
+        "1769860800250.0",
     ],
 )
 def test_the_ways_in_which_senders_write_a_time_are_read(text: str) -> None:
@@ -45,6 +46,8 @@ def test_the_ways_in_which_senders_write_a_time_are_read(text: str) -> None:
         ("yesterday", "must be a time like"),
         ("2026-01-31T12:00:00", "must be a time like"),
         ("2026-01-31T12:00:00." + "1" * 100 + "Z", "must be a time like"),
+        ("2026-01-31T12:00:00." + "1" * 43 + "Z" + "junk", "must be a time like"),
+        ("1769860800." + "0" * 60 + "junk", "must be a time like"),
         ("2026-02-30T12:00:00Z", "no time that exists"),
         ("0001-01-01T00:00:00+23:59", "no time that exists"),
     ],

@@ -33,10 +33,17 @@ def test_the_picture_comes_back() -> None:
     assert open_envelope(_json(frame_id=None, captured_at=None), LIMIT) == Envelope(b"hello", None, None)
 
 
-@pytest.mark.parametrize("text", ["data:image/jpeg;base64,aGVsbG8=", "aGVs\r\nbG8=\n"])
+@pytest.mark.parametrize("text", ["data:image/jpeg;base64,aGVsbG8/", "aGVs\r\nbG8/\n", "aGVsbG8_"])
 def test_what_browsers_and_mail_tools_write_is_base64_too(text: str) -> None:
-    """A data: URL and broken lines are understood."""
-    assert open_envelope(_json(image=text), LIMIT).image == b"hello"
+    """A data: URL, broken lines and the URL-safe alphabet are understood."""
+    assert open_envelope(_json(image=text), LIMIT).image == b"hello?"
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """Windows tools write one before UTF-8."""
+    payload = b"\xef\xbb\xbf" + _json()
+    assert is_envelope(payload)
+    assert open_envelope(payload, LIMIT).image == b"hello"
 
 
 @given(
