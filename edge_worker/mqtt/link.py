@@ -264,14 +264,23 @@ class Link:
         if ending.cause is not Cause.OURS:  # else it is back in a moment, or says why it is not
             self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
         self._report(ending.event)
-        if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
-            ending = replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
+        ending = self._explained(ending)
         self._learn(ending)
         if ending.failure is None:
             return 0.0
         pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
         self._status_board.beat(pause_s)
         return pause_s
+
+    def _explained(self, ending: Ending) -> Ending:
+        """Name the cause of an *ending* that the broker did not explain, where there are signs of one."""
+        if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
+            return replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
+        if ending.cause is Cause.BROKER and self._outbox.blamed:  # then no other client ended it
+            if self._outbox.withheld(time.monotonic()):
+                self._status_board.note(rival="")
+            return replace(ending, cause=Cause.REFUSAL)
+        return ending
 
     def _falls_back(self, ending: Ending) -> bool:
         """Whether the next attempt speaks the other version because of *ending*."""

@@ -56,6 +56,7 @@ class Outbox:
         self._window = 0  # 0: not connected
         self._calm_at = 0.0
         self._lost = 0
+        self._blamed = False
 
     def __len__(self) -> int:
         """Messages waiting or in flight."""
@@ -65,6 +66,11 @@ class Outbox:
     def lost(self) -> int:
         """Messages given up so far."""
         return self._lost
+
+    @property
+    def blamed(self) -> bool:
+        """Whether the last connection ended over a message that was under suspicion, or was found to be denied."""
+        return self._blamed
 
     def withheld(self, now: float) -> str:
         """The topic of the oldest message that the broker refused and that is tried again, and why; else empty."""
@@ -95,7 +101,7 @@ class Outbox:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
         with self._lock:
             entry = OutboxEntry(message, size)
-            if self._denials.waits(message.topic, now) and not (message.must_arrive or message.retain):
+            if self._denials.waits(message.topic, now) and not entry.is_kept:
                 return [self._give_up(message, self._denials.reason(message.topic))]
             if not self._window and entry.goes_once:
                 return [self._give_up(message, "not connected")]
@@ -196,6 +202,8 @@ class Outbox:
             self._window = 0
             flying = list(self._flying.values())
             self._flying.clear()
+            probed = any(self._denials.is_probed(one.topic) for one in self._unconfirmed.fresh(now))
+            self._blamed = probed or any(self._goes_alone(entry) for entry in flying)
             for entry in flying:
                 if entry.goes_once:  # and is still being written
                     self._unconfirmed.sent(entry.message.topic, entry.size, now)
@@ -224,10 +232,11 @@ class Outbox:
     def _deny(self, topic: str, reason: str, now: float) -> None:
         """Note that *topic* is denied; what must arrive, or is the newest state, waits, all else is given up."""
         self._denials.denied(topic, reason, now)
+        self._blamed = True
         for entry in [entry for entry in self._waiting if entry.message.topic == topic]:
             entry.strikes, entry.alone = 0, True
-            if entry.message.must_arrive or entry.message.retain:
-                entry.refusals, entry.refusal = entry.refusals + 1, reason
+            entry.refusals, entry.refusal = entry.refusals + 1, reason
+            if entry.is_kept:
                 self._refused.append((entry.message, reason))
 
     def _judge(self, flying: list[OutboxEntry], cause: Cause, now: float) -> None:

@@ -39,6 +39,11 @@ class OutboxEntry:
         return self.message.qos == 0 and not self.message.must_arrive
 
     @property
+    def is_kept(self) -> bool:
+        """Whether it waits for a permission that the broker denies."""
+        return self.message.must_arrive or self.message.retain
+
+    @property
     def is_suspect(self) -> bool:
         """Whether the broker may be ending connections over it."""
         return self.strikes >= SUSPECT_STRIKES
@@ -53,6 +58,8 @@ class OutboxEntry:
         """Why it is not to outlive the connection that ended; empty if it is."""
         if self.is_poison:
             return "the broker closes the connection over it: too large?"
+        if self.refusals and not self.is_kept:
+            return self.refusal
         return "connection lost" if self.goes_once else ""
 
     def strike(self, cause: Cause, *, alone: bool) -> None:
