@@ -1,26 +1,39 @@
-"""From the photos to the shipped file in one go: `python -m training.all --minutes 420`; started again it goes on."""
+"""From the data to the shipped file in one go: `python -m training.all --minutes 420`; started again it goes on."""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Of the time: until when, at which picture size, and whether on the photos of training.pseudo too.
-STAGES = ((0.5, 0.75, False), (0.8, 0.875, True), (1.0, 1.0, True))
+START = "training/start.pt"
+SCENES = Path("training/cache/scenes")
+FIRST_SCENE, CHUNK = 400_000, 200  # numbers of the rendered scenes; how many one command makes
+# Of the time: until when, and at which picture size.
+STAGES = ((0.5, 0.75), (0.8, 0.875), (1.0, 1.0))
+
+
+def rendering(count: int) -> Iterator[list[str]]:
+    """The commands that render scenes, in chunks; those that are there already are left out."""
+    for first in range(FIRST_SCENE, FIRST_SCENE + count, CHUNK):
+        end = min(first + CHUNK, FIRST_SCENE + count)
+        if not (SCENES / f"scenes_{first}_{end}.jsonl").exists():
+            yield ["synthetic", "--out", str(SCENES), "--from", str(first), "--to", str(end)]
 
 
 def steps(minutes: float, run: str) -> Iterator[list[str]]:
-    """The commands of README.md, in turn; pseudo-labels are made anew for each stage that learns from them."""
-    for until, scale, pseudo in STAGES:
-        if pseudo:
-            yield ["pseudo", "--run", run]
-        train = ["train", "--run", run, "--minutes", str(minutes), "--stop-after", str(minutes * until)]
-        yield [*train, "--scale", str(scale), *(["--pseudo"] if pseudo else [])]
+    """The commands of README.md, in turn; pseudo-labels are made anew for each stage."""
+    known = ["--start", START]
+    for until, scale in STAGES:
+        yield ["pseudo", "--run", run, *known]
+        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--pseudo"]
+        yield [*train, "--stop-after", str(minutes * until), "--scale", str(scale)]
+        known = []
     yield ["export", "--run", run]
     yield ["evaluate"]
 
@@ -30,8 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=420.0, help="training time in all (default: 420)")
     parser.add_argument("--run", default="training/runs/lite")
+    parser.add_argument("--scenes", type=int, default=4000, help="rendered scenes more than the shared ones")
     arguments = parser.parse_args()
-    for name, *rest in steps(arguments.minutes, arguments.run):
+    for name, *rest in [*rendering(arguments.scenes), *steps(arguments.minutes, arguments.run)]:
         subprocess.run([sys.executable, "-m", f"training.{name}", *rest], check=True)  # noqa: S603
 
 

@@ -51,7 +51,7 @@ def composer(cache: Path, data: Path, *, pseudo: bool) -> Composer:
     """The training photos; with `pseudo` also the unlabelled ones, as an earlier network labelled them."""
     photos = Pack(cache / "photos.bin")
     names = training_names(photos)
-    packs = [(photos, Pack(cache / "labels.bin"))]
+    packs = [(photos, Pack(cache / "classes.bin"))]
     if pseudo:
         extra = (Pack(cache / "unlabelled.bin"), Pack(cache / "pseudo.bin"))
         packs.append(extra)

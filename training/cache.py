@@ -12,9 +12,10 @@ import numpy.typing as npt
 from rich.progress import track
 
 from training.labels import PARTS, SHOE, SHOE_PARTS, SKIN, SKIN_PARTS, read_name_table, split
+from training.pose import read_poses, split_by_pose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 Image = npt.NDArray[np.uint8]
 
@@ -89,34 +90,46 @@ def video_frames(path: Path, step: int = 1) -> Iterable[tuple[str, Image]]:
 
 
 def build(data: Path, cache: Path) -> None:
-    """Fill the cache from the data set's folder; does nothing where it is already complete."""
-    if (cache / "complete").exists():
-        return
+    """Fill the cache from the data set's folder; packs that are there already stay."""
     cache.mkdir(parents=True, exist_ok=True)
-    table = read_name_table(data / "ccp/label_names.json")
     photos = sorted((data / "ccp/photos").glob("*.jpg"))
-    maps = {p: _class_map(data / f"ccp/labels/{p.stem}.png", table) for p in track(photos, "labels")}
-    labelled = [p for p in photos if maps[p].any()]  # a map without a person says nothing about the one in the photo
-    Pack.write(cache / "labels.bin", ((p.stem, maps[p]) for p in labelled))
-    Pack.write(cache / "photos.bin", ((p.stem, _small(p)) for p in track(labelled, "photos")))
+    _once(cache / "classes.bin", lambda: _class_maps(data, photos))
+    labelled = [data / f"ccp/photos/{name}.jpg" for name in Pack(cache / "classes.bin").names]
+    _once(cache / "photos.bin", lambda: ((p.stem, _small(p)) for p in track(labelled, "photos")))
     unlabelled = sorted((data / "ccp/unlabelled").glob("*.jpg"))
-    Pack.write(cache / "unlabelled.bin", ((p.stem, _small(p)) for p in track(unlabelled, "unlabelled photos")))
-    Pack.write(cache / "streets.bin", track(_streets(cache), "backgrounds", total=len(labelled)))
-    frames = (f for name in BACKGROUND_VIDEOS for f in video_frames(data / "video" / name, VIDEO_STEP))
-    Pack.write(cache / "frames.bin", frames)
-    (cache / "complete").touch()
+    _once(cache / "unlabelled.bin", lambda: ((p.stem, _small(p)) for p in track(unlabelled, "unlabelled photos")))
+    _once(cache / "streets.bin", lambda: track(_streets(cache), "backgrounds", total=len(labelled)))
+    videos = [data / "video" / name for name in BACKGROUND_VIDEOS]
+    _once(cache / "frames.bin", lambda: (frame for video in videos for frame in video_frames(video, VIDEO_STEP)))
+
+
+def _once(path: Path, pictures: Callable[[], Iterable[tuple[str, Image]]]) -> None:
+    """Write a pack that is not there yet; the index is written last."""
+    if not path.with_suffix(".json").exists():
+        Pack.write(path, pictures())
+
+
+def _class_maps(data: Path, photos: list[Path]) -> Iterator[tuple[str, Image]]:
+    """A map without a person says nothing about the one in the photo: such photos are left out."""
+    table = read_name_table(data / "ccp/label_names.json")
+    poses = read_poses(data / "pose_ccp/photos.npz")
+    for photo in track(photos, "labels"):
+        classes = _class_map(data / f"ccp/labels/{photo.stem}.png", table, poses[photo.stem])
+        if classes.any():
+            yield photo.stem, classes
 
 
 def _small(path: Path) -> Image:
     return resized(read_rgb(path), HEIGHT, cv2.INTER_AREA)
 
 
-def _class_map(path: Path, table: Image) -> Image:
-    return resized(split(table[read_values(path)]), HEIGHT, cv2.INTER_NEAREST)
+def _class_map(path: Path, table: Image, pose: npt.NDArray[np.float64]) -> Image:
+    label_map = table[read_values(path)]
+    return resized(split_by_pose(label_map, split(label_map), pose), HEIGHT, cv2.INTER_NEAREST)
 
 
 def _streets(cache: Path) -> Iterator[tuple[str, Image]]:
-    photos, maps = Pack(cache / "photos.bin"), Pack(cache / "labels.bin")
+    photos, maps = Pack(cache / "photos.bin"), Pack(cache / "classes.bin")
     for i, name in enumerate(photos.names):
         yield name, without_person(photos[i], maps[i])
 

@@ -49,7 +49,7 @@ def truth_groups() -> npt.NDArray[np.uint8]:
 @torch.no_grad()
 def check(network: nn.Module, cache: Path) -> dict[str, float]:
     """Quality on the validation photos; the groups' IoUs too, by name."""
-    photos, maps = Pack(cache / "photos.bin"), Pack(cache / "labels.bin")
+    photos, maps = Pack(cache / "photos.bin"), Pack(cache / "classes.bin")
     counts = np.zeros((len(GROUPS), len(GROUPS)), dtype=np.int64)
     groups, truth = part_groups(), truth_groups()
     for name in sorted(validation_names()):

@@ -51,15 +51,20 @@ def kept_aside(scene: dict[str, Any]) -> bool:
 
 
 def build(folders: list[Path], cache: Path) -> None:
-    """Fill `rendered.bin`, `rendered_labels.bin` and `rendered.jsonl` with the scenes that may be trained on."""
-    if (cache / "rendered.jsonl").exists():
-        return
+    """Fill `rendered.bin`, `rendered_labels.bin` and `rendered.jsonl` with the scenes that may be trained on.
+
+    Done anew where there are more scenes than the last time; *folders* that are missing are left out.
+    """
     scenes = [(folder, one) for folder in folders for one in descriptions(folder) if not kept_aside(one)]
+    lines = "".join(json.dumps(one) + "\n" for _, one in scenes)
+    index = cache / "rendered.jsonl"
+    if index.exists() and index.read_text(encoding="utf-8") == lines:
+        return
+    index.unlink(missing_ok=True)
     Pack.write(cache / "rendered.bin", ((one["file"], read_rgb(at / f"{one['file']}.jpg")) for at, one in scenes))
     values = ((one["file"], read_values(at / f"{one['file']}.png")) for at, one in scenes)
     Pack.write(cache / "rendered_labels.bin", values)
-    lines = "".join(json.dumps(one) + "\n" for _, one in scenes)
-    (cache / "rendered.jsonl").write_text(lines, encoding="utf-8")
+    index.write_text(lines, encoding="utf-8")
 
 
 class Rendered:

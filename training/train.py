@@ -264,7 +264,7 @@ def main() -> None:
     """Read the arguments, prepare the cache, train."""
     chosen = arguments()
     cache.build(DATA, CACHE)
-    rendered.build([DATA / "synthetic"], CACHE)
+    rendered.build([DATA / "synthetic", CACHE / "scenes"], CACHE)
     chosen.run.mkdir(parents=True, exist_ok=True)
     work_together(chosen.processes, partial(take_part, chosen))
 

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
-from training.all import steps
+from training.all import CHUNK, FIRST_SCENE, rendering, steps
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
 
 MINUTES, RUN = 80.0, "runs/one"
 PLAN = list(steps(MINUTES, RUN))
@@ -33,11 +39,12 @@ def test_each_stage_trains_longer_up_to_the_whole_time() -> None:
 
 
 def test_pseudo_labels_are_made_before_a_stage_learns_from_them() -> None:
-    """By the network as it then is: after a stage without them, and right before each with them."""
+    """By the network as it then is, right before each stage; for the first one by the weights that are kept."""
     learners = [index for index, step in enumerate(PLAN) if "--pseudo" in step]
-    assert PLAN[0][0] == "train"
     assert learners
     assert [PLAN[index - 1][0] for index in learners] == ["pseudo"] * len(learners)
+    assert option(PLAN[0], "--start")
+    assert not any("--start" in step for step in PLAN[1:] if step[0] == "pseudo")
 
 
 def test_what_was_trained_is_exported_and_then_judged() -> None:
@@ -45,3 +52,12 @@ def test_what_was_trained_is_exported_and_then_judged() -> None:
     names = [step[0] for step in PLAN]
     assert names[-2:] == ["export", "evaluate"]
     assert set(names[:-2]) == {"train", "pseudo"}
+
+
+def test_scenes_are_rendered_in_chunks_without_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every number once; a chunk whose descriptions are there is not rendered again."""
+    monkeypatch.setattr("training.all.SCENES", tmp_path)
+    chunks = [(int(option(step, "--from")), int(option(step, "--to"))) for step in rendering(CHUNK + 50)]
+    assert chunks == [(FIRST_SCENE, FIRST_SCENE + CHUNK), (FIRST_SCENE + CHUNK, FIRST_SCENE + CHUNK + 50)]
+    (tmp_path / f"scenes_{FIRST_SCENE}_{FIRST_SCENE + CHUNK}.jsonl").touch()
+    assert len(list(rendering(CHUNK + 50))) == 1

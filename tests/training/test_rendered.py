@@ -38,8 +38,9 @@ def rendered(tmp_path: Path) -> Rendered:
         cv2.imwrite(str(tmp_path / f"{scene['file']}.png"), values)
         cv2.imwrite(str(tmp_path / f"{scene['file']}.jpg"), np.repeat(values[..., None], 3, axis=2))
     (tmp_path / "persons.jsonl").write_text("\n".join(json.dumps(scene) for scene in scenes), encoding="utf-8")
-    build([tmp_path], tmp_path)
-    return Rendered(tmp_path)
+    (tmp_path / "cache").mkdir()
+    build([tmp_path], tmp_path / "cache")
+    return Rendered(tmp_path / "cache")
 
 
 def test_scenes_kept_aside_are_not_trained_on(rendered: Rendered) -> None:
@@ -47,6 +48,21 @@ def test_scenes_kept_aside_are_not_trained_on(rendered: Rendered) -> None:
     assert len(rendered) == 1
     assert kept_aside({"file": "000014", "people": []})
     assert not kept_aside({"file": "000012", "people": [{"pose": "sit"}]})
+
+
+def test_scenes_that_were_added_are_taken_up(rendered: Rendered, tmp_path: Path) -> None:
+    """The next build has them too; a folder that is not there yet holds none."""
+    assert len(rendered) == 1
+    more = tmp_path / "more"
+    build([tmp_path, more], tmp_path / "cache")
+    assert len(Rendered(tmp_path / "cache")) == 1
+    more.mkdir()
+    for suffix in ("jpg", "png"):
+        (more / f"000006.{suffix}").write_bytes((tmp_path / f"000002.{suffix}").read_bytes())
+    line = json.dumps({"file": "000006", "people": [person(1, (60, 20, 120, 120))]})
+    (more / "scenes_6_7.jsonl").write_text(line, encoding="utf-8")
+    build([tmp_path, more], tmp_path / "cache")
+    assert len(Rendered(tmp_path / "cache")) == 2
 
 
 def test_a_seed_draws_the_same_scene(rendered: Rendered) -> None:

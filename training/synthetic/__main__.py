@@ -61,9 +61,10 @@ def main() -> int:
         print(f"{error}; on Debian: apt-get install libegl1 libegl-mesa0", file=sys.stderr)
         return 1
     began = time.process_time()
-    with (chosen.out / f"scenes_{chosen.first}_{chosen.end}.jsonl").open("w", encoding="utf-8") as lines:
-        for number in track(range(chosen.first, chosen.end), studio.renderer.name):
-            lines.write(json.dumps(write(studio, number, chosen.out)) + "\n")
+    numbers = track(range(chosen.first, chosen.end), studio.renderer.name)
+    lines = [json.dumps(write(studio, number, chosen.out)) + "\n" for number in numbers]
+    # Written last: a range without descriptions was cut off.
+    (chosen.out / f"scenes_{chosen.first}_{chosen.end}.jsonl").write_text("".join(lines), encoding="utf-8")
     count = chosen.end - chosen.first
     print(f"{count} scenes in {chosen.out}, {(time.process_time() - began) / count:.2f} CPU s a scene")
     return 0
