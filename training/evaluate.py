@@ -41,8 +41,8 @@ def measure(model: str, chosen: argparse.Namespace, out: Path) -> Figures:
     figures: Figures = {}
     for kind in chosen.only:
         figures |= KINDS[kind](context)
+        (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     context.sheet.write(out)
-    (out / "figures.json").write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return figures
 
 
