@@ -22,25 +22,25 @@ class Verdict(Enum):
     NEW = "new"
     """Not seen before: it goes on to the scheduler."""
     IN_WORK = "in_work"
-    """A duplicate of one not answered yet: nothing to do, both will be acknowledged together."""
+    """A duplicate of a frame without a reply so far: nothing to do, both will be acknowledged together."""
     DONE = "done"
-    """A duplicate of one answered already: acknowledge ``frame.delivery`` at once."""
+    """A duplicate of a frame that had its reply: acknowledge ``frame.delivery`` at once."""
 
 
 class Remedy(Enum):
-    """What is to be done about an answer that will never arrive."""
+    """What is to be done about a reply that will never arrive."""
 
     NOTHING = "nothing"
-    """It was a picture for people; the rest of the answer stands."""
+    """It was an image for people; the rest of the reply stands."""
     ERROR = "error"
     """The frame needs an error message in place of its results."""
     GONE = "gone"
-    """It was the last answer there was; the frame is settled without."""
+    """There is no other reply to send; the frame is settled without."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """An answer that will never arrive: the frame it was for (without payload), and what may be acknowledged now."""
+    """A reply that will never arrive: the frame it was for (without payload), and what may be acknowledged now."""
 
     frame: Frame
     remedy: Remedy
@@ -54,7 +54,7 @@ class _Entry:
     publications: set[int] = field(default_factory=set)
     spares: frozenset[int] = frozenset()
     final: bool = False
-    answered: bool = False
+    replied: bool = False
 
     @property
     def is_promised(self) -> bool:
@@ -71,15 +71,15 @@ class _Entry:
 
 
 class AckTracker:
-    """Knows the frames not answered yet and the publications each still waits for.
+    """Knows the frames without a complete reply and the publications each still waits for.
 
     Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
     the content is the same: a still camera may repeat itself, so equal content alone proves nothing. And a frame that
-    is to be acknowledged is no duplicate of one that may be dropped without an answer, or was.
+    is to be acknowledged is no duplicate of one that may be dropped without a reply, or was.
     """
 
     def __init__(self, *, remembered: int = 4096) -> None:
-        """Remember the identities of the last *remembered* answered frames."""
+        """Remember the identities of the last *remembered* frames that were replied to."""
         self._remembered = remembered
         self._open: dict[tuple[str, str, float], _Entry] = {}
         self._newest: dict[tuple[str, str], tuple[str, str, float]] = {}
@@ -88,7 +88,7 @@ class AckTracker:
 
     @property
     def awaited(self) -> int:
-        """How many publications that answer frames the broker has not confirmed yet."""
+        """How many publications in reply to frames the broker has not confirmed yet."""
         return len(self._by_publication)
 
     def opened(self, frame: Frame) -> Verdict:
@@ -114,14 +114,14 @@ class AckTracker:
             return Verdict.DONE
         return None
 
-    def answered(
+    def replied(
         self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> tuple[Delivery, ...]:
-        """Say which *publications* (``Outgoing.publication``) answer *frame*; call it before publishing them.
+        """Say which *publications* (``Outgoing.publication``) are the reply to *frame*; call it before publishing them.
 
         Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
         or nothing is to be published). Should one be given up: one of the *spares* is missed by nobody, and for a
-        *final* answer there is no other. A frame settled meanwhile, by another answer, stays so.
+        *final* reply there is no other. A frame settled meanwhile, by another reply, stays so.
 
         Returns:
             What may be acknowledged now.
@@ -132,7 +132,7 @@ class AckTracker:
             return ()
         self._forget_publications(entry)
         entry.publications, entry.spares, entry.final = set(publications), frozenset(spares), final
-        entry.answered = bool(publications)
+        entry.replied = bool(publications)
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
 
@@ -140,13 +140,13 @@ class AckTracker:
         """Note that the broker has *publication*; returns what may be acknowledged now."""
         key = self._by_publication.pop(publication, None)
         if key is None:
-            return ()  # a status message, or of an answer replaced since
+            return ()  # a status message, or of a reply replaced since
         entry = self._open[key]
         entry.publications.discard(publication)
         return self._settle_if_complete(key, entry)
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns what that means to a frame, None where it answered none."""
+        """Note that *publication* was given up; returns what that means to a frame, None where it was no reply."""
         key = self._by_publication.get(publication)
         if key is None:
             return None
@@ -154,14 +154,14 @@ class AckTracker:
         if publication in entry.spares:
             return Loss(entry.frame, Remedy.NOTHING, self.published(publication))
         if entry.final:
-            return Loss(entry.frame, Remedy.GONE, self.answered(entry.frame, ()))
+            return Loss(entry.frame, Remedy.GONE, self.replied(entry.frame, ()))
         return Loss(entry.frame, Remedy.ERROR)
 
     def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
         if entry.publications:
             return ()
         self._close(key)
-        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.answered or entry.is_promised
+        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.replied or entry.is_promised
         if len(self._done) > self._remembered:
             self._done.popitem(last=False)
         return tuple(entry.deliveries)
@@ -177,5 +177,5 @@ class AckTracker:
 
 
 def _key(frame: Frame) -> tuple[str, str, float]:
-    """One arrival: equal pictures of one camera differ in the time they came."""
+    """One arrival: equal images of one camera differ in the time they came."""
     return (frame.camera, frame.frame_id, frame.arrived)

@@ -29,7 +29,7 @@ class Policy(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """A frame that will not be answered, and why (one of :data:`edge_worker.frames.frame.DROPS`).
+    """A frame that gets no reply, and why (one of :data:`edge_worker.frames.frame.DROPS`).
 
     A frame of an ``every`` camera is dropped for age, where the configuration asks for that, for lack of memory, if it
     came in QoS 0, and by ``Scheduler.drain``. The last must not be acknowledged: the broker keeps it for the next

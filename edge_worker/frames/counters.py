@@ -83,7 +83,7 @@ class Tally:
 class LateCameras:
     """Notices cameras whose frames are dropped as too old, all of them. Not safe across threads.
 
-    Their clock, or ours, may be wrong: a camera that tells when it took a picture then gets no answer, and no error.
+    Their clock, or ours, may be wrong: a camera that tells when it took an image then gets no reply, and no error.
     """
 
     def __init__(self) -> None:
@@ -92,9 +92,9 @@ class LateCameras:
         self._late: frozenset[str] = frozenset()
 
     def news(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
-        """Name the cameras that had frames too old since the last call, and none answered, by the present *counts*.
+        """Name the cameras of which, by *counts*, frames were too old since the last call and none got a reply.
 
-        Each once, until a frame of it was answered.
+        Each once, until a frame of it got a reply.
         """
         late = frozenset(name for name, count in counts.items() if self._is_late(name, count))
         news = late - self._late

@@ -1,4 +1,4 @@
-"""The JSON envelope around a picture: ``{"image": base64, "frame_id"?, "captured_at"?}``. Standard library only.
+"""The JSON envelope around an image: ``{"image": base64, "frame_id"?, "captured_at"?}``. Standard library only.
 
 What arrives is hostile: every bound is checked before the step it bounds.
 """
@@ -33,7 +33,7 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What an envelope holds: the picture's bytes, and the sender's id and time (RFC 3339, UTC), where given."""
+    """What an envelope holds: the image's bytes, and the sender's id and time (RFC 3339, UTC), where given."""
 
     image: bytes
     frame_id: str | None
@@ -41,7 +41,7 @@ class Envelope:
 
 
 def is_envelope(payload: bytes) -> bool:
-    """Tell whether *payload* is to be read as an envelope: no picture format starts with a brace."""
+    """Tell whether *payload* is to be read as an envelope: no image format starts with a brace."""
     return payload[:64].removeprefix(codecs.BOM_UTF8).lstrip(_LEADING).startswith(b"{")
 
 
@@ -70,7 +70,7 @@ def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
 def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str | None]:
     """Read an envelope's ``frame_id`` and ``captured_at``; None where there is none, or none that can be used.
 
-    The rest is not looked at: the answer that says what is wrong with it bears the sender's id.
+    The rest is not looked at: the reply that says what is wrong with it bears the sender's id.
     """
     try:
         fields = _parse(payload) if len(payload) <= max_payload_bytes else {}

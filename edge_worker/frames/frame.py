@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from edge_worker.frames.request import Request
 
 REJECTIONS: Final = frozenset({"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"})
-"""Why a frame was answered with an error message."""
+"""Why the reply to a frame was an error message."""
 
 DROPS: Final = frozenset({"superseded", "too_old", "throttled", "paused", "retained", "shutting_down"})
-"""Why a frame was not answered at all."""
+"""Why a frame got no reply at all."""
 
 _PLAUSIBLE_LAG_S: Final = 86_400.0
 """A frame said to be older than a day tells of a wrong clock, not of an old frame."""
@@ -32,7 +32,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture from a camera, as it arrived.
+    """One image from a camera, as it arrived.
 
     ``received_at`` is epoch seconds, ``arrived`` seconds of the monotonic clock. ``source`` is the index into the
     configuration's cameras. ``sender_id`` says whether ``frame_id`` came from the sender (else it is the content's).
@@ -57,7 +57,7 @@ class Frame:
         return self.request is not None and self.request.expires is not None and now > self.request.expires
 
     def age_s(self, now: float) -> float:
-        """Seconds since the picture was taken, as far as its sender told, else since it arrived, at monotonic *now*."""
+        """Seconds since the image was taken, as far as its sender told, else since it arrived, at monotonic *now*."""
         return now - self.arrived + self._lag_at_arrival_s()
 
     def _lag_at_arrival_s(self) -> float:

@@ -26,7 +26,7 @@ _SHUTTING_DOWN = "shutting_down"
 
 
 class FrameQueue:
-    """Where the router lays frames down and the dispatchers pick them up. Safe to call from any thread."""
+    """Where the router puts frames and the dispatchers take them. Safe to call from any thread."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class FrameQueue:
         """Hold one policy per camera section.
 
         *acknowledge* is called with the lock held, so that a frame settled is a frame acknowledged for whoever looks;
-        *has_room* as well, to ask whether answers to a section's frames would soon be sent. Neither may wait, raise or
+        *has_room* as well, to ask whether replies to a section's frames would soon be sent. Neither may wait, raise or
         call back.
         """
         self._scheduler = Scheduler(policies)
@@ -48,7 +48,7 @@ class FrameQueue:
         self._closed = False
 
     def arrive(self, frame: Frame) -> None:
-        """Lay down a frame that just arrived, unless it is known already."""
+        """Queue a frame that just arrived, unless it is known already."""
         with self._changed:
             verdict = self._acks.opened(frame)
             if verdict is Verdict.NEW:
@@ -66,7 +66,7 @@ class FrameQueue:
             self._acknowledge_all(() if delivery is None else (delivery,))
 
     def take(self, timeout_s: float) -> Frame | None:
-        """Pick up the next frame, waiting up to *timeout_s* seconds; None if there is none or the queue is closed."""
+        """Take the next frame, waiting up to *timeout_s* seconds; None if there is none or the queue is closed."""
         deadline = Deadline(timeout_s)
         with self._changed:
             while not self._closed:
@@ -82,15 +82,15 @@ class FrameQueue:
         """The camera sections whose live frames wait, since results would only grow old. The lock is held."""
         return frozenset(source for source in self._sections if not self._has_room(source))
 
-    def answered(
+    def replied(
         self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> None:
-        """Say which *publications* answer *frame*, before they are published; again to replace what was said.
+        """Say which *publications* are the reply to *frame*, before they are published; again to replace what was said.
 
-        Should one be given up: one of the *spares* is missed by nobody, and for a *final* answer there is no other.
+        Should one be given up: one of the *spares* is missed by nobody, and for a *final* reply there is no other.
         """
         with self._changed:
-            self._acknowledge_all(self._acks.answered(frame, publications, spares=spares, final=final))
+            self._acknowledge_all(self._acks.replied(frame, publications, spares=spares, final=final))
 
     def published(self, publication: int) -> None:
         """Note that the broker has *publication*, and acknowledge the frames this completes."""
@@ -99,7 +99,7 @@ class FrameQueue:
             self._changed.notify_all()
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns the frame that lost an answer, and what is to be done."""
+        """Note that *publication* was given up; returns the frame that lost a reply, and what is to be done."""
         with self._changed:
             loss = self._acks.failed(publication)
             if loss is not None:
@@ -108,15 +108,15 @@ class FrameQueue:
             return loss
 
     def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
-        """Count a frame picked up as answered."""
+        """Count a frame taken as processed or rejected."""
         with self._changed:
             self._scheduler.finish(frame, outcome, reason)
             self._changed.notify()
 
-    def release(self, frame: Frame) -> None:
-        """Lay a frame back, first in line: the model process ended under it."""
+    def requeue(self, frame: Frame) -> None:
+        """Requeue a frame, first in line: the model process ended under it."""
         with self._changed:
-            self._settle(self._scheduler.release(frame))
+            self._settle(self._scheduler.requeue(frame))
             self._drain_if_closed()
             self._changed.notify()
 
@@ -154,7 +154,7 @@ class FrameQueue:
             self._changed.notify_all()
 
     def settle(self, deadline: Deadline) -> int:
-        """Wait until the broker has all answers published, and with them the acknowledgements; returns how many not."""
+        """Wait until the broker has all replies published, and with them the acknowledgements; returns how many not."""
         with self._changed:
             self._changed.wait_for(lambda: not self._acks.awaited, deadline.remaining())
             return self._acks.awaited
@@ -178,7 +178,7 @@ class FrameQueue:
     def _settle(self, drops: Iterable[Drop]) -> None:
         """Settle dropped frames with the acknowledgement tracker. The lock is held."""
         for drop in drops:
-            self._acknowledge_all(self._acks.answered(drop.frame, ()))
+            self._acknowledge_all(self._acks.replied(drop.frame, ()))
 
     def _acknowledge_all(self, deliveries: Iterable[Delivery]) -> None:
         for delivery in deliveries:

@@ -116,7 +116,7 @@ class Scheduler:
     def next(self, now: float, held: Collection[int] = ()) -> Turn:
         """Give the next frame to work on: of the due queue that was served longest ago.
 
-        Lanes in ``latest`` mode of camera sections *held* are passed over: their newest frame waits.
+        Queues in ``latest`` mode of camera sections *held* are passed over: their newest frame waits.
         """
         dropped: list[Drop] = []
         waits: list[float] = []
@@ -133,16 +133,16 @@ class Scheduler:
 
     def finish(self, frame: Frame, outcome: Literal["processed", "rejected"], reason: str = "") -> None:
         """Settle a frame handed out by :meth:`next`; *reason* is one of REJECTIONS when it was rejected."""
-        queue = self._lane_in_work(frame)
+        queue = self._queue_in_work(frame)
         queue.in_work -= 1
         if outcome == "processed":
             queue.tally.processed += 1
         else:
             queue.tally.reject(reason)
 
-    def release(self, frame: Frame) -> tuple[Drop, ...]:
+    def requeue(self, frame: Frame) -> tuple[Drop, ...]:
         """Put a frame handed out back to the front; what came to a ``latest`` camera meanwhile supersedes it."""
-        queue = self._lane_in_work(frame)
+        queue = self._queue_in_work(frame)
         queue.in_work -= 1
         if queue.latest and (queue.waiting or self._is_paused(queue)):
             return (queue.drop(frame, "superseded" if queue.waiting else "paused"),)
@@ -229,7 +229,7 @@ class Scheduler:
             self._queues[key] = queue
         return queue
 
-    def _lane_in_work(self, frame: Frame) -> CameraQueue:
+    def _queue_in_work(self, frame: Frame) -> CameraQueue:
         queue = self._queues[(frame.source, frame.camera)]
         if not queue.in_work:
             raise ValueError(f"no frame of camera {frame.camera!r} is in work")

@@ -59,13 +59,13 @@ class PipelineHandler:
     def warm_up(self, note: Callable[[str], None]) -> float:
         """Run a grey frame of the size that came first the last time; return the seconds it takes once compiled."""
         width, height = self._memory.recall()
-        picture = np.full((height, width, 3), _GREY, np.uint8)
+        image = np.full((height, width, 3), _GREY, np.uint8)
         note("compile")
-        self._pipeline.parser.compile(self._pipeline.parser.preprocess(picture))
+        self._pipeline.parser.compile(self._pipeline.parser.preprocess(image))
         note("warm_up")
         began = perf_counter()
         request = OutputRequest()
-        self._pipeline.encode(self._pipeline.analyse(picture, request, Stages()), request, Stages())
+        self._pipeline.encode(self._pipeline.analyse(image, request, Stages()), request, Stages())
         return perf_counter() - began
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
@@ -82,7 +82,7 @@ class SizeMemory:
     """
 
     def __init__(self, directory: str | None, max_pixels: int) -> None:
-        """Keep it in *directory* (None: nowhere); sizes of more than *max_pixels* are not believed."""
+        """Keep it in *directory* (None: nowhere); sizes of more than *max_pixels* are ignored."""
         self._file = None if directory is None else Path(directory) / _SIZE_FILE
         self._max_pixels = max_pixels
         self._learnt = False

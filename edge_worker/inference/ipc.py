@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _PREFIX = struct.Struct("!I")
 _READ_BYTES = 1 << 18  # more than a Unix socket holds by default
-_MAX_HEADER_BYTES = 64_000_000  # a hundred candidates of an 8000x8000 picture with their run lengths take less
+_MAX_HEADER_BYTES = 64_000_000  # a hundred candidates of an 8000x8000 image with their run lengths take less
 # As objects, 9 MB of wrong labels took 14 GB until they were found wrong. A hundred persons with 59 parts each, and the
 # run lengths of all, make 130,000.
 _MAX_VALUES = 300_000

@@ -1,4 +1,4 @@
-"""A parsed frame as the plain values of the labels message: the part that depends on the picture alone.
+"""A parsed frame as the plain values of the labels message: the part that depends on the image alone.
 
 ``docs/schema/labels.schema.json`` describes them; :class:`edge_worker.messages.LabelsBody` checks them.
 """

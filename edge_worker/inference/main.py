@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import EncodedResult, ModelCardFacts
 
-_MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the picture
+_MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the image
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _STDERR = 2
 
@@ -51,15 +51,15 @@ class FrameHandler(Protocol):
         """Parse one frame, calling *note* with each phase as it begins.
 
         Raises:
-            FrameRejected: the frame cannot be answered.
+            FrameRejected: the frame has no result.
         """
 
 
 class StandardError:
     """This process's standard error, silent at times.
 
-    libjpeg and libpng write a line there for each damaged picture, and have no switch: a camera could flood the log,
-    and the frame's answer says it all. What is written in other phases is heard.
+    libjpeg and libpng write a line there for each damaged image, and have no switch: a camera could flood the log,
+    and the reply to the frame says it all. What is written in other phases is heard.
     """
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def main() -> int:
 
 
 def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
-    """Load what the first message asks for, then answer frames until the other end closes; return the exit status."""
+    """Load what the first message asks for, then reply to frames until the other end closes; return the exit status."""
     stderr = StandardError()
 
     def note(phase: str) -> None:
@@ -93,7 +93,7 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
         handler = _load(channel, lambda: open_handler(settings), sandbox, note)
         tidying = Tidying()
         while handler is not None:
-            _answer_next(channel, handler, note)
+            _serve_next(channel, handler, note)
             tidying.do_if_due()
             stderr.silence(silent=False)
     except EOFError:
@@ -101,10 +101,10 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
     return 1
 
 
-def _answer_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
-    """Wait for a frame and answer it; afterwards nothing of it is held, while the next one is waited for."""
+def _serve_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
+    """Wait for a frame and reply to it; afterwards nothing of it is held, while the next one is waited for."""
     header, (payload,) = channel.receive()
-    _answer(channel, handler, payload, OutputRequest.from_wire(header["request"]), note)
+    _reply(channel, handler, payload, OutputRequest.from_wire(header["request"]), note)
 
 
 def _stand_apart() -> None:
@@ -146,13 +146,13 @@ def _load(
     return handler
 
 
-def _answer(
+def _reply(
     channel: Channel, handler: FrameHandler, payload: bytes, request: OutputRequest, note: Callable[[str], None]
 ) -> None:
-    """Answer one frame, whatever happens to it."""
+    """Reply to one frame, whatever happens to it."""
     try:
-        header, pictures = handler.run(payload, request, note).to_wire()
-        channel.post({"type": "result", **header}, *pictures)
+        header, images = handler.run(payload, request, note).to_wire()
+        channel.post({"type": "result", **header}, *images)
     except FrameRejected as rejected:
         channel.post(_rejection(rejected.reason, rejected.detail))
     except Exception as error:  # noqa: BLE001 - a frame that upsets the model must not keep others waiting

@@ -44,7 +44,7 @@ class OutputKind:
 
     Attributes:
         name: the key below ``output``, and what files and log lines call it.
-        required: a frame without it is answered with an error. Another kind is for people: it is made smaller until the
+        required: the reply to a frame without it is an error. Another kind is for people: it is made smaller until the
             broker takes it, and left out at last.
         per_person: one image for each person, on a topic with ``{person}``; else one for the frame.
         request: what the section of the configuration wants of it.

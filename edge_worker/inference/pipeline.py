@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """A picture and everything that was found out about it, up to what is encoded.
+    """An image and everything that was found out about it, up to what is encoded.
 
     Attributes:
         picture: RGB uint8 H×W×3.
-        net_input: what the network was given, and how it lies in the picture.
+        net_input: what the network was given, and how it lies in the image.
         logits: what the network said.
         parsing: that, as label map and candidates.
         people: that, told as persons.
@@ -78,7 +78,7 @@ class Pipeline:
     """One model and how its results are drawn. Not for several threads at a time."""
 
     def __init__(self, parser: Parser, palette: Palette, limits: DecodeLimits) -> None:
-        """Use *parser*, colours from *palette* (one for each of its classes), and take pictures within *limits*."""
+        """Use *parser*, colours from *palette* (one for each of its classes), and take images within *limits*."""
         self.parser = parser
         self.palette = palette
         self._limits = limits
@@ -108,14 +108,14 @@ class Pipeline:
     def run(
         self, payload: bytes, request: OutputRequest, note: Callable[[str], None] = lambda _phase: None
     ) -> EncodedResult:
-        """Parse one payload: a picture, or a JSON envelope with one.
+        """Parse one payload: an image, or a JSON envelope with one.
 
         Calls *note* with each phase as it begins: the stages ``decode, preprocess, inference, postprocess, render,
         encode``, and ``compile`` before ``inference`` (and timed with it) where the network must be compiled for the
-        picture's shape first.
+        image's shape first.
 
         Raises:
-            DecodeError: the payload is not a picture within the limits.
+            DecodeError: the payload is not an image within the limits.
         """
         stages = Stages(note)
         stages.begin("decode")
@@ -123,7 +123,7 @@ class Pipeline:
         return self.encode(self.analyse(picture, request, stages), request, stages)
 
     def decode(self, payload: bytes) -> Picture:
-        """The picture in the payload, RGB uint8 H×W×3 in displayed orientation.
+        """The image in the payload, RGB uint8 H×W×3 in displayed orientation.
 
         Raises:
             DecodeError: there is none within the limits.
@@ -133,7 +133,7 @@ class Pipeline:
         return decode(payload, self._limits)
 
     def analyse(self, picture: Picture, request: OutputRequest, stages: Stages) -> Analysis:
-        """Find out what is in a picture, RGB uint8 H×W×3."""
+        """Find out what is in an image, RGB uint8 H×W×3."""
         stages.begin("preprocess")
         net_input = self.parser.preprocess(picture)
         if not self.parser.is_compiled(net_input):

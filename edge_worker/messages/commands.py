@@ -1,4 +1,4 @@
-"""Commands: what may be asked of a running worker, and its answer."""
+"""Commands: what may be asked of a running worker, and its reply."""
 
 import difflib
 import re
@@ -16,7 +16,7 @@ RESPONSE_SCHEMA: Literal["edge-worker.response/1"] = "edge-worker.response/1"
 MAX_REQUEST_BYTES = 16_384  # a request is a handful of short fields
 
 Transaction = Annotated[str, Field(max_length=256)] | int
-"""Any text or number by which the asker knows its answer again."""
+"""Any text or number by which the asker recognises its reply."""
 CameraName = Annotated[str, Field(min_length=1)]
 
 
@@ -29,15 +29,15 @@ class CommandRequest(Message):
 
 
 class PingRequest(CommandRequest):
-    """Answer, if you are there."""
+    """Reply, if you are there."""
 
 
 class StatsRequest(CommandRequest):
-    """Answer with the stats message as of now."""
+    """Reply with the stats message as of now."""
 
 
 class ConfigRequest(CommandRequest):
-    """Answer with the configuration in force; it holds no secret."""
+    """Reply with the configuration in force; it holds no secret."""
 
 
 class PauseRequest(CommandRequest):
@@ -93,7 +93,7 @@ COMMANDS: Mapping[str, type[CommandRequest]] = MappingProxyType(
 
 
 class CommandResponse(Message):
-    """The answer to a request."""
+    """The reply to a request."""
 
     schema_: Literal["edge-worker.response/1"] = Field(RESPONSE_SCHEMA, alias="schema")
     node: str

@@ -94,7 +94,7 @@ class AccountMessage(Message):
     waiting: Count = 0
     in_work: Count = 0
     duplicates: Count = 0
-    """Redelivered frames that needed no second answer; not part of ``received``."""
+    """Redelivered frames that needed no second reply; not part of ``received``."""
     oldest_waiting_s: Quantity = 0.0
     """Age of the waiting frame that is next in line, seconds; 0 where none waits."""
 

@@ -1,4 +1,4 @@
-"""The messages that answer a frame: labels, or an error."""
+"""The reply to a frame: labels, or an error."""
 
 from typing import Annotated, Literal
 
@@ -12,13 +12,13 @@ ERROR_SCHEMA: Literal["edge-worker.error/1"] = "edge-worker.error/1"
 
 Side = Annotated[int, Field(ge=1)]
 Box = tuple[Count, Count, Side, Side]
-"""``[x, y, width, height]`` in pixels of the displayed picture; x and y of the top left corner."""
+"""``[x, y, width, height]`` in pixels of the displayed image; x and y of the top left corner."""
 Colour = Annotated[str, Field(pattern="^#[0-9a-f]{6}$")]
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class ImageSize(Message):
-    """Size of the picture in displayed orientation (EXIF applied), pixels."""
+    """Size of the image in displayed orientation (EXIF applied), pixels."""
 
     width: Side
     height: Side
@@ -60,14 +60,14 @@ class RunLengths(Message):
 
 
 class LabelMessage(Message):
-    """A class present in the picture, the background excepted."""
+    """A class present in the image, the background excepted."""
 
     id: Count
     name: str
     color: Colour
     pixels: Annotated[int, Field(ge=1)]
     fraction: Score
-    """Its share of the picture's pixels."""
+    """Its share of the image's pixels."""
     score: Score
     box: Box
 
@@ -115,7 +115,7 @@ class InstanceMessage(Message):
 
 
 class LabelsBody(Message):
-    """The part of the labels message that depends on the picture alone: what the model process returns."""
+    """The part of the labels message that depends on the image alone: what the model process returns."""
 
     image: ImageSize
     labels: Annotated[tuple[LabelMessage, ...], Field(fail_fast=True)]  # one mistake will do: each takes a kilobyte
@@ -126,7 +126,7 @@ class LabelsBody(Message):
 
 
 class FrameFacts(Message):
-    """Where a frame came from; common to all answers."""
+    """Where a frame came from; common to all replies."""
 
     schema_: str = Field(alias="schema")
     node: str
@@ -137,17 +137,17 @@ class FrameFacts(Message):
     received_at: Time
     published_at: Time
     redelivered: bool = False
-    """Delivered by the broker a second time: an answer with this ``frame_id`` may have been published already."""
+    """Delivered by the broker a second time: a reply with this ``frame_id`` may have been published already."""
 
 
 class LabelsMessage(LabelsBody, FrameFacts):
-    """What was found in a frame. Published after the pictures: the commit record of the frame."""
+    """What was found in a frame. Published after the images: the commit record of the frame."""
 
     schema_: Literal["edge-worker.labels/1"] = Field(LABELS_SCHEMA, alias="schema")
     model: ModelName
     timings_ms: Timings
     age_ms: float
-    """From capture (or from reception, where the sender gave no time that can be believed) to publication."""
+    """From capture (or from reception, where the sender gave no plausible time) to publication."""
     cached: bool = False
     """The same bytes had been parsed before: the result was taken from memory."""
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
-# Of one frame's encoded pictures, far above any real ones: noise takes 3 bytes a pixel as an RGB map, 2 as an overlay.
+# Of one frame's encoded images, far above any real ones: noise takes 3 bytes a pixel as an RGB map, 2 as an overlay.
 _RESULT_BYTES_PER_PIXEL = 8
 _RESULT_RESERVE_BYTES = 1_000_000
 _SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
@@ -97,7 +97,7 @@ class ModelProcess:
         clock = PhaseClock(self._timeouts, "load")
         header, _ = self._ask(clock, self._first_message())
         self.phase = "idle"
-        with self._understanding(clock):
+        with self._validated(clock):
             if header["type"] == "failed":
                 raise failure_of(header)
             self._timeouts.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # it was a part of that time
@@ -111,7 +111,7 @@ class ModelProcess:
         """Have one frame parsed.
 
         Raises:
-            FrameRejected: it cannot be answered; the process is fit for the next one.
+            FrameRejected: it has no result; the process is fit for the next one.
             ModelProcessDied, ModelProcessStuck: the process ended or passed the frame's limit.
         """
         if self._process.poll() is not None:
@@ -120,7 +120,7 @@ class ModelProcess:
         clock = PhaseClock(self._timeouts, "decode")
         header, blobs = self._ask(clock, {"type": "frame", "request": asdict(request)}, payload)
         self.phase = "idle"
-        with self._understanding(clock):
+        with self._validated(clock):
             if header["type"] == "rejected":
                 _tell_trace(header)
                 raise rejection_of(header)
@@ -142,24 +142,24 @@ class ModelProcess:
         self._look_for_a_stop("idle")
 
     def _ask(self, clock: PhaseClock, header: dict[str, Any], *blobs: bytes) -> Message:
-        """Send a message and wait for the answer, following the phases the process announces meanwhile."""
+        """Send a message and wait for the reply, following the phases the process announces meanwhile."""
         self.phase = clock.phase
         self._channel.post(header, *blobs)
-        self._patiently(clock, self._channel.flush)
+        self._within_limit(clock, self._channel.flush)
         while True:
-            header, answer = self._patiently(clock, self._channel.receive)
+            header, blobs = self._within_limit(clock, self._channel.receive)
             if header.get("type") != "phase":
-                return header, answer
-            with self._understanding(clock):
+                return header, blobs
+            with self._validated(clock):
                 clock.enter(str(header["phase"]))
             self.phase = clock.phase
 
-    def _patiently(self, clock: PhaseClock, attempt: Callable[[float], _T]) -> _T:
+    def _within_limit(self, clock: PhaseClock, attempt: Callable[[float], _T]) -> _T:
         """Repeat an *attempt* (given a timeout) until it succeeds or the *clock* has run out."""
         while clock.left_s > 0:
             began = monotonic()
             try:
-                with self._understanding(clock):
+                with self._validated(clock):
                     return attempt(min(_SLICE_S, clock.left_s))
             except TimeoutError:
                 self._look_for_a_stop(clock.phase)
@@ -169,17 +169,15 @@ class ModelProcess:
         raise self._stuck(clock.phase)
 
     @contextmanager
-    def _understanding(self, clock: PhaseClock) -> Iterator[None]:
-        """Turn the end of the process, and answers that make no sense, into its death."""
+    def _validated(self, clock: PhaseClock) -> Iterator[None]:
+        """Turn the end of the process, and replies that are invalid, into its death."""
         try:
             yield
         except EOFError as error:
             raise self._death(clock.phase) from error
         except (ProtocolError, LookupError, TypeError, ValueError, OverflowError) as error:
             self.kill()
-            raise ModelProcessDied(
-                f"killed for an answer that makes no sense: {error!r:.200}", phase=clock.phase
-            ) from error
+            raise ModelProcessDied(f"killed for an invalid reply: {error!r:.200}", phase=clock.phase) from error
 
     def _death(self, phase: str) -> ModelProcessDied:
         """Describe how the process ended, of which it has shown the first sign."""
@@ -205,7 +203,7 @@ class ModelProcess:
         self.ended_from_outside = proc.is_stopped(self.pid)
         self.kill()
         limit = self._timeouts.limit_s(phase)
-        reason = "was stopped by a signal from outside" if self.ended_from_outside else f"no answer for {limit:.1f} s"
+        reason = "was stopped by a signal from outside" if self.ended_from_outside else f"no reply for {limit:.1f} s"
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
 
     def _end(self) -> None:
@@ -225,7 +223,7 @@ class ModelProcess:
 
 
 def _max_result_bytes(settings: ModelSettings) -> int:
-    """Bytes of pictures that a process with these *settings* can have to return for a frame."""
+    """Bytes of images that a process with these *settings* can have to return for a frame."""
     return _RESULT_RESERVE_BYTES + _RESULT_BYTES_PER_PIXEL * settings.limits.max_pixels
 
 

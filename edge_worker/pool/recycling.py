@@ -22,7 +22,7 @@ class RecyclePolicy:
         self._failures = 0
 
     def worked(self) -> None:
-        """Note that the model answered a frame."""
+        """Note that the model had a result for a frame."""
         self._failures = 0
 
     def failed(self) -> None:

@@ -32,7 +32,7 @@ class ProcessInfo:
             where there is no process.
         detail: why it is not ready; empty when it is.
         rss_mb: resident memory, MB.
-        frames: answered in this slot since the worker started.
+        frames: with a result in this slot since the worker started.
         crashes, recycles: unplanned and planned ends of a process since the worker started.
         frame_limit_s: the limit in force; a frame longer in work is given up and the process killed.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_worker.config import WatchdogConfig
 
-_RECENT_FRAMES = 100  # frames whose slowest one sets the limit: enough to hold the rare large picture
+_RECENT_FRAMES = 100  # frames whose slowest one sets the limit: enough to hold the rare large image
 _LONGEST_PAUSE_S = 60.0  # between restarts of a process that keeps failing
 
 # A network is read or compiled in these; the rest is work on a frame.

@@ -1,7 +1,7 @@
-"""What a model process says of a frame and of its model, before it is believed.
+"""Validates what a model process says of a frame and of its model.
 
-A process that a hostile picture has taken over may lie about the picture, and no more: what passes here can be
-published, and is what was asked for.
+A process that a hostile image has taken over may lie about the image, and no more: what passes here can be published,
+and is what was asked for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import OutputRequest
 
-_MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in an answer or the status
+_MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in a reply or the status
 _MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
 _MAX_PERSONS: Final = 1000  # queries of a model are fewer: a number stands in a topic
 _MEASURED_HERE: Final = ("queued", "total")
@@ -48,7 +48,7 @@ def failure_of(header: Mapping[str, Any]) -> ModelError:
 
 
 def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: OutputRequest) -> EncodedResult:
-    """The result that a message holds, which answers *request*.
+    """The result that a message holds, in reply to *request*.
 
     Raises:
         LookupError, TypeError, ValueError, OverflowError: it holds none.

@@ -45,14 +45,14 @@ TICK_S: Final = 1.0
 STOP_S: Final = 18.0
 """Budget of a stop, so that the process has ended after 20 s; the unit file's TimeoutStopSec is longer."""
 GOODBYE_S: Final = 4.0
-"""Kept of it to say so to the broker, whatever is still unanswered: else the will says that this worker was lost. Only
-that is left to be said by then; a broker that hangs is not told by waiting longer."""
+"""Kept of it to tell the broker, whatever replies are still missing: else the will says that this worker was lost. Only
+that is left to be told by then; a broker that hangs does not hear it by waiting longer."""
 LEAVE_S: Final = 2.0
 """For the broker to take note that this worker leaves its share groups."""
 BROKER_AWAY_S: Final = 3.0
-"""A stop waits this long for a broker that is away to come back and confirm answers; it will ask for them again."""
+"""A stop waits this long for a broker that is away to come back and confirm replies; it will ask for them again."""
 BROKER_IDLE_S: Final = 6.0
-"""And this long for the next answer to be confirmed by a broker that is there: it hangs, or refuses them. A slow one
+"""And this long for the next reply to be confirmed by a broker that is there: it hangs, or refuses them. A slow one
 takes some all the while. Either way nothing is lost: what is not acknowledged comes again."""
 LOADING_GRACE_S: Final = 30.0
 """Asked of the service manager at a time while a model is loading: how long that may take is ``watchdog.load_s``."""
@@ -75,7 +75,7 @@ def run(
         The exit code: 0 after a clean stop, 1 after a defect.
 
     Raises:
-        ConfigError: a certificate cannot be read, a processor cannot be used here.
+        ConfigError: a certificate cannot be read, a CPU cannot be used here.
         EdgeWorkerError: the health page cannot listen on its address.
     """
     WAITING.take_effect()
@@ -173,13 +173,13 @@ class App:
         return self._components.links.publish(Outgoing(topic, stats.to_json(), 0, content_type="application/json"))
 
     def _shut_down(self) -> None:
-        components, deadline, answers_by = self._components, Deadline(STOP_S), Deadline(STOP_S - GOODBYE_S)
+        components, deadline, replies_by = self._components, Deadline(STOP_S), Deadline(STOP_S - GOODBYE_S)
         components.notifier.stopping("stopping")
         components.node_status.move(Judgement(State.STOPPING))
         components.frame_queue.close()  # take no more frames
         membership = self._membership_after(Deadline(LEAVE_S))
-        components.worker.stop(answers_by)  # answer those in work
-        self._settle(answers_by)  # have the answers' arrival confirmed, and so the frames acknowledged
+        components.worker.stop(replies_by)  # reply to those in work
+        self._settle(replies_by)  # have the replies' arrival confirmed, and so the frames acknowledged
         self._publish_stats()  # the account is closed
         reason = "failed" if components.failed else "stopped"
         components.node_status.move(Judgement(State.OFFLINE, reason, membership))
@@ -203,15 +203,15 @@ class App:
         _log.info(log_events.SHARE_GROUPS_LEFT, groups=groups)
         return f"left share group {groups}: the other members get its part of new frames"
 
-    def _settle(self, answers_by: Deadline) -> None:
-        """Wait until the broker has all answers, as long as there is one that takes them."""
-        away_by, idle_by, left_before = Deadline(BROKER_AWAY_S), answers_by, 0
-        while left := self._components.frame_queue.settle(Deadline(min(TICK_S, answers_by.remaining()))):
+    def _settle(self, replies_by: Deadline) -> None:
+        """Wait until the broker has all replies, as long as there is one that takes them."""
+        away_by, idle_by, left_before = Deadline(BROKER_AWAY_S), replies_by, 0
+        while left := self._components.frame_queue.settle(Deadline(min(TICK_S, replies_by.remaining()))):
             if any(link.connected for link in self._components.links.statuses().values()):
                 away_by = Deadline(BROKER_AWAY_S)
             if left != left_before:
                 idle_by, left_before = Deadline(BROKER_IDLE_S), left
-            if answers_by.expired or away_by.expired or idle_by.expired:
+            if replies_by.expired or away_by.expired or idle_by.expired:
                 return
 
     def _reload(self) -> None:

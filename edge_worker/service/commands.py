@@ -1,4 +1,4 @@
-"""Commands: what a running worker can be asked over MQTT, and its answers."""
+"""Commands: what a running worker can be asked over MQTT, and its replies."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Commands:
-    """Carries out requests; every one gets an answer, whatever was asked."""
+    """Carries out requests; every one gets a reply, whatever was asked."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class Commands:
         restart: Callable[[], None],
         publish: Callable[[Outgoing], bool],
     ) -> None:
-        """*stats* and *settings* give the answers' data; *restart* restarts the model processes and returns at once.
+        """*stats* and *settings* give the replies' data; *restart* restarts the model processes and returns at once.
 
         *publish* is False for a message that is larger than the broker takes.
         """
@@ -72,7 +72,7 @@ class Commands:
         }
 
     def take(self, message: Incoming) -> bool:
-        """Carry out the request that *message* is, and answer it; False where it is none."""
+        """Carry out the request that *message* is, and reply to it; False where it is none."""
         command = self._request_topic.match(message.topic) if self._config.enabled else None
         if command is None:
             return False
@@ -81,15 +81,15 @@ class Commands:
             return True
         response = self._carry_out(command, message.payload)
         _log.info(log_events.COMMAND, command=command, status=response.status, error=response.error)
-        if not self._answer(message, response):
-            what = "carried out, but the broker does not take so large an answer"
-            self._answer(message, self._response(command, response.transaction, status="error", error=what))
+        if not self._reply(message, response):
+            what = "carried out, but the broker does not take so large a reply"
+            self._reply(message, self._response(command, response.transaction, status="error", error=what))
         return True
 
-    def _answer(self, request: Incoming, response: CommandResponse) -> bool:
+    def _reply(self, request: Incoming, response: CommandResponse) -> bool:
         return self._publish(
             Outgoing(
-                topic=self._answer_topic(response.command, request.response_topic),
+                topic=self._reply_topic(response.command, request.response_topic),
                 payload=response.to_json(),
                 content_type="application/json",
                 correlation=request.correlation,
@@ -109,7 +109,7 @@ class Commands:
             node=self._node, command=command, transaction=transaction, published_at=rfc3339(time.time()), **rest
         )
 
-    def _answer_topic(self, command: str, asked: str) -> str:
+    def _reply_topic(self, command: str, asked: str) -> str:
         """Our own topic, or the one *asked* for under the prefix that the configuration allows."""
         if may_reply_to(asked, self._config.response_prefix):
             return asked

@@ -1,8 +1,8 @@
 """The dispatchers: next frame → model process → publish → acknowledge. They turn errors into replies.
 
-One thread per model process, which it owns: no other starts it, gives it frames or ends it. An expected error answers
-its frame and no more; an unknown one ends the worker, because a dispatcher that died silently would look like a camera
-that sends nothing.
+One thread per model process, which it owns: no other starts it, gives it frames or ends it. An expected error is the
+reply to its frame and no more; an unknown one ends the worker, because a dispatcher that died silently would look like
+a camera that sends nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _GLANCE_S = 0.5  # how long a dispatcher waits for a frame before it checks its process, and whether it should stop
 _LAST_WAIT_S = 2.0  # from killing the processes at the end of a stop to leaving them behind
-_HEADER_BYTES = 4096  # more than topic and properties of an answer take of a packet
+_HEADER_BYTES = 4096  # more than topic and properties of a reply take of a packet
 
 _log = structlog.get_logger(__name__)
 
@@ -56,7 +56,7 @@ class Desired:
 class Outlets:
     """Where a dispatcher's work goes.
 
-    ``publish`` hands a message that answers a frame to the link the frame came by, and ``max_packet`` says how large a
+    ``publish`` hands a reply to a frame to the link the frame came by, and ``max_packet`` says how large a
     packet for a topic is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame,
     both in milliseconds; ``fatal`` takes a defect that ended a dispatcher.
     """
@@ -139,19 +139,19 @@ class Worker:
         snapshot = self._overrides.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
         try:
             request = self._request(frame, desired, snapshot=snapshot)
-            self._answer(frame, desired.composer, request, self._parse(slot, frame, request))
+            self._reply(frame, desired.composer, request, self._parse(slot, frame, request))
         except (FrameRejected, ModelProcessError) as problem:
             if snapshot:
                 self._overrides.snapshot(frame.camera)
             self._do_without(frame, problem)
 
     def _do_without(self, frame: Frame, problem: FrameRejected | ModelProcessError) -> None:
-        """Answer *frame*, which has no result, with an error, or lay it back where another process may have one."""
+        """Reply to *frame*, which has no result, with an error, or requeue it where another process may have one."""
         if isinstance(problem, FrameRejected):
             self._reject(frame, problem)
             return
         _log.warning(log_events.FRAME_REQUEUED, camera=frame.camera, frame_id=frame.frame_id, problem=str(problem))
-        self._frame_queue.release(frame)
+        self._frame_queue.requeue(frame)
 
     def _parse(self, slot: int, frame: Frame, request: OutputRequest) -> Parsed:
         taken = time.monotonic()
@@ -184,7 +184,7 @@ class Worker:
         limit = self._outlets.max_packet(frame, composer.topic(image.kind, frame))
         return replace(image, max_bytes=max(0, limit - _HEADER_BYTES))
 
-    def _answer(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
+    def _reply(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = Now.read()
         replies = fitting(composer.results(frame, parsed, now), partial(self._outlets.max_packet, frame))
         self._publish(frame, replies)
@@ -219,8 +219,8 @@ class Worker:
             bytes=len(frame.payload),
         )
 
-    def reanswer(self, frame: Frame, problem: str) -> None:
-        """Answer *frame* with an error, its results having been given up because of *problem*."""
+    def results_lost(self, frame: Frame, problem: str) -> None:
+        """Reply to *frame* with an error, its results having been given up because of *problem*."""
         self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
@@ -231,7 +231,7 @@ class Worker:
             _log.error(
                 log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail
             )
-            self._frame_queue.answered(frame, ())
+            self._frame_queue.replied(frame, ())
 
     def _publish(self, frame: Frame, replies: Sequence[Reply], *, final: bool = False) -> None:
         """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
@@ -241,7 +241,7 @@ class Worker:
         """
         spares = [reply.message.publication for reply in replies if not reply.required]
         numbers = [reply.message.publication for reply in replies]
-        self._frame_queue.answered(frame, numbers, spares=spares, final=final)
+        self._frame_queue.replied(frame, numbers, spares=spares, final=final)
         try:
             for reply in replies:
                 self._outlets.publish(frame, reply.message)

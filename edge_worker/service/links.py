@@ -99,8 +99,8 @@ class Links:
             return False
         return True
 
-    def answer(self, frame: Frame, message: Outgoing) -> None:
-        """Publish a message that answers *frame*, by the link the frame came by.
+    def reply(self, frame: Frame, message: Outgoing) -> None:
+        """Publish a reply to *frame*, by the link the frame came by.
 
         Raises:
             ResultTooLarge: the broker would not take it.
@@ -108,11 +108,11 @@ class Links:
         self._link(frame.delivery).publish(message)
 
     def has_room(self, source: int) -> bool:
-        """Whether answers to frames of camera section *source* will soon be sent."""
+        """Whether replies to frames of camera section *source* will soon be sent."""
         return self._links[self.routes[source].link].has_room()
 
     def max_packet(self, frame: Frame, topic: str) -> int:
-        """How many bytes a message for *topic* that answers *frame* may have as a packet, as far as is known."""
+        """How many bytes a reply to *frame* for *topic* may have as a packet, as far as is known."""
         return self._link(frame.delivery).max_packet(topic)
 
     def acknowledge(self, delivery: Delivery) -> None:

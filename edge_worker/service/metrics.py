@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.service.result_cache import CacheStats
 
 STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "render", "encode", "total")
-# From a cached answer (1 ms) to a full-size model on a small box (30 s), three steps a decade.
+# From a cached result (1 ms) to a full-size model on a small box (30 s), three steps a decade.
 STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _MB: Final = 1_000_000
 
@@ -95,7 +95,7 @@ class _SnapshotCollector(Collector):
         yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
         yield from _model_processes(now.processes)
         yield from _links(now.links)
-        yield _counter("edge_worker_cache_hits", "Frames answered from the result cache", now.cache.hits)
+        yield _counter("edge_worker_cache_hits", "Frames whose result came from the cache", now.cache.hits)
         yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", now.cache.misses)
         yield GaugeMetricFamily("edge_worker_cache_bytes", "Size of the results held", value=now.cache.size_bytes)
 
@@ -112,7 +112,7 @@ def _state(present: State) -> Metric:
 def _frames(cameras: Mapping[str, Count]) -> Iterator[Metric]:
     labels = ["camera"]
     received = CounterMetricFamily("edge_worker_frames_received", "Frames that arrived", labels=labels)
-    processed = CounterMetricFamily("edge_worker_frames_processed", "Frames answered with results", labels=labels)
+    processed = CounterMetricFamily("edge_worker_frames_processed", "Frames that got results", labels=labels)
     waiting = GaugeMetricFamily("edge_worker_frames_waiting", "Frames not yet begun", labels=labels)
     in_work = GaugeMetricFamily("edge_worker_frames_in_work", "Frames begun and not yet finished", labels=labels)
     oldest = GaugeMetricFamily(
@@ -129,8 +129,8 @@ def _frames(cameras: Mapping[str, Count]) -> Iterator[Metric]:
     yield from (received, processed, waiting, in_work, oldest)
     rejected = {camera: counts.rejected for camera, counts in cameras.items()}
     dropped = {camera: counts.dropped for camera, counts in cameras.items()}
-    yield _by_reason("edge_worker_frames_rejected", "Frames answered with an error", rejected)
-    yield _by_reason("edge_worker_frames_dropped", "Frames not answered", dropped)
+    yield _by_reason("edge_worker_frames_rejected", "Frames that got an error", rejected)
+    yield _by_reason("edge_worker_frames_dropped", "Frames that got no reply", dropped)
 
 
 def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -> Metric:

@@ -82,7 +82,7 @@ class Probes:
         )
 
     def ready(self) -> Health:
-        """Whether frames are answered."""
+        """Whether frames get replies."""
         state = self._node_status.state
         return Health((Check("state", state is State.ONLINE, state.value),))
 

@@ -1,4 +1,4 @@
-"""From a parsed frame, or the reason why there is none, to the messages that answer it. No I/O; the time comes in."""
+"""From a parsed frame, or the reason why there is none, to its reply. No I/O; the time comes in."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One message that answers a frame: which kind of result, and whether the frame is answered without it."""
+    """One message of the reply to a frame: which kind of result, and whether the reply is complete without it."""
 
     kind: str
     message: Outgoing
@@ -63,7 +63,7 @@ class Reply:
 
 
 class ReplyBuilder:
-    """Writes the answers to the frames of one camera section."""
+    """Writes the replies to the frames of one camera section."""
 
     def __init__(self, node: str, outputs: OutputConfig) -> None:
         """*outputs* are the section's, overrides included."""
@@ -111,7 +111,7 @@ class ReplyBuilder:
         """The messages of a parsed frame, in the order to publish them: labels last, as the commit record.
 
         Where the frame is acknowledged, its labels are held until the broker has its images, which it may refuse. A
-        required image that is given up takes them with it: they would say that the frame was answered in full.
+        required image that is given up takes them with it: they would say that the reply is complete.
         """
         result = parsed.result
         properties = self._properties(frame) | {"width": str(result.width), "height": str(result.height)}
@@ -138,7 +138,7 @@ class ReplyBuilder:
         return Reply(kind.name, message, required=kind.required)
 
     def error(self, frame: Frame, rejection: FrameRejected, now: Now) -> Outgoing:
-        """The message that answers a frame which could not be parsed."""
+        """The reply to a frame that could not be parsed."""
         message = ErrorMessage(
             **self._facts(frame, ERROR_SCHEMA, now), reason=rejection.reason, detail=rejection.detail
         )
@@ -223,7 +223,7 @@ def fitting(replies: Sequence[Reply], max_packet: Callable[[str], int]) -> tuple
     """Leave out what the broker would not take and nobody must have; *max_packet*: bytes of a packet for a topic.
 
     Raises:
-        FrameRejected: ``too_big``; the frame is not answered without this.
+        FrameRejected: ``too_big``; the reply is not complete without this.
     """
     limits = [max_packet(reply.message.topic) for reply in replies]
     large = [reply for reply, limit in zip(replies, limits, strict=True) if reply.message.packet_size > limit]

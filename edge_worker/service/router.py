@@ -47,14 +47,14 @@ class Handlers:
     """Where events go.
 
     ``node`` takes a message on a topic of our own (command, status) and says whether it was one; ``news`` takes every
-    event about a link's condition; ``reanswer`` takes a frame whose results were given up, and why; ``fatal`` takes a
-    defect.
+    event about a link's condition; ``results_lost`` takes a frame whose results were given up, and why; ``fatal``
+    takes a defect.
     """
 
     frames: FrameQueue
     node: Callable[[Incoming], bool]
     news: Callable[[LinkEvent], None]
-    reanswer: Callable[[Frame, str], None]
+    results_lost: Callable[[Frame, str], None]
     fatal: Callable[[str, BaseException], None]
 
 
@@ -106,9 +106,9 @@ class Router:
         if loss.remedy is Remedy.GONE:
             _log.error(log_events.FRAME_UNANSWERED, camera=loss.frame.camera, frame_id=loss.frame.frame_id)
         elif loss.frame.delivery is None:
-            self._handlers.frames.answered(loss.frame, ())  # the camera has newer ones
+            self._handlers.frames.replied(loss.frame, ())  # the camera has newer ones
         else:
-            self._handlers.reanswer(loss.frame, event.reason)
+            self._handlers.results_lost(loss.frame, event.reason)
 
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message

@@ -71,7 +71,7 @@ class Components:
         """Build every part of a worker whose main loop waits on *wake*; nothing is started.
 
         Raises:
-            ConfigError: a processor cannot be used here.
+            ConfigError: a CPU cannot be used here.
         """
         self.config, self._wake, self._environ = config, wake, environ
         self.failed = False
@@ -156,7 +156,7 @@ class Components:
             model=lambda: ModelName.of(self._card()),
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
-                publish=self.links.answer,
+                publish=self.links.reply,
                 max_packet=self.links.max_packet,
                 observe=self.probes.observe,
                 fatal=self._fatal,
@@ -168,7 +168,7 @@ class Components:
             frames=self.frame_queue,
             node=self._take_own,
             news=self._news,
-            reanswer=self.worker.reanswer,
+            results_lost=self.worker.results_lost,
             fatal=self._fatal,
         )
         return Router(inbox, self.links.routes, handlers, max_payload=self.config.limits.max_payload_bytes)

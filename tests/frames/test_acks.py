@@ -25,7 +25,7 @@ def test_a_frame_is_acknowledged_after_all_its_results() -> None:
     """Neither the first result nor a stranger's publication is enough."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     assert acks.opened(frame) is Verdict.NEW
-    assert acks.answered(frame, {10, 11}) == ()
+    assert acks.replied(frame, {10, 11}) == ()
     assert acks.published(99) == ()
     assert acks.published(11) == ()
     assert acks.published(10) == (token(1),)
@@ -36,37 +36,37 @@ def test_a_frame_without_results_is_settled_at_once() -> None:
     """With every output turned off there is nothing to wait for."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    assert acks.answered(frame, ()) == (token(1),)
+    assert acks.replied(frame, ()) == (token(1),)
 
 
-def test_an_answer_can_be_replaced() -> None:
+def test_a_reply_can_be_replaced() -> None:
     """A result that was given up leads to its frame; the error message then takes the results' place."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, {10, 11})
+    acks.replied(frame, {10, 11})
     loss = acks.failed(11)
     assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.ERROR)
-    assert acks.answered(frame, {12}) == ()
+    assert acks.replied(frame, {12}) == ()
     assert acks.published(10) == ()
     assert acks.published(12) == (token(1),)
 
 
-def test_after_the_last_answer_there_is_none() -> None:
+def test_after_the_last_reply_there_is_none() -> None:
     """An error that was given up settles its frame: waiting for a better broker would stop the camera."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, {10}, final=True)
+    acks.replied(frame, {10}, final=True)
     loss = acks.failed(10)
     assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.GONE, (token(1),))
     assert acks.awaited == 0
 
 
 @pytest.mark.parametrize("spare_first", [True, False])
-def test_a_picture_for_people_can_be_missed(*, spare_first: bool) -> None:
+def test_an_image_for_people_can_be_missed(*, spare_first: bool) -> None:
     """The overlay was given up: map and labels stand, and settle the frame, whichever comes first."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, {10, 11}, spares={10})
+    acks.replied(frame, {10, 11}, spares={10})
     if not spare_first:
         assert acks.published(11) == ()
     loss = acks.failed(10)
@@ -77,12 +77,12 @@ def test_a_picture_for_people_can_be_missed(*, spare_first: bool) -> None:
 
 
 def test_a_settled_frame_stays_settled() -> None:
-    """The router replaced its answer while the dispatcher was still at it: what comes later changes nothing."""
+    """The router replaced its reply while the dispatcher was still at it: what comes later changes nothing."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, {10}, final=True)
+    acks.replied(frame, {10}, final=True)
     assert acks.published(10) == (token(1),)
-    assert acks.answered(frame, {11}) == ()
+    assert acks.replied(frame, {11}) == ()
     assert (acks.published(11), acks.awaited) == ((), 0)
 
 
@@ -92,35 +92,35 @@ def test_a_redelivered_frame_in_work_is_acknowledged_where_it_came_last() -> Non
     acks.opened(frame)
     again = make_frame(delivery=token(1, epoch=2), redelivered=True, arrived=5.0)
     assert acks.opened(again) is Verdict.IN_WORK
-    assert acks.answered(frame, ()) == (token(1, epoch=2),)
+    assert acks.replied(frame, ()) == (token(1, epoch=2),)
 
 
 def test_a_redelivered_frame_that_is_done_is_only_acknowledged() -> None:
     """It was answered before; the caller acknowledges it at once."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.answered(frame, ())
+    acks.replied(frame, ())
     assert acks.opened(make_frame(delivery=token(1, epoch=2), redelivered=True, arrived=5.0)) is Verdict.DONE
 
 
 def test_a_still_camera_may_repeat_itself() -> None:
-    """Equal content that the broker does not send again is another frame, each with its own answer."""
+    """Equal content that the broker does not send again is another frame, each with its own reply."""
     acks = AckTracker()
     first, second = make_frame(delivery=token(1), arrived=1.0), make_frame(delivery=token(2), arrived=2.0)
     assert acks.opened(first) is Verdict.NEW
     assert acks.opened(second) is Verdict.NEW
-    assert acks.answered(first, ()) == (token(1),)
-    assert acks.answered(second, ()) == (token(2),)
+    assert acks.replied(first, ()) == (token(1),)
+    assert acks.replied(second, ()) == (token(2),)
 
 
-def test_a_senders_id_is_believed_always() -> None:
-    """A camera that sends a frame twice gets one answer and two acknowledgements."""
+def test_a_senders_id_is_taken_always() -> None:
+    """A camera that sends a frame twice gets one reply and two acknowledgements."""
     acks = AckTracker()
     first = make_frame(delivery=token(1), sender_id=True)
     second = make_frame(delivery=token(2), sender_id=True, payload=b"other", arrived=2.0)
     assert acks.opened(first) is Verdict.NEW
     assert acks.opened(second) is Verdict.IN_WORK
-    assert acks.answered(first, ()) == (token(1), token(2))
+    assert acks.replied(first, ()) == (token(1), token(2))
     assert acks.opened(make_frame(delivery=token(3), sender_id=True, arrived=3.0)) is Verdict.DONE
     assert acks.opened(make_frame("other", delivery=token(4), sender_id=True)) is Verdict.NEW
 
@@ -132,17 +132,17 @@ def test_a_promise_is_not_kept_by_a_frame_that_may_be_dropped() -> None:
     promised = make_frame(sender_id=True, source=1, delivery=token(1), arrived=1.0)
     assert acks.opened(live) is Verdict.NEW
     assert acks.opened(promised) is Verdict.NEW
-    assert acks.answered(live, ()) == ()
-    assert acks.answered(promised, {10}) == ()
+    assert acks.replied(live, ()) == ()
+    assert acks.replied(promised, {10}) == ()
     assert acks.published(10) == (token(1),)
 
 
 @pytest.mark.parametrize(("publications", "verdict"), [((), Verdict.NEW), ((10,), Verdict.DONE)])
-def test_a_promise_is_kept_by_an_answer_only(publications: tuple[int, ...], verdict: Verdict) -> None:
-    """A live frame of this id was dropped, or answered: only the answer counts for the one to be acknowledged."""
+def test_a_promise_is_kept_by_a_reply_only(publications: tuple[int, ...], verdict: Verdict) -> None:
+    """A live frame of this id was dropped, or answered: only the reply counts for the one to be acknowledged."""
     acks, live = AckTracker(), make_frame(sender_id=True)
     acks.opened(live)
-    acks.answered(live, publications)
+    acks.replied(live, publications)
     for publication in publications:
         acks.published(publication)
     assert acks.opened(make_frame(sender_id=True, arrived=1.0)) is Verdict.DONE
@@ -154,7 +154,7 @@ def test_a_number_is_acknowledged_once() -> None:
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
     assert acks.opened(make_frame(delivery=token(1), redelivered=True, arrived=5.0)) is Verdict.IN_WORK
-    assert acks.answered(frame, ()) == (token(1),)
+    assert acks.replied(frame, ()) == (token(1),)
 
 
 def test_the_memory_of_what_is_done_is_bounded() -> None:
@@ -163,7 +163,7 @@ def test_the_memory_of_what_is_done_is_bounded() -> None:
     for n in range(5):
         frame = make_frame(frame_id=str(n), sender_id=True)
         acks.opened(frame)
-        acks.answered(frame, ())
+        acks.replied(frame, ())
     verdicts = [acks.opened(make_frame(frame_id=str(n), sender_id=True)) for n in (4, 0)]
     assert verdicts == [Verdict.DONE, Verdict.NEW]
 
@@ -256,7 +256,7 @@ class Node(RuleBasedStateMachine):
         self.answered[frame.frame_id] += 1
         if frame.delivery:
             self.unpublished.update(dict.fromkeys(publications, frame.frame_id))
-            self.acknowledge(self.acks.answered(frame, publications))
+            self.acknowledge(self.acks.replied(frame, publications))
 
     @precondition(lambda self: self.unpublished)
     @rule(data=st.data())
@@ -268,7 +268,7 @@ class Node(RuleBasedStateMachine):
     @precondition(lambda self: self.work)
     @rule()
     def model_dies(self) -> None:
-        self.scheduler.release(self.work.pop())
+        self.scheduler.requeue(self.work.pop())
 
     @rule(camera=st.sampled_from([*CAMERAS, None]))
     def pause(self, camera: str | None) -> None:

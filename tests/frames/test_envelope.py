@@ -25,7 +25,7 @@ def _refusal(payload: bytes) -> DecodeError:
     return caught.value
 
 
-def test_the_picture_comes_back() -> None:
+def test_the_image_comes_back() -> None:
     """The image alone makes an envelope; id and time are optional, other keys are ignored."""
     assert open_envelope(b' \n{"image": "aGVsbG8="}', LIMIT) == Envelope(b"hello", None, None)
     full = _json(frame_id="cam-1/17", captured_at="2026-01-31T12:00:00+01:00", exposure=[1, {"iso": 100}])
@@ -49,7 +49,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
 @given(
     st.binary(max_size=300), st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=MAX_FRAME_ID)
 )
-def test_any_picture_and_printable_id_survive(image: bytes, frame_id: str) -> None:
+def test_any_image_and_printable_id_survive(image: bytes, frame_id: str) -> None:
     """Bytes and ids come out as they went in."""
     opened = open_envelope(_json(image=base64.b64encode(image).decode(), frame_id=frame_id), LIMIT)
     assert (opened.image, opened.frame_id) == (image, frame_id)
@@ -138,8 +138,8 @@ def test_a_brace_makes_an_envelope(payload: bytes) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"", b"   ", b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"BM", b"[1]"])
-def test_pictures_are_no_envelopes(payload: bytes) -> None:
-    """No picture is taken for an envelope."""
+def test_images_are_no_envelopes(payload: bytes) -> None:
+    """No image is taken for an envelope."""
     assert not is_envelope(payload)
 
 

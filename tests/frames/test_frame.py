@@ -15,7 +15,7 @@ def test_the_words_of_the_contract_are_split_in_two() -> None:
 
 
 def test_the_content_id_depends_on_camera_and_payload() -> None:
-    """Equal pictures of one camera have one id; another camera's have another, wherever the border between them is."""
+    """Equal images of one camera have one id; another camera's have another, wherever the border between them is."""
     assert content_id("a", b"bc") == content_id("a", b"bc")
     assert len({content_id("a", b"bc"), content_id("ab", b"c"), content_id("a", b"bd")}) == 3
     assert len(content_id("a", b"")) == 16

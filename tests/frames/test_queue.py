@@ -42,7 +42,7 @@ def test_a_waiting_dispatcher_gets_the_frame_that_arrives() -> None:
 
 
 def test_live_frames_wait_while_the_broker_is_behind() -> None:
-    """The newest is taken when an answer got through; frames that must be answered are not kept waiting."""
+    """The newest is taken when a reply got through; frames that must be answered are not kept waiting."""
     is_behind = {0, 1}
     frame_queue = FrameQueue([LATEST, EVERY], lambda _: None, lambda source: source not in is_behind)
     for number in ("old", "new"):
@@ -59,13 +59,13 @@ def test_live_frames_wait_while_the_broker_is_behind() -> None:
     assert [frame and frame.frame_id for frame in taken] == ["new"]
 
 
-def test_a_frame_is_acknowledged_after_its_last_answer_arrived() -> None:
-    """Not when it was taken, nor parsed, nor published: when the broker has every message that answers it."""
+def test_a_frame_is_acknowledged_after_its_last_reply_arrived() -> None:
+    """Not when it was taken, nor parsed, nor published: when the broker has every message of its reply."""
     frame_queue, acknowledged = make_desk(EVERY)
     frame_queue.arrive(make_frame(delivery=delivery(7)))
     frame = frame_queue.take(SOON_S)
     assert frame is not None
-    frame_queue.answered(frame, [101, 102])
+    frame_queue.replied(frame, [101, 102])
     frame_queue.finish(frame, "processed")
     frame_queue.published(102)
     assert acknowledged == []
@@ -73,13 +73,13 @@ def test_a_frame_is_acknowledged_after_its_last_answer_arrived() -> None:
     assert acknowledged == [delivery(7)]
 
 
-def test_a_frame_that_comes_again_after_its_answer_is_acknowledged_at_once() -> None:
+def test_a_frame_that_comes_again_after_its_reply_is_acknowledged_at_once() -> None:
     """Its acknowledgement was lost with a connection; the frame is not parsed again."""
     frame_queue, acknowledged = make_desk(EVERY)
     frame_queue.arrive(make_frame(delivery=delivery(7)))
     frame = frame_queue.take(SOON_S)
     assert frame is not None
-    frame_queue.answered(frame, [])
+    frame_queue.replied(frame, [])
     frame_queue.finish(frame, "processed")
     frame_queue.arrive(make_frame(redelivered=True, delivery=delivery(1, epoch=2)))
     assert acknowledged == [delivery(7), delivery(1, epoch=2)]
@@ -94,7 +94,7 @@ def test_a_frame_laid_back_is_the_next_one() -> None:
     frame_queue.arrive(make_frame(frame_id="second"))
     first = frame_queue.take(SOON_S)
     assert first is not None
-    frame_queue.release(first)
+    frame_queue.requeue(first)
     assert frame_queue.take(SOON_S) is first
 
 
@@ -120,13 +120,13 @@ def test_a_paused_camera_of_latest_mode_drops_and_resumes() -> None:
     assert dict(frame_queue.account().total.dropped) == {"paused": 1}
 
 
-def test_settle_waits_for_the_answers_and_not_for_ever() -> None:
+def test_settle_waits_for_the_replies_and_not_for_ever() -> None:
     """It tells how many answers are not confirmed: none once the broker has all, some if the deadline comes first."""
     frame_queue, _ = make_desk(EVERY)
     frame_queue.arrive(make_frame(delivery=delivery(7)))
     frame = frame_queue.take(SOON_S)
     assert frame is not None
-    frame_queue.answered(frame, [101])
+    frame_queue.replied(frame, [101])
     assert frame_queue.settle(Deadline(0.0)) == 1
     Thread(target=frame_queue.published, args=(101,)).start()
     assert frame_queue.settle(Deadline(SOON_S)) == 0
@@ -149,6 +149,6 @@ def test_what_comes_after_the_close_is_dropped_as_what_waited() -> None:
     assert frame is not None
     frame_queue.close()
     frame_queue.arrive(make_frame(frame_id="late", delivery=delivery(2)))
-    frame_queue.release(frame)
+    frame_queue.requeue(frame)
     assert acknowledged == []
     assert frame_queue.account().total == Count(received=2, dropped={"shutting_down": 2})

@@ -144,18 +144,18 @@ def test_a_released_frame_is_next() -> None:
         scheduler.offer(make_frame(camera), 0.0)
     first = scheduler.next(0.0).frame
     assert first is not None
-    assert scheduler.release(first) == ()
+    assert scheduler.requeue(first) == ()
     assert scheduler.next(0.0).frame is first
 
 
 def test_a_released_frame_is_superseded_by_a_newer_one() -> None:
-    """``latest``: no old picture is tried again when a new one is there."""
+    """``latest``: no old image is tried again when a new one is there."""
     scheduler = Scheduler([LATEST])
     scheduler.offer(make_frame(frame_id="1"), 0.0)
     frame = scheduler.next(0.0).frame
     assert frame is not None
     scheduler.offer(make_frame(frame_id="2"), 0.1)
-    assert [(drop.frame, drop.reason) for drop in scheduler.release(frame)] == [(frame, "superseded")]
+    assert [(drop.frame, drop.reason) for drop in scheduler.requeue(frame)] == [(frame, "superseded")]
     assert scheduler.account(0.0).total.in_work == 0
 
 

@@ -67,7 +67,7 @@ def test_the_size_of_the_first_frame_is_kept_for_the_next_process(tmp_path: Path
 @pytest.mark.parametrize(
     "size", [{}, [], {"width": 0, "height": 5}, {"width": -1, "height": -1}, {"width": 10**6, "height": 10**6}]
 )
-def test_a_size_that_makes_no_sense_is_not_believed(tmp_path: Path, size: object) -> None:
+def test_a_size_that_makes_no_sense_is_ignored(tmp_path: Path, size: object) -> None:
     """Nor is a damaged file an error."""
     (tmp_path / "frame_size.json").write_text(json.dumps(size))
     assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)

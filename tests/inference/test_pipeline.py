@@ -76,7 +76,7 @@ def test_phases_are_announced_and_stages_timed() -> None:
 
 
 def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
-    """Its pixel values are class indices of the picture's size, its palette the class colours, overrides included."""
+    """Its pixel values are class indices of the image's size, its palette the class colours, overrides included."""
     result = pipeline.run(FRAME, OutputRequest())
     picture = read_png(result.image("colormap") or b"")
     assert (picture.mode, picture.size, (result.width, result.height)) == ("P", (200, 130), (200, 130))
@@ -133,7 +133,7 @@ def test_run_lengths_are_the_masks(pipeline: Pipeline) -> None:
             assert np.array_equal(coco.decode(part["rle"]).astype(bool), inside & (label_map == part["id"]))
 
 
-def test_an_envelope_gives_what_its_picture_gives(pipeline: Pipeline) -> None:
+def test_an_envelope_gives_what_its_image_gives(pipeline: Pipeline) -> None:
     """JSON with base64 is only another way to send the bytes."""
     envelope = json.dumps({"image": base64.b64encode(FRAME).decode(), "frame_id": "7"}).encode()
     plain, enveloped = pipeline.run(FRAME, OutputRequest()), pipeline.run(envelope, OutputRequest())
@@ -141,7 +141,7 @@ def test_an_envelope_gives_what_its_picture_gives(pipeline: Pipeline) -> None:
 
 
 def test_results_are_in_displayed_orientation(pipeline: Pipeline) -> None:
-    """A picture that its EXIF turns by 90 degrees is answered turned."""
+    """An image that its EXIF turns by 90 degrees is answered turned."""
     turned = encoded(photo(200, 130), "JPEG", exif=with_orientation(6))
     result = pipeline.run(turned, OutputRequest())
     assert (result.width, result.height) == (130, 200)
@@ -167,7 +167,7 @@ def test_odd_sizes_are_parsed(pipeline: Pipeline, size: tuple[int, int]) -> None
         (b"x" * 1_000_001, "too_big"),
     ],
 )
-def test_what_is_no_picture_has_a_reason(pipeline: Pipeline, payload: bytes, reason: str) -> None:
+def test_what_is_no_image_has_a_reason(pipeline: Pipeline, payload: bytes, reason: str) -> None:
     """The limits of the settings hold, inside envelopes too."""
     with pytest.raises(DecodeError) as rejected:
         pipeline.run(payload, OutputRequest())

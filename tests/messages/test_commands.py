@@ -62,7 +62,7 @@ def test_a_bad_request_is_told_what_would_be_right(command: str, payload: dict[s
     ],
 )
 def test_what_is_no_json_object_is_refused(payload: bytes, problem: str) -> None:
-    """Broken, deep and endless payloads get an answer like any other."""
+    """Broken, deep and endless payloads get a reply like any other."""
     with pytest.raises(CommandError, match=problem):
         parse_request("set", payload)
 

@@ -154,7 +154,7 @@ def test_a_labels_message_reads_back_as_it_was() -> None:
     assert LabelsMessage.model_validate_json(written) == _labels()
 
 
-def test_what_a_picture_may_lack_is_left_out() -> None:
+def test_what_an_image_may_lack_is_left_out() -> None:
     """Without masks, raw instances and a sender's time their keys are not there."""
     part = {key: value for key, value in PART.items() if key != "rle"}
     persons = [{"id": 1, "score": 0.8, "box": [0, 0, 2, 2], "pixels": 4, "parts": [part]}]
@@ -163,8 +163,8 @@ def test_what_a_picture_may_lack_is_left_out() -> None:
     assert not {"instances", "captured_at"} & set(values)
 
 
-def test_an_empty_picture_is_a_full_message() -> None:
-    """Nothing found is an answer, too."""
+def test_an_empty_image_is_a_full_message() -> None:
+    """Nothing found is a reply, too."""
     body = LabelsBody.model_validate(
         {"image": {"width": 1, "height": 1}, "labels": [], "persons": [], "unassigned": []}
     )
@@ -201,7 +201,7 @@ def test_any_detail_can_be_written(detail: str) -> None:
 
 
 def test_nulls_inside_a_configuration_are_kept() -> None:
-    """In the answer to ``config`` a null says something."""
+    """In the reply to ``config`` a null says something."""
     assert json.loads(MESSAGES["response"].to_json())["data"] == {"tls": None}
 
 

@@ -33,7 +33,7 @@ def echo(payload: bytes) -> bytes:
 
 
 def body() -> dict[str, Any]:
-    """The labels of an empty picture, from which the process can be told."""
+    """The labels of an empty image, from which the process can be told."""
     process = {"id": os.getpid(), "name": "process", "pixels": 1}
     return {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": [process]}
 

@@ -28,7 +28,7 @@ def test_a_worker_that_ends_leaves_its_frames_in_work(tmp_path: Path) -> None:
 
 
 def test_one_end_of_a_worker_is_one_whatever_was_in_how_many_slots(tmp_path: Path) -> None:
-    """Two cameras may show the same black picture."""
+    """Two cameras may show the same black image."""
     journal = Journal(tmp_path, 2)
     with journal.entry(0, SHA), journal.entry(1, SHA):
         journal.close()

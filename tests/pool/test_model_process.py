@@ -96,7 +96,7 @@ def test_the_process_that_decodes_is_confined(pool: ModelPool) -> None:
         (b'{"image": 5}', "undecodable"),
     ],
 )
-def test_bad_pictures_are_answered_with_a_reason(pool: ModelPool, payload: bytes, reason: str) -> None:
+def test_bad_images_are_answered_with_a_reason(pool: ModelPool, payload: bytes, reason: str) -> None:
     """And the same process goes on."""
     with pytest.raises(FrameRejected) as rejected:
         run(pool, payload)
@@ -105,7 +105,7 @@ def test_bad_pictures_are_answered_with_a_reason(pool: ModelPool, payload: bytes
     assert pool.state().processes[0].crashes == 0
 
 
-def test_a_killed_process_comes_back_quickly_and_answers_the_same(pool: ModelPool) -> None:
+def test_a_killed_process_comes_back_quickly_and_gives_the_same(pool: ModelPool) -> None:
     """Compiled networks are on disk, and the size to warm up with is known: the frame is answered again."""
     before = run(pool, FRAME)
     pid = pool.state().processes[0].pid

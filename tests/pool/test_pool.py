@@ -162,7 +162,7 @@ def pid_of(pool: ModelPool) -> int:
 
 
 def test_a_frame_comes_back_as_it_was_encoded(make_pool: PoolFactory) -> None:
-    """Pictures, body and timings of the result are those the model process made."""
+    """Images, body and timings of the result are those the model process made."""
     pool = make_pool()
     large = b"sleep 0." + b"0" * 3_000_000
     result = run(pool, b"hello")
@@ -225,7 +225,7 @@ def test_a_model_process_has_no_network(make_pool: PoolFactory) -> None:
 
 
 def test_a_frame_cannot_take_all_memory(make_pool: PoolFactory) -> None:
-    """A frame that asks for far more than the largest picture may take is answered; the process goes on."""
+    """A frame that asks for far more than the largest image may take is answered; the process goes on."""
     pool = make_pool(config(memory=MemoryConfig(limit_mb=100), limits=LimitsConfig(max_pixels=100_000)))
     pid = pid_of(pool)
     with pytest.raises(FrameRejected) as rejected:
@@ -234,7 +234,7 @@ def test_a_frame_cannot_take_all_memory(make_pool: PoolFactory) -> None:
     assert maker(run(pool, b"next")) == pid
 
 
-def test_a_processor_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
+def test_a_cpu_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: Path) -> None:
     """It is found before anything starts, and names the key."""
     with pytest.raises(ConfigError, match=r"threads\.cpus"):
         ModelPool(config(threads=ThreadsConfig(cpus=(4095,))), state_directory=tmp_path, cache_directory=None)
@@ -245,7 +245,7 @@ def test_a_processor_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_p
     [(b"picture", "undecodable", "not a picture"), (b"bug", "model_error", "ZeroDivisionError: a defect")],
 )
 def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: bytes, reason: str, detail: str) -> None:
-    """A picture that cannot be read, and a defect in the pipeline, are reported with a reason; the process goes on."""
+    """An image that cannot be read, and a defect in the pipeline, are reported with a reason; the process goes on."""
     pool = make_pool()
     pid = pid_of(pool)
     with pytest.raises(FrameRejected, match=detail) as rejected:
@@ -288,7 +288,7 @@ def test_who_learns_of_a_death_finds_the_slot_not_ready(make_pool: PoolFactory) 
         (b"raise SIGKILL", r"ended by SIGKILL \(out of memory, or killed from outside\)"),
         (b"exit 3", "ended with status 3"),
         (b"exit 0", "ended with status 0"),
-        (b"babble", "makes no sense"),
+        (b"babble", "invalid reply"),
     ],
 )
 def test_a_dead_process_is_named_and_replaced(make_pool: PoolFactory, payload: bytes, words: str) -> None:
@@ -336,10 +336,10 @@ def say(header: Mapping[str, object]) -> bytes:
         {"type": "phase", "phase": "lunch"},
     ],
 )
-def test_a_process_may_lie_about_the_picture_and_no_more(make_pool: PoolFactory, lie: dict[str, object]) -> None:
+def test_a_process_may_lie_about_the_image_and_no_more(make_pool: PoolFactory, lie: dict[str, object]) -> None:
     """What could not be published, or was not asked for, is the end of the process and not of its worker."""
     pool = make_pool()
-    with pytest.raises(ModelProcessDied, match="makes no sense"):
+    with pytest.raises(ModelProcessDied, match="invalid reply"):
         run(pool, say({**HONEST, **lie}), request=output_request(colormap=None))
     assert run_when_ready(pool, b"next").image("colormap") == echo(b"next")
 
@@ -369,19 +369,19 @@ CARD = {
         {"sandbox": {"in_force": [1], "refused": {}}},
     ],
 )
-def test_a_model_is_believed_only_what_its_card_can_say(make_pool: PoolFactory, lie: dict[str, object]) -> None:
+def test_a_model_card_is_validated(make_pool: PoolFactory, lie: dict[str, object]) -> None:
     """A process may be taken over by what an earlier one left in the cache; the worker would end over the card."""
     ready = {"type": "ready", "card": {**CARD, **lie}, "warm_up_s": 0, "blobs": []}
     pool = make_pool(config(f"fake:{say(ready).decode()}"), wait=False)
     assert not pool.make_ready(0)
-    assert "makes no sense" in pool.state().detail
+    assert "invalid reply" in pool.state().detail
     assert pool.card() is None
 
 
-def test_a_result_is_no_larger_than_its_picture_can_make_it(make_pool: PoolFactory) -> None:
+def test_a_result_is_no_larger_than_its_image_can_make_it(make_pool: PoolFactory) -> None:
     """What a process announces would be taken into memory before it is looked at."""
     pool = make_pool(config(limits=LimitsConfig(max_pixels=1000)))
-    with pytest.raises(ModelProcessDied, match="makes no sense"):
+    with pytest.raises(ModelProcessDied, match="invalid reply"):
         run(pool, say({**HONEST, "pictures": ["overlay"], "blobs": [2_000_000]}))
 
 
@@ -392,15 +392,15 @@ def test_a_process_cannot_grant_itself_time(make_pool: PoolFactory) -> None:
     assert pool.state().processes[0].frame_limit_s <= WATCHDOG.load_s
 
 
-def test_a_map_that_is_none_makes_no_sense(make_pool: PoolFactory) -> None:
+def test_a_map_that_is_no_png_is_invalid(make_pool: PoolFactory) -> None:
     """The frame's identity could not be put into it."""
     pool = make_pool()
-    with pytest.raises(ModelProcessDied, match="makes no sense"):
+    with pytest.raises(ModelProcessDied, match="invalid reply"):
         run(pool, say({**HONEST, "pictures": ["colormap"], "blobs": [0]}))
 
 
 def test_what_a_process_says_of_a_rejection_is_cut_to_size(make_pool: PoolFactory) -> None:
-    """It stands in the log and in the answer."""
+    """It stands in the log and in the reply."""
     pool = make_pool()
     said = {"type": "rejected", "reason": "undecodable", "detail": "x" * 100_000, "trace": "y" * 100_000, "blobs": []}
     with capture_logs() as lines, pytest.raises(FrameRejected) as rejected:
@@ -413,14 +413,14 @@ def test_a_process_that_goes_to_and_fro_gains_no_time(make_pool: PoolFactory) ->
     """Not even by compiling again and again; meanwhile the pool shows signs of life."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=2, frame_factor=1, load_s=2)))
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"dither")
-        while not answer.done():
+        reply = threads.submit(run, pool, b"dither")
+        while not reply.done():
             assert time.monotonic() - pool.alive_at() < 2
             time.sleep(0.05)
-        assert isinstance(answer.exception(SOON_S), ModelProcessStuck)
+        assert isinstance(reply.exception(SOON_S), ModelProcessStuck)
 
 
-@pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no answer for 1.0 s"), (b"raise SIGSTOP", "stopped")])
+@pytest.mark.parametrize(("payload", "words"), [(b"sleep 60", "no reply for 1.0 s"), (b"raise SIGSTOP", "stopped")])
 def test_a_stuck_process_is_killed_at_its_limit(make_pool: PoolFactory, payload: bytes, words: str) -> None:
     """A hang and a stopped process are noticed at the frame's limit, not later, and nothing of them is left."""
     pool = make_pool()
@@ -480,15 +480,15 @@ def test_a_stop_that_ends_in_time_does_no_harm(make_pool: PoolFactory) -> None:
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=60)))
     pid = pid_of(pool)
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 0.1")
+        reply = threads.submit(run, pool, b"sleep 0.1")
         os.kill(pid, signal.SIGSTOP)
         time.sleep(1)
         os.kill(pid, signal.SIGCONT)
-        assert maker(answer.result()) == pid
+        assert maker(reply.result()) == pid
 
 
 def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFactory) -> None:
-    """After the third error of the model in a row, by plan; errors of pictures do not count, nor others in between."""
+    """After the third error of the model in a row, by plan; errors of images do not count, nor others in between."""
     pool = make_pool()
     pid = pid_of(pool)
     for payload in (b"bug", b"bug", b"hello", b"bug", b"picture", b"bug"):
@@ -539,10 +539,10 @@ def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path
     pool = make_pool()
     for _ in range(2):
         with ThreadPoolExecutor() as threads:
-            answer = threads.submit(run, pool, b"sleep 0.3")
+            reply = threads.submit(run, pool, b"sleep 0.3")
             until(lambda: pool.state().processes[0].phase == "inference")
             os.kill(pid_of(pool), signal.SIGKILL)
-            assert isinstance(answer.exception(), ModelProcessDied)
+            assert isinstance(reply.exception(), ModelProcessDied)
         assert run_when_ready(pool, b"sleep 0.3").image("colormap")
     for _ in range(2):
         with pytest.raises(ModelProcessStuck):
@@ -575,9 +575,7 @@ def test_a_payload_that_ended_the_worker_twenty_times_is_refused(make_pool: Pool
     assert run(pool, b"another").image("colormap") == echo(b"another")
 
 
-def test_damaged_pictures_cannot_flood_standard_error(
-    make_pool: PoolFactory, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_images_cannot_flood_standard_error(make_pool: PoolFactory, capfd: pytest.CaptureFixture[str]) -> None:
     """What libraries write while they decode is not let through; what they write else is, and where one crashed."""
     pool = make_pool()
     with pytest.raises(ModelProcessDied):
@@ -614,10 +612,10 @@ def test_restart_replaces_the_process_after_its_frame(make_pool: PoolFactory) ->
     pool = make_pool()
     pid = pid_of(pool)
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 0.3")
+        reply = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.restart()
-        assert maker(answer.result()) == pid
+        assert maker(reply.result()) == pid
     assert recycled(pool) != pid
 
 
@@ -692,10 +690,10 @@ def test_stop_lets_the_frame_in_work_finish(make_pool: PoolFactory) -> None:
     pool = make_pool()
     pid = pid_of(pool)
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 0.3")
+        reply = threads.submit(run, pool, b"sleep 0.3")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.ask_stop()
-        assert answer.result().image("colormap") == echo(b"sleep 0.3")
+        assert reply.result().image("colormap") == echo(b"sleep 0.3")
     pool.end(0)
     assert is_gone(pid)
     assert pool.state().processes[0].restarts == 0
@@ -707,11 +705,11 @@ def test_a_stop_may_end_the_process_under_its_frame(make_pool: PoolFactory, tmp_
     """A frame that takes too long is given up with the error that lets it be tried again, and is not blamed."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=30)))
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 20")
+        reply = threads.submit(run, pool, b"sleep 20")
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.ask_stop()
         pool.kill()
-        assert isinstance(answer.exception(3), ModelProcessError)
+        assert isinstance(reply.exception(3), ModelProcessError)
     assert pool.state().processes[0].crashes == 0
     assert not (tmp_path / "state" / "quarantine.json").exists()
 
@@ -735,8 +733,8 @@ def test_a_slot_at_work_shows_signs_of_life(make_pool: PoolFactory) -> None:
     """However long the frame takes, it was last seen a moment ago."""
     pool = make_pool(config(watchdog=WatchdogConfig(frame_min_s=10)))
     with ThreadPoolExecutor() as threads:
-        answer = threads.submit(run, pool, b"sleep 2.5")
-        while not answer.done():
+        reply = threads.submit(run, pool, b"sleep 2.5")
+        while not reply.done():
             assert time.monotonic() - pool.alive_at() < 2
             time.sleep(0.05)
 

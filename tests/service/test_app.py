@@ -59,7 +59,7 @@ def run(config: Config, directory: Path, operate: Callable[[Client], None]) -> i
 
 
 @pytest.mark.mosquitto
-def test_a_stop_says_goodbye_even_when_answers_cannot_be_delivered(
+def test_a_stop_says_goodbye_even_when_replies_cannot_be_delivered(
     tmp_path: Path, make_mosquitto: Callable[..., Mosquitto], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The broker refuses every result; the frame stays unacknowledged, and the status still says stopped, not lost."""

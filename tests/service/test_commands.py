@@ -1,4 +1,4 @@
-"""Commands: each gets one answer, good or bad, in the right place."""
+"""Commands: each gets one reply, good or bad, in the right place."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Bench:
         self.restarts += 1
 
     def ask(self, command: str, payload: bytes = b"", **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Incoming
-        """Ask, and return the one answer."""
+        """Ask, and return the one reply."""
         before = len(self.published)
         assert self.commands.take(request(command, payload, **fields))
         (answer,) = self.published[before:]
@@ -78,7 +78,7 @@ def test_a_command_is_answered(command: str, data: object) -> None:
     assert bench.published[0].topic == f"edge-worker/box-1/response/{command}"
 
 
-def test_an_answer_larger_than_the_broker_takes_is_replaced_by_one_that_says_so() -> None:
+def test_a_reply_larger_than_the_broker_takes_is_replaced_by_one_that_says_so() -> None:
     """Who asks is not left waiting, though the data cannot reach him."""
     bench = Bench(stats={"cameras": "x" * 400})
     bench.max_bytes = 300
@@ -120,7 +120,7 @@ def test_names_from_outside_do_not_fill_the_memory(command: str, settings: dict[
 
 @pytest.mark.parametrize("full", [{"overlay": False}, {"min_interval_s": 0}])
 def test_settings_take_effect_together_or_not_at_all(full: dict[str, int]) -> None:
-    """Where one of them has no room for a further camera, the answer is an error and the others stay as they were."""
+    """Where one of them has no room for a further camera, the reply is an error and the others stay as they were."""
     bench = Bench()
     for number in range(MAX_CAMERAS):
         bench.ask("set", json.dumps({"camera": f"camera-{number}", **full}).encode())
@@ -173,7 +173,7 @@ def test_retained_commands_are_ignored() -> None:
         ("replies/", "replies/\ufeff", "edge-worker/box-1/response/ping"),
     ],
 )
-def test_answers_go_only_where_the_configuration_allows(prefix: str | None, asked: str, topic: str) -> None:
+def test_replies_go_only_where_the_configuration_allows(prefix: str | None, asked: str, topic: str) -> None:
     """A request cannot make the worker publish wherever its rights reach."""
     bench = Bench(response_prefix=prefix)
     bench.ask("ping", response_topic=asked)

@@ -1,4 +1,4 @@
-"""Dispatchers with a scripted pool: one answer for each frame, whatever happens to it."""
+"""Dispatchers with a scripted pool: one reply to each frame, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import pytest
 from brokers import wait_until
 from outputs import encoded_result, output_request
 from samples import SimplePolicy, make_frame
+from structlog.testing import capture_logs
 
+from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
 from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
@@ -122,8 +124,8 @@ class Bench:
         self.failures.append(what)
         self._done.set()
 
-    def answer(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Frame
-        """Have a frame answered; returns its last message's content."""
+    def reply_to(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any field of Frame
+        """Have a frame processed; returns the content of the last message of its reply."""
         self._done.clear()
         self.frame_queue.arrive(make_frame(delivery=Delivery("every", 1, 1), **fields))
         assert self._done.wait(SOON_S)
@@ -158,7 +160,7 @@ def bench() -> Iterator[Callable[..., Bench]]:
 def test_a_frame_is_parsed_and_answered(bench: Callable[..., Bench]) -> None:
     """And counted as processed."""
     one = bench(RESULT)
-    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.reply_to()["schema"] == "edge-worker.labels/1"
     one.stop()
     assert one.frame_queue.account().total.processed == 1
 
@@ -166,8 +168,8 @@ def test_a_frame_is_parsed_and_answered(bench: Callable[..., Bench]) -> None:
 def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
     """The same bytes are answered from memory, and say so."""
     one = bench(RESULT)
-    assert not one.answer(frame_id="1")["cached"]
-    assert one.answer(frame_id="2", arrived=1.0)["cached"]
+    assert not one.reply_to(frame_id="1")["cached"]
+    assert one.reply_to(frame_id="2", arrived=1.0)["cached"]
     assert one.pool.runs == 1
 
 
@@ -175,18 +177,18 @@ def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) 
     """Its model replaced on disk, a process goes on with the old one; that is said, and not remembered for the new."""
     one = bench(RESULT)
     one.loaded_last = MODEL.model_copy(update={"name": "new"})
-    assert one.answer(frame_id="1")["model"]["name"] == "tiny"
+    assert one.reply_to(frame_id="1")["model"]["name"] == "tiny"
     one.pool.model = one.loaded_last
-    again = one.answer(frame_id="2", arrived=1.0)
+    again = one.reply_to(frame_id="2", arrived=1.0)
     assert (again["model"]["name"], again["cached"]) == ("new", False)
-    assert one.answer(frame_id="3", arrived=2.0)["cached"]
+    assert one.reply_to(frame_id="3", arrived=2.0)["cached"]
 
 
 def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:
-    """One camera's bad picture is nobody else's matter."""
+    """One camera's bad image is nobody else's matter."""
     one = bench(FrameRejected("undecodable", "no picture"), RESULT)
-    assert one.answer(frame_id="bad")["reason"] == "undecodable"
-    assert one.answer(frame_id="good", arrived=1.0)["schema"] == "edge-worker.labels/1"
+    assert one.reply_to(frame_id="bad")["reason"] == "undecodable"
+    assert one.reply_to(frame_id="good", arrived=1.0)["schema"] == "edge-worker.labels/1"
     one.stop()
     assert dict(one.frame_queue.account().total.rejected) == {"undecodable": 1}
 
@@ -194,21 +196,21 @@ def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..
 def test_a_frame_whose_process_died_is_tried_again(bench: Callable[..., Bench]) -> None:
     """The quarantine ends it, not the dispatcher."""
     one = bench(ModelProcessDied("killed by SIGKILL", phase="inference"), RESULT)
-    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert one.pool.runs == 2
 
 
 def test_a_payload_over_the_limit_never_reaches_the_model(bench: Callable[..., Bench]) -> None:
     """It is rejected by its size alone."""
     one = bench(RESULT)
-    assert one.answer(payload=b"x" * 101)["reason"] == "too_big"
+    assert one.reply_to(payload=b"x" * 101)["reason"] == "too_big"
     assert one.pool.runs == 0
 
 
 def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[..., Bench]) -> None:
     """Sending it anyway would end the connection, again and again."""
     one = bench(RESULT, max_packet=10)
-    assert one.answer()["reason"] == "too_big"
+    assert one.reply_to()["reason"] == "too_big"
     assert len(one.published) == 1
 
 
@@ -216,7 +218,7 @@ def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., B
     """The map and the labels are what programs wait for."""
     with_overlay = encoded_result(2, 1, None, b"x" * 5_000, BODY, {})
     one = bench(with_overlay, max_packet=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
-    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert [message.topic for message in one.published] == ["parsing/door/labels"]
 
 
@@ -224,19 +226,18 @@ def test_a_limit_that_shrank_meanwhile_makes_an_error(bench: Callable[..., Bench
     """The broker of the next connection may take less than the one that was asked."""
     one = bench(RESULT)
     one.refuses = lambda message: "labels" in message.topic
-    assert one.answer()["reason"] == "too_big"
+    assert one.reply_to()["reason"] == "too_big"
 
 
-def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(
-    bench: Callable[..., Bench], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_snapshot_cannot_show_is_not_tried_for_ever(bench: Callable[..., Bench]) -> None:
     """The wish is done with, and the log says why; labels come as ever."""
     one = bench(RESULT)
     one.overrides.snapshot("door")
-    assert one.answer()["schema"] == "edge-worker.labels/1"
-    one.stop()
+    with capture_logs() as lines:
+        assert one.reply_to()["schema"] == "edge-worker.labels/1"
+        one.stop()
     assert not one.overrides.claim_snapshot("door")
-    assert "image left out" in capsys.readouterr().out
+    assert log_events.OUTPUT_LEFT_OUT in [line["event"] for line in lines]
 
 
 def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
@@ -255,9 +256,9 @@ def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench])
     """The next frame of the camera has it."""
     one = bench(FrameRejected("undecodable", "no picture"), ModelProcessDied("killed", phase="inference"), RESULT)
     one.overrides.snapshot("door")
-    one.answer(frame_id="1")
-    one.answer(frame_id="2", arrived=1.0)
-    one.answer(frame_id="3", arrived=2.0, payload=b"3")
+    one.reply_to(frame_id="1")
+    one.reply_to(frame_id="2", arrived=1.0)
+    one.reply_to(frame_id="3", arrived=2.0, payload=b"3")
     assert [request.image("overlay") is not None for request in one.pool.requests] == [True, True, True, False]
 
 
@@ -265,8 +266,8 @@ def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]
     """The model process makes it small enough; without an overlay the limit is no part of the request."""
     one = bench(RESULT, max_packet=10_000)
     one.overrides.snapshot("door")
-    one.answer(frame_id="1")
-    one.answer(frame_id="2", arrived=1.0)
+    one.reply_to(frame_id="1")
+    one.reply_to(frame_id="2", arrived=1.0)
     assert [[image.max_bytes for image in request.images] for request in one.pool.requests] == [[10_000 - 4096], []]
 
 
@@ -277,7 +278,7 @@ def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) 
     one = bench(encoded_result(2, 1, b"a JPEG", None, BODY, {}))
     one.worker.desired = [Desired(as_jpeg, as_jpeg.request(score_threshold=None))]
     one.pool.meanwhile = lambda: setattr(one.worker, "desired", [Desired(as_png, as_png.request(score_threshold=None))])
-    assert one.answer()["schema"] == "edge-worker.labels/1"
+    assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert one.published[0].content_type == "image/jpeg"
     assert one.failures == []
 
@@ -289,7 +290,7 @@ def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., 
 
     def refuse(message: Outgoing) -> bool:
         if "labels" in message.topic:
-            one.frame_queue.answered(frame, ())
+            one.frame_queue.replied(frame, ())
         return "labels" in message.topic
 
     one.refuses = refuse
@@ -323,7 +324,7 @@ def test_a_defect_ends_the_worker(bench: Callable[..., Bench]) -> None:
 def test_a_dispatcher_ends_the_process_it_owns(bench: Callable[..., Bench]) -> None:
     """Once, when it stops; nobody else does."""
     one = bench(RESULT)
-    one.answer()
+    one.reply_to()
     assert one.pool.ended == []
     one.stop()
     assert one.pool.ended == [0]

@@ -1,4 +1,4 @@
-"""The messages that answer a frame: identity everywhere, the labels last, errors with their reason."""
+"""The reply to a frame: identity everywhere, the labels last, errors with their reason."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_labels_are_the_commit_record() -> None:
     assert acknowledged["labels"].needs == {acknowledged["colormap"].publication}
 
 
-def test_every_answer_carries_the_frames_identity() -> None:
+def test_every_reply_carries_the_frames_identity() -> None:
     """In properties for MQTT 5, in the JSON, and inside the PNG for MQTT 3.1.1."""
     frame = make_frame(frame_id="f-1", captured_at="2023-11-14T22:13:19Z")
     messages = by_kind(composer().results(frame, parsed(), NOW))
@@ -89,7 +89,7 @@ def test_times_add_up_from_arrival_to_publication() -> None:
     }
 
 
-def test_a_cached_answer_claims_no_work() -> None:
+def test_a_cached_reply_claims_no_work() -> None:
     """Its stages took place another time."""
     frame = make_frame()
     labels = json.loads(by_kind(composer().results(frame, parsed(cached=True), NOW))["labels"].payload)
@@ -98,14 +98,14 @@ def test_a_cached_answer_claims_no_work() -> None:
     assert labels["timings_ms"]["total"] == 2000.0
 
 
-def test_the_answers_to_a_frame_owed_must_arrive() -> None:
-    """What is to be acknowledged may not be dropped on the way; a live picture may."""
+def test_the_replies_to_a_frame_owed_must_arrive() -> None:
+    """What is to be acknowledged may not be dropped on the way; a live image may."""
     owed = make_frame(delivery=Delivery("every", 1, 1))
     assert all(reply.message.must_arrive for reply in composer().results(owed, parsed(), NOW))
     assert not any(reply.message.must_arrive for reply in composer().results(make_frame(), parsed(), NOW))
 
 
-def test_all_answers_expire_where_results_do() -> None:
+def test_all_replies_expire_where_results_do() -> None:
     """The error that takes their place, too."""
     expiring = composer(result_expiry_s=60)
     messages = [reply.message for reply in expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW)]

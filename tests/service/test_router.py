@@ -28,7 +28,7 @@ class Bench:
         """Route ``cameras/{camera}/frame`` of link ``every`` to section 0."""
         self.acknowledged: list[Delivery] = []
         self.news: list[LinkEvent] = []
-        self.reanswered: list[tuple[str, str]] = []
+        self.lost: list[tuple[str, str]] = []
         self.failures: list[str] = []
         self.frame_queue = FrameQueue([SimplePolicy(delivery="every")], self.acknowledged.append)
         self.inbox = Inbox()
@@ -36,7 +36,7 @@ class Bench:
             frames=self.frame_queue,
             node=lambda message: message.topic == "ours",
             news=self.news.append,
-            reanswer=lambda frame, why: self.reanswered.append((frame.frame_id, why)),
+            results_lost=lambda frame, why: self.lost.append((frame.frame_id, why)),
             fatal=lambda what, _: self.failures.append(what),
         )
         route = Route("every", Template("cameras/{camera}/frame"), 0, reply_prefix)
@@ -84,7 +84,7 @@ ENVELOPE = json.dumps(
     ],
 )
 def test_the_senders_name_and_time_are_kept(fields: dict[str, Any], frame_id: str, captured_at: str | None) -> None:
-    """From MQTT 5 properties or from the envelope, be there a picture in it or not: an error bears them, too."""
+    """From MQTT 5 properties or from the envelope, be there an image in it or not: an error bears them, too."""
     bench = Bench()
     bench.handle(arrived(**fields))
     frame = bench.frame()
@@ -123,41 +123,41 @@ def test_a_message_that_is_no_frame_does_not_stop_its_connection() -> None:
     assert bench.failures == []
 
 
-def test_an_answer_given_up_is_replaced_by_an_error() -> None:
-    """The camera's frame is owed an answer; the broker must not keep it for ever."""
+def test_a_reply_given_up_is_replaced_by_an_error() -> None:
+    """The camera's frame is owed a reply; the broker must not keep it for ever."""
     bench = Bench()
     bench.inbox.put(arrived())
     frame = bench.frame()
-    bench.frame_queue.answered(frame, [101])
+    bench.frame_queue.replied(frame, [101])
     bench.handle(Published("every", 101, ok=False, reason="too large"))
-    assert bench.reanswered == [(frame.frame_id, "too large")]
+    assert bench.lost == [(frame.frame_id, "too large")]
     assert bench.acknowledged == []
 
 
-def test_the_last_answer_given_up_lets_its_frame_go() -> None:
+def test_the_last_reply_given_up_lets_its_frame_go() -> None:
     """An error that the broker does not take either is not made again for ever; the frame is acknowledged."""
     bench = Bench()
     bench.inbox.put(arrived())
-    bench.frame_queue.answered(bench.frame(), [101], final=True)
+    bench.frame_queue.replied(bench.frame(), [101], final=True)
     bench.handle(Published("every", 101, ok=False, reason="too large"))
-    assert bench.reanswered == []
+    assert bench.lost == []
     assert bench.acknowledged == [Delivery("every", 1, 7)]
 
 
-def test_an_answer_to_a_live_picture_given_up_is_forgotten() -> None:
+def test_a_reply_to_a_live_image_given_up_is_forgotten() -> None:
     """Its camera has newer ones, and the broker was told long ago."""
     bench = Bench()
     bench.inbox.put(arrived(delivery=None))
-    bench.frame_queue.answered(bench.frame(), [101])
+    bench.frame_queue.replied(bench.frame(), [101])
     bench.handle(Published("every", 101, ok=False, reason="broker away"))
-    assert bench.reanswered == []
+    assert bench.lost == []
 
 
-def test_an_answer_that_arrived_acknowledges_its_frame() -> None:
+def test_a_reply_that_arrived_acknowledges_its_frame() -> None:
     """``Published`` is what the acknowledgement waits for."""
     bench = Bench()
     bench.inbox.put(arrived())
-    bench.frame_queue.answered(bench.frame(), [101])
+    bench.frame_queue.replied(bench.frame(), [101])
     bench.handle(Published("every", 101, ok=True))
     assert bench.acknowledged == [Delivery("every", 1, 7)]
 

@@ -115,7 +115,7 @@ def test_whatever_else_stands_on_our_topic_is_contradicted(
 def test_our_status_is_restored_but_not_in_a_storm(
     make_presence: Callable[[], NodeStatus], published: list[Outgoing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two workers of one name would answer each other for ever: the second restoration waits its time."""
+    """Two workers of one name would reply to each other for ever: the second restoration waits its time."""
     node_status = make_presence()
     node_status.move(Judgement(State.LOADING))
     for _ in range(5):

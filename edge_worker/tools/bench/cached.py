@@ -131,10 +131,12 @@ class Place:
         return worker
 
     def _make_router(self) -> Router:
-        handlers = Handlers(self._frame_queue, lambda _message: False, lambda _event: None, self._reanswer, self._fatal)
+        handlers = Handlers(
+            self._frame_queue, lambda _message: False, lambda _event: None, self._results_lost, self._fatal
+        )
         return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], handlers, max_payload=_MAX_PAYLOAD_BYTES)
 
-    def _reanswer(self, frame: Frame, problem: str) -> None:
+    def _results_lost(self, frame: Frame, problem: str) -> None:
         raise AssertionError((frame.frame_id, problem))  # nothing is given up where nothing is sent
 
     def _fatal(self, what: str, error: BaseException | None) -> None:
