@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edge_worker import __version__
-from edge_worker.cli import clients, model, offline, worker
+from edge_worker.cli import clients, gateway, model, offline, worker
 from edge_worker.cli.arguments import as_typed
 from edge_worker.cli.output import drop_what_cannot_be_written
 from edge_worker.errors import ConfigError, EdgeWorkerError
@@ -62,6 +62,6 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"edge-worker {__version__}")
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for group in (worker, clients, offline, model):
+    for group in (worker, gateway, clients, offline, model):
         group.add(commands)
     return whole

@@ -103,6 +103,11 @@ RETAINED_COMMAND = LogEvent(
     "retained command ignored", "warning", "topic", "clear it: publish an empty retained message to the topic"
 )
 
+# The gateway
+GATEWAY_STARTED = LogEvent("gateway", "info", "address")
+GATEWAY_LINK = LogEvent("gateway link", "warning", "link problem", "what the problem says, as for links of a worker")
+GATEWAY_REQUEST = LogEvent("request", "info", "method status bytes ms")
+
 # Links to the broker
 LINK_CONNECTED = LogEvent("link: connected", "info", "link protocol session_present")
 LINK_SESSION_LOST = LogEvent(

@@ -1,7 +1,8 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
-from edge_worker.config.credentials import read_key_password, read_password, secret_paths
+from edge_worker.config.credentials import read_key_password, read_password, read_secret, secret_paths
+from edge_worker.config.gateway import GatewayConfig
 from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
 from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
@@ -29,6 +30,7 @@ __all__ = [
     "CommandsConfig",
     "Config",
     "ErrorConfig",
+    "GatewayConfig",
     "HttpConfig",
     "LabelsConfig",
     "LimitsConfig",
@@ -50,6 +52,7 @@ __all__ = [
     "load",
     "read_key_password",
     "read_password",
+    "read_secret",
     "secret_paths",
     "warnings",
 ]

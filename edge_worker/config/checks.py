@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.config.credentials import read_password
-from edge_worker.config.mqtt import is_host
+from edge_worker.config.mqtt import is_host, is_loopback
 from edge_worker.config.tree import Location, Problem
 from edge_worker.errors import ConfigError
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edge_worker.config.fields import Section
+    from edge_worker.config.gateway import GatewayConfig
     from edge_worker.config.mqtt import MqttConfig, TlsConfig
     from edge_worker.config.sections import Config
 
@@ -45,6 +46,7 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
     yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
         yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
+    yield from _gateway(config.gateway)
 
 
 def _share_group(config: Config, index: int) -> Iterator[Problem]:
@@ -63,6 +65,16 @@ def _requests(config: Config, index: int) -> Iterator[Problem]:
         yield Problem(place, "needs delivery: every, or a newer request takes the place of one that waits")
     if config.mqtt.protocol == "3.1.1":
         yield Problem(place, "needs MQTT 5, whose messages name a Response Topic: mqtt.protocol auto or 5")
+
+
+def _gateway(gateway: GatewayConfig) -> Iterator[Problem]:
+    secrets = {"token_file": gateway.token_file, "proxy_secret_file": gateway.proxy_secret_file}
+    if not is_loopback(gateway.host) and not any(secrets.values()):
+        problem = "is open to the network: set gateway.token_file, or gateway.proxy_secret_file behind a proxy"
+        yield Problem(("gateway", "host"), problem)
+    for name, file in secrets.items():
+        if file is not None and not (os.access(file, os.R_OK) and file.is_file()):
+            yield Problem(("gateway", name), f"no readable file: {file}")
 
 
 def _host(mqtt: MqttConfig) -> Iterator[Problem]:

@@ -28,6 +28,14 @@ def is_host(text: str) -> bool:
     return True
 
 
+def is_loopback(host: str) -> bool:
+    """Tell whether *host*, a name or an address, is reached from this machine only."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class ReconnectConfig(Section):
     """Waiting times between attempts to connect: random, doubling from ``min_s`` to ``max_s``."""
 
@@ -95,9 +103,4 @@ class MqttConfig(Section):
     @property
     def is_local(self) -> bool:
         """Whether what is sent stays on this machine."""
-        if self.transport == "unix" or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return self.transport == "unix" or is_loopback(self.host)

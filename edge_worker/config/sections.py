@@ -29,6 +29,7 @@ from edge_worker.config.fields import (
     beside_the_file,
     matching,
 )
+from edge_worker.config.gateway import GatewayConfig
 from edge_worker.config.mqtt import MqttConfig
 from edge_worker.config.output import OutputConfig
 
@@ -157,6 +158,7 @@ class Config(Section):
     memory: MemoryConfig = MemoryConfig()
     ops: OpsConfig = OpsConfig()
     commands: CommandsConfig = CommandsConfig()
+    gateway: GatewayConfig = GatewayConfig()
 
     @property
     def client_id(self) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 
 from edge_worker.config.credentials import exposed_secrets, read_password
+from edge_worker.config.mqtt import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ def _secrecy(config: Config, environ: Mapping[str, str]) -> Iterator[str]:
         yield "mqtt.tls.verify: is false: anyone on the way can read and alter everything, the password included"
     if mqtt.tls is None and not mqtt.is_local and read_password(mqtt, environ) is not None:
         yield "mqtt.allow_plaintext: is true: the password crosses the network unencrypted"
-    if config.ops.http is not None and not _is_loopback(config.ops.http.host):
+    if config.ops.http is not None and not is_loopback(config.ops.http.host):
         yield "ops.http.host: health and metrics are open to the network, without a login"
 
 
@@ -38,10 +38,3 @@ def _traffic(config: Config) -> Iterator[str]:
             yield f"cameras[{index}].prefetch: Mosquitto before 2.0.13 sends all it has; memory holds 64 MiB of it"
         if not config.outputs_for(camera).enabled():
             yield f"cameras[{index}].outputs: all are off: frames are parsed, but nothing is published"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

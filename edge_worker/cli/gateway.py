@@ -1,0 +1,31 @@
+"""The web page and the REST API: ``gateway``."""
+
+from __future__ import annotations
+
+import os
+
+from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, setting, takes_broker, takes_config
+
+
+def add(commands: Commands) -> None:
+    """Describe the command."""
+    command = add_command(
+        commands, "gateway", _gateway, "web page and REST API, whose images are parsed by workers of the broker"
+    )
+    takes_config(command)
+    takes_broker(command)
+    setting(command, "--http-host", "gateway.host", help="where to listen, instead of the configuration's")
+    setting(command, "--http-port", "gateway.port", help="its port, instead of the configuration's")
+
+
+def _gateway(arguments: Arguments) -> int:
+    from edge_worker.errors import EdgeWorkerError
+
+    config, _ = load_config(arguments)
+    try:
+        from edge_worker.gateway import server
+    except ModuleNotFoundError as error:
+        if error.name and error.name.partition(".")[0] in {"fastapi", "uvicorn", "python_multipart", "starlette"}:
+            raise EdgeWorkerError("the gateway needs more packages: pip install 'edge-worker[web]'") from error
+        raise
+    return server.run(config, os.environ)

@@ -1,0 +1,28 @@
+"""The section ``gateway``: the web page and the REST API. Only ``edge-worker gateway`` reads it."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edge_worker.config.fields import FilePath, Port, Seconds, Section, matching
+
+HostName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]", "should be a host name without a port")]
+
+
+class GatewayConfig(Section):
+    """Where the gateway listens, who may use it, and how much of it."""
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Port = 8080
+    hosts: tuple[HostName, ...] = ()
+    """Names in the header ``Host`` besides the address itself and ``localhost``."""
+    token_file: FilePath | None = None
+    proxy_secret_file: FilePath | None = None
+    """A proxy in front shows this secret, and has let the user in."""
+    timeout_s: Seconds = 30.0
+    max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 32
+    requests_per_minute: Annotated[int, Field(ge=1)] = 600
+    commands: bool = True
+    deepstack_parts: bool = False
+    jobs_file: FilePath | None = None
+    jobs_keep_s: Seconds = 86_400.0

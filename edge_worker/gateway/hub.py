@@ -1,0 +1,93 @@
+"""The composition root: one broker connection and what listens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_worker.gateway.broker import Broker
+from edge_worker.gateway.cameras import Cameras
+from edge_worker.gateway.nodes import Nodes
+from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.requests import Requests
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from edge_worker.config import Config
+    from edge_worker.mqtt.events import Incoming, Published
+
+MAX_LISTENERS: Final = 32
+MAX_EVENTS: Final = 200  # waiting for one listener; past that the oldest are dropped
+HEARTBEAT_S: Final = 10.0
+
+
+class Hub:
+    """What the routes use. Belongs to the event loop."""
+
+    def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
+        """Build everything; nothing is opened yet."""
+        self.config, self.started = config, time.monotonic()
+        self.broker = Broker(config, environ)
+        self.requests = Requests(config, self.broker)
+        self.nodes = Nodes(config, self.broker)
+        self.cameras = Cameras(config)
+        self._listeners: set[asyncio.Queue[str]] = set()
+        self.responses: dict[int, int] = {}
+        """Responses since the start, by status."""
+        self.broker.on_message, self.broker.on_published = self._message, self._published
+        self.nodes.on_change = self.cameras.on_change = self._tell
+        self.nodes.on_lost = self.requests.repeat
+
+    def start(self) -> None:
+        """Begin connecting."""
+        parts = (self.requests, self.nodes, self.cameras)
+        self.broker.start([one for part in parts for one in part.subscriptions()])
+
+    def require(self) -> None:
+        """See that an image could be parsed now.
+
+        Raises:
+            Problem: ``no_broker`` or ``no_worker``; said at once, from retained status.
+        """
+        self.broker.require()
+        self.nodes.require()
+
+    def _message(self, message: Incoming) -> None:
+        _ = self.requests.take(message) or self.cameras.take(message) or self.nodes.take(message)
+
+    def _published(self, event: Published) -> None:
+        self.requests.published(event)
+
+    def _tell(self, kind: str, name: str, values: dict[str, Any]) -> None:
+        text = f"event: {kind}\ndata: {json.dumps({'name': name, **values})}\n\n"
+        for queue in self._listeners:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(text)
+
+    def listen(self) -> AsyncIterator[str]:
+        """Give server-sent events, with a comment where nothing happens, so that a dead connection is noticed.
+
+        Raises:
+            Problem: ``too_many_requests``: too many listen.
+        """
+        if len(self._listeners) >= MAX_LISTENERS:
+            raise Problem("too_many_requests", f"{MAX_LISTENERS} clients listen to events already")
+        queue: asyncio.Queue[str] = asyncio.Queue(MAX_EVENTS)
+        self._listeners.add(queue)
+        return self._events(queue)
+
+    async def _events(self, queue: asyncio.Queue[str]) -> AsyncIterator[str]:
+        try:
+            yield "retry: 2000\n\n"
+            while True:
+                try:
+                    yield await asyncio.wait_for(queue.get(), HEARTBEAT_S)
+                except TimeoutError:
+                    yield ": nothing new\n\n"
+        finally:
+            self._listeners.discard(queue)

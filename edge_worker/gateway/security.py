@@ -1,0 +1,215 @@
+"""Who may send which request: names, origins, tokens, rates; and the headers that confine the page."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+
+from edge_worker.common import log_events
+from edge_worker.config import read_secret
+from edge_worker.gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from edge_worker.config import GatewayConfig
+    from edge_worker.gateway.hub import Hub
+
+PROXY_HEADER: Final = "x-edge-worker-proxy"
+MAX_CLIENTS: Final = 4096
+MAX_ARGUMENTS: Final = 16_384  # bytes, as of commands by MQTT
+_STREAMED: Final = frozenset({"/api/v1/parse", "/api/v1/jobs", "/v1/vision/detection"})
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN: Final = ("/static/", "/healthz", "/readyz", "/v2/health/")
+_OPEN_PAGES: Final = frozenset({"/", "/docs"})
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self';"
+        " media-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+}
+_log = structlog.get_logger(__name__)
+
+
+class RateLimit:
+    """A token bucket per client, refilled evenly; full, it allows a tenth of a minute's requests at once."""
+
+    def __init__(self, per_minute: int) -> None:
+        """Allow *per_minute* requests of each client."""
+        self._per_s, self._burst = per_minute / 60, max(10.0, per_minute / 10)
+        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def wait_s(self, client: str, now: float) -> float:
+        """Take a request of *client* at monotonic *now*; returns 0, or how long to wait before the next."""
+        tokens, since = self._clients.pop(client, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - since) * self._per_s)
+        allowed = tokens >= 1.0
+        self._clients[client] = (tokens - allowed, now)
+        while len(self._clients) > MAX_CLIENTS:
+            self._clients.popitem(last=False)
+        return 0.0 if allowed else (1.0 - tokens) / self._per_s
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The token of clients and the secret of the proxy; None where there is none."""
+
+    token: str | None
+    proxy: str | None
+
+    @classmethod
+    def read(cls, config: GatewayConfig) -> Secrets:
+        """Read the files that *config* names.
+
+        Raises:
+            ConfigError: one cannot be read.
+        """
+        token, proxy = config.token_file, config.proxy_secret_file
+        return cls(
+            None if token is None else read_secret(token, "gateway.token_file"),
+            None if proxy is None else read_secret(proxy, "gateway.proxy_secret_file"),
+        )
+
+    @property
+    def required(self) -> bool:
+        """Whether a request must show one."""
+        return self.token is not None or self.proxy is not None
+
+    def by_proxy(self, headers: Headers) -> bool:
+        """Whether the proxy passed the request on."""
+        return _same(headers.get(PROXY_HEADER, ""), self.proxy)
+
+    def by_token(self, shown: str) -> bool:
+        """Whether *shown* is the token."""
+        return _same(shown, self.token)
+
+
+def _same(shown: str, secret: str | None) -> bool:
+    return secret is not None and hmac.compare_digest(shown.encode(), secret.encode())
+
+
+class Guard:
+    """ASGI middleware around everything that is served."""
+
+    def __init__(self, app: ASGIApp, hub: Hub, secrets: Secrets) -> None:
+        """Let through to *app* what may pass."""
+        self._app, self._hub, self._secrets = app, hub, secrets
+        config = hub.config.gateway
+        self._hosts = {
+            name.lower() for name in ("localhost", "127.0.0.1", "[::1]", _bracketed(config.host), *config.hosts)
+        }
+        self._rates = RateLimit(config.requests_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, sender = time.monotonic(), _Sender(send)
+        try:
+            self._check(scope, Headers(scope=scope))
+        except Problem as problem:
+            await problem.response()(scope, receive, sender)
+        else:
+            await self._app(scope, receive, sender)
+        status = self._hub.responses
+        status[sender.status] = status.get(sender.status, 0) + 1
+        if scope["method"] not in _SAFE:
+            ms = round(1000 * (time.monotonic() - began), 1)
+            _log.info(
+                log_events.GATEWAY_REQUEST, method=scope["method"], status=sender.status, bytes=sender.bytes, ms=ms
+            )
+
+    def _check(self, scope: Scope, headers: Headers) -> None:
+        """See whether a request may pass.
+
+        Raises:
+            Problem: it may not.
+        """
+        host = headers.get("host", "").lower()
+        if _without_port(host) not in self._hosts:
+            raise Problem("forbidden", "this host name is not served: add it to gateway.hosts")
+        _check_origin(scope["method"], host, headers)
+        path = scope["path"]
+        if scope["method"] not in _SAFE and path not in _STREAMED:
+            _check_length(headers)
+        proxied = self._secrets.by_proxy(headers)
+        if path.startswith(_OPEN) or path in _OPEN_PAGES:
+            return
+        wait_s = self._rates.wait_s(_client(scope, headers, proxied=proxied), time.monotonic())
+        if wait_s:
+            raise Problem("too_many_requests", "this client sends too many requests", retry_after_s=int(wait_s) + 1)
+        if proxied or not self._secrets.required or path.startswith("/v1/vision/"):  # whose forms carry the token
+            return
+        scheme, _, shown = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not self._secrets.by_token(shown.strip()):
+            raise Problem("unauthorized", "send the token: Authorization: Bearer …")
+
+
+class _Sender:
+    """Adds our headers to a response, and notes its status and size."""
+
+    def __init__(self, send: Send) -> None:
+        self._send, self.status, self.bytes = send, 500, 0
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            headers.update(_HEADERS)
+            headers.setdefault("Cache-Control", "no-store")
+        else:
+            self.bytes += len(message.get("body", b""))
+        await self._send(message)
+
+
+def _check_length(headers: Headers) -> None:
+    """Refuse a body that is more than a few arguments; the routes that take images count for themselves."""
+    if "transfer-encoding" in headers:
+        raise Problem("bad_request", "send Content-Length")
+    length = headers.get("content-length", "0")
+    if not length.isdigit() or int(length) > MAX_ARGUMENTS:
+        raise Problem("too_big", f"at most {MAX_ARGUMENTS} bytes are taken")
+
+
+def _check_origin(method: str, host: str, headers: Headers) -> None:
+    """Refuse what another site's page has the browser send."""
+    site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
+    navigation = method in _SAFE and headers.get("sec-fetch-mode") == "navigate"
+    if site not in {"same-origin", "none"} and not navigation:
+        raise Problem("forbidden", "requests from other sites are refused")
+    if origin is not None and urlsplit(origin).netloc.lower() != host:
+        raise Problem("forbidden", "requests from other origins are refused")
+
+
+def _client(scope: Scope, headers: Headers, *, proxied: bool) -> str:
+    """Name whose rate is counted: the address the proxy saw, or the connection's."""
+    if proxied and (forwarded := headers.get("x-forwarded-for")):
+        return forwarded.rpartition(",")[2].strip()
+    client = scope.get("client")
+    return client[0] if client else "unix"
+
+
+def _without_port(host: str) -> str:
+    name, separator, port = host.rpartition(":")
+    return name if separator and port.isdigit() else host
+
+
+def _bracketed(host: str) -> str:
+    try:
+        return f"[{host}]" if ip_address(host).version == 6 else host  # noqa: PLR2004 - IPv6
+    except ValueError:
+        return host

@@ -1,0 +1,149 @@
+"""``edge-worker gateway``: the HTTP server around the hub."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from edge_worker import __version__
+from edge_worker.common import log_events
+from edge_worker.config import warnings
+from edge_worker.errors import ConfigError, EdgeWorkerError
+from edge_worker.gateway.hub import Hub
+from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.routes import cameras, deepstack, health, nodes, pages, parse
+from edge_worker.gateway.security import Guard, Secrets
+from edge_worker.ops import logs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from edge_worker.config import Config
+
+STATIC: Final = Path(__file__).parent / "static"
+HEADERS_S: Final = 10.0
+MAX_CONNECTIONS: Final = 256
+_STOP_S: Final = 5
+_log = structlog.get_logger(__name__)
+
+
+def run(config: Config, environ: Mapping[str, str]) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        ConfigError: no camera section takes requests, or a secret cannot be read.
+        EdgeWorkerError: the address is taken.
+    """
+    if not any(camera.reply_prefix for camera in config.cameras):
+        raise ConfigError("one section needs a reply_prefix, to which workers answer the gateway", key="cameras")
+    logs.configure(config.ops.log)
+    for warning in warnings(config, environ):
+        _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
+    app = make_app(Hub(config, environ), Secrets.read(config.gateway))
+    server = uvicorn.Server(_settings(config, app))
+    try:
+        server.run()
+    except SystemExit as error:  # uvicorn's word for an address that is taken
+        raise EdgeWorkerError(f"cannot listen on {config.gateway.host}:{config.gateway.port}") from error
+    return 0
+
+
+def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application
+    return uvicorn.Config(
+        app,
+        host=config.gateway.host,
+        port=config.gateway.port,
+        http=Patient,
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_STOP_S,
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=16_384,
+    )
+
+
+def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI application
+    """Build the application; the broker is connected to while it runs."""
+    app = FastAPI(
+        title="edge-worker gateway",
+        version=__version__,
+        description="Human parsing by the workers of an MQTT broker.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/v1/openapi.json",
+        lifespan=_lifespan(hub),
+    )
+    for module in (parse, cameras, nodes):
+        app.include_router(module.router(hub), prefix="/api/v1")
+    app.include_router(deepstack.router(hub, secrets))
+    app.include_router(health.router(hub))
+    app.include_router(pages.router(STATIC))
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    return Guard(app, hub, secrets)
+
+
+def _lifespan(hub: Hub) -> Any:  # noqa: ANN401 - as FastAPI wants it
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        hub.start()
+        gateway = hub.config.gateway
+        _log.info(log_events.GATEWAY_STARTED, address=f"http://{gateway.host}:{gateway.port}")
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(hub.broker.stop)
+
+    return lifespan
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    return error.response() if isinstance(error, Problem) else Problem("model_error", "unknown").response()
+
+
+async def _http(_request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    reason = {404: "not_found", 405: "bad_request"}.get(status, "bad_request")
+    response = Problem(reason, str(getattr(error, "detail", "")), status=status).response()
+    response.headers.update(getattr(error, "headers", None) or {})
+    return response
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    found = error.errors() if isinstance(error, RequestValidationError) else []
+    told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
+    return Problem("invalid", told[:500]).response()
+
+
+class Patient(H11Protocol):
+    """uvicorn's protocol, which closes a connection whose request's headers do not arrive in time (slowloris)."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.loop.call_later(HEADERS_S, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        cycle: Any = self.cycle  # None until the headers are there
+        if cycle is None and not self.transport.is_closing():
+            self.transport.close()

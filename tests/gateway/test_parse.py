@@ -1,0 +1,178 @@
+"""An image by HTTP: every kind of body and of result, and an error for everything that can go wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from brokers import wait_until
+from gateways import form, seconds_of
+from replies import JPEG, PNG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from gateways import GatewayProcess, Response, Stack
+
+PARSE = "/api/v1/parse"
+
+
+@pytest.fixture(autouse=True)
+def _usual_worker(stack: Stack) -> Iterator[None]:
+    yield
+    stack.worker.answer = "labels"
+    stack.worker.say("online")
+    wait_until(lambda: stack.gateway.get("/readyz").status == 200, "the worker is online again")
+
+
+def envelope(image: bytes) -> bytes:
+    return json.dumps({"image": base64.b64encode(image).decode()}).encode()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [(JPEG, "image/jpeg"), form(image=JPEG), (envelope(JPEG), "application/json")],
+    ids=["image", "form", "json"],
+)
+def test_an_image_is_taken_in_every_documented_form(stack: Stack, body: bytes, content_type: str) -> None:
+    """The worker gets the same bytes, and the client labels with the map."""
+    seen = len(stack.worker.requests)
+    response = stack.gateway.post(PARSE, body, Content_Type=content_type)
+    assert response.status == 200
+    assert base64.b64decode(response.json()["colormap"]) == PNG
+    assert response.json()["schema"] == "edge-worker.labels/1"
+    assert stack.worker.requests[seen].payload == JPEG
+
+
+@pytest.mark.mosquitto
+def test_accept_chooses_the_result(stack: Stack) -> None:
+    """Labels, map or overlay; what there is not is refused before anything is parsed."""
+    seen = len(stack.worker.requests)
+    png = stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg", Accept="image/png")
+    jpeg = stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg", Accept="text/html, image/jpeg;q=0.9")
+    refused = stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg", Accept="text/html")
+    assert (png.body, png.headers["content-type"]) == (PNG, "image/png")
+    assert (jpeg.body, jpeg.headers["content-type"]) == (b"\xff\xd8\xff-overlay", "image/jpeg")
+    assert refused.status == 406
+    assert len(stack.worker.requests) == seen + 2
+
+
+@pytest.mark.mosquitto
+def test_what_is_asked_for_reaches_the_worker(stack: Stack) -> None:
+    """Overlay, masks and threshold, and how long anybody waits."""
+    response = stack.gateway.post(
+        f"{PARSE}?include=overlay,masks&score_threshold=0.25&model=requests", JPEG, Content_Type="image/jpeg"
+    )
+    properties: Any = stack.worker.requests[-1].properties
+    wishes = dict(properties.UserProperty)
+    assert base64.b64decode(response.json()["overlay"]) == b"\xff\xd8\xff-overlay"
+    assert (wishes["outputs"], wishes["masks"], wishes["score-threshold"]) == ("colormap,overlay", "rle", "0.25")
+    assert 1 <= properties.MessageExpiryInterval <= 3
+    assert properties.ResponseTopic.startswith("replies/")
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    ("path", "body", "content_type", "expected"),
+    [
+        (PARSE, b"", "image/jpeg", (400, "bad_request")),
+        (PARSE, b"{", "application/json", (400, "bad_request")),
+        (PARSE, b'{"image": "%%%"}', "application/json", (400, "bad_request")),
+        (PARSE, b'{"image": 7}', "application/json", (400, "bad_request")),
+        (PARSE, *form(picture=JPEG), (400, "bad_request")),
+        (PARSE, b"not a form", "multipart/form-data; boundary=b", (400, "bad_request")),
+        (PARSE, JPEG, "multipart/form-data", (400, "bad_request")),
+        (PARSE, JPEG, "text/plain", (415, "unsupported")),
+        (PARSE, bytes(1_000_001), "image/png", (413, "too_big")),
+        (f"{PARSE}?score_threshold=2", JPEG, "image/jpeg", (422, "invalid")),
+        (f"{PARSE}?score_threshold=nan", JPEG, "image/jpeg", (422, "invalid")),
+        (f"{PARSE}?include=crops", JPEG, "image/jpeg", (422, "invalid")),
+        (f"{PARSE}?model=other", JPEG, "image/jpeg", (422, "invalid")),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(
+    stack: Stack, path: str, body: bytes, content_type: str, expected: tuple[int, str]
+) -> None:
+    """By status and reason for programs, detail for people; no worker sees it."""
+    seen = len(stack.worker.requests)
+    response = stack.gateway.post(path, body, Content_Type=content_type)
+    problem(response, *expected)
+    assert len(stack.worker.requests) == seen
+
+
+def problem(response: Response, status: int, reason: str) -> None:
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status, response.json()["reason"]) == (status, reason)
+    assert response.json()["detail"]
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("too_big", 413),
+        ("too_many_pixels", 413),
+        ("unsupported", 415),
+        ("undecodable", 422),
+        ("poisoned", 422),
+        ("model_error", 500),
+    ],
+)
+def test_the_workers_reasons_are_passed_on(stack: Stack, reason: str, status: int) -> None:
+    """Each with the status that says whose fault it is."""
+    stack.worker.answer = reason
+    problem(stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"), status, reason)
+
+
+@pytest.mark.mosquitto
+def test_a_result_that_does_not_come_is_given_up(stack: Stack) -> None:
+    """504 after the timeout, and the gateway serves on."""
+    stack.worker.answer = "nothing"
+    problem(stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"), 504, "timeout")
+    stack.worker.answer = "labels"
+    assert stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg").status == 200
+
+
+@pytest.mark.mosquitto
+def test_without_a_worker_that_is_said_at_once(stack: Stack) -> None:
+    """From the retained status: 503 with Retry-After, and not after the timeout."""
+    stack.worker.say("offline", reason="stopped")
+    wait_until(lambda: stack.gateway.get("/readyz").status == 503, "the gateway has heard it")
+    responses: list[Response] = []
+    assert seconds_of(lambda: responses.append(stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"))) < 1.0
+    problem(responses[0], 503, "no_worker")
+    assert responses[0].headers["retry-after"] == "5"
+
+
+@pytest.mark.mosquitto
+def test_more_than_may_be_in_flight_are_refused(stack: Stack, make_gateway: Callable[..., GatewayProcess]) -> None:
+    """429 with Retry-After; those in flight are not disturbed."""
+    stack.worker.answer = "nothing"
+    gateway = make_gateway(max_in_flight=2, timeout_s=3.0).online()
+    with ThreadPoolExecutor(6) as clients:
+        statuses = list(clients.map(lambda _: gateway.post(PARSE, JPEG, Content_Type="image/jpeg").status, range(6)))
+    assert sorted(statuses) == [429] * 4 + [504] * 2
+
+
+@pytest.mark.mosquitto
+def test_what_a_lost_worker_held_is_sent_once_more(stack: Stack) -> None:
+    """Its requests went with it; another worker gets them, and the client its result."""
+    stack.worker.answer = "nothing"
+    seen = len(stack.worker.requests)
+    with ThreadPoolExecutor(1) as client:
+        response = client.submit(lambda: stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"))
+        wait_until(lambda: len(stack.worker.requests) > seen, "the request is in flight")
+        stack.worker.answer = "labels"
+        stack.worker.say("offline", reason="lost")
+        assert response.result().status == 200
+    first, second = stack.worker.requests[seen:]
+    ids = [dict(_properties(one).UserProperty)["frame-id"] for one in (first, second)]
+    assert ids[0] == ids[1]
+
+
+def _properties(message: Any) -> Any:  # noqa: ANN401 - paho's properties have no types
+    return message.properties
