@@ -6,11 +6,12 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test chaos lint format reference lock audit clean
+.PHONY: help demo test sanitize chaos lint format reference lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
 	@echo 'make test       every check and test'
+	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
@@ -25,6 +26,9 @@ demo: $(VENV)/.with-demo
 test: lint
 	scripts/services.sh
 	$(RUN) -m pytest $(ARGS)
+
+sanitize: $(VENV)/.with-dev
+	scripts/sanitize.sh $(abspath $(RUN)) tests/m2fp/kernels tests/m2fp/postprocess $(ARGS)
 
 chaos: $(VENV)/.with-dev
 	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_worker.m2fp.kernels.arrays import address_of
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -59,11 +61,22 @@ class Task(ctypes.Structure):
             layer: what is done to it.
             added: float32, of the shape of *out*, added before the rectifier; or None.
             out: float32 (height / stride, width / stride, filters), rounded up.
+
+        Raises:
+            ValueError: an array is of another kind; the message names it.
         """
-        arrays = (source, layer.weights, layer.bias, added, out)
-        addresses = (None if array is None else array.ctypes.data for array in arrays)
+        height, width, channels = source.shape
+        filters, steps = len(layer.bias), layer.stride
+        made = (-(-height // steps), -(-width // steps), filters)
+        if channels % UNIT or filters % UNIT or layer.kernel not in (1, 3) or steps not in (1, 2):
+            raise ValueError(f"no such convolution: {channels} channels, {filters} filters, {layer.kernel}, {steps}")
+        weights = filters * layer.kernel**2 * channels * 4
         return cls(
-            *addresses,
+            address_of(source, "source", np.float32, (height, width, channels)),
+            address_of(layer.weights, "weights", np.uint8, (weights,)),
+            address_of(layer.bias, "bias", np.float32, (filters,)),
+            None if added is None else address_of(added, "added", np.float32, made),
+            address_of(out, "out", np.float32, made),
             *(*source.shape, len(layer.bias)),
             *(layer.kernel, layer.stride, layer.rectified, *out.shape[:2]),
         )

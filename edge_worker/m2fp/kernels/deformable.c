@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "vector.h"
+#include "source.h"
 
 enum { CORNERS = 4, USUAL_CHANNELS = 32, ROOM = 256 /* at least the points of one head */ };
 
@@ -153,6 +154,7 @@ INLINED int32_t smaller(int32_t one, int32_t other) { return one < other ? one :
 
 /* The queries begin <= index < end, which are the cells of all levels in turn, row by row. */
 DISPATCHED void deformable_sampling(const Task *task, int64_t begin, int64_t end) {
+    if (task->levels <= 0 || task->points <= 0 || task->levels > ROOM || task->points > ROOM / task->levels) return;
     const int32_t together = ROOM / (task->levels * task->points);
     Points points;
     for (int32_t head = 0; head < task->heads; head += together) {

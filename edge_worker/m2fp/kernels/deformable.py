@@ -9,10 +9,12 @@ import ctypes
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from edge_worker.m2fp.kernels.arrays import address_of
 from edge_worker.m2fp.kernels.loader import load_kernel
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from edge_worker.m2fp.kernels.workers import Workers
@@ -65,10 +67,22 @@ def sample(
         sizes: int32 (levels, 2), height and width of each level.
         out: float32 (N, C).
         workers: who does it.
+
+    Raises:
+        ValueError: an array is of another kind; the message names it.
     """
     library = _library()
     assert library is not None  # noqa: S101 - is_built said so
-    heads = projected.shape[1] // (3 * len(sizes) * POINTS)
-    addresses = (array.ctypes.data for array in (value, projected, sizes, out))
-    task = _Task(*addresses, len(sizes), heads, value.shape[1] // heads, POINTS)
+    levels = len(sizes)
+    tokens, heads = int((sizes[:, 0].astype(np.int64) * sizes[:, 1]).sum()), projected.shape[1] // (3 * levels * POINTS)
+    channels = value.shape[1] // max(1, heads)
+    if not 0 < levels * POINTS <= _MOST_POINTS or heads <= 0:
+        raise ValueError(f"{heads} heads of {levels * POINTS} points: there is room for 1 to {_MOST_POINTS} each")
+    task = _Task(
+        address_of(value, "value", np.float32, (tokens, heads * channels)),
+        address_of(projected, "projected", np.float32, (tokens, heads * levels * POINTS * 3)),
+        address_of(sizes, "sizes", np.int32, (levels, 2)),
+        address_of(out, "out", np.float32, (tokens, heads * channels)),
+        *(levels, heads, channels, POINTS),
+    )
     workers.share(lambda begin, end: library.deformable_sampling(task, begin, end), len(value))

@@ -11,6 +11,7 @@
    Weights: bf16 (filters / 32, steps, high and low, 2 tiles); see products.py. */
 
 #include "convolution.h"
+#include "source.h"
 
 #if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && (__GNUC__ >= 11 || defined(__clang__))
 
@@ -262,6 +263,8 @@ TILED static void configure_tiles(void) {
 /* The rows begin <= row < end of the output, with *memory* of product_memory() bytes from the start of a line. */
 TILED void product_rows(const Convolution *task, int64_t begin, int64_t end, char *memory) {
     Band band;
+    if (begin < 0) begin = 0;
+    if (end > task->rows) end = task->rows;
     lay_out(task, memory, &band);
     find_places(task, &band);
     configure_tiles();

@@ -1,9 +1,18 @@
-"""Compiled kernels, where they were built: optional extensions, which a box without a compiler goes without."""
+"""Compiled kernels, where they were built: optional extensions, which a box without a compiler goes without.
+
+A library is loaded only if it was built for this Python and from these sources. What an older checkout or another
+interpreter left beside it is passed over, as if it were not there.
+
+Standard library only, and none of this package: ``setup.py`` loads this file to know the sources' digest.
+"""
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
+import sysconfig
+from functools import cache
 from pathlib import Path
 
 KERNELS = ("masks", "deformable", "gemm", "winograd")
@@ -13,17 +22,32 @@ WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"
 """Environment variable: kernels to go without, separated by commas, as if they were not built; for measurements."""
 
 _PACKAGE = Path(__file__).parent
+_SYMBOL = "kernel_source"  # defined in source.h
+_DIGITS = 16
+
+
+@cache
+def source_digest() -> str:
+    """Hexadecimal digits that change with any of the C files."""
+    digest = hashlib.sha256()
+    for file in sorted(_PACKAGE.glob("*.[ch]")):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()[:_DIGITS]
 
 
 def load_kernel(name: str) -> ctypes.CDLL | None:
-    """Load the kernel of this *name*, one of :data:`KERNELS`; None where it was not built."""
+    """Load the kernel of this *name*, one of :data:`KERNELS`; None where it was not built from these sources."""
     if name in os.environ.get(WITHOUT, "").split(","):
         return None
-    return next(filter(None, map(_load, _PACKAGE.glob(f"_{name}.*.so"))), None)
-
-
-def _load(file: Path) -> ctypes.CDLL | None:
+    file = _PACKAGE / f"_{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     try:
-        return ctypes.CDLL(str(file))
-    except OSError:  # built for another kind of machine
+        library = ctypes.CDLL(str(file))
+        built_from = (ctypes.c_char * _DIGITS).in_dll(library, _SYMBOL).value.decode()
+    except (OSError, ValueError):  # not there, for another kind of machine, or from before there was such a symbol
         return None
+    return library if built_from == source_digest() else None
+
+
+def loaded_kernels() -> tuple[str, ...]:
+    """Names of the kernels that are there."""
+    return tuple(name for name in KERNELS if load_kernel(name) is not None)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "vector.h"
+#include "source.h"
 
 enum { TAPS = 3, BLOCK = 16, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
 
@@ -145,6 +146,10 @@ DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box 
     const long stride = within->right - within->left;
     float values[TILE_HEIGHT][TILE_WIDTH];
     Reading found = {0.0, 0, {within->right, within->bottom, within->left, within->top}};
+    if (within->left < 0 || within->top < 0 || within->right > to->columns.pixels || within->bottom > to->rows.pixels) {
+        *reading = found;
+        return;
+    }
     for (int32_t top = within->top; top < within->bottom; top += TILE_HEIGHT) {
         for (int32_t left = within->left; left < within->right; left += TILE_WIDTH) {
             Box tile = tile_at(left, top, *within);
@@ -213,6 +218,8 @@ INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count,
 DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
                            uint8_t *labels) {
     const int32_t width = to->columns.pixels;
+    if (first < 0) first = 0;
+    if (end > to->rows.pixels) end = to->rows.pixels;
     const Box rows = {0, first, width, end};
     for (int32_t top = first; top < end; top += TILE_HEIGHT) {
         for (int32_t left = 0; left < width; left += TILE_WIDTH) {

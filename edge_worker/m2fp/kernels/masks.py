@@ -1,6 +1,6 @@
 """The compiled kernel for masks, where it was built; without it NumPy does the same.
 
-``mask_kernel.c`` enlarges masks and reads them in one pass, tile by tile, and skips the tiles where there is nothing to
+``masks.c`` enlarges masks and reads them in one pass, tile by tile, and skips the tiles where there is nothing to
 see. The interpreter is free while it runs, so that threads help.
 """
 
@@ -11,6 +11,9 @@ import math
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from edge_worker.m2fp.kernels.arrays import address_of
 from edge_worker.m2fp.kernels.loader import load_kernel
 from edge_worker.m2fp.types import Box, Region, Size
 
@@ -30,8 +33,13 @@ class _Axis(ctypes.Structure):
 
     @classmethod
     def of(cls, axis: Axis) -> _Axis:
-        tables = (table.ctypes.data for table in (axis.first, axis.last, axis.weights))
-        return cls(*tables, len(axis.first), *axis.weights.shape)
+        pixels, (low, stride) = len(axis.first), axis.weights.shape
+        return cls(
+            address_of(axis.first, "first", np.int32, (pixels,)),
+            address_of(axis.last, "last", np.int32, (pixels,)),
+            address_of(axis.weights, "weights", np.float32, (low, stride)),
+            *(pixels, low, stride),
+        )
 
 
 class _Enlargement(ctypes.Structure):
@@ -66,11 +74,11 @@ class _Vote(ctypes.Structure):
     )
 
     @classmethod
-    def of(cls, vote: Vote) -> _Vote:
+    def of(cls, vote: Vote, to_frame: Enlargement) -> _Vote:
         """Sigmoid × score exceeds a half where the logit exceeds log(0.5 / (score - 0.5))."""
         threshold = math.log(0.5 / (vote.score - 0.5))
         mask = vote.mask
-        return cls(mask.logits.ctypes.data, _Box.of(mask.region.box), vote.score, threshold, vote.class_id)
+        return cls(_logits(mask.logits, to_frame), _Box.of(mask.region.box), vote.score, threshold, vote.class_id)
 
 
 @lru_cache(maxsize=1)
@@ -91,14 +99,19 @@ def is_built() -> bool:
     return _library() is not None
 
 
+def _logits(logits: FloatArray, to_frame: Enlargement) -> int:
+    return address_of(logits, "logits", np.float32, (len(to_frame.rows.weights), len(to_frame.columns.weights)))
+
+
 def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArray) -> tuple[Region, float]:
     """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there.
 
     *mask*, of the box's size and all False, is where it is written.
     """
     operator, found = _Enlargement.of(to_frame), _Reading()
-    _library().read_mask(operator, logits.ctypes.data, _Box.of(box), mask.ctypes.data, found)
     height, width = to_frame.size
+    target = address_of(mask, "mask", np.bool_, (box.height, box.width))
+    _library().read_mask(operator, _logits(logits, to_frame), _Box.of(box), target, found)
     return _region(found, mask, box, Size(width, height)), found.sigmoids
 
 
@@ -118,9 +131,10 @@ def _table_of(length: int) -> type[ctypes.Array[_Vote]]:
 
 def row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
     """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
-    operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*map(_Vote.of, votes))
+    operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*(_Vote.of(vote, to_frame) for vote in votes))
+    target = address_of(labels, "labels", np.uint8, to_frame.size)
 
     def label(rows: slice) -> None:
-        _library().label_rows(operator, table, len(votes), rows.start, rows.stop, labels.ctypes.data)
+        _library().label_rows(operator, table, len(votes), rows.start, rows.stop, target)
 
     return label

@@ -30,9 +30,9 @@ INLINED float exp_of_negative(float x) {
     p = p * part + 2.402264791e-1f;
     p = p * part + 6.931472028e-1f;
     p = p * part + 1.0f;
-    int32_t bits;
+    uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127) << 23; /* the low bits of what was rounded are the whole number */
+    bits = (bits + 127u) << 23; /* the low bits of what was rounded are the whole number */
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;

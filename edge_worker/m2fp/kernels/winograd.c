@@ -9,6 +9,7 @@
    Convolution for Deep Neural Networks: Efficient Point Selection", doi 10.1145/3524069). */
 
 #include "convolution.h"
+#include "source.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 
@@ -93,6 +94,8 @@ int64_t winograd_memory(const Convolution *task) {
 
 /* The weights of the channels begin <= channel < end into *transformed*, floats for all of them. */
 void winograd_weights(const Convolution *task, int width, int64_t begin, int64_t end, float *transformed) {
+    if (begin < 0) begin = 0;
+    if (end > task->channels) end = task->channels;
     (width == 16 ? transform_weights_16 : transform_weights_8)(task, begin, end, transformed);
 }
 
@@ -100,6 +103,9 @@ void winograd_weights(const Convolution *task, int width, int64_t begin, int64_t
 void winograd_compute(const Convolution *task, int width, int64_t begin, int64_t end, const float *transformed,
                       char *memory) {
     Block block;
+    if (begin < 0) begin = 0;
+    if (end > winograd_tiles(task)) end = winograd_tiles(task);
+    if (begin >= end) return;
     lay_out(task, memory, &block);
     block.weights = transformed;
     for (int32_t c = 0; c < task->channels; c++) block.nothing[c] = 0.0f;

@@ -66,6 +66,7 @@ def test_offsets_that_are_no_numbers_sample_nothing() -> None:
     assert not sampled(layer, query, source, 1).any()
 
 
+@pytest.mark.openvino
 def test_without_the_kernel(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO's own operators give the published answer, too."""
     from edge_worker.m2fp.engines import openvino  # noqa: PLC0415
@@ -77,6 +78,7 @@ def test_without_the_kernel(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose(logits.class_logits, golden.expected["pred_logits"], atol=1e-3, rtol=0)
 
 
+@pytest.mark.openvino
 @built
 def test_every_layer_is_fused(golden: Golden) -> None:
     """The kernel takes the place of all sampling in a graph that this project exports, and survives the disk."""

@@ -72,6 +72,7 @@ def block(source: Any, channels: int, filters: int, stride: int) -> Any:  # noqa
     return ops.relu(ops.add(inner, shortcut))
 
 
+@pytest.mark.openvino
 @usable
 def test_a_graph_computes_the_same_after_replacement(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolutions and matrix gemm go with bias, addend and rectifier; between them no map is turned."""
@@ -99,6 +100,7 @@ def test_a_graph_computes_the_same_after_replacement(monkeypatch: pytest.MonkeyP
     np.testing.assert_allclose(answer(), expected, atol=1e-4 * np.abs(expected).max(), rtol=0)
 
 
+@pytest.mark.openvino
 @usable
 def test_what_is_no_bias_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """A constant for each column of a map that has as many columns as there are filters stays an addition."""

@@ -127,6 +127,7 @@ def test_usual_maps_lose_next_to_nothing() -> None:
     assert np.abs(out - expected).max() <= 1e-5 * expected.std()
 
 
+@pytest.mark.openvino
 @usable
 def test_only_what_gains_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     """Convolutions by 3x3 of stride 1 on maps that are not small; all others stay OpenVINO's."""
@@ -151,6 +152,7 @@ def test_only_what_gains_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(answer(), expected, atol=1e-5 * np.abs(expected).max(), rtol=0)
 
 
+@pytest.mark.openvino
 @usable
 def test_the_published_answer_with_it_everywhere(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where every convolution that it can compute is its own, f32 stays within what it is held to."""
