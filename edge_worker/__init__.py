@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_worker.api import Parser, Parsing, load_parser
+    from edge_worker.api.parser import Parser, load_parser
+    from edge_worker.api.parsing import Parsing
     from edge_worker.errors import CheckpointError, ConfigError, DecodeError, EdgeWorkerError, EngineError, ModelError
     from edge_worker.m2fp.parser import ModelInfo
     from edge_worker.m2fp.postprocess.persons import Label, Part, Person, Unassigned
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "edge_worker.api": ("Parser", "Parsing", "load_parser"),
+    "edge_worker.api.parser": ("Parser", "load_parser"),
+    "edge_worker.api.parsing": ("Parsing",),
     "edge_worker.errors": (
         "CheckpointError",
         "ConfigError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 import re
 import subprocess
 import sys
@@ -16,12 +17,13 @@ from images import encoded, photo
 from PIL import Image
 
 import edge_worker
-from edge_worker import DecodeError, Parser, load_parser
+from edge_worker import CheckpointError, ConfigError, DecodeError, EngineError, Parser, load_parser
 from edge_worker.messages import LabelsBody
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+TINY = str(Path(__file__).parent / "golden" / "tiny-multi")
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 
 
@@ -90,9 +92,12 @@ RGB = np.zeros((4, 6, 3), np.uint8)
         (RGB.astype(np.float32), r"float32 \(4, 6, 3\)"),
         (RGB[..., ::-1], r"contiguous.*ascontiguousarray"),
         (RGB[:0], r"has pixels, not uint8 \(0, 6, 3\)"),
-        (RGB[None], r"uint8 \(1, 4, 6, 3\)"),
+        (RGB[None], r"uint8 \(1, 4, 6, 3\)$"),
+        (RGB[..., :1], r"uint8 \(4, 6, 1\).*COLOR_GRAY2RGB"),
+        (RGB.transpose(2, 0, 1), r"uint8 \(3, 4, 6\)$"),
         ("photo.jpg", "not str"),
         (None, "not NoneType"),
+        (Image.fromarray(RGB), "asarray"),
     ],
 )
 def test_what_is_no_image_is_told_by_its_shape_and_type(parser: Parser, wrong: Any, words: str) -> None:  # noqa: ANN401
@@ -101,26 +106,99 @@ def test_what_is_no_image_is_told_by_its_shape_and_type(parser: Parser, wrong: A
         parser.parse(wrong)
 
 
+@pytest.mark.parametrize("payload", ["photo.jpg", None, RGB, 7])
+def test_a_payload_that_is_not_bytes_is_a_type_error(parser: Parser, payload: Any) -> None:  # noqa: ANN401
+    """A path or an array given in its place is told apart from a damaged image."""
+    with pytest.raises(TypeError, match=f"a payload is bytes, not {type(payload).__name__}"):
+        parser.parse_bytes(payload)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "2", True])
+@pytest.mark.parametrize("name", ["threads", "short_side", "shapes", "max_pixels"])
+def test_numbers_of_load_parser_are_checked_first(name: str, wrong: Any) -> None:  # noqa: ANN401
+    """The message names the argument; nothing has been loaded by then."""
+    with pytest.raises(ValueError, match=f"{name} is a whole number, 1 or more, not {wrong!r}"):
+        load_parser("/nowhere", **{name: wrong})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        ({"path": "/nowhere"}, CheckpointError, "builtin:m2fp-lite"),
+        ({"engine": "tensorrt"}, EngineError, "known are"),
+        ({"precision": "fp16"}, EngineError, "offered"),
+        ({"palette": {"Hiar": "#ffffff"}}, ConfigError, "did you mean 'Hair'"),
+        ({"palette": {"Hair": 7}}, ConfigError, "no colour"),
+    ],
+)
+def test_what_cannot_be_loaded_says_why(arguments: Any, error: type[Exception], words: str) -> None:  # noqa: ANN401
+    """Each with the error that the page names."""
+    with pytest.raises(error, match=words):
+        load_parser(**arguments)
+
+
+def test_options_outside_their_range_are_value_errors(parser: Parser) -> None:
+    """The message names the option and its range."""
+    parsing = parser.parse(photo(90, 60))
+    for threshold in (-0.1, 1.1, float("nan"), "high"):
+        with pytest.raises(ValueError, match="score_threshold is a number from 0 to 1"):
+            parser.parse(RGB, score_threshold=threshold)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="alpha is a number from 0 to 1, not 2"):
+        parsing.overlay(alpha=2)
+    with pytest.raises(ValueError, match="quality is a number from 1 to 100, not 0"):
+        parsing.overlay(quality=0)
+
+
+def test_a_closed_parser_says_so_and_its_parsings_stay() -> None:
+    """Closing twice does no harm; what was parsed before can still be drawn."""
+    with load_parser(threads=1, short_side=64) as loaded:
+        parsing = loaded.parse(photo(90, 60))
+    loaded.close()
+    assert parsing.overlay()
+    assert "90x60" in repr(parsing)
+    assert "m2fp-lite" in repr(loaded)
+    for use in (lambda: loaded.parse(RGB), lambda: loaded.parse_bytes(parsing.overlay()), loaded.__enter__):
+        with pytest.raises(RuntimeError, match="closed"):
+            use()
+
+
+def test_a_kept_parsing_is_small(parser: Parser) -> None:
+    """Thousands can be kept in a list: neither the network's input nor its output stays with them."""
+    parsing = parser.parse(photo(640, 480))
+    held = len(pickle.dumps(parsing))
+    assert held < 3 * parsing.image.nbytes
+
+
 PROCESS_WIDE = """
 import os, signal, sys, threading, warnings, logging
+from importlib import import_module
 import cv2, numpy
+torch = import_module("torch" if sys.argv[2] == "torch" else "types")
+if sys.argv[2] == "torch":
+    import torch._dynamo  # PyTorch loads it by itself when a network is made, and it sets TORCHINDUCTOR_CACHE_DIR
 def state():
     return (dict(os.environ), [signal.getsignal(s) for s in sorted(signal.valid_signals())], cv2.getNumThreads(),
             cv2.utils.logging.getLogLevel() if hasattr(cv2.utils, "logging") else cv2.getLogLevel(), os.getcwd(),
             logging.getLogger().handlers, logging.getLogger().level, list(sys.path), os.sched_getaffinity(0),
-            numpy.get_printoptions(), threading.active_count(), sys.excepthook, threading.excepthook)
+            numpy.get_printoptions(), threading.active_count(), sys.excepthook, threading.excepthook,
+            [getattr(torch, name, int)() for name in ("get_num_threads", "get_num_interop_threads", "is_grad_enabled")],
+            list(warnings.filters))
 before = state()
 from edge_worker import load_parser
-with load_parser(threads=1, short_side=64) as parser:
+with load_parser(sys.argv[1], sys.argv[2], threads=1, short_side=64) as parser:
     parser.parse(numpy.zeros((40, 60, 3), numpy.uint8))
 after = state()
 print([number for number, (one, other) in enumerate(zip(before, after)) if one != other])
 """
 
 
-def test_loading_and_parsing_change_nothing_process_wide() -> None:
-    """A library is a guest: environment, signals, logging, OpenCV's threads and log level stay as they were."""
-    done = subprocess.run([sys.executable, "-c", PROCESS_WIDE], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("model", "engine"), [("builtin:m2fp-lite", "openvino"), ("builtin:m2fp-lite", "onnxruntime"), (TINY, "torch")]
+)
+def test_loading_and_parsing_change_nothing_process_wide(model: str, engine: str) -> None:
+    """A library is a guest: environment, signals, logging, warnings and the threads of others stay as they were."""
+    command = [sys.executable, "-c", PROCESS_WIDE, model, engine]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
 
 

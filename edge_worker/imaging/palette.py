@@ -98,7 +98,7 @@ def _check_override(name: str, color: str, names: Sequence[str]) -> None:
         near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.0)
         hint = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
         raise ConfigError(f"the model has no class of this name{hint}", key=key)
-    if not _HEX_COLOR.fullmatch(color):
+    if not (isinstance(color, str) and _HEX_COLOR.fullmatch(color)):
         raise ConfigError(f'{color!r} is no colour; write it as "#rrggbb"', key=key)
 
 

@@ -12,21 +12,21 @@ from edge_worker.imaging.rle import rle
 if TYPE_CHECKING:
     from edge_worker.imaging.palette import Palette
     from edge_worker.inference.types import OutputRequest
-    from edge_worker.m2fp.postprocess.persons import Label, Part, People, Person
+    from edge_worker.m2fp.postprocess.persons import Label, Part, Person, Summary
     from edge_worker.m2fp.types import Instance, Parsing
 
 _SCORE_DIGITS = 4
 _FRACTION_DIGITS = 6  # one pixel of a megapixel
 
 
-def labels_body(parsing: Parsing, people: People, palette: Palette, request: OutputRequest) -> dict[str, Any]:
+def labels_body(parsing: Parsing, summary: Summary, palette: Palette, request: OutputRequest) -> dict[str, Any]:
     """Plain JSON values of image, labels, persons, unassigned and, where *request* wants them, raw instances."""
     masks = request.masks == "rle"
     body = {
         "image": {"width": parsing.image_size.width, "height": parsing.image_size.height},
-        "labels": [_label(label, palette) for label in people.labels],
-        "persons": [_person(person, masks=masks) for person in people.persons],
-        "unassigned": [{"id": one.class_id, "name": one.name, "pixels": one.pixels} for one in people.unassigned],
+        "labels": [_label(label, palette) for label in summary.labels],
+        "persons": [_person(person, masks=masks) for person in summary.persons],
+        "unassigned": [{"id": one.class_id, "name": one.name, "pixels": one.pixels} for one in summary.unassigned],
     }
     if request.instances == "raw":
         body["instances"] = _instances(parsing, masks=masks)

@@ -29,14 +29,14 @@ def _colormap(analysis: Analysis, palette: Palette, request: ImageRequest) -> It
 
 
 def _overlay(analysis: Analysis, palette: Palette, request: ImageRequest) -> Iterator[Drawing]:
-    persons = analysis.people.persons
-    yield Drawing(overlay(analysis.picture, analysis.parsing.label_map, palette, persons, alpha=request.alpha))
+    persons = analysis.summary.persons
+    yield Drawing(overlay(analysis.image, analysis.parsing.label_map, palette, persons, alpha=request.alpha))
 
 
 def _crops(analysis: Analysis, palette: Palette, request: ImageRequest) -> Iterator[Drawing]:  # noqa: ARG001 - a painter
-    for person in analysis.people.persons:
+    for person in analysis.summary.persons:
         x, y, width, height = person.box
-        yield Drawing(analysis.picture[y : y + height, x : x + width], person.number)
+        yield Drawing(analysis.image[y : y + height, x : x + width], person.number)
 
 
 PAINTERS: Final[Mapping[str, Callable[[Analysis, Palette, ImageRequest], Iterator[Drawing]]]] = {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.imaging.codec import decode
@@ -15,7 +15,7 @@ from edge_worker.inference.labels import labels_body
 from edge_worker.inference.painters import PAINTERS, encode
 from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.m2fp.parser import load_parser
-from edge_worker.m2fp.postprocess.persons import find_people
+from edge_worker.m2fp.postprocess.persons import summarize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -25,28 +25,37 @@ if TYPE_CHECKING:
     from edge_worker.inference.painters import Drawing
     from edge_worker.inference.types import ModelSettings, OutputRequest
     from edge_worker.m2fp.parser import Parser
-    from edge_worker.m2fp.postprocess.persons import People
+    from edge_worker.m2fp.postprocess.persons import Summary
     from edge_worker.m2fp.preprocess import NetInput
     from edge_worker.m2fp.types import Logits, Parsing
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """An image and everything that was found out about it, up to what is encoded.
+    """An image and everything that was found in it, up to what is encoded.
 
     Attributes:
-        picture: RGB uint8 H×W×3.
-        net_input: what the network was given, and how it lies in the image.
-        logits: what the network said.
-        parsing: that, as label map and candidates.
-        people: that, told as persons.
+        image: RGB uint8 H×W×3.
+        parsing: label map and candidates.
+        summary: labels and persons.
+        raw: input and output of the network, megabytes; None where nobody wants them any more.
     """
 
-    picture: Picture
+    image: Picture
+    parsing: Parsing
+    summary: Summary
+    raw: RawOutput | None = None
+
+    def without_raw(self) -> Analysis:
+        """The same without :attr:`raw`, to be kept."""
+        return replace(self, raw=None)
+
+
+class RawOutput(NamedTuple):
+    """What the network was given, with how the image lies in it, and what it returned."""
+
     net_input: NetInput
     logits: Logits
-    parsing: Parsing
-    people: People
 
 
 class Stages:
@@ -143,8 +152,8 @@ class Pipeline:
         logits = self.parser.infer(net_input)
         stages.begin("postprocess")
         parsing = self.parser.postprocess(logits, net_input)
-        people = find_people(parsing, request.score_threshold)
-        return Analysis(picture, net_input, logits, parsing, people)
+        summary = summarize(parsing, request.score_threshold)
+        return Analysis(picture, parsing, summary, RawOutput(net_input, logits))
 
     def encode(self, analysis: Analysis, request: OutputRequest, stages: Stages) -> EncodedResult:
         """Draw and encode what *request* wants."""
@@ -156,7 +165,7 @@ class Pipeline:
             width=width,
             height=height,
             images=tuple(self._encoded(drawn)),
-            body=labels_body(analysis.parsing, analysis.people, self.palette, request) if request.labels else {},
+            body=labels_body(analysis.parsing, analysis.summary, self.palette, request) if request.labels else {},
             timings_ms=stages.end(),
         )
 

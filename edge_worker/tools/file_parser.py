@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.inference.pipeline import Analysis
+    from edge_worker.inference.pipeline import RawOutput
     from edge_worker.ops.threads import ThreadPlan
 
 # The place of a camera's name in results that came from files.
@@ -69,8 +69,8 @@ class FileParser:
             for number, reply in enumerate(group):
                 part = f"{kind}-{number}" if kind in KINDS and KINDS[kind].per_person else kind
                 (self._out / f"{name}.{part}.{_ENDINGS[reply.message.content_type]}").write_bytes(reply.message.payload)
-        if self._raw:
-            _save_raw(self._out / f"{name}.npz", analysis)
+        if self._raw and analysis.raw is not None:
+            _save_raw(self._out / f"{name}.npz", analysis.raw)
 
 
 def _frame(file: Path) -> Frame:
@@ -90,12 +90,12 @@ def _frame(file: Path) -> Frame:
     )
 
 
-def _save_raw(file: Path, analysis: Analysis) -> None:
-    """Write the network's input and answer.
+def _save_raw(file: Path, raw: RawOutput) -> None:
+    """Write the network's input and output.
 
     ``net_input`` float32 (3, h, w), RGB, 0 to 255, before normalisation and padding; ``pred_logits`` float32
     (queries, classes + 1); ``pred_masks`` float32 (queries, H/4, W/4) of the padded input.
     """
-    picture = analysis.net_input.picture.transpose(2, 0, 1).astype(np.float32)
-    class_logits, mask_logits = analysis.logits
-    np.savez(file, net_input=picture, pred_logits=class_logits, pred_masks=mask_logits)
+    image = raw.net_input.picture.transpose(2, 0, 1).astype(np.float32)
+    class_logits, mask_logits = raw.logits
+    np.savez(file, net_input=image, pred_logits=class_logits, pred_masks=mask_logits)

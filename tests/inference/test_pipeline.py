@@ -186,8 +186,10 @@ def test_a_score_threshold_leaves_out_weaker_persons(pipeline: Pipeline) -> None
 def test_an_analysis_holds_what_went_in_between(pipeline: Pipeline) -> None:
     """Tools that want the raw logits find them there."""
     analysis = pipeline.analyse(photo(200, 130), OutputRequest(), Stages())
-    assert analysis.logits.class_logits.shape[1] == len(pipeline.parser.classes) + 1
-    assert analysis.net_input.picture.shape[0] == 128
+    assert analysis.raw is not None
+    assert analysis.raw.logits.class_logits.shape[1] == len(pipeline.parser.classes) + 1
+    assert analysis.raw.net_input.picture.shape[0] == 128
+    assert analysis.without_raw().raw is None
 
 
 def test_what_cannot_be_opened_says_why(tmp_path: Path) -> None:

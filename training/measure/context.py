@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from edge_worker.m2fp.postprocess.persons import find_people
+from edge_worker.m2fp.postprocess.persons import summarize
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,4 +43,4 @@ class Context:
 
     def persons(self, parsing: Parsing, score: float = SCORE) -> list[Person]:
         """The persons that count as found, best first."""
-        return list(find_people(parsing, score_threshold=score).persons)
+        return list(summarize(parsing, score_threshold=score).persons)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,6 +12,8 @@ from edge_worker.m2fp.engines.base import AnyShape
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import EngineOptions
     from edge_worker.m2fp.types import FloatArray
@@ -23,24 +25,37 @@ class TorchEngine(AnyShape):
     """The network of ``edge_worker.m2fp.network`` itself; nothing to compile, any shape."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
-        """Load the checkpoint *model*; the number of threads is PyTorch's, for the whole process."""
-        if options.threads is not None:
-            torch.set_num_threads(options.threads)
-            with suppress(RuntimeError):  # it can be set once, and only before PyTorch's first parallel work
-                torch.set_num_interop_threads(1)
+        """Load the checkpoint *model*."""
+        self._threads = options.threads
         self._network, _ = load_network(model.path)
         self._dtype = _AUTOCAST[options.precision]
 
     def threads(self) -> int | None:
         """What PyTorch says."""
-        return torch.get_num_threads()
+        with limited_threads(self._threads):
+            return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
         reduced = self._dtype != torch.float32
-        with torch.inference_mode(), torch.autocast("cpu", dtype=self._dtype, enabled=reduced):
+        autocast = torch.autocast("cpu", dtype=self._dtype, enabled=reduced)
+        with limited_threads(self._threads), torch.inference_mode(), autocast:
             prediction = self._network(torch.from_numpy(tensor))
         return Logits(*(output[0].float().numpy() for output in prediction))
+
+
+@contextmanager
+def limited_threads(count: int | None) -> Iterator[None]:
+    """Let PyTorch use *count* threads meanwhile (None: as many as it likes).
+
+    The number is the whole process's: it is put back, for a program that uses the library may use PyTorch, too.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(count or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def precisions() -> tuple[str, ...]:

@@ -128,13 +128,13 @@ class Unassigned:
 
 
 @dataclass(frozen=True, eq=False)
-class People:
-    """A frame told as persons.
+class Summary:
+    """The labels and persons of one frame.
 
     Attributes:
-        labels: present classes without background, the largest first.
-        persons: disjoint, the highest score first.
-        unassigned: what is left of the label map, by class.
+        labels: classes that are present, without background, largest first.
+        persons: disjoint, highest score first.
+        unassigned: pixels of the label map outside every person, by class.
     """
 
     labels: tuple[Label, ...]
@@ -142,15 +142,15 @@ class People:
     unassigned: tuple[Unassigned, ...]
 
 
-def find_people(parsing: Parsing, score_threshold: float | None = None) -> People:
-    """Tell *parsing* as persons; candidates for persons under *score_threshold* are left out."""
+def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary:
+    """Find labels and persons in *parsing*; candidates for persons under *score_threshold* are left out."""
     candidates = _without_duplicates(
         [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
     )
     partition = Partition([one.region for one in candidates], parsing.label_map)
     scores = _scores(parsing.parts, partition)
     left = [patch for patch in partition.patches if patch.rank == NOBODY and patch.class_id != BACKGROUND]
-    return People(
+    return Summary(
         _labels(parsing, scores),
         tuple(_persons(parsing, candidates, partition, scores)),
         tuple(Unassigned(patch.class_id, parsing.classes[patch.class_id], patch.pixels) for patch in left),

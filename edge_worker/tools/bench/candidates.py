@@ -11,7 +11,7 @@ import numpy as np
 from edge_worker.imaging.codec import encode_png_palette
 from edge_worker.m2fp.parallel import one_by_one
 from edge_worker.m2fp.postprocess import postprocess
-from edge_worker.m2fp.postprocess.persons import find_people
+from edge_worker.m2fp.postprocess.persons import summarize
 from edge_worker.m2fp.preprocess import Geometry, multi_human_size, padded_size
 from edge_worker.m2fp.types import Box, Logits, Size
 from edge_worker.tools.bench.statistics import Summary
@@ -100,7 +100,7 @@ def _once(
     for threads, each in by_threads.items():
         began = time.perf_counter()
         parsing = postprocess(logits, geometry, config, each)
-        find_people(parsing)
+        summarize(parsing)
         times[f"postprocess ms, threads: {threads}"] = 1000 * (time.perf_counter() - began)
     began = time.perf_counter()
     encode_png_palette(parsing.label_map, palette)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_worker.m2fp.class_names import CIHP_MULTI_HUMAN_CLASSES as CLASSES
-from edge_worker.m2fp.postprocess.persons import find_people, intersection_over_union
+from edge_worker.m2fp.postprocess.persons import intersection_over_union, summarize
 from edge_worker.m2fp.types import Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
@@ -52,15 +52,15 @@ def parsings(draw: st.DrawFn) -> Parsing:
 @given(parsings())
 def test_pixels_add_up(given_parsing: Parsing) -> None:
     """For every class the pixels of all persons and of unassigned are the label's, and those are the label map's."""
-    people = find_people(given_parsing)
+    summary = summarize(given_parsing)
     counts = np.bincount(given_parsing.label_map.ravel(), minlength=len(CLASSES))
-    labels = {label.class_id: label for label in people.labels}
+    labels = {label.class_id: label for label in summary.labels}
     assert set(labels) == set(np.flatnonzero(counts)) - {0}
     for class_id, label in labels.items():
         of_persons = sum(
-            part.region.pixels for one in people.persons for part in one.parts if part.class_id == class_id
+            part.region.pixels for one in summary.persons for part in one.parts if part.class_id == class_id
         )
-        left = sum(one.pixels for one in people.unassigned if one.class_id == class_id)
+        left = sum(one.pixels for one in summary.unassigned if one.class_id == class_id)
         assert of_persons + left == label.pixels == counts[class_id]
         assert label.fraction == label.pixels / given_parsing.label_map.size
         rows, columns = np.nonzero(given_parsing.label_map == class_id)
@@ -72,27 +72,27 @@ def test_pixels_add_up(given_parsing: Parsing) -> None:
 @given(parsings())
 def test_persons_are_disjoint(given_parsing: Parsing) -> None:
     """No pixel has two owners; the parts of a person lie inside it and repeat the label map; best scores come first."""
-    people = find_people(given_parsing)
+    summary = summarize(given_parsing)
     owners = np.zeros(given_parsing.label_map.shape, int)
-    for person in people.persons:
+    for person in summary.persons:
         mask = person.region.mask
         owners += mask
         for part in person.parts:
             np.testing.assert_array_equal(part.region.mask, mask & (given_parsing.label_map == part.class_id))
     assert owners.max(initial=0) <= 1
-    scores = [person.score for person in people.persons]
+    scores = [person.score for person in summary.persons]
     assert scores == sorted(scores, reverse=True)
-    assert [person.number for person in people.persons] == list(range(len(scores)))
+    assert [person.number for person in summary.persons] == list(range(len(scores)))
 
 
 def test_higher_score_wins_a_pixel() -> None:
     """Where two persons overlap the better one has the pixels."""
     frame = Size(10, 4)
     left, right = rectangle(frame, 0, 0, 6, 4), rectangle(frame, 4, 0, 6, 4)
-    people = find_people(
+    summary = summarize(
         parsing(np.zeros((4, 10), np.uint8), [], [instance(HUMAN, 0.6, left), instance(HUMAN, 0.9, right)])
     )
-    assert [(person.score, person.region.box) for person in people.persons] == [
+    assert [(person.score, person.region.box) for person in summary.persons] == [
         (0.9, (4, 0, 6, 4)),
         (0.6, (0, 0, 4, 4)),
     ]
@@ -105,10 +105,10 @@ def test_duplicates_are_dropped() -> None:
     at_limit = instance(HUMAN, 0.8, rectangle(frame, 0, 0, 10, 8))
     above = instance(HUMAN, 0.7, rectangle(frame, 0, 0, 9, 9))
     assert intersection_over_union(whole.region, at_limit.region) == 0.8
-    kept = find_people(parsing(np.zeros((10, 10), np.uint8), [], [above, at_limit, whole])).persons
+    kept = summarize(parsing(np.zeros((10, 10), np.uint8), [], [above, at_limit, whole])).persons
     assert [person.score for person in kept] == [0.9]  # the second has no pixel left, the third is a duplicate
     small = instance(HUMAN, 0.95, rectangle(frame, 0, 0, 10, 8))
-    kept = find_people(parsing(np.zeros((10, 10), np.uint8), [], [whole, small])).persons
+    kept = summarize(parsing(np.zeros((10, 10), np.uint8), [], [whole, small])).persons
     assert [(person.score, person.region.pixels) for person in kept] == [(0.95, 80), (0.9, 20)]
 
 
@@ -117,16 +117,16 @@ def test_scores_of_parts_and_labels() -> None:
     frame = Size(10, 4)
     left, right = rectangle(frame, 0, 0, 5, 4), rectangle(frame, 5, 0, 5, 4)
     label_map = np.full((4, 10), COAT, np.uint8)
-    people = find_people(
+    summary = summarize(
         parsing(
             label_map,
             [instance(COAT, 0.55, left), instance(COAT, 0.75, right), instance(FACE, 0.99, left)],
             [instance(HUMAN, 0.9, left), instance(HUMAN, 0.8, right)],
         )
     )
-    assert [[part.score for part in person.parts] for person in people.persons] == [[0.55], [0.75]]
-    assert [(label.name, label.score, label.pixels) for label in people.labels] == [("Coat", 0.75, 40)]
-    assert people.unassigned == ()
+    assert [[part.score for part in person.parts] for person in summary.persons] == [[0.55], [0.75]]
+    assert [(label.name, label.score, label.pixels) for label in summary.labels] == [("Coat", 0.75, 40)]
+    assert summary.unassigned == ()
 
 
 def test_without_persons_all_is_unassigned() -> None:
@@ -137,13 +137,13 @@ def test_without_persons_all_is_unassigned() -> None:
         instance(HAIR, 0.61, label_map == HAIR),
         instance(FACE, 0.62, label_map == FACE),
     ]
-    people = find_people(parsing(label_map, parts, []))
-    assert people.persons == ()
-    assert [(label.name, label.score, label.pixels) for label in people.labels] == [
+    summary = summarize(parsing(label_map, parts, []))
+    assert summary.persons == ()
+    assert [(label.name, label.score, label.pixels) for label in summary.labels] == [
         ("Face", 0.62, 2),
         ("Hair", 0.61, 1),
     ]
-    assert {(one.name, one.pixels) for one in people.unassigned} == {("Face", 2), ("Hair", 1)}
+    assert {(one.name, one.pixels) for one in summary.unassigned} == {("Face", 2), ("Hair", 1)}
 
 
 def test_weak_persons_can_be_left_out() -> None:
@@ -152,7 +152,7 @@ def test_weak_persons_can_be_left_out() -> None:
     label_map = np.full((4, 4), COAT, np.uint8)
     whole = rectangle(frame, 0, 0, 4, 4)
     found = parsing(label_map, [instance(COAT, 0.9, whole)], [instance(HUMAN, 0.4, whole)])
-    assert len(find_people(found).persons) == 1
-    people = find_people(found, score_threshold=0.5)
-    assert people.persons == ()
-    assert people.unassigned[0].pixels == people.labels[0].pixels == 16
+    assert len(summarize(found).persons) == 1
+    summary = summarize(found, score_threshold=0.5)
+    assert summary.persons == ()
+    assert summary.unassigned[0].pixels == summary.labels[0].pixels == 16

@@ -1,0 +1,1 @@
+"""The library (docs/python.md): what ``from edge_worker import …`` gives."""
