@@ -48,7 +48,7 @@ KERNELS := $(wildcard edge_worker/m2fp/kernels/*.[ch])
 INSTALLED := pyproject.toml setup.py $(KERNELS) scripts/venv.sh
 
 $(VENV)/.with-demo: $(INSTALLED)
-	scripts/venv.sh $(VENV) demo
+	scripts/venv.sh $(VENV) demo,web
 	touch $@
 
 $(VENV)/.with-dev: $(INSTALLED)

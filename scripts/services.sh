@@ -9,6 +9,7 @@ set -euo pipefail
 # Program → Debian package that has it.
 declare -A packages=(
     [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl
+    [chromium]=chromium [chromedriver]=chromium-driver [nginx]=nginx-light
 )
 PATH=$PATH:/usr/sbin
 missing=()

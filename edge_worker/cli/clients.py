@@ -29,10 +29,18 @@ def _add_demo(commands: Commands) -> None:
         commands, "demo", _demo, "broker, camera, worker and recorder at once, with nothing to set up"
     )
     command.add_argument("--source", default="scene", help=SOURCES)
-    command.add_argument("--seconds", type=positive, default=20.0, help="how long to record (default 20)")
+    command.add_argument(
+        "--seconds", type=_duration, help="how long to record (default 20, with --web 0); 0: until interrupted"
+    )
+    command.add_argument("--web", action="store_true", help="serve the web page, too, and run until interrupted")
     command.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for the files (default demo_out)")
     command.add_argument("--fps", type=positive, help="frames a second (default: the source's own rate)")
     command.add_argument("--model", help=f"{MODELS} (default: the best that comes with the package)")
+
+
+def _duration(text: str) -> float:
+    """Read a number of seconds, or 0."""
+    return 0.0 if text == "0" else positive(text)
 
 
 def _demo(arguments: Arguments) -> int:
@@ -40,7 +48,12 @@ def _demo(arguments: Arguments) -> int:
 
     log_warnings_only()
     options = command.DemoOptions(
-        source=arguments.source, seconds=arguments.seconds, out=arguments.out, fps=arguments.fps, model=arguments.model
+        source=arguments.source,
+        seconds=arguments.seconds if arguments.seconds is not None else (0.0 if arguments.web else 20.0),
+        out=arguments.out,
+        fps=arguments.fps,
+        model=arguments.model,
+        web=arguments.web,
     )
     return command.run(options)
 

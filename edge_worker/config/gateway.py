@@ -24,5 +24,3 @@ class GatewayConfig(Section):
     requests_per_minute: Annotated[int, Field(ge=1)] = 600
     commands: bool = True
     deepstack_parts: bool = False
-    jobs_file: FilePath | None = None
-    jobs_keep_s: Seconds = 86_400.0

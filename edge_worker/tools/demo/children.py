@@ -64,7 +64,11 @@ class Children:
             self._running.pop()
 
     def start(self, name: str, module: str, *arguments: str, answers: bool = False) -> Child:
-        """Run ``python -m MODULE ARGUMENTS``; what it writes goes to its log, or if it *answers* its output to a pipe.
+        """Run ``python -m MODULE ARGUMENTS``; see :meth:`start_program`."""
+        return self.start_program(name, sys.executable, "-m", module, *arguments, answers=answers)
+
+    def start_program(self, name: str, *command: str, answers: bool = False) -> Child:
+        """Run *command*; what it writes goes to its log, or if it *answers* its output to a pipe.
 
         It has a session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
         Settings of the user's own worker (``EDGE_WORKER…``) are kept from it.
@@ -72,8 +76,8 @@ class Children:
         tether = [sys.executable, "-m", "edge_worker.tools.demo.tether", str(os.getpid())]
         log = self._logs / f"{name}.log"
         with log.open("wb") as stderr:
-            process = subprocess.Popen(  # noqa: S603 - our own modules
-                [*tether, sys.executable, "-m", module, *arguments],
+            process = subprocess.Popen(  # noqa: S603 - our own modules, and mosquitto
+                [*tether, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE if answers else stderr,
                 stderr=stderr,

@@ -10,7 +10,7 @@ import json
 import select
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +24,7 @@ from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.tools.client import Client
+from edge_worker.tools.demo import web
 from edge_worker.tools.demo.children import Child, Children
 from edge_worker.tools.demo.recording import Recording
 from edge_worker.tools.interrupts import until_interrupted
@@ -31,7 +32,7 @@ from edge_worker.tools.sources import open_source
 from edge_worker.tools.watch import Results
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from edge_worker.config import Config
@@ -48,13 +49,18 @@ MODELS = ("m2fp-lite", "seeded")
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What to show: *fps* None is the source's own rate, *model* None the best one that ships."""
+    """What to show.
+
+    *seconds* 0: until interrupted; *fps* None is the source's own rate, *model* None the best one that ships; *web*:
+    with the gateway.
+    """
 
     source: str
     seconds: float
     out: Path
     fps: float | None = None
     model: str | None = None
+    web: bool = False
 
 
 def run(options: DemoOptions) -> int:
@@ -84,8 +90,8 @@ def default_model() -> str:
 
 def _record(options: DemoOptions, model: str, children: Children, recording: Recording) -> None:
     """Start everything in turn, each when the one before is ready, and record."""
-    broker = children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True)
-    file = _write_config(options.out, port=_port(broker), model=model)
+    port = web.start_broker(children, options.out) if options.web else _embedded_broker(children)
+    file = _write_config(options.out, port=port, model=model, more=web.SECTIONS if options.web else {})
     config = load(file, {})
     stage = _Stage(config, recording)
     with Client(config, role="recorder", subscriptions=stage.subscriptions) as client:
@@ -94,10 +100,12 @@ def _record(options: DemoOptions, model: str, children: Children, recording: Rec
         stage.play(client, [worker], until=lambda: stage.state in {"online", "degraded"}, within_s=ONLINE_S)
         if stage.state == "degraded":
             raise worker.failure("the worker cannot start to work")
+        if options.web:
+            recording.say(f"the page: {web.start_gateway(children, file)}")
         camera = children.start("camera", "edge_worker", *_camera_arguments(options, file))
         recording.say(f"the camera shows {without_login(options.source)}")
         stage.play(client, [worker, camera], until=lambda: recording.tally.frames > 0, within_s=FIRST_RESULT_S)
-        stage.play(client, [worker, camera], until=lambda: recording.elapsed_s >= options.seconds)
+        stage.play(client, [worker, camera], until=lambda: 0.0 < options.seconds <= recording.elapsed_s)
 
 
 def _camera_arguments(options: DemoOptions, file: Path) -> list[str]:
@@ -105,19 +113,24 @@ def _camera_arguments(options: DemoOptions, file: Path) -> list[str]:
     return ["camera", options.source, "--camera", CAMERA, "--loop", "-c", str(file), *rate]
 
 
-def _write_config(out: Path, *, port: int, model: str) -> Path:
-    """Write the worker's configuration; the embedded broker speaks MQTT 3.1.1 only."""
+def _write_config(out: Path, *, port: int, model: str, more: Mapping[str, Any]) -> Path:
+    """Write the worker's configuration; the embedded broker speaks MQTT 3.1.1 only, the one for the page MQTT 5."""
     config = {
         "node": {"id": "demo"},
-        "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "3.1.1"},
+        "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "auto" if more else "3.1.1"},
         "model": {"path": model, "score_threshold": SCORE_THRESHOLD},
         "output": {"overlay": {"enabled": True}},
         "ops": {"log": {"format": "console"}},
+        **more,
     }
     file = out / "edge_worker.yaml"
     comment = "# Written by `edge-worker demo`: what the worker of the demo ran with.\n"
     file.write_text(comment + yaml.safe_dump(config, sort_keys=False))
     return file
+
+
+def _embedded_broker(children: Children) -> int:
+    return _port(children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True))
 
 
 def _port(broker: Child) -> int:

@@ -24,15 +24,18 @@ if TYPE_CHECKING:
 SHEET_ROWS = 6
 # Frames kept until their results come, for the contact sheet.
 KEPT_FRAMES = 64
+# Of a demo that runs until it is interrupted: how long files are written, which must not fill the disk.
+FILES_S = 20.0
 
 
 class Recording:
     """Takes frames and results as they come, and sums up at the end."""
 
     def __init__(self, out: Path, seconds: float) -> None:
-        """Record into folder *out*; rows of the contact sheet are spread over *seconds*."""
+        """Record into folder *out*; rows of the contact sheet are spread over *seconds*; 0: files for a while only."""
         self.tally = Tally()
-        self._out, self._row_s = out, seconds / SHEET_ROWS
+        self._out, self._row_s = out, (seconds or FILES_S) / SHEET_ROWS
+        self._endless = seconds == 0.0
         self._recorder = Recorder(_emptied(out / "frames"))
         self._console = Console(highlight=False, soft_wrap=True)
         self._frames: OrderedDict[str, bytes] = OrderedDict()
@@ -59,7 +62,8 @@ class Recording:
         """Save a frame's results and print its line."""
         self._last = time.monotonic()
         self._first = self._first or self._last
-        self._files += len(self._recorder.save(result))
+        if not self._endless or self.elapsed_s <= FILES_S:
+            self._files += len(self._recorder.save(result))
         self.tally.add(result.labels)
         self._console.print(line(result.labels))
         self._keep_row(result)

@@ -6,6 +6,7 @@ import functools
 import json
 import shutil
 import signal
+import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -121,3 +122,24 @@ def test_worker_that_fails_is_told_with_its_log(out: Path, tmp_path: Path) -> No
     assert ended.returncode == 1
     assert "the worker cannot start to work" in ended.stderr
     assert "pytorch_model.pt" in ended.stderr
+
+
+@pytest.mark.mosquitto
+def test_the_page_is_served_until_interrupted(out: Path) -> None:
+    """``--web``: the address is told, a photo is parsed there, Ctrl-C ends everything and sums up."""
+    with commands.start("demo", "--web", "--model", "builtin:seeded", "--fps", "2", "--out", out) as process:
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if "the page: " in line:
+                break
+        address = lines[-1].partition("the page: ")[2].strip()
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{address}/api/v1/parse", PICTURE.read_bytes(), {"Content-Type": "image/png"}
+        )
+        with urllib.request.urlopen(request, timeout=60.0) as response:  # noqa: S310 - loopback
+            assert json.load(response)["image"] == {"width": 240, "height": 200}
+        wait_until(lambda: list(out.glob("frames/*.json")), "a result is recorded", 60.0)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60.0) == 0, "".join(lines)
