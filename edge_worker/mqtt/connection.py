@@ -1,4 +1,4 @@
-"""What is said on one connection: subscribe, receive, acknowledge, publish; and how it ended."""
+"""The packets of one connection: subscribe, receive, acknowledge, publish; and how it ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 from edge_worker.frames.frame import Delivery
 from edge_worker.mqtt.backoff import Failure
 from edge_worker.mqtt.capabilities import Capabilities
-from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent, Unsubscribed
+from edge_worker.mqtt.connection_events import (
+    Accepted,
+    Cause,
+    ConnectRefused,
+    Ended,
+    PublishAnswered,
+    Received,
+    SubscribeAnswered,
+    Unsubscribed,
+)
 from edge_worker.mqtt.diagnosis import Ending
 from edge_worker.mqtt.events import (
     Arrived,
@@ -36,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from edge_worker.common.deadline import Deadline
-    from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
+    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions
     from edge_worker.mqtt.diagnosis import Symptom
     from edge_worker.mqtt.events import LinkEvent, Outgoing, Subscription
     from edge_worker.mqtt.outbox import GivenUp, Outbox
@@ -46,7 +55,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.waker import Waker
 
 _LAST_WORDS_S: Final = 0.3
-"""Kept of the time for a stop to say goodbye, whatever is still queued: else the broker publishes the will."""
+"""Kept of the time for a stop to send DISCONNECT, whatever is still queued: else the broker publishes the will."""
 
 _EXPLAINS_S: Final = 0.5
 """A broker that closes the connection so soon after it refused a message does so because of that."""
@@ -80,7 +89,7 @@ class Connection:
         self,
         setting: Setting,
         session: PahoConnection,
-        hello: Hello,
+        options: ConnectOptions,
         *,
         epoch: int,
         expects_session: bool,
@@ -91,7 +100,7 @@ class Connection:
 
         *fallback*: why this is the older protocol, if it is; *in_doubt*: whether another reason may explain that, too.
         """
-        self._setting, self._session, self._hello = setting, session, hello
+        self._setting, self._session, self._options = setting, session, options
         self._expects_session, self._fallback, self._in_doubt = expects_session, fallback, in_doubt
         self.epoch = epoch
         self._acks: deque[int] = deque()
@@ -101,19 +110,19 @@ class Connection:
         self._answer_by: float | None = time.monotonic() + setting.answer_timeout_s
         self._refused_at = -math.inf
         self._capabilities = Capabilities()
-        self._farewell = ""
+        self._leaving_reason = ""
         self._is_leaving_groups = False
         self._ending: Ending | None = None
 
     def run(self) -> Ending:
-        """Converse until the connection ends."""
+        """Exchange packets until the connection ends."""
         while self._ending is None and self._session.is_open:
             self._setting.status_board.beat()
-            self._setting.waker.hush()
+            self._setting.waker.clear()
             self._watch_the_clock()
             if self._ending is None:
-                self._speak()
-            for event in self._session.turn(self._patience_s(), self._setting.waker.ear):
+                self._write_pending()
+            for event in self._session.turn(self._wait_s(), self._setting.waker.socket):
                 self._handle(event)
         return self._ending or self._end(Cause.BROKER, "connection closed")
 
@@ -122,7 +131,7 @@ class Connection:
         if self._ending is not None:
             return False
         self._acks.append(mid)
-        self._setting.waker.ring()
+        self._setting.waker.wake()
         return True
 
     # -- speaking -----------------------------------------------------------------------------------------------------
@@ -137,9 +146,9 @@ class Connection:
         if deadline is not None and deadline.expired:
             self._break_off(self._end(Cause.OURS, "out of time"))
         elif deadline is not None and (self._has_said_all() or deadline.remaining() < _LAST_WORDS_S):
-            self._say_goodbye("stopping")
+            self._disconnect("stopping")
         elif self._receive_window.wants_reconnect and not self._acks:
-            self._say_goodbye(f"fetching {self._receive_window.shed} frames that there was no memory for")
+            self._disconnect(f"fetching {self._receive_window.shed} frames that there was no memory for")
 
     def _outlive_a_rival(self, now: float) -> None:
         """Forget another client with our name once a connection has lasted."""
@@ -151,14 +160,14 @@ class Connection:
         """Whether nothing waits to be sent or confirmed. An acknowledgement left unsaid would bring its frame again."""
         return not self._acks and not len(self._setting.outbox)
 
-    def _patience_s(self) -> float:
+    def _wait_s(self) -> float:
         """How long to wait for the network at most: until something of our own is due."""
         due = [self._answer_by] if self._answer_by is not None else []
         due += [self._subscriber.due_at] if self._subscriber.is_waiting else []
         return max(0.0, min([self._setting.tick_s, *(moment - time.monotonic() for moment in due)]))
 
-    def _speak(self) -> None:
-        if self._accepted_at is None or self._farewell:
+    def _write_pending(self) -> None:
+        if self._accepted_at is None or self._leaving_reason:
             return
         while self._acks:
             mid = self._acks.popleft()
@@ -183,14 +192,14 @@ class Connection:
         except ValueError as error:
             self._setting.report_lost(self._setting.outbox.unsendable(entry, str(error)))
 
-    def _say_goodbye(self, reason: str) -> None:
-        if self._farewell:
+    def _disconnect(self, reason: str) -> None:
+        if self._leaving_reason:
             return
-        self._farewell = reason
+        self._leaving_reason = reason
         if self._accepted_at is None:
             self._break_off(self._end(Cause.OURS, reason))
         else:
-            self._session.say_goodbye()
+            self._session.disconnect()
 
     def _break_off(self, ending: Ending) -> None:
         self._session.break_off()
@@ -198,7 +207,7 @@ class Connection:
 
     def _silence(self) -> Ending:
         waited = f"{self._setting.answer_timeout_s:g} s"
-        asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._hello.protocol})"
+        asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._options.protocol})"
         return self._end(Cause.SILENCE, f"no answer to {asked} within {waited}")
 
     # -- listening ----------------------------------------------------------------------------------------------------
@@ -207,20 +216,20 @@ class Connection:
         match event:
             case Received():
                 self._received(event)
-            case Sent():
+            case PublishAnswered():
                 self._sent(event)
             case Accepted():
                 self._accepted(event)
-            case Granted():
-                self._granted(event)
+            case SubscribeAnswered():
+                self._subscribe_answered(event)
             case Unsubscribed(refusals=refusals):
                 self._setting.left_groups(", ".join(refusals))
-            case Denied():
+            case ConnectRefused():
                 self._ending = self._denied(event)
             case Ended(cause=cause, reason=reason):
                 self._ending = self._ending or self._end(cause, reason)
 
-    def _denied(self, denied: Denied) -> Ending:
+    def _denied(self, denied: ConnectRefused) -> Ending:
         event = Refused(self._setting.name, denied.reason, denied.permanent)
         failure = Failure.REFUSED if denied.permanent else Failure.FAILED
         symptom: Symptom | None = "unsupported" if denied.unsupported_version else None
@@ -239,14 +248,14 @@ class Connection:
             if symptom == "closed":
                 reason = f"closed before the broker answered ({reason}); {self._setting.suspicion}"
             return Ending(failure, Unreachable(self._setting.name, reason), symptom=symptom)
-        event = Disconnected(self._setting.name, self._farewell or reason)
+        event = Disconnected(self._setting.name, self._leaving_reason or reason)
         return Ending(failure, event, time.monotonic() - self._accepted_at, cause)
 
     def _accepted(self, accepted: Accepted) -> None:
-        setting, protocol, present = self._setting, self._hello.protocol, accepted.session_present
+        setting, protocol, present = self._setting, self._options.protocol, accepted.session_present
         self._accepted_at, self._answer_by = time.monotonic(), None
         if self._in_doubt:
-            self._say_goodbye("there is a broker now: asking for MQTT 5 once more")
+            self._disconnect("there is a broker now: asking for MQTT 5 once more")
             return
         lost = self._expects_session and not present
         setting.status_board.note(
@@ -273,12 +282,12 @@ class Connection:
 
     def _compare_expiry(self, granted_s: int | None) -> None:
         """Say it if a session that is to outlive us would not as long as it should; None: the broker agrees."""
-        asked_s = self._hello.session_expiry_s
-        if self._hello.manual_ack and granted_s is not None and granted_s < asked_s:
+        asked_s = self._options.session_expiry_s
+        if self._options.manual_ack and granted_s is not None and granted_s < asked_s:
             self._setting.report(SessionShortened(self._setting.name, asked_s, granted_s))
 
-    def _granted(self, granted: Granted) -> None:
-        refused = self._subscriber.answered(granted.mid, granted.refusals, time.monotonic())
+    def _subscribe_answered(self, answer: SubscribeAnswered) -> None:
+        refused = self._subscriber.answered(answer.mid, answer.refusals, time.monotonic())
         if not self._subscriber.unanswered:
             self._answer_by = None
         if self._subscriber.is_complete:
@@ -315,7 +324,7 @@ class Connection:
 
     def _why_shed(self) -> str:
         """Say whose doing it is that the unacknowledged frames take too much memory."""
-        held, agreed = self._receive_window.held, self._hello.receive_maximum or 1
+        held, agreed = self._receive_window.held, self._options.receive_maximum or 1
         if held < agreed:
             return f"cameras[].prefetch asks for {agreed} frames at a time, of any size: lower it"
         return (
@@ -323,7 +332,7 @@ class Connection:
             " Mosquitto before 2.0.13 does so unless that is 1, other brokers have a limit of their own to lower"
         )
 
-    def _sent(self, sent: Sent) -> None:
+    def _sent(self, sent: PublishAnswered) -> None:
         name, outbox = self._setting.name, self._setting.outbox
         if sent.refusal is None:
             message = outbox.arrived(sent.mid, time.monotonic())
@@ -338,7 +347,7 @@ class Connection:
             self._setting.report(PublicationRefused(name, message.publication, message.topic, sent.refusal))
             self._setting.report_lost(given_up)
 
-    def _count_unmatched(self, sent: Sent, message: Outgoing) -> None:
+    def _count_unmatched(self, sent: PublishAnswered, message: Outgoing) -> None:
         """Count a publication that nobody received, nor will: a retained one waits for its readers."""
         if sent.unmatched and not message.retain:
             board = self._setting.status_board

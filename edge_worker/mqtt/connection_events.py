@@ -31,8 +31,8 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hello:
-    """What a client says when it connects."""
+class ConnectOptions:
+    """What a client asks for in CONNECT."""
 
     client_id: str
     protocol: Protocol
@@ -46,7 +46,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker let us in, under these limits (None: none said)."""
+    """The broker accepted CONNECT, under these limits (None: none said)."""
 
     session_present: bool
     max_packet: int | None
@@ -57,8 +57,8 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Denied:
-    """The broker said no."""
+class ConnectRefused:
+    """The broker refused CONNECT."""
 
     reason: str
     permanent: bool
@@ -68,8 +68,8 @@ class Denied:
 
 
 @dataclass(frozen=True, slots=True)
-class Granted:
-    """The answer to SUBSCRIBE number *mid*: a reason for each filter refused, None for each granted."""
+class SubscribeAnswered:
+    """The answer (SUBACK) to SUBSCRIBE number *mid*: a reason for each filter refused, None for each granted."""
 
     mid: int
     refusals: tuple[str | None, ...]
@@ -77,7 +77,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Unsubscribed:
-    """The answer to UNSUBSCRIBE: the *refusals*, empty where all is as asked."""
+    """The answer (UNSUBACK) to UNSUBSCRIBE: the *refusals*, empty where all is as asked."""
 
     refusals: tuple[str, ...]
 
@@ -91,7 +91,7 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class PublishAnswered:
     """Message *mid* came to its end: written (QoS 0), taken or refused by the broker (QoS 1).
 
     *unmatched*: the broker took it, and had nobody to give it to ("No matching subscribers", MQTT 5 only).
@@ -110,4 +110,4 @@ class Ended:
     reason: str
 
 
-ConnectionEvent = Accepted | Denied | Granted | Unsubscribed | Received | Sent | Ended
+ConnectionEvent = Accepted | ConnectRefused | SubscribeAnswered | Unsubscribed | Received | PublishAnswered | Ended

@@ -50,7 +50,7 @@ class Denials:
         return denial is not None and now < denial.not_before
 
     def is_probed(self, topic: str) -> bool:
-        """Whether a message for *topic* is an attempt at a topic that was denied: it flies alone."""
+        """Whether a message for *topic* is an attempt at a topic that was denied: it is sent alone."""
         return topic in self._topics
 
     def reason(self, topic: str) -> str:

@@ -154,7 +154,7 @@ def explain(error: Exception) -> str:
         return f"TLS failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, TimeoutError):
         return "no answer from the host (timed out)"
-    if isinstance(error, ConnectionResetError):  # a port that refuses is no such error: this one did not like our hello
+    if isinstance(error, ConnectionResetError):  # a port that refuses is no such error: it did not like our CONNECT
         return "connection cut off at its beginning: is mqtt.port the one with TLS, or the one without (mqtt.tls)?"
     if isinstance(error, OSError):
         return error.strerror or str(error)

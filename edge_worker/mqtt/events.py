@@ -39,7 +39,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True)
 class Will:
-    """What the broker publishes when the link dies without a goodbye. At most 65 535 bytes."""
+    """What the broker publishes when the link ends without a DISCONNECT. At most 65 535 bytes."""
 
     topic: str
     payload: bytes
@@ -52,7 +52,7 @@ class Will:
 class Outgoing:
     """A message to publish.
 
-    ``publication`` is its number in this process, known before it is sent so that a ledger can be told first.
+    ``publication`` is its number in this process, known before it is sent so that acknowledgements can be tracked.
     ``must_arrive``: kept through disconnects, restarts and refusals until the broker has it (QoS 1 only); others are
     dropped, oldest first, when the broker stays away. What is to be retained is kept through refusals, too, until
     something newer is published to its topic. It is sent when the broker has the publications in ``after``, or they
@@ -170,7 +170,7 @@ class Unreachable:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The broker answered and said no. ``permanent``: until somebody changes login, rights or name."""
+    """The broker answered and said no. ``permanent``: until somebody changes login, permissions or name."""
 
     link: str
     reason: str

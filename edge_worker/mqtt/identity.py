@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_worker.mqtt.connection_events import Hello
+from edge_worker.mqtt.connection_events import ConnectOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,13 +29,13 @@ class Identity:
     password: Callable[[], str | None] = field(repr=False)
     forgets: bool = False
 
-    def hello(self, protocol: Protocol, *, was_accepted: bool) -> Hello:
+    def connect_options(self, protocol: Protocol, *, was_accepted: bool) -> ConnectOptions:
         """What to say in *protocol*; *was_accepted*: this process was let in before.
 
         Raises:
             ConfigError: the password cannot be read.
         """
-        return Hello(
+        return ConnectOptions(
             client_id=self.client_id,
             protocol=protocol,
             clean_start=self._wants_clean_start(protocol, was_accepted=was_accepted),

@@ -1,7 +1,7 @@
 """A client of the broker that comes back for ever.
 
-One thread per link does everything: connect, converse (:mod:`.connection`), find out why it ended, wait, connect
-again. Each connection is a fresh :class:`.paho.connection.PahoConnection`; what outlives
+One thread per link does everything: connect, exchange packets (:mod:`.connection`), find out why it ended, wait,
+connect again. Each connection is a fresh :class:`.paho.connection.PahoConnection`; what outlives
 connections is here: the outbox, the choice of protocol, the waiting times, the status.
 """
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
 
-_LINGER_S: Final = 1.0  # for the broker to take our goodbye
+_LINGER_S: Final = 1.0  # for the broker to read our DISCONNECT
 _TICK_S: Final = 1.0
 _LEAVING_TICK_S: Final = 0.1
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
@@ -102,7 +102,7 @@ class Link:
         self._thread.start()
 
     def stop(self, deadline: Deadline) -> None:
-        """Publish what is queued and say goodbye, so that no will is published; all inside *deadline*."""
+        """Publish what is queued and disconnect, so that no will is published; all inside *deadline*."""
         self._leave_by = deadline
         self._stopping.set()
         self._wake()
@@ -174,7 +174,7 @@ class Link:
 
     def _wake(self) -> None:
         if self._waker is not None:
-            self._waker.ring()
+            self._waker.wake()
 
     def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
         for lost in given_up:
@@ -193,11 +193,11 @@ class Link:
                 self._report(Fatal(self._name, repr(error)))
 
     def _attempt(self, waker: Waker) -> Ending:
-        """Connect once and converse as long as it lasts."""
+        """Connect once, and exchange packets as long as the connection lasts."""
         self._status_board.beat(self._config.connect_timeout_s)
         try:
-            hello = self._identity.hello(self._protocol.current, was_accepted=self._was_accepted)
-            session = PahoConnection(self._config, hello)
+            options = self._identity.connect_options(self._protocol.current, was_accepted=self._was_accepted)
+            session = PahoConnection(self._config, options)
             session.open()
         except (OSError, ValueError, ConfigError) as error:
             return self._unreachable(error)
@@ -205,7 +205,7 @@ class Link:
         self._connection = Connection(
             self._setting(waker),
             session,
-            hello,
+            options,
             epoch=self._epoch,
             expects_session=self._identity.persistent and not self._identity.forgets and self._was_accepted,
             fallback=self._fallback,

@@ -25,9 +25,9 @@ FULL_WAITING: Final = 8
 FULL_WAITING_BYTES: Final = 256 << 10
 """With so much waiting besides what flies, the broker is slower than we are: live results would only grow old here."""
 
-MAX_FLYING: Final = 20
-MAX_FLYING_BYTES: Final = 1 << 20
-"""What is sent before the broker has acknowledged any of it; a single larger message flies alone. A slow network must
+MAX_IN_FLIGHT: Final = 20
+MAX_IN_FLIGHT_BYTES: Final = 1 << 20
+"""What is sent before the broker has acknowledged any of it; a single larger message is sent alone. A slow network must
 carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
 
 _ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
@@ -49,7 +49,7 @@ class Outbox:
         """Begin empty and disconnected."""
         self._lock = Lock()
         self._waiting: deque[OutboxEntry] = deque()
-        self._flying: dict[int, OutboxEntry] = {}  # by packet id, oldest first
+        self._in_flight: dict[int, OutboxEntry] = {}  # by packet id, oldest first
         self._limit, self._denials = SizeLimit(), Denials()
         self._unconfirmed = UnconfirmedMessages(self._denials.taken)
         self._refused: list[tuple[Outgoing, str]] = []
@@ -60,7 +60,7 @@ class Outbox:
 
     def __len__(self) -> int:
         """Messages waiting or in flight."""
-        return len(self._waiting) + len(self._flying)
+        return len(self._waiting) + len(self._in_flight)
 
     @property
     def lost(self) -> int:
@@ -75,7 +75,7 @@ class Outbox:
     def withheld(self, now: float) -> str:
         """The topic of the oldest message that the broker refused and that is tried again, and why; else empty."""
         with self._lock:
-            entries = (*self._flying.values(), *self._waiting)
+            entries = (*self._in_flight.values(), *self._waiting)
             self._unconfirmed.fresh(now)  # what the connection outlived is denied no longer
             kept = next((f"{p.message.topic} ({p.refusal})" for p in entries if p.refusals), "")
             return kept or self._denials.oldest(now)
@@ -116,7 +116,7 @@ class Outbox:
     def connected(self, receive_maximum: int | None, max_packet: int | None, now: float) -> list[GivenUp]:
         """Begin to hand out, within the broker's limits; returns what is too large for them."""
         with self._lock:
-            self._window = min(MAX_FLYING, receive_maximum or MAX_FLYING)
+            self._window = min(MAX_IN_FLIGHT, receive_maximum or MAX_IN_FLIGHT)
             self._calm_at = now + CALM_S
             self._limit.announced(max_packet)
             limits = {p: self._limit.max_bytes(now, p.message.topic) for p in self._waiting}
@@ -127,7 +127,7 @@ class Outbox:
         """Take out the next message to send; None when there is none, or the window is full."""
         with self._lock:
             entry = next((p for p in self._waiting if self._is_due(p, now) and not self._is_held(p)), None)
-            if entry is None or not self._may_fly(entry, now):
+            if entry is None or not self._may_send(entry, now):
                 return None
             self._waiting.remove(entry)
             return entry
@@ -135,12 +135,12 @@ class Outbox:
     def sent(self, mid: int, entry: OutboxEntry) -> None:
         """Note that *entry* is on its way as packet *mid*."""
         with self._lock:
-            self._flying[mid] = entry
+            self._in_flight[mid] = entry
 
     def arrived(self, mid: int, now: float) -> Outgoing | None:
         """Note that packet *mid* has arrived, or was written if of QoS 0; returns its message."""
         with self._lock:
-            entry = self._flying.pop(mid, None)
+            entry = self._in_flight.pop(mid, None)
             if entry is None:
                 return None
             topic = entry.message.topic
@@ -154,7 +154,7 @@ class Outbox:
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
         """Note that the broker refused packet *mid*; what must arrive, or is retained, is tried again later."""
         with self._lock:
-            entry = self._flying.pop(mid, None)
+            entry = self._in_flight.pop(mid, None)
             if entry is None:
                 return None
             if not entry.message.must_arrive and not self._is_newest_state(entry.message):
@@ -170,7 +170,7 @@ class Outbox:
 
     def _is_newest_state(self, message: Outgoing) -> bool:
         """Whether *message* is to be retained, and nothing newer for its topic is on its way."""
-        others = (entry.message for entry in (*self._waiting, *self._flying.values()))
+        others = (entry.message for entry in (*self._waiting, *self._in_flight.values()))
         return message.retain and not any(other.topic == message.topic for other in others)
 
     def _is_due(self, entry: OutboxEntry, now: float) -> bool:
@@ -178,7 +178,7 @@ class Outbox:
 
     def _is_held(self, entry: OutboxEntry) -> bool:
         """Whether what *entry* must come after is still on its way."""
-        ahead = (other.message.publication for other in (*self._waiting, *self._flying.values()))
+        ahead = (other.message.publication for other in (*self._waiting, *self._in_flight.values()))
         return bool(entry.message.after) and not entry.message.after.isdisjoint(ahead)
 
     def _insert(self, entry: OutboxEntry) -> None:
@@ -200,28 +200,28 @@ class Outbox:
         """Note that the connection ended because of *reason*: what was in flight waits again, or is given up."""
         with self._lock:
             self._window = 0
-            flying = list(self._flying.values())
-            self._flying.clear()
+            in_flight = list(self._in_flight.values())
+            self._in_flight.clear()
             probed = any(self._denials.is_probed(one.topic) for one in self._unconfirmed.fresh(now))
-            self._blamed = probed or any(self._goes_alone(entry) for entry in flying)
-            for entry in flying:
+            self._blamed = probed or any(self._goes_alone(entry) for entry in in_flight)
+            for entry in in_flight:
                 if entry.goes_once:  # and is still being written
                     self._unconfirmed.sent(entry.message.topic, entry.size, now)
-            kept = [entry for entry in flying if not entry.goes_once]
-            self._waiting.extendleft(reversed(flying))
+            kept = [entry for entry in in_flight if not entry.goes_once]
+            self._waiting.extendleft(reversed(in_flight))
             if cause is Cause.DENIED:
                 self._find_denied(kept, reason, now)
             else:
                 self._judge(kept, cause, now)
             return self._give_up_all({p: why for p in self._waiting if (why := p.reason_to_give_up)})
 
-    def _find_denied(self, flying: list[OutboxEntry], reason: str, now: float) -> None:
-        """Find the message that the broker does not allow: the only one it can be, or each flies alone until found."""
+    def _find_denied(self, in_flight: list[OutboxEntry], reason: str, now: float) -> None:
+        """Find the message that the broker denies: the only one it can be, or each is sent alone until found."""
         written = {one.topic for one in self._unconfirmed.fresh(now)}
-        topics = written | {entry.message.topic for entry in flying}
+        topics = written | {entry.message.topic for entry in in_flight}
         self._unconfirmed.ended(now, calm=False)
         if len(topics) > 1:
-            for entry in flying:
+            for entry in in_flight:
                 entry.alone = True
             for topic in written:  # nobody acknowledges these: the next one for each topic goes alone, after a while
                 self._denials.denied(topic, reason, now)
@@ -239,15 +239,15 @@ class Outbox:
             if entry.is_kept:
                 self._refused.append((entry.message, reason))
 
-    def _judge(self, flying: list[OutboxEntry], cause: Cause, now: float) -> None:
+    def _judge(self, in_flight: list[OutboxEntry], cause: Cause, now: float) -> None:
         """Ask of each message in flight whether the connection ended because of it."""
-        if not flying and cause is not Cause.OURS:
+        if not in_flight and cause is not Cause.OURS:
             for entry in self._waiting:
                 entry.strikes = 0
         if cause not in _ITS_DOING:
             return
-        for entry in flying:
-            entry.strike(cause, alone=len(flying) == 1)
+        for entry in in_flight:
+            entry.strike(cause, alone=len(in_flight) == 1)
             if entry.is_poison:
                 self._objected(entry.message.topic, entry.size, cause, now)
         written = self._unconfirmed.ended(now, calm=now >= self._calm_at)
@@ -261,15 +261,15 @@ class Outbox:
         elif self._limit.choked(topic, size, now) == "topic":
             self._deny(topic, _CLOSED, now)
 
-    def _may_fly(self, entry: OutboxEntry, now: float) -> bool:
+    def _may_send(self, entry: OutboxEntry, now: float) -> bool:
         if entry.is_suspect and now < self._calm_at:
             return False
-        if not self._flying:
+        if not self._in_flight:
             return self._window > 0 and not self._is_watched(now, entry)
-        if self._goes_alone(entry) or any(self._goes_alone(other) for other in self._flying.values()):
+        if self._goes_alone(entry) or any(self._goes_alone(other) for other in self._in_flight.values()):
             return False
-        flying_bytes = sum(other.size for other in self._flying.values())
-        return len(self._flying) < self._window and flying_bytes + entry.size <= MAX_FLYING_BYTES
+        bytes_in_flight = sum(other.size for other in self._in_flight.values())
+        return len(self._in_flight) < self._window and bytes_in_flight + entry.size <= MAX_IN_FLIGHT_BYTES
 
     def _goes_alone(self, entry: OutboxEntry) -> bool:
         return bool(entry.strikes) or entry.alone or self._denials.is_probed(entry.message.topic)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SUSPECT_STRIKES: Final = 2
 CALM_S: Final = 2.0
 MAX_STRIKES: Final = 4
-"""A message that was in flight when the broker ended the connection gets a strike and flies alone from then on. With
+"""A message that was in flight when the broker ended the connection gets a strike and is sent alone from then on. With
 ``SUSPECT_STRIKES`` it is sent only on a connection that has stood for ``CALM_S``. A connection that ends with nothing
 in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
 chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""

@@ -1,4 +1,4 @@
-"""What a worker subscribes to: said here once, for the worker and for whoever tries out its rights."""
+"""What a worker subscribes to: said here once, for the worker and for whoever tries out its permissions."""
 
 from __future__ import annotations
 

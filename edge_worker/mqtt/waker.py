@@ -7,25 +7,25 @@ from contextlib import suppress
 
 
 class Waker:
-    """A pair of sockets: one end to ring, the other to wait for beside the connection."""
+    """A pair of sockets: one end to write to, the other to wait for beside the connection."""
 
     def __init__(self) -> None:
         """Open both ends."""
-        self.ear, self._clapper = socket.socketpair()
-        self.ear.setblocking(False)
-        self._clapper.setblocking(False)
+        self.socket, self._sender = socket.socketpair()
+        self.socket.setblocking(False)
+        self._sender.setblocking(False)
 
-    def ring(self) -> None:
-        """Make the ear readable. Safe to call from any thread, at any time; never blocks."""
-        with suppress(OSError):  # full: rung often enough; closed: nobody waits any more
-            self._clapper.send(b"\0")
+    def wake(self) -> None:
+        """Make ``socket`` readable. Safe to call from any thread, at any time; never blocks."""
+        with suppress(OSError):  # full: woken often enough; closed: nobody waits any more
+            self._sender.send(b"\0")
 
-    def hush(self) -> None:
-        """Make the ear silent until the next ring."""
+    def clear(self) -> None:
+        """Make ``socket`` unreadable until the next :meth:`wake`."""
         with suppress(BlockingIOError):
-            self.ear.recv(4096)
+            self.socket.recv(4096)
 
     def close(self) -> None:
         """Close both ends."""
-        self.ear.close()
-        self._clapper.close()
+        self.socket.close()
+        self._sender.close()

@@ -40,19 +40,19 @@ def test_a_session_is_begun_anew_only_where_nothing_is_lost(
     clean: bool,
 ) -> None:
     """Frames wait in a persistent session; and at a reconnect a clean start would publish the will before its delay."""
-    assert identity(persistent=persistent).hello(protocol, was_accepted=was_accepted).clean_start is clean
+    assert identity(persistent=persistent).connect_options(protocol, was_accepted=was_accepted).clean_start is clean
 
 
 def test_a_session_lasts_as_long_as_it_is_needed() -> None:
     """For the frames that wait in it, or for the will that its end sends, or not at all."""
     made = (identity(persistent=True), identity(will=WILL), identity())
-    assert [one.hello("5", was_accepted=False).session_expiry_s for one in made] == [3600, 7, 0]
+    assert [one.connect_options("5", was_accepted=False).session_expiry_s for one in made] == [3600, 7, 0]
 
 
 def test_the_password_is_read_for_each_connection() -> None:
     """A file that was changed serves the next one; and what is printed of an identity does not hold it."""
     passwords = iter(["old-secret", "new-secret"])
     one = identity(password=lambda: next(passwords))
-    hellos = [one.hello("5", was_accepted=False) for _ in range(2)]
-    assert [hello.password for hello in hellos] == ["old-secret", "new-secret"]
-    assert "secret" not in f"{one} {hellos}"
+    made_twice = [one.connect_options("5", was_accepted=False) for _ in range(2)]
+    assert [options.password for options in made_twice] == ["old-secret", "new-secret"]
+    assert "secret" not in f"{one} {made_twice}"

@@ -413,7 +413,7 @@ def test_a_defect_in_the_thread_is_seen(
     """A dead thread must not look like a quiet broker: it is reported, and the link is not healthy."""
     watched = make_link(mosquitto.port).ready()
     assert watched.link.healthy()
-    monkeypatch.setattr(watched.link._connection, "_speak", lambda: 1 / 0)
+    monkeypatch.setattr(watched.link._connection, "_write_pending", lambda: 1 / 0)
     assert "ZeroDivisionError" in watched.wait_for(Fatal).detail
     wait_until(lambda: not watched.link.healthy(), "not healthy")
 

@@ -16,8 +16,8 @@ from edge_worker.mqtt.events import Outgoing
 from edge_worker.mqtt.outbox import (
     FULL_WAITING,
     FULL_WAITING_BYTES,
-    MAX_FLYING,
-    MAX_FLYING_BYTES,
+    MAX_IN_FLIGHT,
+    MAX_IN_FLIGHT_BYTES,
     MAX_WAITING,
     MAX_WAITING_BYTES,
     Outbox,
@@ -56,9 +56,9 @@ def test_the_window_bounds_what_is_in_flight() -> None:
     """Never more than the broker's Receive Maximum, nor than our own number, nor than so many bytes."""
     for limit, size, expected in (
         (3, 10, 3),
-        (None, 10, MAX_FLYING),
-        (1000, 10, MAX_FLYING),
-        (None, MAX_FLYING_BYTES // 2, 2),
+        (None, 10, MAX_IN_FLIGHT),
+        (1000, 10, MAX_IN_FLIGHT),
+        (None, MAX_IN_FLIGHT_BYTES // 2, 2),
     ):
         outbox = Outbox()
         outbox.connected(limit, None, 0.0)
@@ -71,7 +71,7 @@ def test_a_message_larger_than_the_window_flies_alone() -> None:
     """It would else never be sent."""
     outbox, mids = Outbox(), itertools.count(1)
     outbox.connected(None, None, 0.0)
-    outbox.add(message(), MAX_FLYING_BYTES * 2, NOW)
+    outbox.add(message(), MAX_IN_FLIGHT_BYTES * 2, NOW)
     outbox.add(message(), 10, NOW)
     assert len(send_all(outbox, mids)) == 1
     outbox.arrived(1, NOW)
@@ -93,7 +93,7 @@ def test_the_oldest_gives_way_while_the_broker_is_away() -> None:
     assert by_bytes.lost == 2
 
 
-@pytest.mark.parametrize(("count", "size"), [(MAX_FLYING + FULL_WAITING, 10), (2, MAX_FLYING_BYTES)])
+@pytest.mark.parametrize(("count", "size"), [(MAX_IN_FLIGHT + FULL_WAITING, 10), (2, MAX_IN_FLIGHT_BYTES)])
 def test_it_is_full_before_results_grow_old_in_it(count: int, size: int) -> None:
     """What flies is not counted; what has to wait for it is. A few small messages are none to speak of."""
     outbox, mids = Outbox(), itertools.count(1)
@@ -208,7 +208,7 @@ def test_labels_go_with_a_map_that_is_given_up_and_not_with_an_overlay(large: st
 
 
 def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
-    """After one crash the suspects fly alone; the culprit is given up, the others arrive."""
+    """After one crash the suspects are sent alone; the culprit is given up, the others arrive."""
     outbox, mids, now = Outbox(), itertools.count(1), 0.0
     messages = [message(must_arrive=True) for _ in range(5)]
     for number, m in enumerate(messages):
@@ -328,7 +328,7 @@ def send_until_denied(outbox: Outbox, denied: str, now: float) -> list[str]:
             return topics
         if outbox._goes_alone(entry):
             outbox.arrived(mid, now)
-    for mid in list(outbox._flying):
+    for mid in list(outbox._in_flight):
         outbox.arrived(mid, now)
     return topics
 
@@ -482,7 +482,7 @@ class Post(RuleBasedStateMachine):
         self.now, self.online = 0.0, False
         self.added: set[int] = set()
         self.must: set[int] = set()
-        self.flying: dict[int, int] = {}
+        self.in_flight: dict[int, int] = {}
         self.ended: list[int] = []
 
     @rule(
@@ -507,19 +507,19 @@ class Post(RuleBasedStateMachine):
     @rule(cause=st.sampled_from([Cause.OURS, Cause.SILENCE, Cause.TAKEN_OVER]))
     def disconnect(self, cause: Cause) -> None:
         self.online = False
-        self.flying.clear()
+        self.in_flight.clear()
         self.give_up(self.outbox.disconnected(cause, NOW))
 
     @rule(seconds=st.sampled_from([0.1, 10.0, 100.0]))
     def send(self, seconds: float) -> None:
         self.now += seconds
-        self.flying |= send_all(self.outbox, self.mids, self.now)
+        self.in_flight |= send_all(self.outbox, self.mids, self.now)
 
-    @precondition(lambda self: self.flying)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), refused=st.booleans())
     def answer(self, data: st.DataObject, refused: bool) -> None:  # noqa: FBT001 - drawn by hypothesis
-        mid = data.draw(st.sampled_from(sorted(self.flying)))
-        publication = self.flying.pop(mid)
+        mid = data.draw(st.sampled_from(sorted(self.in_flight)))
+        publication = self.in_flight.pop(mid)
         if refused:
             outcome = self.outbox.refused(mid, "quota", self.now)
             assert outcome is not None

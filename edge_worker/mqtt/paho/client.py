@@ -13,7 +13,7 @@ from edge_worker.mqtt.paho import properties as wire
 
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.connection_events import Hello
+    from edge_worker.mqtt.connection_events import ConnectOptions
     from edge_worker.mqtt.events import Will
 
 KEEPALIVE_SHARE: Final = 0.7
@@ -74,29 +74,29 @@ class _Client(paho.Client):
 _VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
-def make(config: MqttConfig, hello: Hello) -> paho.Client:
+def make(config: MqttConfig, options: ConnectOptions) -> paho.Client:
     """Make a client that knows everything but its callbacks; nothing is opened."""
     client = _Client(
         CallbackAPIVersion.VERSION2,
-        client_id=hello.client_id,
-        clean_session=None if hello.protocol == "5" else hello.clean_start,
-        protocol=_VERSIONS[hello.protocol],
+        client_id=options.client_id,
+        clean_session=None if options.protocol == "5" else options.clean_start,
+        protocol=_VERSIONS[options.protocol],
         transport=config.transport,
         reconnect_on_failure=False,
-        manual_ack=hello.manual_ack,
+        manual_ack=options.manual_ack,
     )
     client.connect_timeout = config.connect_timeout_s
     client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
     if config.transport == "websockets":
         client.ws_set_options(path=config.websocket_path)
     if config.username is not None:
-        client.username_pw_set(config.username, hello.password)
-    if hello.will is not None:
-        _set_will(client, hello.will, config.will_delay_s if hello.protocol == "5" else None)
+        client.username_pw_set(config.username, options.password)
+    if options.will is not None:
+        _set_will(client, options.will, config.will_delay_s if options.protocol == "5" else None)
     return client
 
 
-def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
+def connect(client: paho.Client, config: MqttConfig, options: ConnectOptions) -> None:
     """Connect, shake hands, send CONNECT.
 
     Raises:
@@ -107,12 +107,12 @@ def connect(client: paho.Client, config: MqttConfig, hello: Hello) -> None:
     if config.tls is not None:
         client.tls_set_context(make_context(config.tls))
         client.tls_insecure_set(not config.tls.verify)
-    options: dict[str, Any] = {}
-    if hello.protocol == "5":
-        properties = wire.connect_properties(hello.session_expiry_s, hello.receive_maximum)
-        options = {"clean_start": hello.clean_start, "properties": properties}
+    v5: dict[str, Any] = {}
+    if options.protocol == "5":
+        properties = wire.connect_properties(options.session_expiry_s, options.receive_maximum)
+        v5 = {"clean_start": options.clean_start, "properties": properties}
     try:
-        client.connect(config.host, config.port, _keepalive_s(config), **options)
+        client.connect(config.host, config.port, _keepalive_s(config), **v5)
     except LookupError as error:  # paho, over a header that is written otherwise than it expects
         raise ConnectionError("the websocket handshake was not understood") from error
 

@@ -19,7 +19,16 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.capabilities import Capabilities
-from edge_worker.mqtt.connection_events import Accepted, Cause, Denied, Ended, Granted, Received, Sent, Unsubscribed
+from edge_worker.mqtt.connection_events import (
+    Accepted,
+    Cause,
+    ConnectRefused,
+    Ended,
+    PublishAnswered,
+    Received,
+    SubscribeAnswered,
+    Unsubscribed,
+)
 from edge_worker.mqtt.diagnosis import remedy
 from edge_worker.mqtt.paho import client
 from edge_worker.mqtt.paho import properties as wire
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.connection_events import ConnectionEvent, Hello
+    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions
     from edge_worker.mqtt.events import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
@@ -49,14 +58,14 @@ _PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 14
 class PahoConnection:
     """A paho client that is connected once. Not safe across threads."""
 
-    def __init__(self, config: MqttConfig, hello: Hello) -> None:
+    def __init__(self, config: MqttConfig, options: ConnectOptions) -> None:
         """Describe the connection; nothing is opened before :meth:`open`."""
-        self._config, self._hello = config, hello
-        self._happenings: list[ConnectionEvent] = []
+        self._config, self._options = config, options
+        self._events: list[ConnectionEvent] = []
         self._error = ""
         self._lingering: socket.socket | None = None
         self._qos: dict[int, int] = {}  # of the messages to be acknowledged
-        self._client = client.make(config, hello)
+        self._client = client.make(config, options)
         self._set_callbacks()
 
     def open(self) -> None:
@@ -67,7 +76,7 @@ class PahoConnection:
             ConfigError: the certificates cannot be read.
             ValueError: the host is no name.
         """
-        client.connect(self._client, self._config, self._hello)
+        client.connect(self._client, self._config, self._options)
         self._send_at_once()
 
     @property
@@ -80,16 +89,16 @@ class PahoConnection:
         """Write, read and keep alive; wait at most *timeout_s* for the network or for *wake* to become readable."""
         if self._client.want_write():
             self._client.loop_write()
-        if self.is_open and self._is_readable(0.0 if self._happenings else timeout_s, wake):
+        if self.is_open and self._is_readable(0.0 if self._events else timeout_s, wake):
             self._client.loop_read()
         if self.is_open:
             self._client.loop_misc()
-        events, self._happenings = self._happenings, []
+        events, self._events = self._events, []
         return events
 
     def subscribe(self, subscriptions: Sequence[Subscription]) -> int:
-        """Ask for *subscriptions*; returns the number that ``Granted`` repeats, 0 when the connection broke."""
-        if self._hello.protocol == "5":
+        """Ask for *subscriptions*; returns the packet id that the answer repeats, 0 when the connection broke."""
+        if self._options.protocol == "5":
             # Retained messages again at each reconnect would look like new frames.
             retain = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
             options = [(s.wire, SubscribeOptions(qos=s.qos, retainHandling=retain)) for s in subscriptions]
@@ -101,19 +110,19 @@ class PahoConnection:
         self._client.unsubscribe([subscription.wire for subscription in subscriptions])
 
     def publish(self, message: Outgoing) -> int:
-        """Send *message*; returns the number that ``Sent`` repeats.
+        """Send *message*; returns the packet id that ``PublishAnswered`` repeats.
 
         Raises:
             ValueError: it cannot be put into a packet.
         """
-        properties = wire.publish_properties(message) if self._hello.protocol == "5" else None
+        properties = wire.publish_properties(message) if self._options.protocol == "5" else None
         return self._client.publish(message.topic, message.payload, message.qos, message.retain, properties).mid
 
     def acknowledge(self, mid: int) -> None:
         """Acknowledge message *mid*, of QoS 1 or 2."""
         self._client.ack(mid, self._qos.pop(mid, 1))
 
-    def say_goodbye(self) -> None:
+    def disconnect(self) -> None:
         """Queue a DISCONNECT, which ends the connection and cancels the will; further turns write it."""
         sock: Any = self._client.socket()
         if sock is not None:
@@ -180,26 +189,26 @@ class PahoConnection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._happenings.append(self._denied(reason, properties))
+            self._events.append(self._denied(reason, properties))
             return
-        self._happenings.append(
+        self._events.append(
             Accepted(
                 session_present=flags.session_present,
                 max_packet=getattr(properties, "MaximumPacketSize", None),
                 receive_maximum=getattr(properties, "ReceiveMaximum", None),
                 session_expiry_s=getattr(properties, "SessionExpiryInterval", None),
                 keepalive_s=client.limit_keepalive(self._client, self._config),
-                capabilities=Capabilities.of(self._hello.protocol, properties),
+                capabilities=Capabilities.of(self._options.protocol, properties),
             )
         )
 
-    def _denied(self, reason: ReasonCode, properties: Properties | None) -> Denied:
+    def _denied(self, reason: ReasonCode, properties: Properties | None) -> ConnectRefused:
         server = getattr(properties, "ServerReference", "")
-        return Denied(
+        return ConnectRefused(
             f"{_words(reason, properties)}{remedy(reason.value)}{f' ({server})' if server else ''}",
             reason.value in _PERMANENT,
             reason == _UNSUPPORTED_VERSION,
-            _WILL_OBJECTIONS.get(reason.value, "") if self._hello.will else "",
+            _WILL_OBJECTIONS.get(reason.value, "") if self._options.will else "",
         )
 
     def _on_disconnect(
@@ -212,37 +221,37 @@ class PahoConnection:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             cause = _CAUSES.get(reason.value, Cause.STATED)
-            self._happenings.append(Ended(cause, f"broker: {_words(reason, properties)}{remedy(reason.value)}"))
+            self._events.append(Ended(cause, f"broker: {_words(reason, properties)}{remedy(reason.value)}"))
         elif not reason.is_failure:
-            self._happenings.append(Ended(Cause.OURS, "closed by us"))
+            self._events.append(Ended(Cause.OURS, "closed by us"))
         elif reason == "Keep alive timeout":
-            self._happenings.append(Ended(Cause.SILENCE, "no answer within the keepalive"))
+            self._events.append(Ended(Cause.SILENCE, "no answer within the keepalive"))
         else:
             text = "not understood" if reason == "Protocol error" else "connection closed"
-            self._happenings.append(Ended(Cause.BROKER, f"{text} ({self._error})" if self._error else text))
+            self._events.append(Ended(Cause.BROKER, f"{text} ({self._error})" if self._error else text))
 
     def _on_subscribe(
         self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
-        self._happenings.append(Granted(mid, tuple(map(self._refusal, reasons))))
+        self._events.append(SubscribeAnswered(mid, tuple(map(self._refusal, reasons))))
 
     def _on_unsubscribe(
         self, _client: object, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
     ) -> None:
-        self._happenings.append(Unsubscribed(tuple(reason.getName() for reason in reasons if reason.is_failure)))
+        self._events.append(Unsubscribed(tuple(reason.getName() for reason in reasons if reason.is_failure)))
 
     def _refusal(self, reason: ReasonCode) -> str | None:
         """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
         if reason.is_failure:
             return reason.getName()
-        return "granted in QoS 0 only" if self._hello.manual_ack and reason.value == 0 else None
+        return "granted in QoS 0 only" if self._options.manual_ack and reason.value == 0 else None
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
-        mid = message.mid if message.qos and self._hello.manual_ack else 0
+        mid = message.mid if message.qos and self._options.manual_ack else 0
         if mid:
             self._qos[mid] = message.qos
         try:
-            self._happenings.append(Received(mid, wire.incoming(message)))
+            self._events.append(Received(mid, wire.incoming(message)))
         except UnicodeDecodeError:  # a topic no broker should let through; unanswered it would block the window
             if mid:
                 self.acknowledge(mid)
@@ -251,7 +260,7 @@ class PahoConnection:
         self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
         refusal = _words(reason, properties) if reason.is_failure else None
-        self._happenings.append(Sent(mid, refusal, unmatched=reason.value == _NO_MATCHING_SUBSCRIBERS))
+        self._events.append(PublishAnswered(mid, refusal, unmatched=reason.value == _NO_MATCHING_SUBSCRIBERS))
 
     def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:

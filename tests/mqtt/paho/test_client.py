@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as paho
 
 from edge_worker.config.mqtt import MqttConfig
-from edge_worker.mqtt.connection_events import Hello
+from edge_worker.mqtt.connection_events import ConnectOptions
 from edge_worker.mqtt.paho import client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HELLO = Hello("worker", "5", True, False, 0, None, None, None)
+HELLO = ConnectOptions("worker", "5", True, False, 0, None, None, None)
 ROUNDS = 1000  # of writing and reading, many times what is needed
 
 
