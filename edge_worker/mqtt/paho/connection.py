@@ -45,13 +45,14 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
+_NOT_AUTHORIZED: Final = 135
 _NO_MATCHING_SUBSCRIBERS: Final = 16
-_CAUSES: Final = {128: Cause.BROKER, 135: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
+_CAUSES: Final = {128: Cause.BROKER, _NOT_AUTHORIZED: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
 """What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
 _WILL_OBJECTIONS: Final[dict[int, Literal["retain", "qos"]]] = {154: "retain", 155: "qos"}
 """Reasons of a CONNACK that speak of the will."""
 
-_PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, 135, 138, 140, 144, 154, 155, 156, 157})
+_PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, _NOT_AUTHORIZED, 138, 140, 144, 154, 155, 156, 157})
 """CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
 
 
@@ -204,8 +205,9 @@ class PahoConnection:
 
     def _denied(self, reason: ReasonCode, properties: Properties | None) -> ConnectRefused:
         server = getattr(properties, "ServerReference", "")
+        advice = "" if reason.value == _NOT_AUTHORIZED else remedy(reason.value)  # here it is the login, and no ACL
         return ConnectRefused(
-            f"{_words(reason, properties)}{remedy(reason.value)}{f' ({server})' if server else ''}",
+            f"{_words(reason, properties)}{advice}{f' ({server})' if server else ''}",
             reason.value in _PERMANENT,
             reason == _UNSUPPORTED_VERSION,
             _WILL_OBJECTIONS.get(reason.value, "") if self._options.will else "",
