@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from edge_worker.errors import CheckpointError
+from edge_worker.m2fp.checksums import refuse_lfs_pointer
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.network.m2fp import M2FP
@@ -45,9 +46,11 @@ def read_state(file: Path) -> dict[str, Tensor]:
     """Read the tensors of a weights *file* by name.
 
     Raises:
-        CheckpointError: the file is missing, not a pickle of tensors, or has no ``model`` entry.
+        CheckpointError: the file is missing, a Git LFS pointer, not a pickle of tensors, or has no ``model`` entry.
     """
     try:
+        with file.open("rb") as stream:
+            refuse_lfs_pointer(file, stream.peek())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd pickles: what comes of them is checked below
             content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
@@ -55,8 +58,14 @@ def read_state(file: Path) -> dict[str, Tensor]:
         raise CheckpointError(
             f"{file}: {error.strerror or error}; a checkpoint directory holds {WEIGHTS_FILE}"
         ) from error
+    except CheckpointError:
+        raise
     except Exception as error:  # a damaged file makes the unpickler raise whatever it stumbles over
-        raise CheckpointError(f"{file}: not a file of PyTorch weights: {error!r}") from error
+        # torch's own text advises loading without weights_only, which would run code from the file.
+        raise CheckpointError(
+            f"{file}: not a file of PyTorch weights ({type(error).__name__}): it is damaged, cut off, or holds more "
+            "than tensors, which is never loaded; copy or pull the model again"
+        ) from error
     state = content.get("model") if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise CheckpointError(f'{file}: holds no {{"model": state_dict}}')

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 SUMS_FILE = "SHA256SUMS"
 
+# First bytes of what Git keeps in place of a large file: a text of three lines that says where the file is.
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\s][^/]*)")
 
 
@@ -31,6 +34,18 @@ def read_sums(directory: Path) -> dict[str, str]:
     if None in found:
         raise CheckpointError(f"{file}:{found.index(None) + 1}: not a line of sha256sum with a file beside it")
     return {line[2]: line[1] for line in found if line}
+
+
+def refuse_lfs_pointer(file: Path, start: bytes) -> None:
+    """Look at the *start* of a *file*: a repository cloned without Git LFS has pointers in place of the weights.
+
+    Raises:
+        CheckpointError: it is a pointer.
+    """
+    if start.startswith(_LFS_POINTER):
+        raise CheckpointError(
+            f"{file}: a Git LFS pointer, not the file itself: run `git lfs pull` in the repository that it came from"
+        )
 
 
 def write_sums(directory: Path, sums: Mapping[str, str]) -> None:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_worker.errors import CheckpointError
-from edge_worker.m2fp.checksums import SUMS_FILE, read_sums
+from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, refuse_lfs_pointer
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ BUILTIN = "builtin:"
 
 _BUILTIN_DIRECTORY = Path(__file__).resolve().parent.parent / "models"
 
-# Bytes read at a time when hashing.
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes read at a time when hashing
 
 
 class Manifest(BaseModel):
@@ -238,11 +237,12 @@ def sha256_of(file: Path) -> str:
     """SHA-256 of a file, hex.
 
     Raises:
-        CheckpointError: it cannot be read.
+        CheckpointError: it cannot be read, or is a Git LFS pointer.
     """
     digest = hashlib.sha256()
     try:
         with file.open("rb") as stream:
+            refuse_lfs_pointer(file, stream.peek(_CHUNK))
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
     except OSError as error:

@@ -65,6 +65,9 @@ def test_half_precision_weights_are_widened(checkpoint: Path) -> None:
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
 
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 252000000\n"
+
+
 class Code:
     """Unpickled carelessly, this runs a function."""
 
@@ -79,9 +82,18 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path, capsys: pytest.
     """A file that is no weights gives a CheckpointError that names it, and code in a pickle does not run."""
     file = tmp_path / "pytorch_model.pt"
     file.write_bytes(content)
-    with pytest.raises(CheckpointError, match=r"pytorch_model\.pt"):
+    with pytest.raises(CheckpointError, match=r"pytorch_model\.pt") as refused:
         read_state(file)
     assert not capsys.readouterr().out
+    assert "weights_only" not in str(refused.value), "torch's advice to load unsafely is passed on"
+
+
+def test_git_lfs_pointer_is_named(checkpoint: Path) -> None:
+    """Weights that Git LFS has not fetched yet are called that, with the command that fetches them."""
+    file = checkpoint / "pytorch_model.pt"
+    file.write_bytes(LFS_POINTER)
+    with pytest.raises(CheckpointError, match=r"Git LFS pointer.*git lfs pull"):
+        load_network(checkpoint)
 
 
 def test_what_is_no_tensor_is_refused(tmp_path: Path) -> None:

@@ -32,6 +32,13 @@ def test_checkpoint() -> None:
     assert model.sha256 == sha256_of(GOLDEN / "tiny-multi" / "pytorch_model.pt")
 
 
+def test_git_lfs_pointer_is_named(exported: Path) -> None:
+    """An exported model cloned without Git LFS is not called altered: the command that fetches the file is named."""
+    (exported / "model.onnx").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    with pytest.raises(CheckpointError, match=r"model\.onnx: a Git LFS pointer.*git lfs pull"):
+        open_directory(exported)
+
+
 def test_commands_know_a_model_by_its_address(exported: Path) -> None:
     """One that comes with the package by its name: beside it nothing is to be written."""
     assert open_directory("builtin:seeded").address == "builtin:seeded"
