@@ -6,11 +6,12 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test sanitize chaos lint format reference lock audit clean
+.PHONY: help demo test test-all sanitize chaos lint format reference lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
 	@echo 'make test       every check and test'
+	@echo 'make test-all   the same on each of Python 3.11, 3.12 and 3.13 that is installed'
 	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
@@ -26,6 +27,9 @@ demo: $(VENV)/.with-demo
 test: lint
 	scripts/services.sh
 	$(RUN) -m pytest $(ARGS)
+
+test-all:
+	scripts/test_all.sh $(ARGS)
 
 sanitize: $(VENV)/.with-dev
 	scripts/sanitize.sh $(abspath $(RUN)) tests/m2fp/kernels tests/m2fp/postprocess $(ARGS)
@@ -74,6 +78,6 @@ audit: $(VENV)/.with-dev
 	$(RUN) scripts/audit.py
 
 clean:
-	rm -rf $(VENV) .venv-reference build dist demo_out chaos_out ./*.egg-info
+	rm -rf $(VENV) .venv-3.* .venv-reference build dist demo_out chaos_out ./*.egg-info
 	rm -f edge_worker/m2fp/kernels/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
