@@ -153,6 +153,12 @@ SHARE_GROUPS_NOT_LEFT = LogEvent(
 
 # Model processes
 MODEL_PROCESS = LogEvent("model process", "info", "slot state detail")
+MODEL_LOADED = LogEvent(
+    "model loaded",
+    "info",
+    "model engine precision choice kernels",
+    "no `kernels`: install a C compiler and reinstall, for speed",
+)
 MODEL_PROCESS_CONFINED = LogEvent(
     "model process confined", "info, warning", "in_force refused", "a newer kernel, where something was refused"
 )

@@ -14,6 +14,7 @@ from edge_worker.common.files import content_of, write_whole
 from edge_worker.imaging.codec import silence_decoder
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelCardFacts, OutputRequest
+from edge_worker.m2fp.kernels.loader import loaded_kernels
 from edge_worker.ops.threads import effective
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class PipelineHandler:
                 "effective": effective(self._pipeline.parser.threads()),
             },
             warning=info.warning,
+            kernels=loaded_kernels(),
         )
 
     def warm_up(self, note: Callable[[str], None]) -> float:

@@ -191,6 +191,7 @@ class ModelCardFacts:
         classes: names in index order; colors: their ``#rrggbb``, same order and length.
         threads: ``requested`` and ``effective``, each name → number, list or null.
         warning: a sentence for users, where the model needs one (seeded weights: its labels mean nothing).
+        kernels: names of the compiled kernels that are loaded.
         sandbox: what :meth:`edge_worker.ops.sandbox.Sandbox.enter` said; added by the model process.
     """
 
@@ -203,6 +204,7 @@ class ModelCardFacts:
     colors: tuple[str, ...]
     threads: dict[str, dict[str, Any]]
     warning: str = ""
+    kernels: tuple[str, ...] = ()
     sandbox: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -213,4 +215,5 @@ class ModelCardFacts:
             LookupError, TypeError: it was not that.
         """
         sandbox = {"in_force": list(wire["sandbox"]["in_force"]), "refused": dict(wire["sandbox"]["refused"])}
-        return cls(**{**wire, "classes": tuple(wire["classes"]), "colors": tuple(wire["colors"]), "sandbox": sandbox})
+        names = {key: tuple(wire[key]) for key in ("classes", "colors", "kernels")}
+        return cls(**{**wire, **names, "sandbox": sandbox})

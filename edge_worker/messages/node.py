@@ -65,6 +65,8 @@ class ModelCard(Message):
     warning: str | None = None
     classes: tuple[ModelClass, ...]
     threads: Threads
+    kernels: tuple[Word, ...] = ()
+    """The compiled kernels that are loaded; empty where none was built."""
     sandbox: SandboxMessage = Field(default_factory=SandboxMessage)
     labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
 
@@ -80,6 +82,7 @@ class ModelCard(Message):
             warning=facts.warning or None,
             classes=tuple(ModelClass(id=index, name=name, color=color) for index, (name, color) in enumerate(classes)),
             threads=Threads(**facts.threads),
+            kernels=facts.kernels,
             sandbox=SandboxMessage(**facts.sandbox),
         )
 

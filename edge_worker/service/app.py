@@ -149,6 +149,14 @@ class App:
         card = components.pool.card()
         if card is not None and components.node_status.show(card):
             components.cache.clear()
+            _log.info(
+                log_events.MODEL_LOADED,
+                model=card.name,
+                engine=card.engine,
+                precision=card.precision,
+                choice=card.reason,
+                kernels=card.kernels,
+            )
         if pool.ready and not self._ready_told:
             self._ready_told = True
             components.notifier.ready(str(judgement))

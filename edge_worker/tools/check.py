@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edge_worker.config import warnings
+from edge_worker.m2fp.kernels.loader import describe_kernels
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.directories import cache_directory
 from edge_worker.pool import ModelPool
@@ -58,8 +59,11 @@ def _model_finding(config: Config) -> Finding:
         pool.close()
     if not state.ready or card is None:
         return Finding(ok=False, detail=f"model {config.model.path}: {state.detail}")
+    kernels = f"compiled kernels: {describe_kernels(card.kernels)}"
     warning = f" ({card.warning})" if card.warning else ""
-    return Finding(ok=True, detail=f"model {card.name}: {card.engine} in {card.precision}: {card.reason}{warning}")
+    return Finding(
+        ok=True, detail=f"model {card.name}: {card.engine} in {card.precision}: {card.reason}; {kernels}{warning}"
+    )
 
 
 def _print(line: str) -> None:

@@ -13,6 +13,7 @@ from edge_worker.errors import EngineError
 from edge_worker.m2fp import hub
 from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
 from edge_worker.m2fp.engines.base import is_installed
+from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,6 +90,7 @@ def info(path: str | None) -> int:
         "kind": "single-human" if model.config.single_human else "multi-human",
         "classes": ", ".join(model.config.classes),
         "precisions": ", ".join(["f32", *(manifest.precisions if manifest else ())]),
+        "kernels": describe_kernels(loaded_kernels()),
         "warning": model.warning,
     }
     sys.stdout.writelines(f"{fact + ':':<12}{value}\n" for fact, value in facts.items() if value)

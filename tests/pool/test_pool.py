@@ -354,6 +354,7 @@ CARD = {
     "colors": ["#000000"],
     "threads": {"requested": {}, "effective": {}},
     "warning": "",
+    "kernels": ["masks"],
     "sandbox": {"in_force": [], "refused": {}},
 }
 
@@ -366,6 +367,7 @@ CARD = {
         {"colors": []},
         {"colors": ["red"]},
         {"classes": ["\ud800"]},
+        {"kernels": [5]},
         {"sandbox": {"in_force": [1], "refused": {}}},
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 
 from edge_worker import cli
 from edge_worker.m2fp.directory import ONNX_FILE, resolve
+from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 from edge_worker.tools import model
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-single"
@@ -19,12 +20,13 @@ def test_info_without_a_model_names_those_of_the_package(capsys: pytest.CaptureF
 
 
 def test_info_describes_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    """Kind, classes and SHA-256 are told, without loading the network."""
+    """Kind, classes, SHA-256 and the compiled kernels are told, without loading the network."""
     assert cli.main(["model", "info", str(GOLDEN)]) == cli.OK
     told = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
     assert told["kind"].strip() == "single-human"
     assert told["format"].strip() == "checkpoint"
     assert "UpperClothes" in told["classes"]
+    assert told["kernels"].strip() == describe_kernels(loaded_kernels())
     assert len(told["sha256"].strip()) == 64
 
 

@@ -14,6 +14,10 @@ import os
 import sysconfig
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 KERNELS = ("masks", "deformable", "gemm", "winograd")
 """Their names: ``NAME.c`` is compiled to ``_NAME`` beside it by ``setup.py``."""
@@ -51,3 +55,11 @@ def load_kernel(name: str) -> ctypes.CDLL | None:
 def loaded_kernels() -> tuple[str, ...]:
     """Names of the kernels that are there."""
     return tuple(name for name in KERNELS if load_kernel(name) is not None)
+
+
+def describe_kernels(loaded: Collection[str]) -> str:
+    """Name the kernels that are *loaded*, and the remedy where some are missing."""
+    missing = [name for name in KERNELS if name not in loaded]
+    if not missing:
+        return ", ".join(loaded)
+    return f"{', '.join(loaded) or 'none'} (not {', '.join(missing)}: slower; install a C compiler and reinstall)"

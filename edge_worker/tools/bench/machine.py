@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edge_worker.m2fp.kernels.loader import loaded_kernels
 from edge_worker.ops.cpus import CpuAllowance
 
 # Instruction sets that engines choose their kernels by, as /proc/cpuinfo calls them (x86-64; then aarch64).
@@ -16,7 +17,7 @@ _LIBRARIES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headle
 
 
 def machine(root: Path = Path("/")) -> dict[str, Any]:
-    """Instruction sets, processors, quota, memory and versions; *root* is where ``proc`` and ``sys`` are found."""
+    """Instruction sets, CPUs, quota, memory, kernels, versions; *root* is where ``proc`` and ``sys`` are found."""
     allowance = CpuAllowance.read(root)
     return {
         "architecture": platform.machine(),
@@ -26,6 +27,7 @@ def machine(root: Path = Path("/")) -> dict[str, Any]:
         "memory_gb": _memory_gb(_text(root / "proc/meminfo")),
         "load": _load(_text(root / "proc/loadavg")),
         "python": platform.python_version(),
+        "kernels": list(loaded_kernels()),
         "libraries": _versions(),
     }
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from edge_worker.m2fp.kernels.loader import describe_kernels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -33,7 +35,7 @@ def _machine_line(machine: Mapping[str, Any]) -> str:
     flags = " ".join(machine["flags"]) or "none that matter"
     return (
         f"{machine['architecture']}, {machine['processors']} processors, {quota}, {machine['memory_gb']} GB; {flags}; "
-        f"load {machine['load']}"
+        f"load {machine['load']}; compiled kernels: {describe_kernels(machine['kernels'])}"
     )
 
 

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from edge_worker.m2fp.kernels import loader
-from edge_worker.m2fp.kernels.loader import KERNELS, WITHOUT, load_kernel, source_digest
+from edge_worker.m2fp.kernels.loader import (
+    KERNELS,
+    WITHOUT,
+    describe_kernels,
+    load_kernel,
+    loaded_kernels,
+    source_digest,
+)
 
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
 
@@ -72,3 +79,22 @@ def test_the_digest_changes_with_the_sources(tmp_path: Path, monkeypatch: pytest
     assert source_digest.__wrapped__() == before
     (tmp_path / "vector.h").write_bytes((tmp_path / "vector.h").read_bytes() + b" ")
     assert source_digest.__wrapped__() != before
+
+
+def test_no_kernel_is_said_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without any kernel the worker is right and slow: the description says none, and what to install."""
+    monkeypatch.setenv(WITHOUT, ",".join(KERNELS))
+    assert loaded_kernels() == ()
+    assert describe_kernels(loaded_kernels()).startswith("none (not masks, deformable, gemm, winograd: slower;")
+
+
+def test_a_missing_kernel_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that does not load is missing from the list and named in the description."""
+    monkeypatch.setenv(WITHOUT, "gemm")
+    assert "gemm" not in loaded_kernels()
+    assert "gemm" in describe_kernels(loaded_kernels()).partition("not ")[2]
+
+
+def test_all_kernels_need_no_remedy() -> None:
+    """Where all load, their names are all there is to say."""
+    assert describe_kernels(KERNELS) == "masks, deformable, gemm, winograd"

@@ -223,7 +223,15 @@ def test_floor() -> None:
 def findings() -> dict[str, Any]:
     measured = measure([variant("openvino f32", 50.0, 40.0, 42.0), variant("other", 9.0, 8.0, 8.0)], [_any_file()], 2)
     variants = [one.summary() for one in measured]
-    machine = {"architecture": "x86_64", "processors": 2, "quota": None, "memory_gb": 8.0, "flags": [], "load": 0.1}
+    machine = {
+        "architecture": "x86_64",
+        "processors": 2,
+        "quota": None,
+        "memory_gb": 8.0,
+        "flags": [],
+        "load": 0.1,
+        "kernels": [],
+    }
     rows = [{"precision": "int8+bf16", "floor_ms": 7.5, "network_ms": 9.0, "over_floor": 1.2}]
     work = {"int8+bf16": {"int8": 3_000_000_000, "bf16": 1_000_000_000}}
     roofline = {"flops": {"int8": 2e12, "bf16": 1e12}, "copy_bytes": 1e10, "multiply_adds": work, "threads": 2}
