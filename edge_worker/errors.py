@@ -8,7 +8,7 @@
     │   ├── CheckpointError      files missing, altered, or not of the shapes the configuration asks for
     │   └── EngineError          the engine asked for is not installed or cannot run this model
     ├── FrameRejected        this frame gets an error message instead of a result; the others go on
-    │   └── DecodeError          … because its bytes are not a picture we accept
+    │   └── DecodeError          … because its bytes are not an image we accept
     ├── CommandError         a command gets an error response
     ├── ResultTooLarge       a message is larger than configuration or broker allow
     └── ModelProcessError    the model process failed under a frame
@@ -71,7 +71,7 @@ class FrameRejected(EdgeWorkerError):
 
 
 class DecodeError(FrameRejected):
-    """Bytes that are not a picture we accept: undecodable, unsupported, too_big or too_many_pixels."""
+    """Bytes that are not an image we accept: undecodable, unsupported, too_big or too_many_pixels."""
 
 
 class ModelProcessError(EdgeWorkerError):

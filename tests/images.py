@@ -1,4 +1,4 @@
-"""Pictures and label maps that several tests draw; deterministic, no files needed."""
+"""Images and label maps that several tests draw; deterministic, no files needed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
 
 
 CIHP = (
@@ -23,7 +23,7 @@ CIHP = (
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "ccp" / "photos"
 
 
-def photo(width: int = 90, height: int = 60) -> Picture:
+def photo(width: int = 90, height: int = 60) -> RgbImage:
     """Draw something with the smoothness and detail of a photograph, RGB uint8."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     waves = [np.sin(x / (7 + 3 * c) + c) + np.cos(y / (5 + 2 * c)) + 0.3 * np.sin(x * y / 97) for c in range(3)]
@@ -54,15 +54,15 @@ def _draw_figure(label_map: LabelMap, middle: int, row: float, unit: float, clot
     shape(13, 0, 2.4, 0.7, 0.9)
 
 
-def encoded(picture: Picture | Image.Image, kind: str, **options: object) -> bytes:
+def encoded(image: RgbImage | Image.Image, kind: str, **options: object) -> bytes:
     """Encode with Pillow, which is not what the codec uses."""
     file = io.BytesIO()
-    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(file, kind, **options)
+    (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
     return file.getvalue()
 
 
 def with_orientation(value: int) -> bytes:
-    """Return an EXIF block that says how to turn a picture."""
+    """Return an EXIF block that says how to turn an image."""
     exif = Image.Exif()
     exif[0x0112] = value
     return exif.tobytes()

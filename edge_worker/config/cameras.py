@@ -9,8 +9,8 @@ from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
 ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
-MAX_PIXELS = 65_500**2  # of a picture with the longest sides that are decoded at all
-LIVE_MAX_AGE_S = 5.0  # a live picture older than this misleads more than it tells
+MAX_PIXELS = 65_500**2  # of an image with the longest sides that are decoded at all
+LIVE_MAX_AGE_S = 5.0  # a live image older than this misleads more than it tells
 
 
 class CameraConfig(Section):

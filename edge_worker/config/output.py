@@ -17,7 +17,7 @@ class ResultConfig(Section):
 
 
 class ColormapConfig(ResultConfig):
-    """The label map as a picture."""
+    """The label map as an image."""
 
     topic: CameraTopic = "parsing/{camera}/colormap"
     format: Literal["palette-png", "rgb-png", "jpeg"] = "palette-png"

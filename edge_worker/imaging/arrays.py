@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Picture = npt.NDArray[np.uint8]
+RgbImage = npt.NDArray[np.uint8]
 """RGB uint8 H×W×3, in displayed orientation."""
 
 LabelMap = npt.NDArray[np.uint8]

@@ -1,8 +1,8 @@
-"""Pictures: bytes to arrays and back. Limits are checked on the header, before a pixel takes memory.
+"""Images: bytes to arrays and back. Limits are checked on the header, before a pixel takes memory.
 
 OpenCV decodes everything. Pillow was compared: it clips 16-bit grey to white and is a millisecond slower on a 1280x720
 JPEG, and on CMYK the two differ by one level. What OpenCV leaves out is done here: transparency, the same EXIF turning
-for all formats, and telling a JPEG whose data end before the picture does.
+for all formats, and telling a JPEG whose data end before the image does.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
     from edge_worker.imaging.palette import Palette
 
 __all__ = [
@@ -38,7 +38,7 @@ __all__ = [
     "silence_decoder",
 ]
 
-_SMALLEST_SIDE = 32  # pixels; a smaller picture shows nothing to anybody
+_SMALLEST_SIDE = 32  # pixels; a smaller image shows nothing to anybody
 
 _READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
@@ -65,7 +65,7 @@ def silence_decoder() -> None:
     (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(silent)  # OpenCV 5 moved the function
 
 
-def decode(payload: bytes, limits: DecodeLimits) -> Picture:
+def decode(payload: bytes, limits: DecodeLimits) -> RgbImage:
     """Decode a JPEG, PNG, WebP or BMP file into RGB uint8 H×W×3, turned as its EXIF orientation says.
 
     16-bit samples become 8-bit and grey becomes RGB; transparent pixels are blended with black, since what is stored
@@ -76,36 +76,36 @@ def decode(payload: bytes, limits: DecodeLimits) -> Picture:
             leave out) or ``undecodable`` (empty, cut short, damaged). Nothing else, whatever the bytes.
     """
     header = check(payload, limits)
-    # OpenCV 5.0 crashes on some animated PNGs; of their picture alone it makes the same.
+    # OpenCV 5.0 crashes on some animated PNGs; of their image alone it makes the same.
     data = png.still(payload) if header.format == "png" else payload
     try:
-        picture = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
+        image = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
     except DecodeError as error:
         if header.coding:
             raise DecodeError("unsupported", f"{header.coding} JPEG is not supported: send baseline") from error
         raise
-    if picture.shape[:2] != (header.height, header.width):
-        raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the picture")
-    if header.format == "jpeg" and _flat_corner(picture) and _runs_dry(payload, header.data_end):
-        raise DecodeError("undecodable", "the JPEG is cut short: its data end before the picture does")
-    return _turned(picture, header.orientation)
+    if image.shape[:2] != (header.height, header.width):
+        raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the image")
+    if header.format == "jpeg" and _flat_corner(image) and _runs_dry(payload, header.data_end):
+        raise DecodeError("undecodable", "the JPEG is cut short: its data end before the image does")
+    return _turned(image, header.orientation)
 
 
 def _native(payload: bytes, flags: int) -> npt.NDArray[Any]:
     try:
-        picture = cv2.imdecode(np.frombuffer(payload, np.uint8), flags)
+        image = cv2.imdecode(np.frombuffer(payload, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
         raise DecodeError("undecodable", f"the decoder gave up: {error}") from error
-    if picture is None:
-        raise DecodeError("undecodable", "the picture's data are damaged")
-    return picture
+    if image is None:
+        raise DecodeError("undecodable", "the image's data are damaged")
+    return image
 
 
-def _rgb(stored: npt.NDArray[Any]) -> Picture:
+def _rgb(stored: npt.NDArray[Any]) -> RgbImage:
     return np.asarray(cv2.cvtColor(stored, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-def _on_black(stored: npt.NDArray[Any]) -> Picture:
+def _on_black(stored: npt.NDArray[Any]) -> RgbImage:
     """Turn what OpenCV stores (grey, BGR or BGRA; 8 or 16 bits) into RGB, transparent pixels becoming black."""
     shallow = cv2.convertScaleAbs(stored, alpha=1 / 257) if stored.dtype == np.uint16 else stored
     if shallow.ndim == 2:  # noqa: PLR2004 - grey with a transparent grey level, which OpenCV does not report
@@ -115,24 +115,24 @@ def _on_black(stored: npt.NDArray[Any]) -> Picture:
     return np.asarray(cv2.multiply(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), opacity, scale=1 / 255), np.uint8)
 
 
-def _turned(picture: Picture, orientation: int) -> Picture:
+def _turned(image: RgbImage, orientation: int) -> RgbImage:
     transpose, flip = _TURNS[orientation]
-    turned = cv2.transpose(picture) if transpose else picture
+    turned = cv2.transpose(image) if transpose else image
     return np.asarray(turned if flip is None else cv2.flip(turned, flip), np.uint8)
 
 
 # --- JPEGs that end too early -------------------------------------------------------------------------------------
 # Where the data run dry before an end marker (a camera or proxy that closes what it cut), the decoder fills the rest of
-# the picture with one colour and says nothing. Two steps find that out at no cost for most pictures: the lower right
-# corner is of one colour; and bytes added before the end marker change the picture, which they cannot if it is whole.
+# the image with one colour and says nothing. Two steps find that out at no cost for most images: the lower right
+# corner is of one colour; and bytes added before the end marker change the image, which they cannot if it is whole.
 # Pillow does the second, at an eighth of the size: unlike OpenCV it keeps quiet about the added bytes.
-# A progressive JPEG that lacks its last passes is a whole picture with less detail, and is taken.
+# A progressive JPEG that lacks its last passes is a whole image with less detail, and is taken.
 
 _ADDED = bytes(range(1, 255))
 
 
-def _flat_corner(picture: Picture) -> bool:
-    corner = picture[-8:, -8:]
+def _flat_corner(image: RgbImage) -> bool:
+    corner = image[-8:, -8:]
     return bool((corner == corner[0, 0]).all())
 
 
@@ -166,31 +166,31 @@ def encode_png_palette(label_map: LabelMap, palette: Palette) -> bytes:
     return _png(label_map, _INDEXED, png.chunk(b"PLTE", palette.rgb.tobytes()))
 
 
-def encode_rgb_png(picture: Picture) -> bytes:
+def encode_rgb_png(image: RgbImage) -> bytes:
     """Encode RGB uint8 H×W×3 as a PNG; meant for coloured maps, which are flat (photographs come out large)."""
-    return _png(picture, _TRUECOLOR)
+    return _png(image, _TRUECOLOR)
 
 
-def encode_jpeg(picture: Picture, quality: int) -> bytes:
+def encode_jpeg(image: RgbImage, quality: int) -> bytes:
     """Encode RGB uint8 H×W×3 as a JPEG of *quality* 1 to 100."""
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
     return encoded.tobytes()
 
 
-def encode_jpeg_within(picture: Picture, quality: int, max_bytes: int | None) -> bytes | None:
+def encode_jpeg_within(image: RgbImage, quality: int, max_bytes: int | None) -> bytes | None:
     """Encode as :func:`encode_jpeg` does, halving width and height until it takes *max_bytes* at most (None: any).
 
     Returns:
         The JPEG; None where one of ``_SMALLEST_SIDE`` pixels would still be too large.
     """
     while True:
-        encoded = encode_jpeg(picture, quality)
+        encoded = encode_jpeg(image, quality)
         if max_bytes is None or len(encoded) <= max_bytes:
             return encoded
-        width, height = picture.shape[1] // 2, picture.shape[0] // 2
+        width, height = image.shape[1] // 2, image.shape[0] // 2
         if min(width, height) < _SMALLEST_SIDE:
             return None
-        picture = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _png(samples: npt.NDArray[np.uint8], color_type: int, palette: bytes = b"") -> bytes:

@@ -1,11 +1,11 @@
-"""The one EXIF tag that matters here: how to turn a picture to see it as it was taken. Standard library only."""
+"""The one EXIF tag that matters here: how to turn an image to see it as it was taken. Standard library only."""
 
 from __future__ import annotations
 
 import struct
 
 UPRIGHT = 1
-"""Orientation of a picture that needs no turning."""
+"""Orientation of an image that needs no turning."""
 
 _ORIENTATION_TAG = 0x0112
 _ENTRY_SIZE = 12
@@ -18,7 +18,7 @@ _BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 def orientation_of(tiff: bytes) -> int:
     """Return the orientation (1 to 8; EXIF 2.32, section 4.6.4) in an EXIF block, with its prefix or without.
 
-    A block that is damaged, or says nothing sensible, means upright: a broken tag is no reason to refuse a picture.
+    A block that is damaged, or says nothing sensible, means upright: a broken tag is no reason to refuse an image.
     """
     tiff = tiff.removeprefix(_PREFIX)
     order = _BYTE_ORDERS.get(tiff[:4])

@@ -1,4 +1,4 @@
-"""What a picture's header says, without decoding it: format, size, orientation, and whether the file is whole.
+"""What an image's header says, without decoding it: format, size, orientation, and whether the file is whole.
 
 Everything here is linear in the payload at worst and takes no memory for pixels, so it is safe on hostile bytes.
 Standard library only. The content decides what a payload is, never a name or a declared type.
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 # libjpeg writes no longer ones, so what is drawn over a longer frame could not be sent. And the network, which takes no
 # shape more slender than 1 to some dozens, would answer a row of a million pixels with masks of dozens of rows.
 MAX_SIDE = 65_500
-# JPEG segments before the picture data, and chunks of a WebP file: honest files have some dozens.
+# JPEG segments before the image data, and chunks of a WebP file: honest files have some dozens.
 MAX_SEGMENTS = 4096
-# Each pass of a progressive JPEG decodes the whole picture again; encoders write about ten, a hostile one thousands.
+# Each pass of a progressive JPEG decodes the whole image again; encoders write about ten, a hostile one thousands.
 MAX_SCANS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What is accepted: payloads up to ``max_payload_bytes``, pictures up to ``max_pixels``, of these ``formats``."""
+    """What is accepted: payloads up to ``max_payload_bytes``, images up to ``max_pixels``, of these ``formats``."""
 
     max_payload_bytes: int
     max_pixels: int
@@ -39,7 +39,7 @@ class DecodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A picture as its header describes it.
+    """An image as its header describes it.
 
     ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1 to 8) is applied. ``alpha``
     says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands, ``coding`` what a JPEG has
@@ -58,7 +58,7 @@ class Header:
 
 
 def check(payload: bytes, limits: DecodeLimits) -> Header:
-    """Return the header of a picture that *limits* allow and that is whole.
+    """Return the header of an image that *limits* allow and that is whole.
 
     Raises:
         DecodeError: with reason ``too_big``, ``unsupported``, ``too_many_pixels`` or ``undecodable``, checked in this
@@ -122,7 +122,7 @@ _USUAL_BITS = 8
 _APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
 # Bytes between segments that are no marker are skipped, as libjpeg does: cameras leave some there.
 _MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
-# The same behind picture data, in which zeros and standalone markers follow 0xFF.
+# The same behind image data, in which zeros and standalone markers follow 0xFF.
 _AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
 
 
@@ -143,7 +143,7 @@ def _read_jpeg(payload: bytes) -> Header:
             header = Header("jpeg", size[1], size[0], orientation or UPRIGHT, coding=coding)
             return _whole_or_not(header, payload, position)
         position += length
-    raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the picture")
+    raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the image")
 
 
 def _coding(marker: int, bits: int) -> str:
@@ -160,10 +160,10 @@ def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
 
 
 def _whole_or_not(header: Header, payload: bytes, position: int) -> Header:
-    """Complete *header* with where the picture data end, or with what is wrong; the first scan starts at *position*.
+    """Complete *header* with where the image data end, or with what is wrong; the first scan starts at *position*.
 
     Goes from scan to scan as a decoder does: a segment in between may hold anything, end markers too. Bytes after the
-    picture's own are tolerated: many cameras pad their pictures.
+    image's own are tolerated: many cameras pad their images.
     """
     scans = 1
     for _ in range(MAX_SEGMENTS):

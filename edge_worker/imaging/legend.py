@@ -1,4 +1,4 @@
-"""Text on pictures: the legend of the classes that occur, and small tags. Sized to the frame, left out on tiny ones."""
+"""Text on images: the legend of the classes that occur, and small tags. Sized to the frame, left out on tiny ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
     from edge_worker.imaging.palette import Palette
 
 # Text size in pixels: this part of the frame's shorter side, but at least what can be read, at most what looks tidy.
@@ -49,13 +49,13 @@ class _Place(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """Something to be laid over a picture: of what is there ``kept``/255 stays, ``added`` is added; uint8 h×w×3."""
+    """Something to be laid over an image: of what is there ``kept``/255 stays, ``added`` is added; uint8 h×w×3."""
 
     kept: npt.NDArray[np.uint8]
     added: npt.NDArray[np.uint8]
 
 
-def draw_legend(canvas: Picture, label_map: LabelMap, palette: Palette) -> None:
+def draw_legend(canvas: RgbImage, label_map: LabelMap, palette: Palette) -> None:
     """Draw names and colours of the classes in *label_map* where they hide least of it, in place on *canvas*.
 
     A frame that is too small for a readable legend gets none.
@@ -67,7 +67,7 @@ def draw_legend(canvas: Picture, label_map: LabelMap, palette: Palette) -> None:
         _lay(canvas, _legend(entries, place.columns, size), place.x, place.y)
 
 
-def draw_tag(canvas: Picture, text: str, x: int, y: int) -> None:
+def draw_tag(canvas: RgbImage, text: str, x: int, y: int) -> None:
     """Draw a small label, centred over (*x*, *y*) but moved to stay inside, in place on *canvas*."""
     tile = _tag(_printable(text), _text_size(canvas))
     height, width = tile.kept.shape[:2]
@@ -87,7 +87,7 @@ def _printable(text: str) -> str:
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
-def _text_size(canvas: Picture) -> int:
+def _text_size(canvas: RgbImage) -> int:
     return int(np.clip(min(canvas.shape[:2]) // _SIDE_PER_TEXT, _SMALLEST_TEXT, _LARGEST_TEXT))
 
 
@@ -121,7 +121,7 @@ def _corners(right: int, bottom: int, margin: int) -> Iterator[tuple[int, int]]:
     return product((x, right - x), (y, bottom - y))
 
 
-def _lay(canvas: Picture, tile: _Tile, x: int, y: int) -> None:
+def _lay(canvas: RgbImage, tile: _Tile, x: int, y: int) -> None:
     height, width = tile.kept.shape[:2]
     under = canvas[y : y + height, x : x + width]
     under[:] = cv2.add(cv2.multiply(under, tile.kept, scale=1 / 255), tile.added)

@@ -22,7 +22,7 @@ MAX_CHUNKS = 10_000
 _HEAD = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 _IHDR_END = len(SIGNATURE) + _HEAD.size + 13 + _CRC.size
-_PICTURE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
+_IMAGE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
 _ANCILLARY_BIT = 0x20  # of the first letter of a kind: it is in lower case
 # Keywords are 1 to 79 bytes long.
 _MAX_KEYWORD = 79
@@ -85,12 +85,12 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def still(png: bytes) -> bytes:
-    """Reduce a PNG file to the chunks that its picture needs: no animation, no metadata.
+    """Reduce a PNG file to the chunks that its image needs: no animation, no metadata.
 
     Raises:
         ValueError: as :func:`chunks`.
     """
-    return SIGNATURE + b"".join(png[found.start : found.end] for found in chunks(png) if found.kind in _PICTURE_CHUNKS)
+    return SIGNATURE + b"".join(png[found.start : found.end] for found in chunks(png) if found.kind in _IMAGE_CHUNKS)
 
 
 def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:

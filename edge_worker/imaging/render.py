@@ -1,4 +1,4 @@
-"""Label maps and persons as pictures for people: colours, colours over the frame, outlines, and a legend."""
+"""Label maps and persons as images for people: colours, colours over the frame, outlines, and a legend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
     from edge_worker.imaging.palette import Palette
     from edge_worker.m2fp.types import Region
 
@@ -38,7 +38,7 @@ class Figure(Protocol):
         """Where it is."""
 
 
-def colorize(label_map: LabelMap, palette: Palette) -> Picture:
+def colorize(label_map: LabelMap, palette: Palette) -> RgbImage:
     """Paint every pixel of a label map (uint8 H×W) in its class's colour: RGB uint8 H×W×3; unknown indices stay black.
 
     OpenCV's colour map takes 0.5 ms for 1280x720, its look-up table on the map repeated thrice 1.5 ms, numpy.take
@@ -50,22 +50,22 @@ def colorize(label_map: LabelMap, palette: Palette) -> Picture:
 
 
 def overlay(
-    picture: Picture, label_map: LabelMap, palette: Palette, figures: Sequence[Figure] = (), *, alpha: float = 0.5
-) -> Picture:
+    image: RgbImage, label_map: LabelMap, palette: Palette, figures: Sequence[Figure] = (), *, alpha: float = 0.5
+) -> RgbImage:
     """Blend the colours of a label map into its frame, outline parts and persons, and explain the colours in a legend.
 
     Args:
-        picture: RGB uint8 H×W×3.
+        image: RGB uint8 H×W×3.
         label_map: uint8 H×W; background keeps the frame as it is.
         palette: names and colours of the classes.
         figures: persons, each outlined in white and tagged with its score.
         alpha: weight of the colours, 0 to 1; outlines of parts have their full colour.
 
     Returns:
-        A new picture of the same size, RGB uint8.
+        A new image of the same size, RGB uint8.
     """
     colors = colorize(label_map, palette)
-    canvas = _tinted(picture, label_map, colors, alpha)
+    canvas = _tinted(image, label_map, colors, alpha)
     width = max(1, round(min(label_map.shape) / _PIXELS_PER_LINE_WIDTH))
     borders = [_borders(figure.region) for figure in figures]
     for border in borders:
@@ -79,11 +79,11 @@ def overlay(
     return canvas
 
 
-def _tinted(picture: Picture, label_map: LabelMap, colors: Picture, alpha: float) -> Picture:
+def _tinted(image: RgbImage, label_map: LabelMap, colors: RgbImage, alpha: float) -> RgbImage:
     """Blend where there is a label; there, the border of each part gets its full colour."""
     _, labelled = cv2.threshold(label_map, 0, 255, cv2.THRESH_BINARY)
     edges = cv2.min(cv2.morphologyEx(label_map, cv2.MORPH_GRADIENT, _NEIGHBOURS), labelled)
-    canvas = cv2.copyTo(cv2.addWeighted(picture, 1 - alpha, colors, alpha, 0), labelled, picture.copy())
+    canvas = cv2.copyTo(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), labelled, image.copy())
     return np.asarray(cv2.copyTo(colors, edges, canvas), np.uint8)
 
 

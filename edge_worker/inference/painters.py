@@ -10,7 +10,7 @@ from edge_worker.imaging.render import colorize, overlay
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
     from edge_worker.imaging.palette import Palette
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.pipeline import Analysis
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Drawing(NamedTuple):
     """An image to be encoded: RGB uint8 H×W×3, or class indices uint8 H×W; *person* where it shows one."""
 
-    pixels: Picture | LabelMap
+    pixels: RgbImage | LabelMap
     person: int | None = None
 
 

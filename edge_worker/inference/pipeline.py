@@ -20,7 +20,7 @@ from edge_worker.m2fp.postprocess.persons import summarize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.painters import Drawing
     from edge_worker.inference.types import ModelSettings, OutputRequest
@@ -41,7 +41,7 @@ class Analysis:
         raw: input and output of the network, megabytes; None where nobody wants them any more.
     """
 
-    image: Picture
+    image: RgbImage
     parsing: Parsing
     summary: Summary
     raw: RawOutput | None = None
@@ -128,10 +128,10 @@ class Pipeline:
         """
         stages = Stages(note)
         stages.begin("decode")
-        picture = self.decode(payload)
-        return self.encode(self.analyse(picture, request, stages), request, stages)
+        image = self.decode(payload)
+        return self.encode(self.analyse(image, request, stages), request, stages)
 
-    def decode(self, payload: bytes) -> Picture:
+    def decode(self, payload: bytes) -> RgbImage:
         """The image in the payload, RGB uint8 H×W×3 in displayed orientation.
 
         Raises:
@@ -141,10 +141,10 @@ class Pipeline:
             payload = open_envelope(payload, self._limits.max_payload_bytes).image
         return decode(payload, self._limits)
 
-    def analyse(self, picture: Picture, request: OutputRequest, stages: Stages) -> Analysis:
+    def analyse(self, image: RgbImage, request: OutputRequest, stages: Stages) -> Analysis:
         """Find out what is in an image, RGB uint8 H×W×3."""
         stages.begin("preprocess")
-        net_input = self.parser.preprocess(picture)
+        net_input = self.parser.preprocess(image)
         if not self.parser.is_compiled(net_input):
             stages.begin("inference", phase="compile")
             self.parser.compile(net_input)
@@ -153,7 +153,7 @@ class Pipeline:
         stages.begin("postprocess")
         parsing = self.parser.postprocess(logits, net_input)
         summary = summarize(parsing, request.score_threshold)
-        return Analysis(picture, parsing, summary, RawOutput(net_input, logits))
+        return Analysis(image, parsing, summary, RawOutput(net_input, logits))
 
     def encode(self, analysis: Analysis, request: OutputRequest, stages: Stages) -> EncodedResult:
         """Draw and encode what *request* wants."""

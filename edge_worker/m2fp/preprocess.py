@@ -50,12 +50,12 @@ class NetInput:
     """A frame as the network takes it.
 
     Attributes:
-        picture: RGB uint8 h×w×3, resized (and set on its canvas), before normalisation and padding.
-        tensor: float32 1×3×H×W, normalised, zeros below and right of the picture.
+        image: RGB uint8 h×w×3, resized (and set on its canvas), before normalisation and padding.
+        tensor: float32 1×3×H×W, normalised, zeros below and right of the image.
         geometry: where the frame lies in it.
     """
 
-    picture: ByteArray
+    image: ByteArray
     tensor: FloatArray
     geometry: Geometry
 
@@ -69,11 +69,11 @@ def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = N
     frame = Size(image.shape[1], image.shape[0])
     if config.canvas is None:
         size = multi_human_size(frame, config.input, short_side)
-        picture, window = _resize(image, size), Box(0, 0, *size)
+        resized, window = _resize(image, size), Box(0, 0, *size)
     else:
-        picture, window = _on_canvas(image, Size(*config.canvas))
-    padded = padded_size(Size(picture.shape[1], picture.shape[0]))
-    return NetInput(picture, normalise(picture, padded), Geometry(frame, padded, window))
+        resized, window = _on_canvas(image, Size(*config.canvas))
+    padded = padded_size(Size(resized.shape[1], resized.shape[0]))
+    return NetInput(resized, normalise(resized, padded), Geometry(frame, padded, window))
 
 
 def multi_human_size(frame: Size, limits: InputConfig, short_side: int | None = None) -> Size:
@@ -90,12 +90,12 @@ def padded_size(size: Size) -> Size:
     return Size(*(-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in size))
 
 
-def normalise(picture: ByteArray, padded: Size) -> FloatArray:
-    """(x - mean) / std of RGB uint8 h×w×3 → float32 1×3×H×W of the size *padded*, zeros outside the picture."""
-    height, width = picture.shape[:2]
+def normalise(image: ByteArray, padded: Size) -> FloatArray:
+    """(x - mean) / std of RGB uint8 h×w×3 → float32 1×3×H×W of the size *padded*, zeros outside the image."""
+    height, width = image.shape[:2]
     tensor = np.zeros((1, 3, padded.height, padded.width), np.float32)
     for channel, table in enumerate(_normalisation_tables()):
-        tensor[0, channel, :height, :width] = cv2.LUT(picture[:, :, channel], table)
+        tensor[0, channel, :height, :width] = cv2.LUT(image[:, :, channel], table)
     return tensor
 
 
@@ -123,9 +123,9 @@ def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
     """Shrink *image* to fit the *canvas* where it does not, never enlarge it, and centre it on grey."""
     size = _fit(Size(image.shape[1], image.shape[0]), canvas)
     window = Box((canvas.width - size.width) // 2, (canvas.height - size.height) // 2, *size)
-    picture = np.full((canvas.height, canvas.width, 3), _CANVAS_GREY, np.uint8)
-    picture[window.slices] = _resize(image, size)
-    return picture, window
+    placed = np.full((canvas.height, canvas.width, 3), _CANVAS_GREY, np.uint8)
+    placed[window.slices] = _resize(image, size)
+    return placed, window
 
 
 def _fit(frame: Size, canvas: Size) -> Size:

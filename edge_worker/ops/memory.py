@@ -1,7 +1,7 @@
 """Memory that was freed goes back to the kernel or is used again, and does not lie about for hours.
 
 Glibc's allocator adapts: it raises its limits to the largest block freed so far, and opens heaps for threads. Where
-payloads and pictures of all sizes come and go, what a process holds then depends on their order.
+payloads and images of all sizes come and go, what a process holds then depends on their order.
 
 Python keeps freed tuples, two thousand of each length, until a full collection of garbage. Where hardly any garbage is
 made, as here, the first such collection comes after hours.

@@ -96,6 +96,6 @@ def _save_raw(file: Path, raw: RawOutput) -> None:
     ``net_input`` float32 (3, h, w), RGB, 0 to 255, before normalisation and padding; ``pred_logits`` float32
     (queries, classes + 1); ``pred_masks`` float32 (queries, H/4, W/4) of the padded input.
     """
-    image = raw.net_input.picture.transpose(2, 0, 1).astype(np.float32)
+    image = raw.net_input.image.transpose(2, 0, 1).astype(np.float32)
     class_logits, mask_logits = raw.logits
     np.savez(file, net_input=image, pred_logits=class_logits, pred_masks=mask_logits)

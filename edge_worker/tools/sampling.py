@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
 
 # Pictures used at most: more teach nothing, and take their time. Fewer than the least say nothing.
 _MOST, _LEAST = 100, 8
@@ -45,7 +45,7 @@ def spread(files: Sequence[Path], most: int) -> list[Path]:
     return [files[index * len(files) // most] for index in range(most)] if len(files) > most else list(files)
 
 
-def read(file: Path) -> Picture:
+def read(file: Path) -> RgbImage:
     """The picture in *file*.
 
     Raises:
@@ -57,7 +57,7 @@ def read(file: Path) -> Picture:
         raise EdgeWorkerError(f"{file}: {error}") from error
 
 
-def read_by_size(files: Sequence[Path]) -> Iterator[Picture]:
+def read_by_size(files: Sequence[Path]) -> Iterator[RgbImage]:
     """The pictures in *files*, one size after another: networks are compiled for few sizes at a time.
 
     Raises:

@@ -30,7 +30,7 @@ from edge_worker.imaging.headers import FORMATS
 from edge_worker.imaging.palette import Palette
 
 if TYPE_CHECKING:
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
 
 LIMITS = DecodeLimits(max_payload_bytes=10_000_000, max_pixels=1_000_000, formats=FORMATS)
 PALETTE = Palette.for_classes(CIHP)
@@ -42,24 +42,24 @@ def _refusal(payload: bytes) -> DecodeError:
     return caught.value
 
 
-def _close(picture: Picture, expected: Picture, levels: float = 0) -> bool:
-    """Tell whether the pictures are of one shape and differ by at most so many levels anywhere."""
-    assert picture.dtype == np.uint8
-    assert picture.shape == expected.shape
-    return bool(np.abs(picture.astype(int) - expected.astype(int)).max() <= levels)
+def _close(image: RgbImage, expected: RgbImage, levels: float = 0) -> bool:
+    """Tell whether the images are of one shape and differ by at most so many levels anywhere."""
+    assert image.dtype == np.uint8
+    assert image.shape == expected.shape
+    return bool(np.abs(image.astype(int) - expected.astype(int)).max() <= levels)
 
 
-def _read_by_pillow(payload: bytes) -> Picture:
-    with Image.open(io.BytesIO(payload)) as picture:
-        return np.asarray(picture.convert("RGB"))
+def _read_by_pillow(payload: bytes) -> RgbImage:
+    with Image.open(io.BytesIO(payload)) as image:
+        return np.asarray(image.convert("RGB"))
 
 
-def _rgba() -> Picture:
+def _rgba() -> RgbImage:
     alpha = np.linspace(0, 255, 90).round().astype(np.uint8)
     return np.dstack([photo(), np.broadcast_to(alpha, (60, 90))])
 
 
-def _on_black(rgba: Picture) -> Picture:
+def _on_black(rgba: RgbImage) -> RgbImage:
     return np.asarray(np.round(rgba[..., :3] * (rgba[..., 3:] / 255.0)), np.uint8)
 
 
@@ -86,19 +86,19 @@ def test_jpegs_look_like_pillows(options: dict[str, int], size: tuple[int, int])
 @pytest.mark.parametrize("mode", ["1", "L", "P"])
 @pytest.mark.parametrize("kind", ["PNG", "BMP"])
 def test_grey_palette_and_one_bit(mode: str, kind: str) -> None:
-    """Pictures of one channel become RGB."""
+    """Images of one channel become RGB."""
     payload = encoded(Image.fromarray(photo()).convert(mode), kind)
     assert _close(decode(payload, LIMITS), _read_by_pillow(payload))
 
 
 def test_grey_jpeg() -> None:
     """A grey JPEG becomes RGB with three equal channels."""
-    picture = decode(encoded(Image.fromarray(photo()).convert("L"), "JPEG"), LIMITS)
-    assert (picture[..., 0] == picture[..., 2]).all()
+    image = decode(encoded(Image.fromarray(photo()).convert("L"), "JPEG"), LIMITS)
+    assert (image[..., 0] == image[..., 2]).all()
 
 
 def test_cmyk_jpeg_has_its_colours() -> None:
-    """A CMYK JPEG, inverted as Adobe writes it, looks like the RGB picture it was made from."""
+    """A CMYK JPEG, inverted as Adobe writes it, looks like the RGB image it was made from."""
     payload = encoded(Image.fromarray(photo()).convert("CMYK"), "JPEG", quality=95)
     assert _close(decode(payload, LIMITS), _read_by_pillow(payload), levels=4)
 
@@ -122,12 +122,12 @@ def test_transparent_pixels_are_blended_with_black(kind: str, options: dict[str,
 
 
 def test_grey_with_alpha_and_transparent_palette() -> None:
-    """The same holds for grey pictures and for palettes with transparent entries."""
+    """The same holds for grey images and for palettes with transparent entries."""
     grey = Image.fromarray(_rgba()).convert("LA")
     assert _close(decode(encoded(grey, "PNG"), LIMITS), _on_black(np.asarray(grey.convert("RGBA"))), levels=1)
     payload = encoded(Image.fromarray(photo()).quantize(8), "PNG", transparency=bytes([0, 100, 255]))
-    with Image.open(io.BytesIO(payload)) as picture:
-        assert _close(decode(payload, LIMITS), _on_black(np.asarray(picture.convert("RGBA"))), levels=1)
+    with Image.open(io.BytesIO(payload)) as image:
+        assert _close(decode(payload, LIMITS), _on_black(np.asarray(image.convert("RGBA"))), levels=1)
 
 
 @pytest.mark.parametrize("value", range(1, 9))
@@ -135,14 +135,14 @@ def test_grey_with_alpha_and_transparent_palette() -> None:
 def test_pictures_are_turned_as_exif_says(kind: str, value: int) -> None:
     """All eight orientations, in all formats that have them, come out as Pillow shows them."""
     payload = encoded(photo(), kind, quality=95, exif=with_orientation(value))
-    with Image.open(io.BytesIO(payload)) as picture:
-        expected = np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    with Image.open(io.BytesIO(payload)) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
     assert _close(decode(payload, LIMITS), expected, levels=2)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_of_an_animation_the_first_frame_is_taken(kind: str) -> None:
-    """Animated PNG and WebP files are pictures; later frames do not show."""
+    """Animated PNG and WebP files are images; later frames do not show."""
     frames = [Image.fromarray(photo()), Image.new("RGB", (90, 60), "red")]
     payload = encoded(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
     assert _close(decode(payload, LIMITS), photo())
@@ -154,12 +154,12 @@ def test_interlaced_png(size: tuple[int, int]) -> None:
     assert _close(decode(_adam7(photo(*size)), LIMITS), photo(*size))
 
 
-def _adam7(picture: Picture) -> bytes:
+def _adam7(image: RgbImage) -> bytes:
     """Encode RGB as an interlaced PNG (PNG specification, section 8.2), which neither Pillow nor OpenCV can."""
     origins = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
-    passes = [picture[y::down, x::right] for y, x, down, right in origins]
+    passes = [image[y::down, x::right] for y, x, down, right in origins]
     rows = b"".join(b"\0" + row.tobytes() for sparse in passes if sparse.size for row in sparse)
-    header = struct.pack(">IIBBBBB", picture.shape[1], picture.shape[0], 8, 2, 0, 0, 1)
+    header = struct.pack(">IIBBBBB", image.shape[1], image.shape[0], 8, 2, 0, 0, 1)
     return _png_file(header, zlib.compress(rows))
 
 
@@ -185,7 +185,7 @@ def test_a_bomb_takes_no_memory() -> None:
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 2}, {"subsampling": 0}])
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.8, 0.95])
 def test_a_jpeg_that_runs_dry_before_its_end_marker(options: dict[str, int], kept: float) -> None:
-    """A picture cut in transfer and closed with an end marker is refused, not parsed with a grey half."""
+    """An image cut in transfer and closed with an end marker is refused, not parsed with a grey half."""
     payload = encoded(photo(640, 480), "JPEG", **options)
     stump = payload[: int(len(payload) * kept)].rstrip(b"\xff") + b"\xff\xd9"
     refusal = _refusal(stump)
@@ -196,16 +196,16 @@ def test_a_jpeg_that_runs_dry_before_its_end_marker(options: dict[str, int], kep
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"restart_marker_rows": 2}])
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_flat_pictures_are_not_taken_for_cut_ones(options: dict[str, int], level: int) -> None:
-    """A dark night, or a frame whose lower half is one grey, is a picture like others."""
+    """A dark night, or a frame whose lower half is one grey, is an image like others."""
     flat = photo(320, 240)
     flat[120:] = level
-    for picture in (flat, np.full_like(flat, level)):
-        assert _close(decode(encoded(picture, "JPEG", quality=95, **options), LIMITS), picture, levels=40)
+    for image in (flat, np.full_like(flat, level)):
+        assert _close(decode(encoded(image, "JPEG", quality=95, **options), LIMITS), image, levels=40)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP"])
 def test_a_header_that_lies_about_the_size(kind: str) -> None:
-    """A picture whose header and data disagree comes out as undecodable or at the header's size, never at another."""
+    """An image whose header and data disagree comes out as undecodable or at the header's size, never at another."""
     payload = bytearray(encoded(photo(), kind))
     position = {"JPEG": payload.find(b"\xff\xc0") + 5, "PNG": 20, "WEBP": 28, "BMP": 22}[kind]
     payload[position : position + 2] = b"\0\x10"
@@ -215,34 +215,34 @@ def test_a_header_that_lies_about_the_size(kind: str) -> None:
 
 @cache
 def _seeds() -> tuple[bytes, ...]:
-    """Return one small picture of every kind, to be mutated."""
-    picture, rgba = Image.fromarray(photo()), Image.fromarray(_rgba())
+    """Return one small image of every kind, to be mutated."""
+    image, rgba = Image.fromarray(photo()), Image.fromarray(_rgba())
     exif = with_orientation(6)
     return (
-        encoded(picture, "JPEG"),
-        encoded(picture, "JPEG", progressive=True, exif=exif),
-        encoded(picture.convert("CMYK"), "JPEG"),
-        encoded(picture, "PNG", exif=exif),
+        encoded(image, "JPEG"),
+        encoded(image, "JPEG", progressive=True, exif=exif),
+        encoded(image.convert("CMYK"), "JPEG"),
+        encoded(image, "PNG", exif=exif),
         encoded(rgba, "PNG"),
-        encoded(picture.quantize(16), "PNG", transparency=2),
-        encoded(picture, "PNG", save_all=True, append_images=[picture.rotate(90)]),
-        encoded(picture, "WEBP", exif=exif),
+        encoded(image.quantize(16), "PNG", transparency=2),
+        encoded(image, "PNG", save_all=True, append_images=[image.rotate(90)]),
+        encoded(image, "WEBP", exif=exif),
         encoded(rgba, "WEBP", lossless=True),
         encoded(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(90)]),
-        encoded(picture, "BMP"),
-        encoded(picture.quantize(16), "BMP"),
+        encoded(image, "BMP"),
+        encoded(image.quantize(16), "BMP"),
     )
 
 
-def _outcome(payload: bytes) -> Picture | str:
-    """Return the picture, or the reason for refusing it."""
+def _outcome(payload: bytes) -> RgbImage | str:
+    """Return the image, or the reason for refusing it."""
     try:
         return decode(payload, LIMITS)
     except DecodeError as error:
         return error.reason
 
 
-def _picture_or_refusal(payload: bytes) -> None:
+def _image_or_refusal(payload: bytes) -> None:
     outcome = _outcome(payload)
     if isinstance(outcome, str):
         assert outcome in {"undecodable", "unsupported", "too_many_pixels"}
@@ -254,15 +254,15 @@ def _picture_or_refusal(payload: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_picture_or_refused(junk: bytes) -> None:
+def test_any_bytes_are_an_image_or_refused(junk: bytes) -> None:
     """Nothing but an array or a DecodeError comes out, whatever the bytes."""
-    _picture_or_refusal(junk)
+    _image_or_refusal(junk)
 
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_mutated_pictures_are_pictures_or_refused(data: st.DataObject) -> None:
-    """The same for real pictures with bytes changed, cut out, put in, and cut off."""
+    """The same for real images with bytes changed, cut out, put in, and cut off."""
     payload = bytearray(data.draw(st.sampled_from(_seeds())))
     places = st.integers(0, len(payload) - 1) | st.integers(0, 80)
     for place, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), max_size=8)):
@@ -270,7 +270,7 @@ def test_mutated_pictures_are_pictures_or_refused(data: st.DataObject) -> None:
     place, length, inserted = data.draw(st.tuples(places, st.integers(0, 20), st.binary(max_size=20)))
     payload[place : place + length] = inserted
     cut = data.draw(st.just(len(payload)) | places)
-    _picture_or_refusal(bytes(payload[:cut]))
+    _image_or_refusal(bytes(payload[:cut]))
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="no photos beside the repository")
@@ -289,13 +289,13 @@ def test_photos_are_read_and_their_stumps_are_refused() -> None:
 @given(arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=40), elements=st.integers(0, len(CIHP) - 1)))
 def test_any_label_map_is_its_palette_png(label_map: LabelMap) -> None:
     """The pixels of the PNG are the class indices, its palette the colours."""
-    with Image.open(io.BytesIO(encode_png_palette(label_map, PALETTE))) as picture:
-        assert picture.mode == "P"
-        assert (np.asarray(picture) == label_map).all()
-        assert picture.getpalette() == PALETTE.rgb.ravel().tolist()
+    with Image.open(io.BytesIO(encode_png_palette(label_map, PALETTE))) as image:
+        assert image.mode == "P"
+        assert (np.asarray(image) == label_map).all()
+        assert image.getpalette() == PALETTE.rgb.ravel().tolist()
 
 
-def test_opencv_reads_the_palette_png_as_a_coloured_picture() -> None:
+def test_opencv_reads_the_palette_png_as_a_coloured_image() -> None:
     """A reader that knows no palettes sees the colours; so do we."""
     label_map = figures(320, 180)
     payload = encode_png_palette(label_map, PALETTE)
@@ -311,10 +311,10 @@ def test_a_class_without_a_colour_is_refused() -> None:
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20), st.just(3))))
-def test_any_picture_is_its_rgb_png(picture: Picture) -> None:
+def test_any_image_is_its_rgb_png(image: RgbImage) -> None:
     """RGB PNGs are lossless."""
-    assert (_read_by_pillow(encode_rgb_png(picture)) == picture).all()
-    assert _close(decode(encode_rgb_png(picture), LIMITS), picture)
+    assert (_read_by_pillow(encode_rgb_png(image)) == image).all()
+    assert _close(decode(encode_rgb_png(image), LIMITS), image)
 
 
 def test_maps_are_small() -> None:
@@ -335,12 +335,12 @@ def test_jpegs_of_higher_quality_are_closer_and_larger() -> None:
 
 
 @pytest.mark.parametrize("share", [1.0, 0.5, 0.2])
-def test_a_picture_is_made_small_enough(share: float) -> None:
+def test_an_image_is_made_small_enough(share: float) -> None:
     """It keeps its shape and its quality; one that fits is not touched."""
-    picture = np.asarray(cv2.resize(photo(), (480, 320)), np.uint8)
-    whole = encode_jpeg(picture, 85)
+    image = np.asarray(cv2.resize(photo(), (480, 320)), np.uint8)
+    whole = encode_jpeg(image, 85)
     limit = int(share * len(whole))
-    fitting = encode_jpeg_within(picture, 85, limit)
+    fitting = encode_jpeg_within(image, 85, limit)
     assert fitting is not None
     assert len(fitting) <= limit
     height, width = decode(fitting, LIMITS).shape[:2]
@@ -348,7 +348,7 @@ def test_a_picture_is_made_small_enough(share: float) -> None:
     assert (fitting == whole) == (share == 1.0)
 
 
-def test_a_picture_that_cannot_be_small_enough_is_left_out() -> None:
+def test_an_image_that_cannot_be_small_enough_is_left_out() -> None:
     """Rather than shown as a few blocks."""
     assert encode_jpeg_within(photo(), 85, 100) is None
     assert encode_jpeg_within(photo(), 85, None) == encode_jpeg(photo(), 85)

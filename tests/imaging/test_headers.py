@@ -21,7 +21,7 @@ KINDS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 def _bomb(kind: str, width: int, height: int) -> bytes:
-    """Make a file of a few bytes whose header promises a picture of *width* by *height*."""
+    """Make a file of a few bytes whose header promises an image of *width* by *height*."""
     if kind == "PNG":
         ihdr = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
         return png.SIGNATURE + struct.pack(">I", 13) + ihdr + struct.pack(">I", crc32(ihdr))
@@ -57,13 +57,13 @@ def test_a_bomb_is_refused_on_its_header(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_pixel_limit_is_exact(kind: str) -> None:
-    """A picture of exactly as many pixels passes, one more does not."""
+    """An image of exactly as many pixels passes, one more does not."""
     payload = encoded(photo(90, 60), kind)
     assert check(payload, DecodeLimits(10**6, 90 * 60, FORMATS))
     assert _refusal(payload, DecodeLimits(10**6, 90 * 60 - 1, FORMATS)).reason == "too_many_pixels"
 
 
-def test_a_picture_without_end_in_one_direction_is_refused() -> None:
+def test_an_image_without_end_in_one_direction_is_refused() -> None:
     """Few pixels, but a side that no JPEG can have: what is drawn over it could not be sent."""
     limits = DecodeLimits(10**6, 10**6, FORMATS)
     for width, height in ((MAX_SIDE + 1, 1), (1, MAX_SIDE + 1)):
@@ -99,7 +99,7 @@ def test_other_content_is_unsupported(payload: bytes) -> None:
 
 
 def test_an_empty_payload_is_undecodable() -> None:
-    """Nothing is not a picture."""
+    """Nothing is not an image."""
     assert _refusal(b"").reason == "undecodable"
 
 
@@ -116,7 +116,7 @@ def test_a_cut_file_is_undecodable(kind: str, kept: float) -> None:
     assert _refusal(payload[: max(12, int(len(payload) * kept))]).reason == "undecodable"
 
 
-def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
+def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image() -> None:
     """A camera's JPEG holds a small JPEG with an end marker of its own; cut behind it, the file is still cut."""
     block = b"Exif\0\0" + encoded(photo(16, 16), "JPEG")
     cut = encoded(photo(300, 200), "JPEG", exif=block)[:-300]
@@ -126,16 +126,16 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_picture() -> None:
 
 def test_a_size_that_a_decoder_would_not_see_does_not_count() -> None:
     """A header in front of the one that decoders take is no way around the limits."""
-    harmless, picture = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0), encoded(photo(90, 60), "PNG")
-    hidden = png.SIGNATURE + png.chunk(b"tEXt", harmless) + picture[len(png.SIGNATURE) :]
+    harmless, image = struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0), encoded(photo(90, 60), "PNG")
+    hidden = png.SIGNATURE + png.chunk(b"tEXt", harmless) + image[len(png.SIGNATURE) :]
     assert _refusal(hidden).reason == "undecodable"
     small, large = (encoded(photo(size, size), "JPEG")[2:] for size in (8, 90))
     skipped = b"\xff\0" + struct.pack(">H", 2 + len(large)) + large  # no segment to a decoder: it finds what is inside
     assert _refusal(b"\xff\xd8" + skipped + small, replace(LIMITS, max_pixels=90 * 90 - 1)).reason == "too_many_pixels"
 
 
-def test_an_end_marker_in_a_comment_is_not_the_end_of_the_picture() -> None:
-    """Scans behind a comment that holds one are counted, and their end is the picture's."""
+def test_an_end_marker_in_a_comment_is_not_the_end_of_the_image() -> None:
+    """Scans behind a comment that holds one are counted, and their end is the image's."""
     payload = encoded(photo(90, 60), "JPEG", progressive=True)
     scans = [found.start() for found in re.finditer(b"\xff\xda", payload)]
     commented = payload[: scans[1]] + b"\xff\xfe\0\4\xff\xd9" + payload[scans[1] :]
@@ -146,23 +146,23 @@ def test_an_end_marker_in_a_comment_is_not_the_end_of_the_picture() -> None:
 
 
 def test_bytes_behind_the_end_do_not_matter() -> None:
-    """Cameras that pad their pictures are tolerated."""
+    """Cameras that pad their images are tolerated."""
     for kind in KINDS:
         assert check(encoded(photo(), kind) + bytes(100), LIMITS)
 
 
 def test_endless_headers_are_refused() -> None:
     """Files made of nothing but empty segments or scans cost little and are refused."""
-    picture = encoded(photo(), "JPEG")
-    assert _refusal(picture[:2] + b"\xff\xfe\0\2" * 200_000 + picture[2:]).reason == "undecodable"
+    image = encoded(photo(), "JPEG")
+    assert _refusal(image[:2] + b"\xff\xfe\0\2" * 200_000 + image[2:]).reason == "undecodable"
     assert _refusal(b"\xff\xd8" + b"\xff" * 900_000).reason == "undecodable"
-    assert "scans" in _refusal(picture[:-2] + b"\xff\xda\0\2" * (MAX_SCANS + 1) + picture[-2:]).detail
+    assert "scans" in _refusal(image[:-2] + b"\xff\xda\0\2" * (MAX_SCANS + 1) + image[-2:]).detail
 
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_orientation_is_read(kind: str, value: int) -> None:
-    """EXIF says how to turn a picture in all three formats that have it."""
+    """EXIF says how to turn an image in all three formats that have it."""
     assert read_header(encoded(photo(), kind, exif=with_orientation(value))).orientation == value
 
 
@@ -176,7 +176,7 @@ def test_both_byte_orders(order: str) -> None:
 
 @given(st.binary(max_size=60))
 def test_broken_exif_means_upright(junk: bytes) -> None:
-    """No EXIF block, however broken, is a reason to refuse a picture."""
+    """No EXIF block, however broken, is a reason to refuse an image."""
     for block in (junk, b"II*\0" + junk, b"MM\0*\0\0\0\x08" + junk):
         assert 1 <= orientation_of(block) <= 8
 

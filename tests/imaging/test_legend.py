@@ -12,25 +12,25 @@ from edge_worker.imaging.legend import draw_legend, draw_tag
 from edge_worker.imaging.palette import Palette
 
 if TYPE_CHECKING:
-    from edge_worker.imaging.arrays import LabelMap, Picture
+    from edge_worker.imaging.arrays import LabelMap, RgbImage
 
 PALETTE = Palette.for_classes(CIHP)
 GREY = 90
 
 
-def _canvas(label_map: LabelMap) -> Picture:
+def _canvas(label_map: LabelMap) -> RgbImage:
     return np.full((*label_map.shape, 3), GREY, np.uint8)
 
 
-def _drawn(label_map: LabelMap, palette: Palette = PALETTE) -> tuple[Picture, slice, slice]:
-    """Draw a legend on grey; return the picture and rows and columns of the rectangle that was drawn to."""
+def _drawn(label_map: LabelMap, palette: Palette = PALETTE) -> tuple[RgbImage, slice, slice]:
+    """Draw a legend on grey; return the image and rows and columns of the rectangle that was drawn to."""
     canvas = _canvas(label_map)
     draw_legend(canvas, label_map, palette)
     rows, columns, _ = np.nonzero(canvas != GREY)
     return canvas, slice(rows.min(), rows.max() + 1), slice(columns.min(), columns.max() + 1)
 
 
-def _shows(canvas: Picture, color: tuple[int, ...]) -> bool:
+def _shows(canvas: RgbImage, color: tuple[int, ...]) -> bool:
     return bool((canvas == color).all(axis=-1).sum() > 50)
 
 

@@ -12,7 +12,7 @@ from images import CIHP
 from edge_worker.errors import ConfigError
 from edge_worker.imaging.palette import BLACK, Palette, oklab
 
-# Classes that touch on a body, so that their colours meet in a picture.
+# Classes that touch on a body, so that their colours meet in an image.
 NEIGHBOURS = {
     "Hat": ("Hair", "Face"),
     "Hair": ("Face", "UpperClothes", "Coat", "Dress", "Torso-skin", "Scarf"),

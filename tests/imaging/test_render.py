@@ -58,7 +58,7 @@ def test_parts_are_blended_and_bordered() -> None:
 
 
 def test_the_frame_itself_stays_as_it_was() -> None:
-    """An overlay is a new picture."""
+    """An overlay is a new image."""
     frame, label_map = photo(400, 300), figures(400, 300)
     untouched = frame.copy()
     overlay(frame, label_map, PALETTE, [_person(label_map > 0)])
@@ -98,7 +98,7 @@ def test_the_score_stands_over_the_body_not_over_a_speck_far_away() -> None:
     st.lists(st.tuples(st.integers(0, 59), st.integers(0, 59), st.integers(1, 60), st.integers(1, 60)), max_size=3),
 )
 def test_any_map_and_persons_can_be_drawn(label_map: LabelMap, boxes: list[tuple[int, int, int, int]]) -> None:
-    """Frames of any size, and persons anywhere in them or of no pixels at all, give a picture of the frame's size."""
+    """Frames of any size, and persons anywhere in them or of no pixels at all, give an image of the frame's size."""
     frame = photo(label_map.shape[1], label_map.shape[0])
     persons = []
     for x, y, width, height in boxes:

@@ -78,9 +78,9 @@ def test_phases_are_announced_and_stages_timed() -> None:
 def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
     """Its pixel values are class indices of the image's size, its palette the class colours, overrides included."""
     result = pipeline.run(FRAME, OutputRequest())
-    picture = read_png(result.image("colormap") or b"")
-    assert (picture.mode, picture.size, (result.width, result.height)) == ("P", (200, 130), (200, 130))
-    counts = np.bincount(np.asarray(picture).ravel(), minlength=len(pipeline.palette))
+    image = read_png(result.image("colormap") or b"")
+    assert (image.mode, image.size, (result.width, result.height)) == ("P", (200, 130), (200, 130))
+    counts = np.bincount(np.asarray(image).ravel(), minlength=len(pipeline.palette))
     assert {label["id"]: label["pixels"] for label in result.body["labels"]} == {
         index: count for index, count in enumerate(counts.tolist()) if index and count
     }
@@ -151,8 +151,8 @@ def test_results_are_in_displayed_orientation(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("size", [(1, 1), (3, 1), (1, 200), (700, 2)])
 def test_odd_sizes_are_parsed(pipeline: Pipeline, size: tuple[int, int]) -> None:
     """Every size gives a map of that size."""
-    picture = read_png(pipeline.run(encoded(photo(*size), "PNG"), OutputRequest()).image("colormap") or b"")
-    assert picture.size == size
+    image = read_png(pipeline.run(encoded(photo(*size), "PNG"), OutputRequest()).image("colormap") or b"")
+    assert image.size == size
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_an_analysis_holds_what_went_in_between(pipeline: Pipeline) -> None:
     analysis = pipeline.analyse(photo(200, 130), OutputRequest(), Stages())
     assert analysis.raw is not None
     assert analysis.raw.logits.class_logits.shape[1] == len(pipeline.parser.classes) + 1
-    assert analysis.raw.net_input.picture.shape[0] == 128
+    assert analysis.raw.net_input.image.shape[0] == 128
     assert analysis.without_raw().raw is None
 
 

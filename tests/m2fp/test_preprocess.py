@@ -25,7 +25,7 @@ def configuration(name: str | None = None) -> ModelConfig:
 def test_golden_input(golden: Golden) -> None:
     """From the frame comes the published network input, to the last bit."""
     net_input = preprocess(golden.frame, golden.config)
-    np.testing.assert_array_equal(net_input.picture.transpose(2, 0, 1), golden.expected["net_input"])
+    np.testing.assert_array_equal(net_input.image.transpose(2, 0, 1), golden.expected["net_input"])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_single_human_canvas(frame: tuple[int, int], window: Box) -> None:
     assert net_input.geometry.padded == (224, 160)
     canvas = np.full((130, 200), 128)
     canvas[window.slices] = 0
-    np.testing.assert_array_equal(net_input.picture[..., 1], canvas)
+    np.testing.assert_array_equal(net_input.image[..., 1], canvas)
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_rows_are_resized_first() -> None:
     rows = Image.fromarray(image).resize((21, 900), Image.Resampling.BILINEAR)
     expected = np.asarray(rows.resize((21, 130), Image.Resampling.BILINEAR))
     net_input = preprocess(image, configuration("single-odd-canvas"))
-    np.testing.assert_array_equal(net_input.picture[net_input.geometry.window.slices], expected)
+    np.testing.assert_array_equal(net_input.image[net_input.geometry.window.slices], expected)
 
 
 def test_normalisation() -> None:
     """Mean and deviation of ImageNet per channel, planes instead of pixels, zeros in the padding."""
-    picture = np.array([[[0, 128, 255], [124, 116, 104]]], np.uint8)
-    tensor = normalise(picture, Size(32, 32))
+    image = np.array([[[0, 128, 255], [124, 116, 104]]], np.uint8)
+    tensor = normalise(image, Size(32, 32))
     assert tensor.shape == (1, 3, 32, 32)
     np.testing.assert_allclose(tensor[0, :, 0, 0], [-123.675 / 58.395, 11.72 / 57.12, 151.47 / 57.375], rtol=1e-5)
     assert not tensor[0, :, 1:].any()

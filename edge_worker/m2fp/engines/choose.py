@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AUTO = "auto"
 
-_TRY = "`edge-worker model gate` tries them on pictures of yours"
+_TRY = "`edge-worker model gate` tries them on images of yours"
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple
     if is_quantised(wanted) and engine == "openvino" and not model.quantised_sha256:
         return (
             f"precision {wanted}: {model.address} holds no quantised network: run "
-            f"`edge-worker model export {model.address} --precision int8 --calibrate PICTURES`"
+            f"`edge-worker model export {model.address} --precision int8 --calibrate IMAGES`"
         )
     return f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
 

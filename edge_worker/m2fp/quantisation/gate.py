@@ -70,11 +70,11 @@ class Verdict:
 
 
 def judge(
-    model: ModelDirectory, precisions: Sequence[str], pictures: Iterable[ByteArray], threads: int | None
+    model: ModelDirectory, precisions: Sequence[str], images: Iterable[ByteArray], threads: int | None
 ) -> list[Verdict]:
-    """Parse every picture, RGB uint8 H×W×3, in f32 and in each of *precisions*, and compare.
+    """Parse every image, RGB uint8 H×W×3, in f32 and in each of *precisions*, and compare.
 
-    Pictures of one size are best given one after another: networks are compiled for few sizes at a time.
+    Images of one size are best given one after another: networks are compiled for few sizes at a time.
 
     Raises:
         EngineError: a precision is not offered here.
@@ -85,8 +85,8 @@ def judge(
             precision: stack.enter_context(closing(_parser(model, precision, threads)))
             for precision in (_REFERENCE, *precisions)
         }
-        for picture in pictures:
-            net_input = parsers[_REFERENCE].preprocess(picture)
+        for image in images:
+            net_input = parsers[_REFERENCE].preprocess(image)
             parsings = {name: one.postprocess(one.infer(net_input), net_input) for name, one in parsers.items()}
             for precision, frames in found.items():
                 frames.append(agreement(parsings[precision], parsings[_REFERENCE]))

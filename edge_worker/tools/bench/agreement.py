@@ -13,7 +13,7 @@ from edge_worker.m2fp.types import Instance, Parsing, Region, Size
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
     from edge_worker.m2fp.parser import Parser
 
 
@@ -35,7 +35,7 @@ class AnswerAgreement:
     candidate_iou: float
 
 
-def save_answer(file: Path, parser: Parser, picture: Picture) -> None:
+def save_answer(file: Path, parser: Parser, picture: RgbImage) -> None:
     """Write what :func:`compare` needs of the answer to *picture*, RGB uint8 H×W×3."""
     net_input = parser.preprocess(picture)
     logits = parser.infer(net_input)

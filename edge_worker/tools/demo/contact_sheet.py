@@ -11,7 +11,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
 
 # Pixels: width of a column, gap between pictures, and the tallest a picture may be.
 COLUMN, GAP, TALLEST = 480, 6, 480
@@ -34,7 +34,7 @@ def contact_sheet(rows: Sequence[Row]) -> bytes:
     return cv2.imencode(".png", sheet)[1].tobytes()
 
 
-def _band(encoded: Sequence[bytes]) -> Picture:
+def _band(encoded: Sequence[bytes]) -> RgbImage:
     """Scale pictures of one size to columns beside each other; BGR."""
     pictures = [np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) for content in encoded]
     height, width = pictures[-1].shape[:2]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
 
 Plane: TypeAlias = NDArray[np.float32]
 Point: TypeAlias = tuple[float, float]
@@ -46,7 +46,7 @@ class Brush:
         cloth: a tile multiplied into the colour, at least *scale* pixels wide and high.
     """
 
-    canvas: Picture
+    canvas: RgbImage
     scale: float
     cloth: Plane | None = None
 
@@ -114,7 +114,7 @@ def _axes(start: Point, end: Point) -> tuple[Point, Point]:
     return (ux, uy), (-uy, ux)
 
 
-def _box(canvas: Picture, points: Sequence[Point], margin: float) -> tuple[slice, slice] | None:
+def _box(canvas: RgbImage, points: Sequence[Point], margin: float) -> tuple[slice, slice] | None:
     """Give rows and columns of *canvas* within *margin* pixels of *points*; None when all are outside of it."""
     xs, ys = zip(*points, strict=True)
     left, right = max(0, int(min(xs) - margin)), min(canvas.shape[1], int(max(xs) + margin) + 2)
@@ -129,7 +129,7 @@ def _lambert(turn: NDArray[np.float64], across: Point) -> NDArray[np.float64]:
     return np.asarray(AMBIENT + DIFFUSE * np.maximum(facing, 0.0))
 
 
-def _blend(region: Picture, paint: NDArray[np.float64], cover: NDArray[np.float64]) -> None:
+def _blend(region: RgbImage, paint: NDArray[np.float64], cover: NDArray[np.float64]) -> None:
     """Lay *paint* over *region* in place, as opaque as *cover* (0 to 1) says."""
     mixed = region + (np.minimum(paint, 255.0) - region) * cover[..., None]
     region[:] = mixed.astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from edge_worker.tools.scene.brush import Brush, Colour, Plane, Point, grain
 
 if TYPE_CHECKING:
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
 
 Joints: TypeAlias = Mapping[str, Point]
 Bottom: TypeAlias = Literal["pants", "skirt", "dress"]
@@ -57,7 +57,7 @@ class Figure:
     """1 walks to the right, -1 to the left."""
 
 
-def draw(canvas: Picture, figure: Figure) -> None:
+def draw(canvas: RgbImage, figure: Figure) -> None:
     """Paint *figure* on *canvas*, back to front."""
     painter = _Painter(canvas, figure)
     far, near = ("left", "right") if figure.facing > 0 else ("right", "left")
@@ -119,7 +119,7 @@ def _cloth(size: int) -> Plane:
 class _Painter:
     """Paints the parts of one figure; widths and offsets are in heights of the figure."""
 
-    def __init__(self, canvas: Picture, figure: Figure) -> None:
+    def __init__(self, canvas: RgbImage, figure: Figure) -> None:
         self._figure, self._outfit, self._joints = figure, figure.outfit, pose(figure)
         self._bare = Brush(canvas, figure.height)
         self._cloth = Brush(canvas, figure.height, _cloth(int(figure.height)))

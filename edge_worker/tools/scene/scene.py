@@ -13,7 +13,7 @@ from edge_worker.tools.scene.brush import Colour, Plane, grain
 from edge_worker.tools.scene.figures import Bottom, Figure, Outfit, draw
 
 if TYPE_CHECKING:
-    from edge_worker.imaging.arrays import Picture
+    from edge_worker.imaging.arrays import RgbImage
 
 WIDTH, HEIGHT = 960, 540
 PEOPLE = 3
@@ -62,7 +62,7 @@ class Scene:
         rng = np.random.default_rng(seed)
         self.walkers = sorted((_walker(rng, index) for index in range(PEOPLE)), key=lambda walker: walker.height)
 
-    def at(self, seconds: float) -> Picture:
+    def at(self, seconds: float) -> RgbImage:
         """Draw the frame *seconds* after the beginning: RGB uint8 of shape (HEIGHT, WIDTH, 3)."""
         canvas = self._street.copy()
         for walker in self.walkers:
@@ -96,7 +96,7 @@ def _pick(rng: np.random.Generator, colours: tuple[Colour, ...]) -> Colour:
     return colours[rng.integers(len(colours))]
 
 
-def _street(seed: int) -> Picture:
+def _street(seed: int) -> RgbImage:
     """Paint a wall of stone over a pavement, with light from the upper left."""
     rng = np.random.default_rng(seed)
     canvas = np.empty((HEIGHT, WIDTH, 3), np.float32)

@@ -75,8 +75,8 @@ def parser(request: pytest.FixtureRequest, golden: Golden, cache: Path) -> Itera
 
 def published_input(golden: Golden, geometry: Geometry) -> NetInput:
     """The input that the published pipeline made of the frame, instead of ours."""
-    picture = golden.expected["net_input"].transpose(1, 2, 0).astype(np.uint8)
-    return NetInput(picture, normalise(picture, geometry.padded), geometry)
+    image = golden.expected["net_input"].transpose(1, 2, 0).astype(np.uint8)
+    return NetInput(image, normalise(image, geometry.padded), geometry)
 
 
 @pytest.mark.parametrize("start", ["frame", "net_input"])

@@ -31,8 +31,8 @@ MASK_TOLERANCE = 5e-3
 def test_golden_logits(golden: Golden) -> None:
     """From the published pipeline's own network input come its logits."""
     network, _ = load_network(golden.directory)
-    picture = golden.expected["net_input"].transpose(1, 2, 0).astype(np.uint8)
-    tensor = normalise(picture, padded_size(Size(picture.shape[1], picture.shape[0])))
+    image = golden.expected["net_input"].transpose(1, 2, 0).astype(np.uint8)
+    tensor = normalise(image, padded_size(Size(image.shape[1], image.shape[0])))
     prediction = network(torch.from_numpy(tensor))
     np.testing.assert_allclose(prediction.class_logits[0], golden.expected["pred_logits"], atol=CLASS_TOLERANCE, rtol=0)
     np.testing.assert_allclose(prediction.mask_logits[0], golden.expected["pred_masks"], atol=MASK_TOLERANCE, rtol=0)

@@ -39,9 +39,9 @@ def test_empty_frames_say_nothing() -> None:
 
 
 def test_f32_agrees_with_itself() -> None:
-    """Every picture is parsed in both precisions, whatever its size."""
+    """Every image is parsed in both precisions, whatever its size."""
     random = np.random.default_rng(0)
-    pictures = [random.integers(0, 256, (height, 64, 3), np.uint8) for height in (48, 64, 64)]
-    (verdict,) = judge(open_directory("builtin:seeded"), ["f32"], pictures, threads=1)
+    images = [random.integers(0, 256, (height, 64, 3), np.uint8) for height in (48, 64, 64)]
+    (verdict,) = judge(open_directory("builtin:seeded"), ["f32"], images, threads=1)
     assert (verdict.agreement.frames, verdict.agreement.pixels, verdict.agreement.candidate_iou) == (3, 1.0, 1.0)
     assert verdict.agrees
