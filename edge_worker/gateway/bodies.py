@@ -137,7 +137,7 @@ class _Collector:
         self._headers, self._content = {}, bytearray()
 
     def _header(self) -> None:
-        self._headers[self._name.decode("latin-1").lower()] = self._value.decode("utf-8", "replace")
+        self._headers[self._name.decode("latin-1").lower()] = self._value.decode("latin-1")
         self._name, self._value = bytearray(), bytearray()
 
     def _end(self) -> None:

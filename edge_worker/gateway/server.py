@@ -100,6 +100,7 @@ def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI appli
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _defect)  # which is logged besides, with its trace
     return Guard(app, hub, secrets)
 
 
@@ -119,6 +120,10 @@ def _lifespan(hub: Hub) -> Any:  # noqa: ANN401 - as FastAPI wants it
 
 async def _problem(_request: Request, error: Exception) -> Response:
     return error.response() if isinstance(error, Problem) else Problem("model_error", "unknown").response()
+
+
+async def _defect(_request: Request, _error: Exception) -> Response:
+    return Problem("model_error", "a defect of the gateway; its log says more").response()
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -66,7 +66,7 @@ def test_no_page_of_another_origin_may_read(stack: Stack) -> None:
 def guarded(make_gateway: Callable[..., GatewayProcess], tmp_path: Path) -> GatewayProcess:
     """A gateway with a token."""
     (tmp_path / "token").write_text(TOKEN + "\n")
-    return make_gateway(token_file=str(tmp_path / "token")).ready()
+    return make_gateway(token_file=str(tmp_path / "token")).online()
 
 
 def test_with_a_token_nothing_is_told_without_it(guarded: GatewayProcess) -> None:
@@ -151,6 +151,12 @@ def test_an_endless_body_is_cut_off(stack: Stack) -> None:
     response = raw(stack.gateway, head.encode() + 20 * chunk)
     assert response.split()[1] == b"413"
     assert stack.gateway.rss_mb() < 120
+
+
+def test_an_announced_length_is_enough_to_refuse(stack: Stack) -> None:
+    """Of a body over the limit no byte is read."""
+    head = f"POST {PARSE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\nContent-Length: 1000001\r\n\r\n"
+    assert raw(stack.gateway, head.encode()).split()[1] == b"413"
 
 
 def test_arguments_are_no_place_for_megabytes(stack: Stack) -> None:
