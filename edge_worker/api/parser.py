@@ -71,7 +71,7 @@ class Parser:
             score_threshold: 0 to 1: persons and parts that score less are left out; None: the model's own.
 
         Raises:
-            ValueError: *image* is none, or *score_threshold* out of range; the message says what it is.
+            ValueError: *image* is not such an array, or *score_threshold* is out of range.
             RuntimeError: the parser is closed.
         """
         self._check_open()
@@ -85,7 +85,7 @@ class Parser:
         """Parse what a camera would send: a JPEG, PNG, WebP or BMP file, or a JSON envelope with one.
 
         Raises:
-            DecodeError: it is none within the limits; ``reason`` and ``detail`` say why.
+            DecodeError: it is not an accepted image within the limits; ``reason`` and ``detail`` say why.
             TypeError: *payload* is not bytes.
         """
         return self.parse(self._pipeline.decode(file_bytes(payload)), score_threshold=score_threshold)
@@ -95,7 +95,7 @@ class Parser:
 
         Raises:
             OSError: it cannot be read.
-            DecodeError: it is no image within the limits.
+            DecodeError: it is not an accepted image within the limits.
         """
         return self.parse_bytes(Path(path).read_bytes(), score_threshold=score_threshold)
 

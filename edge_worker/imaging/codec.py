@@ -2,7 +2,7 @@
 
 OpenCV decodes everything. Pillow was compared: it clips 16-bit grey to white and is a millisecond slower on a 1280x720
 JPEG, and on CMYK the two differ by one level. What OpenCV leaves out is done here: transparency, the same EXIF turning
-for all formats, and telling a JPEG whose data end before the image does.
+for all formats, and detecting a JPEG whose data end before the image does.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _TURNS: Mapping[int, tuple[bool, int | None]] = {
 def silence_decoder() -> None:
     """Keep OpenCV's own lines about broken images out of standard error, for this process.
 
-    A broken frame is answered with an error message; a camera could flood the log with such lines.
+    A broken frame gets an error message; a camera could flood the log with such lines.
     """
     silent = 0
     (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(silent)  # OpenCV 5 moved the function
@@ -76,7 +76,7 @@ def decode(payload: bytes, limits: DecodeLimits) -> RgbImage:
             leave out) or ``undecodable`` (empty, cut short, damaged). Nothing else, whatever the bytes.
     """
     header = check(payload, limits)
-    # OpenCV 5.0 crashes on some animated PNGs; of their image alone it makes the same.
+    # OpenCV 5.0 crashes on some animated PNGs; without the animation it decodes the same first image.
     data = png.still(payload) if header.format == "png" else payload
     try:
         image = _on_black(_native(data, _READ_AS_STORED)) if header.alpha else _rgb(_native(data, _READ_BGR))
@@ -95,9 +95,9 @@ def _native(payload: bytes, flags: int) -> npt.NDArray[Any]:
     try:
         image = cv2.imdecode(np.frombuffer(payload, np.uint8), flags)
     except (cv2.error, MemoryError) as error:
-        raise DecodeError("undecodable", f"the decoder gave up: {error}") from error
+        raise DecodeError("undecodable", f"the decoder failed: {error}") from error
     if image is None:
-        raise DecodeError("undecodable", "the image's data are damaged")
+        raise DecodeError("undecodable", "the image data are damaged")
     return image
 
 
@@ -197,7 +197,7 @@ def _png(samples: npt.NDArray[np.uint8], color_type: int, palette: bytes = b"") 
     """Write a PNG of 8-bit samples, H×W or H×W×3.
 
     Rows are stored as differences to the row above (filter Up), mostly zeros in a flat map, and zlib looks for runs of
-    one byte only. On label maps of 1280x720 with one to four people this is the fastest of the ways tried and gives the
+    one byte only. On label maps of 1280x720 with one to four persons this is the fastest of those tried and gives the
     smallest files: 1.7 ms, 3 to 11 kB; without the filter 1.8 ms, 3 to 19 kB; zlib's ordinary level 1 1.7 to 2.1 ms,
     8 to 34 kB; Pillow 1.8 to 2.3 ms, 9 to 34 kB; OpenCV cannot write palettes and needs 5.4 ms for RGB, as this does.
     """

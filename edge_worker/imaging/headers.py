@@ -19,8 +19,8 @@ from edge_worker.imaging.other_formats import describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# libjpeg writes no longer ones, so what is drawn over a longer frame could not be sent. And the network, which takes no
-# shape more slender than 1 to some dozens, would answer a row of a million pixels with masks of dozens of rows.
+# libjpeg writes no longer sides, so an overlay of a longer frame could not be sent; and the network, whose input is at
+# most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
 MAX_SIDE = 65_500
 # JPEG segments before the image data, and chunks of a WebP file: honest files have some dozens.
 MAX_SEGMENTS = 4096

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SIDE_PER_TEXT, _SMALLEST_TEXT, _LARGEST_TEXT = 42, 10, 48
 # Most of the frame's sides and area that a legend may take; where it needs more, it is left out.
 _MOST_OF_SIDE, _MOST_OF_AREA = 0.95, 0.2
-# One column in a free corner looks best; among people, a flat legend hides less.
+# One column in a free corner looks best; among persons, a flat legend hides less.
 _COLUMNS = (1, 2, 3, 5)
 # In the upper half of a frame are faces: hiding something there counts more than hiding feet.
 _UPPER_WEIGHT = 2.5

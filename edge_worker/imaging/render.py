@@ -1,4 +1,4 @@
-"""Label maps and persons as images for people: colours, colours over the frame, outlines, and a legend."""
+"""Label maps and persons drawn for viewers: colours, colours over the frame, outlines, and a legend."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ class ModelInfo:
         name: what it calls itself.
         sha256: of its weights (or its exported graph), hex.
         engine: what runs it; ``precision`` what it computes in.
-        reason: for people: why this engine and this precision.
+        reason: why this engine and this precision, for an operator.
         threads: of one inference, as asked for; None leaves it to the engine.
         warning: a sentence for users, or nothing.
     """
@@ -56,7 +56,7 @@ class Parser:
         self._config = model.config
         self._engine = choice.engine
         self._short_side = short_side
-        self._pool = ThreadPoolExecutor(threads or _processors(), thread_name_prefix="postprocess")
+        self._pool = ThreadPoolExecutor(threads or _cpus(), thread_name_prefix="postprocess")
         self.info = ModelInfo(
             model.name, model.sha256, choice.name, choice.precision, choice.reason, threads, model.warning
         )
@@ -85,7 +85,7 @@ class Parser:
         return self._engine.is_compiled(shape_of(net_input.tensor))
 
     def compile(self, net_input: NetInput) -> None:
-        """Make ready for inputs of this shape, which may take seconds; :meth:`infer` does it where it was not done."""
+        """Compile for inputs of this shape, which may take seconds; :meth:`infer` does it where it was not done."""
         self._engine.compile(shape_of(net_input.tensor))
 
     def threads(self) -> int | None:
@@ -97,7 +97,7 @@ class Parser:
         return self._engine.infer(net_input.tensor)
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
-        """Read the network's answer for the frame that *net_input* was made of."""
+        """Interpret the network's output for the frame that *net_input* was made of."""
         return postprocess(logits, net_input.geometry, self._config, self._pool.map)
 
     def warm_up(self, width: int, height: int) -> None:
@@ -105,13 +105,13 @@ class Parser:
         self.parse(np.full((height, width, 3), 128, np.uint8))
 
     def close(self) -> None:
-        """Give back what the engine holds; the parser is not used afterwards."""
+        """Release what the engine holds; the parser is not used afterwards."""
         self._engine.close()
         self._pool.shutdown()
 
 
-def _processors() -> int:
-    """How many processors this process may use."""
+def _cpus() -> int:
+    """How many CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -1,4 +1,4 @@
-"""A frame → the network's input, and what is needed to map its answer back. One for all engines.
+"""A frame → the network's input, and what is needed to map its output back. One for all engines.
 
 The resize is Pillow's BILINEAR on uint8 (antialiased when it shrinks), as in the published pipeline: it decides whether
 label maps agree pixel by pixel.

@@ -1,7 +1,7 @@
 """Logits of the queries → label map, parts and persons. One for all engines.
 
-Two readings of a model's answer, as published: multi-human models (``parsing_on``) give instances and a label map made
-of them; single-human models (``semantic_on``) give a label map alone.
+A model's output is interpreted in one of two ways, as published: multi-human models (``parsing_on``) give instances and
+a label map made of them; single-human models (``semantic_on``) give a label map alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def postprocess(logits: Logits, geometry: Geometry, config: ModelConfig, each: Each = one_by_one) -> Parsing:
-    """Read the answer of a network, given how the frame lay in its input; *each* does the pieces of the work."""
+    """Interpret the output of a network, given how the frame lay in its input; *each* maps over pieces of the work."""
     read = parse_instances if config.parsing_on else parse_semantics
     return read(logits.mask_logits, class_probabilities(logits.class_logits), geometry, config, each)
 

@@ -55,7 +55,7 @@ class Rules:
         return class_id == self._human
 
     def is_instance(self, class_id: int, score: float) -> bool:
-        """Whether a candidate of this *score* is a part or a person of the answer."""
+        """Whether a candidate of this *score* is a part or a person of the result."""
         if self.is_person(class_id):
             return score > _INSTANCE_THRESHOLD
         return class_id != BACKGROUND and score >= _INSTANCE_THRESHOLD

@@ -1,8 +1,8 @@
-"""A parsing told as persons: disjoint masks, the parts inside each, and sums that add up.
+"""Labels and persons of a parsing: disjoint masks, the parts inside each, and pixel counts that add up.
 
-The model's candidates overlap and repeat each other, and its label map knows no persons. Here every pixel of the label
-map belongs to one person or to none, so that for every class the pixels of all persons and of ``unassigned`` add up to
-the label's.
+The model's candidates overlap and repeat each other, and its label map does not tell persons apart. Here every pixel of
+the label map belongs to one person or to none, so that for every class the pixels of all persons and of ``unassigned``
+add up to the label's.
 """
 
 from __future__ import annotations
