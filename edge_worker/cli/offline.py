@@ -17,6 +17,7 @@ from edge_worker.cli.arguments import (
     variants,
     without_broker,
 )
+from edge_worker.common.engines import ENGINE_NAMES, PRECISIONS
 
 
 def add(commands: Commands) -> None:
@@ -41,8 +42,8 @@ def _add_parse(commands: Commands) -> None:
     )
     setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
     setting(command, "--model", "model.path", type=from_here, help=MODELS)
-    setting(command, "--engine", "model.engine", choices=("auto", "openvino", "onnxruntime", "torch", "modelscope"))
-    setting(command, "--precision", "model.precision", choices=("auto", "f32", "bf16x3", "bf16", "f16", "int8"))
+    setting(command, "--engine", "model.engine", choices=ENGINE_NAMES)
+    setting(command, "--precision", "model.precision", choices=PRECISIONS)
     setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
 
 

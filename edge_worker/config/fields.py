@@ -78,6 +78,18 @@ def matching(pattern: str, wanted: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def one_of(words: tuple[str, ...]) -> AfterValidator:
+    """Return a validator of text that is one of two or more *words*."""
+    listed = [f"'{word}'" for word in words]
+
+    def check(text: str) -> str:
+        if text not in words:
+            raise ValueError(f"should be {', '.join(listed[:-1])} or {listed[-1]}")
+        return text
+
+    return AfterValidator(check)
+
+
 def _not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
     if not items:
         raise ValueError("should have at least one entry")

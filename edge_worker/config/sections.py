@@ -13,6 +13,7 @@ from pydantic import (
     ValidationInfo,
 )
 
+from edge_worker.common.engines import ENGINE_NAMES, PRECISIONS, EngineName, Precision
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.fields import (
     MAX_MEGABYTES,
@@ -28,6 +29,7 @@ from edge_worker.config.fields import (
     Section,
     beside_the_file,
     matching,
+    one_of,
 )
 from edge_worker.config.gateway import GatewayConfig
 from edge_worker.config.mqtt import MqttConfig
@@ -70,8 +72,8 @@ class ModelConfig(Section):
 
     path: Annotated[str, Field(min_length=1), AfterValidator(_model_path)] = "builtin:m2fp-lite"
     """``builtin:NAME``, or a directory; a relative one is looked for beside the configuration file."""
-    engine: Literal["auto", "openvino", "onnxruntime", "torch", "modelscope"] = "auto"
-    precision: Literal["auto", "f32", "bf16x3", "bf16", "f16", "int8"] = "auto"
+    engine: Annotated[str, one_of(ENGINE_NAMES)] = EngineName.AUTO.value
+    precision: Annotated[str, one_of(PRECISIONS)] = Precision.AUTO.value
     short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
     shapes: Annotated[int, Field(ge=1, le=64)] = 4
     """Of the network's input, for which compiled networks stay in memory."""

@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_worker.common.engines import EngineName
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import is_installed
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import Engine, EngineOptions
 
-AUTO = "auto"
+AUTO = EngineName.AUTO.value
 
 _TRY = "`edge-worker model gate` tries them on images of yours"
 
@@ -33,12 +34,12 @@ class _Runtime:
 
 # Fastest first: `auto` takes the first that can run the model. The reference engine is never taken unasked.
 _RUNTIMES = {
-    "openvino": _Runtime(("openvino",), runs_exported=True),
-    "onnxruntime": _Runtime(("onnxruntime",), runs_exported=True),
-    "torch": _Runtime(("torch",), runs_exported=False),
-    "modelscope": _Runtime(("modelscope", "mmcv", "torch"), runs_exported=False),
+    EngineName.OPENVINO.value: _Runtime(("openvino",), runs_exported=True),
+    EngineName.ONNXRUNTIME.value: _Runtime(("onnxruntime",), runs_exported=True),
+    EngineName.TORCH.value: _Runtime(("torch",), runs_exported=False),
+    EngineName.MODELSCOPE.value: _Runtime(("modelscope", "mmcv", "torch"), runs_exported=False),
 }
-_REFERENCE = "modelscope"
+_REFERENCE = EngineName.MODELSCOPE.value
 
 ENGINES = tuple(_RUNTIMES)
 

@@ -1,0 +1,28 @@
+"""Engines and precisions: the one list of each, for YAML, commands, the gate and bench."""
+
+from enum import Enum
+
+
+class EngineName(str, Enum):  # noqa: UP042 - not StrEnum: the published pipeline's environment has Python 3.10
+    """What runs a network; fastest first, behind ``auto``."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+    TORCH = "torch"
+    MODELSCOPE = "modelscope"
+
+
+class Precision(str, Enum):  # noqa: UP042 - as above
+    """What a network is computed in."""
+
+    AUTO = "auto"
+    F32 = "f32"
+    BF16X3 = "bf16x3"
+    BF16 = "bf16"
+    F16 = "f16"
+    INT8 = "int8"
+
+
+ENGINE_NAMES = tuple(name.value for name in EngineName)
+PRECISIONS = tuple(precision.value for precision in Precision)
