@@ -33,7 +33,7 @@ def test_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "argv", [[], ["dance"], ["run", "--fast"], ["parse", "a.jpg"], ["demo", "--seconds", "0"], ["model"]]
+    "argv", [[], ["dance"], ["run", "--fast"], ["parse", "a.jpg"], ["demo", "--seconds", "-1"], ["model"]]
 )
 def test_wrong_usage_is_exit_code_2(argv: list[str]) -> None:
     """Unknown commands and options, and missing ones, are usage errors."""
