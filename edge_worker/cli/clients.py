@@ -60,7 +60,7 @@ def _demo(arguments: Arguments) -> int:
 
 def _add_camera(commands: Commands) -> None:
     command = add_command(
-        commands, "camera", _camera, "publish pictures, a video, a stream or a webcam as a camera would"
+        commands, "camera", _camera, "publish images, a video, a stream or a webcam as a camera would"
     )
     command.add_argument("source", metavar="SOURCE", help=SOURCES)
     command.add_argument(

@@ -8,7 +8,7 @@ from typing import Any
 from edge_worker.cli.arguments import Arguments, Commands, add_command
 from edge_worker.errors import EdgeWorkerError
 
-_PICTURES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
+_IMAGES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 
 
 def add(commands: Commands) -> None:
@@ -21,9 +21,9 @@ def add(commands: Commands) -> None:
     pull.add_argument("name", metavar="NAME", help="such as damo/cv_resnet101_image-multiple-human-parsing")
     pull.add_argument("--out", type=Path, metavar="DIR", help="where to put it (default: the last part of NAME)")
     _add_export(verbs)
-    gate = add_command(verbs, "gate", _gate, "measure reduced precisions on pictures; note in the model which are good")
+    gate = add_command(verbs, "gate", _gate, "measure reduced precisions on images; note in the model which are good")
     gate.add_argument("model", metavar="MODEL", help="directory of an exported model")
-    gate.add_argument("--frames", **_PICTURES, required=True, help="pictures to judge by, or folders of them")
+    gate.add_argument("--frames", **_IMAGES, required=True, help="images to judge by, or folders of them")
     info = add_command(verbs, "info", _info, "describe a model, or name those that come with the package")
     info.add_argument("model", metavar="MODEL", nargs="?", help="builtin:NAME or a directory")
     verify = add_command(verbs, "verify", _verify, "compare a model's files with its checksums or configuration")
@@ -42,10 +42,8 @@ def _add_export(verbs: Commands) -> None:
         default="f32",
         help="int8: quantised besides, if that is faithful to f32",
     )
-    export.add_argument("--calibrate", **_PICTURES, help="for int8: your own frames, or folders of them; 100 are good")
-    export.add_argument(
-        "--gate", **_PICTURES, default=[], help="what to judge by (default: half of those to calibrate)"
-    )
+    export.add_argument("--calibrate", **_IMAGES, help="for int8: your own frames, or folders of them; 100 are good")
+    export.add_argument("--gate", **_IMAGES, default=[], help="what to judge by (default: half of those to calibrate)")
 
 
 def _pull(arguments: Arguments) -> int:
@@ -64,7 +62,7 @@ def _export(arguments: Arguments) -> int:
     if arguments.precision != "int8":
         return model.export(source, out)
     if not arguments.calibrate:
-        raise EdgeWorkerError("--precision int8 needs --calibrate: pictures such as the cameras will send")
+        raise EdgeWorkerError("--precision int8 needs --calibrate: images such as the cameras will send")
     model.export(source, out)
     precision.quantise(out, arguments.calibrate, arguments.gate)
     return model.info(str(out))

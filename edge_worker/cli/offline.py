@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
 
 def _add_parse(commands: Commands) -> None:
     command = add_command(commands, "parse", _parse, "the same pipeline on files and folders, without a broker")
-    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="pictures, or folders of them")
+    command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="images, or folders of them")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
     takes_settings(command)
@@ -60,7 +60,7 @@ def _add_bench(commands: Commands) -> None:
         commands, "bench", _bench, "time each stage, compare engines and precisions in turn, find limits"
     )
     command.add_argument(
-        "paths", metavar="PATH", nargs="*", type=Path, help="pictures, or folders of them (default: a drawn frame)"
+        "paths", metavar="PATH", nargs="*", type=Path, help="images, or folders of them (default: a drawn frame)"
     )
     command.add_argument(
         "--size", type=size, default=(1280, 720), metavar="WxH", help="of the drawn frame (default 1280x720)"
@@ -83,7 +83,7 @@ def _add_bench(commands: Commands) -> None:
     )
     command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
-    command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture of the stages, such as bench.png")
+    command.add_argument("--plot", type=Path, metavar="FILE", help="write an image of the stages, such as bench.png")
     takes_settings(command)
     command.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
 

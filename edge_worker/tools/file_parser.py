@@ -1,4 +1,4 @@
-"""One picture file → result files, by the worker's own pipeline and messages."""
+"""One image file → result files, by the worker's own pipeline and messages."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class FileParser:
         """Parse *file*; the results' names begin with *name*.
 
         Raises:
-            DecodeError: it is not a picture within the limits.
+            DecodeError: it is not an image within the limits.
             OSError: it cannot be read, or a result cannot be written.
         """
         frame = _frame(file)
         stages = Stages()
         stages.begin("decode")
-        picture = self._pipeline.decode(frame.payload)
-        analysis = self._pipeline.analyse(picture, self._request, stages)
+        image = self._pipeline.decode(frame.payload)
+        analysis = self._pipeline.analyse(image, self._request, stages)
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
         replies = self._composer.results(frame, parsed, Now.read())

@@ -1,4 +1,4 @@
-"""Picture files: found in folders, and named so that results never overwrite each other."""
+"""Image files: found in folders, and named so that results never overwrite each other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# Endings taken for pictures in a folder. A file that is named by itself is tried whatever its ending is.
+# Endings taken for images in a folder. A file that is named by itself is tried whatever its ending is.
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -27,8 +27,8 @@ CONTENT_TYPES = {
 }
 
 
-def find_pictures(path: Path) -> list[Path]:
-    """List the pictures under folder *path* in order of their names, hidden ones left out; a file stands for itself."""
+def find_images(path: Path) -> list[Path]:
+    """List the images under folder *path* in order of their names, hidden ones left out; a file stands for itself."""
     if not path.is_dir():
         return [path]
     found = (file for file in path.rglob("*") if file.suffix.lower() in CONTENT_TYPES and file.is_file())
@@ -36,12 +36,12 @@ def find_pictures(path: Path) -> list[Path]:
 
 
 def find_all(paths: Sequence[Path], *, results: Path | None = None) -> list[Path]:
-    """List the pictures under all *paths*, each file once, without those in a folder of *results* below one of them."""
+    """List the images under all *paths*, each file once, without those in a folder of *results* below one of them."""
     found: dict[Path, Path] = {}
     ours = results.resolve() if results else None
     for path in paths:
         below = ours is not None and path.resolve() in ours.parents
-        for file in find_pictures(path):
+        for file in find_images(path):
             if not (below and ours in file.resolve().parents):
                 found.setdefault(file.resolve(), file)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Puts the messages of one frame together again: its pictures and its labels."""
+"""Puts the messages of one frame together again: its images and its labels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_worker.messages import LabelsMessage
     from edge_worker.mqtt.events import Incoming
 
-# Pictures that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
+# Images that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
 MAX_WAITING = 64
 
 
@@ -25,18 +25,18 @@ class FrameResult:
 
     labels: LabelsMessage
     json: bytes
-    pictures: Mapping[str, bytes]
+    images: Mapping[str, bytes]
 
 
 class Joiner:
-    """Keeps pictures until the labels of their frame arrive, which are published last."""
+    """Keeps images until the labels of their frame arrive, which are published last."""
 
     def __init__(self) -> None:
         """Begin with nothing waiting."""
         self._waiting: OrderedDict[tuple[str, str | None], dict[str, bytes]] = OrderedDict()
 
-    def picture(self, kind: str, camera: str, message: Incoming) -> None:
-        """Keep a picture of *camera*."""
+    def image(self, kind: str, camera: str, message: Incoming) -> None:
+        """Keep an image of *camera*."""
         key = (camera, frame_id_of(message))
         self._waiting.setdefault(key, {})[kind] = message.payload
         self._waiting.move_to_end(key)
@@ -44,9 +44,9 @@ class Joiner:
             self._waiting.popitem(last=False)
 
     def labels(self, labels: LabelsMessage, json: bytes) -> FrameResult:
-        """Give *labels* together with the pictures of their frame.
+        """Give *labels* together with the images of their frame.
 
-        A picture without an id (a JPEG by MQTT 3.1.1) belongs to the next labels of its camera: pictures go first.
+        An image without an id (a JPEG by MQTT 3.1.1) belongs to the next labels of its camera: images go first.
         """
         anonymous = self._waiting.pop((labels.camera, None), {})
         named = self._waiting.pop((labels.camera, labels.frame_id), {})

@@ -31,14 +31,14 @@ class ParseOptions:
 
 
 def run(config: Config, options: ParseOptions) -> int:
-    """Parse every picture; a line for each that fails. Returns the exit code: 1 if any failed.
+    """Parse every image; a line for each that fails. Returns the exit code: 1 if any failed.
 
     Raises:
-        EdgeWorkerError: there are no pictures, or the model cannot be used.
+        EdgeWorkerError: there are no images, or the model cannot be used.
     """
     files = find_all(options.paths, results=options.out)
     if not files:
-        raise EdgeWorkerError(f"no pictures there (endings that count: {', '.join(sorted(CONTENT_TYPES))})")
+        raise EdgeWorkerError(f"no images there (endings that count: {', '.join(sorted(CONTENT_TYPES))})")
     plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
     os.environ.update(plan.environment())
     plan.apply_to_process()

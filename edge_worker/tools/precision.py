@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.quantisation.gate import Verdict
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
 
-# Pictures for a first look at an attempt.
+# Images for a first look at an attempt.
 _GLANCE = 8
 
 
@@ -39,13 +39,13 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
 
     Args:
         directory: of the model.
-        calibrate: pictures, or folders of them, that the ranges of values are taken from.
+        calibrate: images, or folders of them, that the ranges of values are taken from.
         gate: those that it is judged by; without any, every other one of *calibrate*.
 
     Raises:
         ModelError: it is not faithful; the message has the figures.
         EngineError: NNCF is not installed, or this processor is not offered int8.
-        EdgeWorkerError: there are too few pictures, or one cannot be read.
+        EdgeWorkerError: there are too few images, or one cannot be read.
     """
     precisions = _quantised_precisions()
     calibration, judged = (sample(calibrate), sample(gate)) if gate else split(calibrate)
@@ -67,12 +67,12 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
     write_manifest(directory, attempts.manifest().with_precisions(found))
 
 
-def gate(path: str, pictures: Sequence[Path]) -> int:
+def gate(path: str, images: Sequence[Path]) -> int:
     """Judge every reduced precision that a model can run in here, and write into its manifest which passed.
 
     Raises:
         ModelError: the model is a checkpoint, or this processor is offered no reduced precision.
-        EdgeWorkerError: there are too few pictures, or one cannot be read.
+        EdgeWorkerError: there are too few images, or one cannot be read.
     """
     model = open_directory(path)
     manifest = model.exported()
@@ -82,7 +82,7 @@ def gate(path: str, pictures: Sequence[Path]) -> int:
     reduced = runnable(model, precisions())[1:]
     if not reduced:
         raise EngineError("this processor is offered no reduced precision")
-    verdicts = _judge(model, reduced, sample(pictures))
+    verdicts = _judge(model, reduced, sample(images))
     sys.stdout.writelines(f"{verdict}\n" for verdict in verdicts)
     found = {one.precision: str(one.agreement) if one.passed else "" for one in verdicts}
     write_manifest(model.path, manifest.with_precisions(found))
@@ -116,7 +116,7 @@ class _Attempts:
         return manifest.model_copy(update={"files": {**manifest.files, **sums}})
 
     def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
-        """Judge the network without these groups of layers by the pictures in *files*."""
+        """Judge the network without these groups of layers by the images in *files*."""
         self.write(without)
         return _judge(ModelDirectory(self.model.path, self.model.config, self.manifest()), self.precisions, files)
 
@@ -131,7 +131,7 @@ def _remove(directory: Path) -> None:
 def _network(model: ModelDirectory, calibration: Sequence[Path]) -> QuantisedNetwork:
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork  # noqa: PLC0415 - slow to import
 
-    _note(f"calibrating with {len(calibration)} pictures")
+    _note(f"calibrating with {len(calibration)} images")
     return QuantisedNetwork(model, calibration, lambda file: preprocess(read(file), model.config).tensor)
 
 

@@ -27,10 +27,10 @@ class Recorder:
         self._folder, self._number = folder, 0
 
     def save(self, result: FrameResult) -> list[Path]:
-        """Write the labels as they came, and the pictures; returns the files."""
+        """Write the labels as they came, and the images; returns the files."""
         self._number += 1
         stem = f"{self._number:06d}.{safe_name(result.labels.camera)}.{safe_name(result.labels.frame_id)}"
-        contents = {f"{safe_name(kind)}{_ending(picture)}": picture for kind, picture in result.pictures.items()}
+        contents = {f"{safe_name(kind)}{_ending(image)}": image for kind, image in result.images.items()}
         contents["labels.json"] = result.json
         files = {self._folder / f"{stem}.{name}": content for name, content in contents.items()}
         for file, content in files.items():
@@ -44,5 +44,5 @@ def safe_name(text: str) -> str:
     return safe if safe and safe == text else f"{safe}-{sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
-def _ending(picture: bytes) -> str:
-    return ".png" if picture.startswith(png.SIGNATURE) else ".jpg"
+def _ending(image: bytes) -> str:
+    return ".png" if image.startswith(png.SIGNATURE) else ".jpg"

@@ -1,4 +1,4 @@
-"""Pictures to calibrate with and to judge by: enough of them, not too many, from all over what was given."""
+"""Images to calibrate with and to judge by: enough of them, not too many, from all over what was given."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from edge_worker.imaging.arrays import RgbImage
 
-# Pictures used at most: more teach nothing, and take their time. Fewer than the least say nothing.
+# Images used at most: more teach nothing, and take their time. Fewer than the least say nothing.
 _MOST, _LEAST = 100, 8
 
 _LIMITS = DecodeLimits(max_payload_bytes=200_000_000, max_pixels=100_000_000, formats=FORMATS)
 
 
 def sample(paths: Sequence[Path]) -> list[Path]:
-    """The pictures in *paths*, files and folders, or a hundred of them.
+    """The images in *paths*, files and folders, or a hundred of them.
 
     Raises:
         EdgeWorkerError: there are too few, or one of *paths* is not there.
@@ -31,7 +31,7 @@ def sample(paths: Sequence[Path]) -> list[Path]:
 
 
 def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The pictures in *paths* as two samples that have none in common.
+    """The images in *paths* as two samples that have none in common.
 
     Raises:
         EdgeWorkerError: there are too few, or one of *paths* is not there.
@@ -46,7 +46,7 @@ def spread(files: Sequence[Path], most: int) -> list[Path]:
 
 
 def read(file: Path) -> RgbImage:
-    """The picture in *file*.
+    """The image in *file*.
 
     Raises:
         EdgeWorkerError: it cannot be decoded.
@@ -58,7 +58,7 @@ def read(file: Path) -> RgbImage:
 
 
 def read_by_size(files: Sequence[Path]) -> Iterator[RgbImage]:
-    """The pictures in *files*, one size after another: networks are compiled for few sizes at a time.
+    """The images in *files*, one size after another: networks are compiled for few sizes at a time.
 
     Raises:
         EdgeWorkerError: one cannot be decoded.
@@ -77,5 +77,5 @@ def _size(file: Path) -> tuple[int, int]:
 def _enough(paths: Sequence[Path]) -> list[Path]:
     found = find_all_there(paths)
     if len(found) < _LEAST:
-        raise EdgeWorkerError(f"{len(found)} pictures there; {_LEAST} are the least that says anything, 100 are good")
+        raise EdgeWorkerError(f"{len(found)} images there; {_LEAST} are the least that says anything, 100 are good")
     return found

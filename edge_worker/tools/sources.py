@@ -1,4 +1,4 @@
-"""Where a camera's frames come from: picture files, a video, a live stream, a webcam, or the drawn scene."""
+"""Where a camera's frames come from: image files, a video, a live stream, a webcam, or the drawn scene."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from edge_worker.common.addresses import without_login
 from edge_worker.common.deadline import Deadline
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.tools.capture import Capture, jpeg
-from edge_worker.tools.image_files import CONTENT_TYPES, find_pictures
+from edge_worker.tools.image_files import CONTENT_TYPES, find_images
 from edge_worker.tools.scene.scene import Scene
 from edge_worker.tools.stream_process import HEAD
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCENE = "scene"
 # Rates where the source has none of its own, frames a second.
-PICTURES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
+IMAGES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
 # A live stream that gives nothing for so long is given up.
 SILENCE_S = 60.0
 STREAM_PROCESS: Final = "edge_worker.tools.stream_process"
@@ -53,7 +53,7 @@ class Source(Protocol):
 
 
 def open_source(source: str) -> Source:
-    """Recognise *source*: "scene", a webcam's index, a URL, a folder, a picture or a video.
+    """Recognise *source*: "scene", a webcam's index, a URL, a folder, an image or a video.
 
     Raises:
         EdgeWorkerError: there is no such file, or it is none of these.
@@ -88,21 +88,21 @@ class DrawnScene:
 
 
 class PictureFiles:
-    """A picture, or a folder of them, sent as the files are."""
+    """An image, or a folder of them, sent as the files are."""
 
-    fps = PICTURES_FPS
+    fps = IMAGES_FPS
 
     def __init__(self, path: Path) -> None:
-        """Look for pictures at *path*.
+        """Look for images at *path*.
 
         Raises:
             EdgeWorkerError: the folder holds none.
         """
-        self._paths = find_pictures(path)
+        self._paths = find_images(path)
         if not self._paths:
-            raise EdgeWorkerError(f"{path}: no pictures in this folder ({', '.join(sorted(CONTENT_TYPES))})")
+            raise EdgeWorkerError(f"{path}: no images in this folder ({', '.join(sorted(CONTENT_TYPES))})")
 
-    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - every picture is sent, at whatever rate
+    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - every image is sent, at whatever rate
         """Read one file after the other."""
         for path in self._paths:
             yield Shot(path.read_bytes(), CONTENT_TYPES.get(path.suffix.lower(), ""), time.time())
@@ -120,7 +120,7 @@ class VideoFile:
         self._path = str(path)
         with closing(Capture(self._path)) as capture:
             if not capture.grab():
-                raise EdgeWorkerError(f"{path}: neither a picture ({', '.join(sorted(CONTENT_TYPES))}) nor a video")
+                raise EdgeWorkerError(f"{path}: neither an image ({', '.join(sorted(CONTENT_TYPES))}) nor a video")
             self.fps = capture.fps or UNKNOWN_VIDEO_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:

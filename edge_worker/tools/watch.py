@@ -96,7 +96,7 @@ class Results:
                     self._on_error(ErrorMessage.model_validate_json(message.payload))
                 case _:
                     person = template.person(message.topic)
-                    self._joiner.picture(kind if person is None else f"{kind}-{person}", camera, message)
+                    self._joiner.image(kind if person is None else f"{kind}-{person}", camera, message)
         except ValidationError:
             return
 

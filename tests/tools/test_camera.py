@@ -96,7 +96,7 @@ def test_an_empty_source_is_not_repeated_for_ever() -> None:
 
 
 @pytest.mark.mosquitto
-def test_pictures_reach_the_broker_with_id_and_time(tmp_path: Path, mosquitto: Mosquitto) -> None:
+def test_images_reach_the_broker_with_id_and_time(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """Over MQTT 5 a frame carries its id, time and content type; with QoS 1 all have arrived when the camera ends."""
     for number in range(3):
         (tmp_path / f"{number}.jpg").write_bytes(JPEG + bytes([number]))

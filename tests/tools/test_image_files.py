@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_worker.tools.image_files import distinct_names, find_all, find_pictures
+from edge_worker.tools.image_files import distinct_names, find_all, find_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,16 +19,16 @@ def _touch(folder: Path, *names: str) -> None:
         (folder / name).touch()
 
 
-def test_folder_gives_its_pictures_in_order(tmp_path: Path) -> None:
-    """Pictures are found below the folder, sorted, without other files and hidden ones."""
+def test_folder_gives_its_images_in_order(tmp_path: Path) -> None:
+    """Images are found below the folder, sorted, without other files and hidden ones."""
     _touch(tmp_path, "b.JPG", "a.png", "sub/c.webp", "notes.txt", ".hidden.jpg", ".cache/d.jpg")
-    assert [str(path.relative_to(tmp_path)) for path in find_pictures(tmp_path)] == ["a.png", "b.JPG", "sub/c.webp"]
+    assert [str(path.relative_to(tmp_path)) for path in find_images(tmp_path)] == ["a.png", "b.JPG", "sub/c.webp"]
 
 
 def test_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
-    """A file named by the user is tried, even if it does not look like a picture."""
+    """A file named by the user is tried, even if it does not look like an image."""
     _touch(tmp_path, "frame.bin")
-    assert find_pictures(tmp_path / "frame.bin") == [tmp_path / "frame.bin"]
+    assert find_images(tmp_path / "frame.bin") == [tmp_path / "frame.bin"]
 
 
 def test_file_named_twice_is_taken_once(tmp_path: Path) -> None:
@@ -37,8 +37,8 @@ def test_file_named_twice_is_taken_once(tmp_path: Path) -> None:
     assert find_all([tmp_path / "b.jpg", tmp_path]) == [tmp_path / "b.jpg", tmp_path / "a.jpg"]
 
 
-def test_earlier_results_below_the_pictures_are_no_pictures(tmp_path: Path) -> None:
-    """A folder parsed twice into one below it gives the same pictures; one that lies beside is asked for on purpose."""
+def test_earlier_results_below_the_images_are_no_images(tmp_path: Path) -> None:
+    """A folder parsed twice into one below it gives the same images; one that lies beside is asked for on purpose."""
     _touch(tmp_path, "a.jpg", "out/a.colormap.png", "out/deep/b.png")
     assert find_all([tmp_path], results=tmp_path / "out") == [tmp_path / "a.jpg"]
     assert len(find_all([tmp_path / "out"], results=tmp_path / "out")) == 2

@@ -32,30 +32,30 @@ def test_frame_id_comes_from_properties_or_the_png() -> None:
     assert frame_id_of(message(b"\x89PNG\r\n\x1a\nbroken")) is None
 
 
-def test_pictures_join_the_labels_of_their_frame() -> None:
-    """Frames of one camera may overlap: each labels message gets the pictures of its own frame."""
+def test_images_join_the_labels_of_their_frame() -> None:
+    """Frames of one camera may overlap: each labels message gets the images of its own frame."""
     joiner = Joiner()
-    joiner.picture("colormap", "c", message(b"one", frame_id="f1"))
-    joiner.picture("colormap", "c", message(b"two", frame_id="f2"))
-    joiner.picture("overlay", "c", message(b"over", frame_id="f1"))
+    joiner.image("colormap", "c", message(b"one", frame_id="f1"))
+    joiner.image("colormap", "c", message(b"two", frame_id="f2"))
+    joiner.image("overlay", "c", message(b"over", frame_id="f1"))
     joined = joiner.labels(labels_of("c", "f1"), b"{}")
-    assert dict(joined.pictures) == {"colormap": b"one", "overlay": b"over"}
-    assert dict(joiner.labels(labels_of("c", "f2"), b"{}").pictures) == {"colormap": b"two"}
+    assert dict(joined.images) == {"colormap": b"one", "overlay": b"over"}
+    assert dict(joiner.labels(labels_of("c", "f2"), b"{}").images) == {"colormap": b"two"}
 
 
-def test_picture_without_an_id_joins_the_next_labels_of_its_camera() -> None:
-    """By MQTT 3.1.1 an overlay has no id: pictures are published before labels, so it belongs to the next ones."""
+def test_image_without_an_id_joins_the_next_labels_of_its_camera() -> None:
+    """By MQTT 3.1.1 an overlay has no id: images are published before labels, so it belongs to the next ones."""
     joiner = Joiner()
-    joiner.picture("overlay", "c", message(b"over"))
-    assert not joiner.labels(labels_of("other", "f1"), b"{}").pictures
-    assert dict(joiner.labels(labels_of("c", "f1"), b"{}").pictures) == {"overlay": b"over"}
-    assert not joiner.labels(labels_of("c", "f2"), b"{}").pictures
+    joiner.image("overlay", "c", message(b"over"))
+    assert not joiner.labels(labels_of("other", "f1"), b"{}").images
+    assert dict(joiner.labels(labels_of("c", "f1"), b"{}").images) == {"overlay": b"over"}
+    assert not joiner.labels(labels_of("c", "f2"), b"{}").images
 
 
-def test_waiting_pictures_are_bounded() -> None:
-    """Pictures whose labels never come, of however many cameras, are forgotten, the oldest first."""
+def test_waiting_images_are_bounded() -> None:
+    """Images whose labels never come, of however many cameras, are forgotten, the oldest first."""
     joiner = Joiner()
     for number in range(MAX_WAITING + 1):
-        joiner.picture("colormap", f"c{number}", message(b"map", frame_id="f"))
-    assert not joiner.labels(labels_of("c0", "f"), b"{}").pictures
-    assert joiner.labels(labels_of("c1", "f"), b"{}").pictures
+        joiner.image("colormap", f"c{number}", message(b"map", frame_id="f"))
+    assert not joiner.labels(labels_of("c0", "f"), b"{}").images
+    assert joiner.labels(labels_of("c1", "f"), b"{}").images

@@ -38,7 +38,7 @@ def test_raw_answers_agree_with_the_published_pipeline(tmp_path: Path, name: str
 
 @pytest.fixture(scope="module")
 def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A folder with good pictures of clashing names and broken ones, parsed with everything on; the results' folder."""
+    """A folder with good images of clashing names and broken ones, parsed with everything on; the results' folder."""
     source = tmp_path_factory.mktemp("photos")
     photo = Image.open(GOLDEN / "tiny-multi" / "frame.png").convert("RGB").resize((96, 80))
     for name in ("a/x.jpg", "b/x.jpg", "a/y.png"):
@@ -46,8 +46,8 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.C
         photo.save(source / name)
     (source / "cut.jpg").write_bytes(JPEG[: len(JPEG) // 2])
     (source / "empty.png").touch()
-    (source / "words.jpg").write_text("not a picture")
-    (source / "notes.txt").write_text("no picture, and not taken for one")
+    (source / "words.jpg").write_text("not an image")
+    (source / "notes.txt").write_text("no image, and not taken for one")
     out = tmp_path_factory.mktemp("results")
     options = ("--model", "builtin:seeded", "--overlay", "--masks", "rle", "--threads", "1", "--out", out)
     ended = commands.run("parse", source, source / "missing.jpg", *options)
@@ -105,10 +105,10 @@ def test_no_progress_bar_without_a_terminal(parsed: tuple[Path, subprocess.Compl
 
 
 def test_nothing_to_parse_is_a_failure(tmp_path: Path) -> None:
-    """A folder without pictures is no success."""
+    """A folder without images is no success."""
     ended = commands.run("parse", tmp_path, "--out", tmp_path / "out")
     assert ended.returncode == 1
-    assert "no pictures" in ended.stderr
+    assert "no images" in ended.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -35,7 +35,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def frames(tmp_path: Path) -> Path:
-    """A folder of ten small pictures."""
+    """A folder of ten small images."""
     folder, random = tmp_path / "frames", np.random.default_rng(0)
     folder.mkdir()
     for index in range(10):
@@ -44,11 +44,11 @@ def frames(tmp_path: Path) -> Path:
 
 
 def judging(monkeypatch: pytest.MonkeyPatch, **overlaps: float) -> list[int]:
-    """Have each precision judged to agree so far; the numbers of pictures that were judged by come into the list."""
+    """Have each precision judged to agree so far; the numbers of images that were judged by come into the list."""
     counts = []
 
-    def judge(_model: object, names: Sequence[str], pictures: Iterable[object], _threads: int) -> list[Verdict]:
-        counts.append(len(list(pictures)))
+    def judge(_model: object, names: Sequence[str], images: Iterable[object], _threads: int) -> list[Verdict]:
+        counts.append(len(list(images)))
         overlap = {name: overlaps[name.partition("+")[0]] for name in names}
         return [Verdict(name, Agreement(counts[-1], 1.0, 1.0, 20, overlap[name], overlap[name])) for name in names]
 
@@ -122,7 +122,7 @@ def test_the_gate_wants_an_exported_model(frames: Path, capsys: pytest.CaptureFi
 
 
 def test_int8_must_be_calibrated(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without pictures nothing is exported."""
+    """Without images nothing is exported."""
     assert main(["model", "export", str(model), "--precision", "int8"]) == 1
     assert "--calibrate" in capsys.readouterr().err
     assert not model.with_name("model-exported").exists()

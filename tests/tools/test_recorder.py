@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def test_results_are_saved_as_they_came(tmp_path: Path) -> None:
-    """Labels and pictures are written byte for byte; the ending says what a picture is."""
-    pictures: dict[str, bytes] = {"colormap": PNG, "overlay": b"\xff\xd8jpeg"}
-    files = Recorder(tmp_path).save(FrameResult(labels_of("door", "f-1"), b'{"a": 1}', pictures))
+    """Labels and images are written byte for byte; the ending says what an image is."""
+    images: dict[str, bytes] = {"colormap": PNG, "overlay": b"\xff\xd8jpeg"}
+    files = Recorder(tmp_path).save(FrameResult(labels_of("door", "f-1"), b'{"a": 1}', images))
     assert {file.name: file.read_bytes() for file in files} == {
         "000001.door.f-1.colormap.png": PNG,
         "000001.door.f-1.overlay.jpg": b"\xff\xd8jpeg",

@@ -38,7 +38,7 @@ def brightness(payload: bytes) -> int:
     return round(float(np.asarray(cv2.imdecode(np.frombuffer(payload, np.uint8), cv2.IMREAD_COLOR)).mean()) / 10)
 
 
-def test_pictures_are_sent_as_they_are(tmp_path: Path) -> None:
+def test_images_are_sent_as_they_are(tmp_path: Path) -> None:
     """A folder's files go out byte for byte, in order, with their content type."""
     (tmp_path / "b.png").write_bytes(PNG)
     (tmp_path / "a.jpg").write_bytes(JPEG)
@@ -82,7 +82,7 @@ def test_numbers_are_webcams_and_urls_are_streams() -> None:
 
 @pytest.mark.parametrize("name", ["missing.jpg", "empty", "text.mp4"])
 def test_what_is_no_source_is_refused_at_once(tmp_path: Path, name: str) -> None:
-    """A missing file, a folder without pictures and a file that is no video are named in the error."""
+    """A missing file, a folder without images and a file that is no video are named in the error."""
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(EdgeWorkerError, match=name):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def frame_property(frame_id: str) -> Properties:
-    """The user property by which a picture names its frame."""
+    """The user property by which an image names its frame."""
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.UserProperty = ("frame-id", frame_id)
     return properties
@@ -92,7 +92,7 @@ def test_every_result_topic_is_subscribed_to_once() -> None:
 
 
 def test_watch_without_labels_is_refused() -> None:
-    """Labels tell which pictures belong to a frame; without them there would be nothing but silence."""
+    """Labels tell which images belong to a frame; without them there would be nothing but silence."""
     ended = commands.run("watch", "--host", "127.0.0.1", EDGE_WORKER__OUTPUT__LABELS__ENABLED="false")
     assert ended.returncode == 78
     assert "output.labels.enabled" in ended.stderr

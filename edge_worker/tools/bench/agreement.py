@@ -35,9 +35,9 @@ class AnswerAgreement:
     candidate_iou: float
 
 
-def save_answer(file: Path, parser: Parser, picture: RgbImage) -> None:
-    """Write what :func:`compare` needs of the answer to *picture*, RGB uint8 H×W×3."""
-    net_input = parser.preprocess(picture)
+def save_answer(file: Path, parser: Parser, image: RgbImage) -> None:
+    """Write what :func:`compare` needs of the answer to *image*, RGB uint8 H×W×3."""
+    net_input = parser.preprocess(image)
     logits = parser.infer(net_input)
     parsing = parser.postprocess(logits, net_input)
     instances = (*parsing.parts, *parsing.persons)

@@ -39,7 +39,7 @@ class BenchOptions:
 
     Attributes:
         model: ``builtin:NAME``, a directory or :data:`models.SEEDED`; None: the configuration's.
-        paths: pictures; without any a drawn frame of *size* (width, height).
+        paths: images; without any a drawn frame of *size* (width, height).
         variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
         threads: of one inference, each tried with every variant; empty: what the configuration says.
         against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.
@@ -66,7 +66,7 @@ def run(config: Config, options: BenchOptions) -> int:
     """Measure, print, write; 1 where no variant could run.
 
     Raises:
-        EdgeWorkerError: a file could not be written, the model cannot be used, there are no pictures, or the reference
+        EdgeWorkerError: a file could not be written, the model cannot be used, there are no images, or the reference
             is not installed.
     """
     outputs.check(options.json, options.plot)

@@ -21,21 +21,21 @@ _SECOND = 2.0  # of the scene: everybody is in view
 
 
 def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[Path]:
-    """The pictures in *paths*, or without any a frame of the scene of this width and height, written into *folder*.
+    """The images in *paths*, or without any a frame of the scene of this width and height, written into *folder*.
 
     Raises:
-        EdgeWorkerError: there are no pictures in *paths*, or one is not there.
+        EdgeWorkerError: there are no images in *paths*, or one is not there.
     """
     if not paths:
         return [drawn(size, folder)]
     if found := find_all_there(paths):
         return found
-    raise EdgeWorkerError("no pictures there")
+    raise EdgeWorkerError("no images there")
 
 
 def drawn(size: tuple[int, int], folder: Path) -> Path:
     """A frame of the scene, of this width and height, as a JPEG in *folder*."""
     file = folder / f"scene-{size[0]}x{size[1]}.jpg"
-    picture = cv2.resize(Scene().at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
-    file.write_bytes(encode_jpeg(np.asarray(picture, np.uint8), _QUALITY))
+    image = cv2.resize(Scene().at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
+    file.write_bytes(encode_jpeg(np.asarray(image, np.uint8), _QUALITY))
     return file

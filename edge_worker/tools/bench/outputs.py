@@ -27,7 +27,7 @@ def check(as_json: Path | None, as_plot: Path | None) -> None:
         from edge_worker.tools.bench.plot import can_draw  # noqa: PLC0415 - imports what the other outputs do not need
 
         if not can_draw(as_plot):
-            raise EdgeWorkerError(f"--plot {as_plot}: its ending names no kind of picture: name one such as bench.png")
+            raise EdgeWorkerError(f"--plot {as_plot}: its ending names no kind of image: name one such as bench.png")
 
 
 def write(findings: Mapping[str, Any], as_json: Path | None, as_plot: Path | None) -> None:

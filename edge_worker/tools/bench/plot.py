@@ -1,4 +1,4 @@
-"""The variants as bars of their stages: one picture, drawn with Pillow."""
+"""The variants as bars of their stages: one image, drawn with Pillow."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def input_shape(model: str, frame: Path, short_side: int | None) -> tuple[int, i
     if config.canvas is not None:
         padded = padded_size(Size(*config.canvas))
     else:
-        with Image.open(frame) as picture:
-            padded = padded_size(multi_human_size(Size(*picture.size), config.input, short_side))
+        with Image.open(frame) as image:
+            padded = padded_size(multi_human_size(Size(*image.size), config.input, short_side))
     return padded.height, padded.width
 
 

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from edge_worker.imaging.arrays import RgbImage
 
-# Pixels: width of a column, gap between pictures, and the tallest a picture may be.
+# Pixels: width of a column, gap between images, and the tallest an image may be.
 COLUMN, GAP, TALLEST = 480, 6, 480
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The encoded pictures of one frame."""
+    """The encoded images of one frame."""
 
     frame: bytes
     colormap: bytes
@@ -35,13 +35,13 @@ def contact_sheet(rows: Sequence[Row]) -> bytes:
 
 
 def _band(encoded: Sequence[bytes]) -> RgbImage:
-    """Scale pictures of one size to columns beside each other; BGR."""
-    pictures = [np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) for content in encoded]
-    height, width = pictures[-1].shape[:2]
+    """Scale images of one size to columns beside each other; BGR."""
+    images = [np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) for content in encoded]
+    height, width = images[-1].shape[:2]
     scale = min(COLUMN / width, TALLEST / height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    tall = np.full((size[1], COLUMN * len(pictures) + GAP * (len(pictures) - 1), 3), 0, np.uint8)
-    for index, picture in enumerate(pictures):
+    tall = np.full((size[1], COLUMN * len(images) + GAP * (len(images) - 1), 3), 0, np.uint8)
+    for index, image in enumerate(images):
         left = index * (COLUMN + GAP) + (COLUMN - size[0]) // 2
-        tall[:, left : left + size[0]] = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        tall[:, left : left + size[0]] = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     return tall

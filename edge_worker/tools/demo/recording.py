@@ -97,10 +97,10 @@ class Recording:
     def _keep_row(self, result: FrameResult) -> None:
         """Keep the frame with the most persons of each span of time, the first of them."""
         slot, persons = min(int(self.elapsed_s / self._row_s), SHEET_ROWS - 1), len(result.labels.persons)
-        frame, pictures = self._frames.get(result.labels.frame_id), result.pictures
+        frame, images = self._frames.get(result.labels.frame_id), result.images
         better = slot not in self._rows or persons > self._rows[slot][0]
-        if better and frame and {"colormap", "overlay"} <= pictures.keys():
-            self._rows[slot] = (persons, Row(frame, pictures["colormap"], pictures["overlay"]))
+        if better and frame and {"colormap", "overlay"} <= images.keys():
+            self._rows[slot] = (persons, Row(frame, images["colormap"], images["overlay"]))
 
     def _table(self) -> Table:
         table = Table("stage", "median ms", "95 % ms", title="latency")

@@ -255,8 +255,8 @@ def test_plot(tmp_path: Path) -> None:
     """A bar for each variant, as long as its frame takes."""
     file = tmp_path / "bench.png"
     plot(findings()["variants"], file)
-    picture = np.asarray(Image.open(file).convert("RGB"))
-    bars = (picture == (33, 113, 181)).all(axis=-1).sum(axis=1)
+    image = np.asarray(Image.open(file).convert("RGB"))
+    bars = (image == (33, 113, 181)).all(axis=-1).sum(axis=1)
     assert bars.max() == pytest.approx(960, abs=2)
     assert bars[bars > 50].min() == pytest.approx(960 * 8 / 41, abs=2)
 

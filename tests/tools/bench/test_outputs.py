@@ -42,7 +42,7 @@ def test_nothing_is_measured_for_a_file_that_cannot_be_written(
     ],
 )
 def test_a_name_that_will_not_do_is_told(check: Callable[[Path], None], said: str, tmp_path: Path) -> None:
-    """A folder is no file, and a picture's ending says what is written."""
+    """A folder is no file, and an image's ending says what is written."""
     with pytest.raises(EdgeWorkerError, match=said):
         check(tmp_path)
 
@@ -54,8 +54,8 @@ def test_folders_are_made(tmp_path: Path) -> None:
     assert {*tmp_path.rglob("*")} == {as_json.parent.parent, as_json.parent, as_plot.parent}
     outputs.write(FINDINGS, as_json, as_plot)
     assert json.loads(as_json.read_text()) == FINDINGS
-    with Image.open(as_plot) as picture:
-        assert np.asarray(picture).any()
+    with Image.open(as_plot) as image:
+        assert np.asarray(image).any()
 
 
 def test_what_is_there_is_kept_until_it_is_written_anew(tmp_path: Path) -> None:

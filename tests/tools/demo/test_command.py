@@ -58,7 +58,7 @@ def out(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_new_user_sees_maps_and_labels(out: Path) -> None:
-    """One command: results, pictures and figures are there, the summary is right, and everything has ended."""
+    """One command: results, images and figures are there, the summary is right, and everything has ended."""
     ended = commands.run("demo", "--seconds", "3", "--out", out, "--model", "builtin:seeded")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     labels = sorted(out.glob("frames/*.labels.json"))
@@ -69,8 +69,8 @@ def test_a_new_user_sees_maps_and_labels(out: Path) -> None:
     assert {"decode", "inference", "total"} <= summary["latency_ms"].keys()
     for file in labels:
         assert LabelsMessage.model_validate_json(file.read_bytes()).camera == "demo"
-    for picture in (*maps, *overlays, out / "summary.png"):
-        assert cv2.imread(str(picture)) is not None, picture
+    for image in (*maps, *overlays, out / "summary.png"):
+        assert cv2.imread(str(image)) is not None, image
     assert yaml.safe_load((out / "edge_worker.yaml").read_text())["mqtt"]["host"] == "127.0.0.1"
     assert "its labels mean nothing" in ended.stdout
     assert ended.stdout.count(" demo ") >= summary["frames"]

@@ -8,7 +8,7 @@ from edge_worker.tools.demo.contact_sheet import COLUMN, GAP, TALLEST, Row, cont
 
 
 def encoded(width: int, height: int, grey: int) -> bytes:
-    """A grey picture."""
+    """A grey image."""
     return cv2.imencode(".png", np.full((height, width, 3), grey, np.uint8))[1].tobytes()
 
 
@@ -24,7 +24,7 @@ def test_frame_map_and_overlay_stand_side_by_side() -> None:
 
 @pytest.mark.parametrize(("width", "height"), [(1, 1), (8000, 2), (2, 8000), (300, 900)])
 def test_any_size_fits(width: int, height: int) -> None:
-    """Slim and tiny pictures keep their proportions within a column."""
+    """Slim and tiny images keep their proportions within a column."""
     row = Row(encoded(width, height, 50), encoded(width, height, 100), encoded(width, height, 150))
     sheet = np.asarray(cv2.imdecode(np.frombuffer(contact_sheet([row]), np.uint8), cv2.IMREAD_COLOR))
     assert sheet.shape[1] == 3 * COLUMN + 2 * GAP

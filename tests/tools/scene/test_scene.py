@@ -22,7 +22,7 @@ def test_other_seed_or_moment_draws_another_frame() -> None:
     assert not np.array_equal(scene.at(1.4), Scene(seed=4).at(1.4))
 
 
-def test_frame_is_a_picture() -> None:
+def test_frame_is_an_image() -> None:
     """Frames are RGB uint8 of the promised size."""
     frame = Scene().at(0.0)
     assert frame.shape == (HEIGHT, WIDTH, 3)
@@ -46,7 +46,7 @@ def test_feet_touch_the_ground_and_limbs_keep_their_length() -> None:
         assert abs(np.hypot(*np.subtract(joints["left-knee"], joints["left-thigh"])) - 0.24 * 300.0) < 1e-6
 
 
-def test_figures_outside_of_the_picture_are_cut_off() -> None:
+def test_figures_outside_of_the_image_are_cut_off() -> None:
     """A figure may stand anywhere: what is outside of the canvas is not painted and does no harm."""
     for x, y in product((-5000.0, -20.0, 0.0, 64.0, 5000.0), repeat=2):
         canvas = np.zeros((64, 64, 3), np.uint8)
