@@ -90,7 +90,7 @@ def test_sides_of_limbs_are_decided_by_most_of_their_pixels() -> None:
     found = classes.copy()
     found[:, 10:18] = Part.LEFT_ARM
     add_parts(tally, [Truth(box_mask(0, 20), frozenset({"all"}), counts=True)], classes, found)
-    assert tally.sides == {True: 1, False: 1}
+    assert tally.sides == {"all": {True: 1, False: 1}}
 
 
 def test_a_moved_person_of_the_same_parts_has_not_changed() -> None:

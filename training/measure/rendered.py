@@ -44,7 +44,7 @@ class Tally:
     parts: defaultdict[str, npt.NDArray[np.int64]] = field(
         default_factory=lambda: defaultdict(lambda: np.zeros((PARTS, PARTS), dtype=np.int64))
     )
-    sides: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    sides: defaultdict[str, dict[bool, int]] = field(default_factory=lambda: defaultdict(lambda: {True: 0, False: 0}))
 
     def figures(self) -> Figures:
         """Of all persons and of each kind."""
@@ -52,7 +52,9 @@ class Tally:
         for kind, counts in sorted(self.persons.items()):
             out |= counts.figures(f"rendered, {kind}")
             out[f"rendered, {kind}: part mean IoU"] = mean_iou(self.parts[kind])
-        return out | {"rendered: sides decided rightly": self.sides[True] / max(1, sum(self.sides.values()))}
+            decided = self.sides[kind]
+            out[f"rendered, {kind}: sides decided rightly"] = decided[True] / max(1, sum(decided.values()))
+        return out
 
 
 def measure(context: Context) -> Figures:
@@ -129,8 +131,8 @@ def add_parts(tally: Tally, truths: list[Truth], classes: Map, found: Map) -> No
         for pair in MIRRORED:
             for side, other in (pair, pair[::-1]):
                 same, opposite = int(own[side, side]), int(own[side, other])
-                if same + opposite >= _LEAST_SIDE:
-                    tally.sides[same > opposite] += 1
+                for kind in truth.kinds if same + opposite >= _LEAST_SIDE else ():
+                    tally.sides[kind][same > opposite] += 1
 
 
 def mean_iou(counts: npt.NDArray[np.int64]) -> float:
