@@ -25,7 +25,8 @@ def _run(arguments: Arguments) -> int:
     from edge_worker.ops.signals import Order, signals_as_orders
 
     orders: SimpleQueue[Order] = SimpleQueue()
-    with signals_as_orders(orders):  # before the worker's modules are loaded, which takes a part of a second
+    # Before the worker's modules are loaded, which takes a part of a second.
+    with signals_as_orders(orders, ends_process=True):
         from edge_worker.service import app
 
         config, file = load_config(arguments)

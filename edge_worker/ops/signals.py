@@ -24,12 +24,13 @@ class Order(Enum):
 
 
 @contextmanager
-def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
+def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into an order to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
 
-    The old handlers come back afterwards. The second signal to stop ends the process at once, by that signal: what was
-    not acknowledged will be delivered again. A queue, because a handler may put into one; an event's lock could be held
-    by the very code the signal interrupted.
+    The old handlers come back afterwards; not where the process then ends (*ends_process*): a second signal that comes
+    so late has nothing left to stop, and would only spoil the exit code. The second signal to stop ends the process at
+    once, by that signal: what was not acknowledged will be delivered again. A queue, because a handler may put into
+    one; an event's lock could be held by the very code the signal interrupted.
     """
     stopping = False
 
@@ -49,7 +50,7 @@ def signals_as_orders(orders: SimpleQueue[Order]) -> Iterator[None]:
         yield
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if ends_process else handler)
 
 
 def _end_by(number: int) -> None:

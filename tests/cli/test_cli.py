@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,8 +14,22 @@ from edge_worker.cli import model
 from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.ops import logs
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(cli.__file__).parents[2]
 HEAVY = ("cv2", "numpy", "openvino", "paho", "pydantic", "rich", "torch")
+
+
+@pytest.fixture(autouse=True)
+def _signals_come_back() -> Iterator[None]:
+    """``run`` leaves its process deaf to signals, as it is about to end; this one goes on, and starts others."""
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

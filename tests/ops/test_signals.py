@@ -56,3 +56,18 @@ def test_the_first_process_of_a_container_ends_too(monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(os, "kill", lambda _pid, _number: None)
         signal.raise_signal(signal.SIGTERM)
     assert exits == [128 + signal.SIGTERM]
+
+
+def test_a_second_signal_that_comes_when_all_is_done_changes_nothing() -> None:
+    """An idle worker stops in a moment: the second Ctrl-C may find the interpreter ending, whose exit code stays 0."""
+    program = (
+        "import os, signal\n"
+        "from queue import SimpleQueue\n"
+        "from edge_worker.ops.signals import signals_as_orders\n"
+        "with signals_as_orders(SimpleQueue(), ends_process=True):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
