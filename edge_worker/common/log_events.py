@@ -117,7 +117,7 @@ LINK_SESSION_SHORTENED = LogEvent(
     "link: session shortened", "warning", "link asked_s granted_s", "raise the broker's session expiry limit"
 )
 LINK_CAPABILITY_MISSING = LogEvent(
-    "link: capability missing", "warning", "link reason", "another broker, or other keys: see brokers"
+    "link: capability missing", "warning", "link reason", "another broker, or do without what the reason names"
 )
 LINK_SUBSCRIBED = LogEvent("link: subscribed", "info", "link")
 LINK_SUBSCRIPTION_REFUSED = LogEvent(

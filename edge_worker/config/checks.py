@@ -80,7 +80,9 @@ def _gateway(gateway: GatewayConfig) -> Iterator[Problem]:
 def _host(mqtt: MqttConfig) -> Iterator[Problem]:
     place = ("mqtt", "host")
     if mqtt.transport != "unix":
-        if not is_host(mqtt.host):
+        if mqtt.host.startswith("[") and is_host(mqtt.host.strip("[]")):
+            yield Problem(place, f"should be without brackets: {mqtt.host.strip('[]')}")
+        elif not is_host(mqtt.host):
             yield Problem(place, "should be a host name or an address alone, without mqtt://, user, port or path")
     elif not mqtt.host.startswith("/") or len(mqtt.host.encode()) > MAX_SOCKET_PATH:
         yield Problem(place, f"should be the socket's absolute path, of at most {MAX_SOCKET_PATH} bytes")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from edge_worker import __version__
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.credentials import read_password
+from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.events import (
     Connected,
     Outgoing,
@@ -18,6 +23,7 @@ from edge_worker.mqtt.events import (
     Subscribed,
     SubscriptionRefused,
     Unreachable,
+    Will,
 )
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
 _ATTEMPTS: Final = 3  # enough to find out that a broker speaks the older protocol only
 _GOODBYE_S: Final = 2.0
+_SHARE_GROUP: Final = "edge-worker-check"
 _GRANTED: Final = "subscriptions granted (by Mosquitto always: what its access list forbids to read just never arrives)"
 
 
@@ -56,6 +63,7 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
         subscriptions=_subscriptions(config),
         report=events.put,
         password=partial(read_password, config.mqtt, environ),
+        will=_will(config),
     )
     link.start()
     try:
@@ -64,10 +72,26 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
         link.stop(Deadline(_GOODBYE_S))
 
 
+def _will(config: Config) -> Will:
+    """A will as the worker has one: brokers refuse some at CONNECT. It is published if this process is killed."""
+    lost = StatusMessage(
+        node=config.node.id,
+        version=__version__,
+        session="check",
+        state="offline",
+        since=rfc3339(time.time()),
+        reason="lost",
+        detail="edge-worker check was interrupted",
+        pid=os.getpid(),
+    )
+    topic = Template(config.node.status_topic, node=config.node.id).format()
+    return Will(topic, lost.to_json(), retain=config.node.retain)
+
+
 def _subscriptions(config: Config) -> list[Subscription]:
-    """What the worker subscribes to, but never as a member of a share group: it would take frames of the others."""
+    """What the worker subscribes to, but in a share group of its own: in theirs it would take frames of the others."""
     wanted = (*own_subscriptions(config), *(camera_subscription(config, camera) for camera in config.cameras))
-    return [replace(subscription, qos=0, share_group=None) for subscription in wanted]
+    return [replace(one, qos=0, share_group=_SHARE_GROUP if one.share_group else None) for one in wanted]
 
 
 class _Probe:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import FakeBroker, Mosquitto, Peer, free_port
+from brokers import CONNACK, CONNECT, SUBSCRIBE, FakeBroker, Mosquitto, Peer, free_port
 from links import Client
 
 from edge_worker.config import Config
@@ -106,3 +107,46 @@ def test_a_check_takes_no_frames_of_a_share_group(mosquitto: Mosquitto) -> None:
             camera.publish("cameras/door/frame", b"%d" % number)
         worker.wait_for(6)
     assert mosquitto.log().count("$share/parsers") == before
+
+
+def test_a_share_group_that_the_broker_does_not_have_is_found() -> None:
+    """CONNACK says so: the worker would wait for frames that never come."""
+
+    def script(peer: Peer) -> None:
+        peer.accept(properties=b"\x2a\0")
+        with suppress(OSError):
+            while True:
+                first, body = peer.read()
+                if first & 0xF0 == SUBSCRIBE & 0xF0:
+                    peer.write(0x90, body[:2] + b"\0" + bytes(body.count(b"edge-worker/")))
+
+    with FakeBroker(script) as broker:
+        config = Config.model_validate(
+            {
+                "mqtt": {"host": "127.0.0.1", "port": broker.port, "protocol": "5"},
+                "cameras": [{"topic": "cameras/{camera}/frame", "delivery": "every", "share_group": "parsers"}],
+            },
+            strict=False,
+        )
+        findings = probe(config, {})
+    assert any(not finding.ok and "share_group" in finding.detail for finding in findings)
+
+
+def test_the_will_is_tried_too() -> None:
+    """A broker that refuses retained wills says so at CONNECT, and is asked as the worker would ask."""
+    flags: list[int] = []
+
+    def refuse(peer: Peer) -> None:
+        flags.append(peer.read_until(CONNECT)[7])
+        peer.write(CONNACK, bytes([0, 0x9A, 0]))
+
+    with FakeBroker(refuse) as broker:
+        config = Config.model_validate(
+            {"mqtt": {"host": "127.0.0.1", "port": broker.port, "protocol": "5"}, "cameras": [{"topic": "c/{camera}"}]},
+            strict=False,
+        )
+        findings = probe(config, {})
+    assert flags[0] & 0b0010_0100 == 0b0010_0100, "a will, retained"
+    assert flags[1] & 0b0010_0100 == 0b0000_0100, "then without"
+    assert not findings[0].ok
+    assert "retained" in findings[0].detail

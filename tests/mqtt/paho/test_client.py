@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import socket
+import tomllib
 from contextlib import suppress
+from importlib.metadata import version
 from itertools import cycle
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_worker.config.mqtt import MqttConfig
 from edge_worker.mqtt.connection_events import ConnectOptions
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HELLO = ConnectOptions("worker", "5", True, False, 0, None, None, None)
+PAHO = version("paho-mqtt")
 ROUNDS = 1000  # of writing and reading, many times what is needed
 
 
@@ -62,3 +68,37 @@ def test_a_large_message_that_the_network_takes_in_parts_arrives_whole() -> None
     large, small = payloads(stream)
     assert large.endswith(b"x" * 70_000)
     assert small.endswith(b"end")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "_handle_on_message",
+        "_handle_publish",
+        "_handle_pubrel",
+        "_in_messages",
+        "_in_packet",
+        "_keepalive",
+        "_manual_ack",
+        "_send_pubcomp",
+        "_send_pubrec",
+    ],
+)
+def test_the_private_names_of_paho_that_are_used_are_there(name: str) -> None:
+    """Paho may rename what is private in any release: then this says so before a worker meets it."""
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    assert hasattr(client, name), f"paho-mqtt {PAHO} has no {name} any more: adapt edge_worker/mqtt/paho/client.py"
+
+
+@pytest.mark.parametrize("name", ["_WebsocketWrapper", "_handle_on_message"])
+def test_the_private_names_of_pahos_module_are_there(name: str) -> None:
+    """The same of what the module itself holds."""
+    holder = paho if name == "_WebsocketWrapper" else paho.Client
+    assert hasattr(holder, name), f"paho-mqtt {PAHO} has no {name} any more: adapt edge_worker/mqtt/paho/client.py"
+
+
+def test_paho_has_an_upper_bound_as_long_as_private_names_are_used() -> None:
+    """A major release is tried before it is allowed."""
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (bound,) = (one for one in project["dependencies"] if one.startswith("paho-mqtt"))
+    assert "<3" in bound
