@@ -1,6 +1,6 @@
 """The command ``edge-worker``: what it takes, and which module does it. No logic; heavy imports happen inside commands.
 
-Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it).
+Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 from edge_worker import __version__
 from edge_worker.cli import clients, gateway, model, offline, worker
 from edge_worker.cli.arguments import as_typed
-from edge_worker.cli.output import drop_what_cannot_be_written
+from edge_worker.cli.output import drop_what_cannot_be_written, write_whatever_the_encoding
 from edge_worker.errors import ConfigError, EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, FAILURE, USAGE, CONFIGURATION = 0, 1, 2, 78
+OK, FAILURE, USAGE, CONFIGURATION, INTERRUPTED = 0, 1, 2, 78, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        write_whatever_the_encoding(stream)
     try:
         return _run(parser().parse_args(argv))
     finally:
@@ -40,7 +42,7 @@ def _run(arguments: argparse.Namespace) -> int:
     except EdgeWorkerError as error:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:
-        return _fail("interrupted", FAILURE)
+        return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         return FAILURE
     except OSError as error:

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+
+def write_whatever_the_encoding(stream: TextIO) -> None:
+    """Have *stream* write what its encoding lacks as an escape: a word is better than none, in ASCII too."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def drop_what_cannot_be_written(stream: TextIO) -> None:

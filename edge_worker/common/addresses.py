@@ -6,7 +6,10 @@ import re
 from typing import Final
 
 MASK: Final = "***"
-_LOGIN = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/?#\s@]*(?:@[^/?#\s@]*)*@")
+# Passwords may hold any character but blanks, so a login goes to the last @; what looks like a port is none.
+_REST = r":(?!\d{1,5}(?:[/?#\s]|$))\S*"
+_LOGIN = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{{1,3}})(?:[^/?#\s@:]*{_REST}|[^/?#\s@]*)@")
+_BARE_LOGIN = re.compile(rf"(?<!\S)[^\s:/@]+(?!:/){_REST}@(?=\S)")
 _SECRET_PARAMETER = re.compile(
     r"(?P<name>[?&](?:[^=&#\s]*(?:passw|pwd|token|secret|key|auth)[^=&#\s]*)=)[^&#\s]*", re.IGNORECASE
 )
@@ -17,4 +20,5 @@ def without_login(text: str) -> str:
 
     ``rtsp://admin:pw@10.0.0.7/1`` → ``rtsp://***@10.0.0.7/1``
     """
-    return _SECRET_PARAMETER.sub(rf"\g<name>{MASK}", _LOGIN.sub(rf"\g<scheme>{MASK}@", text))
+    masked = _BARE_LOGIN.sub(f"{MASK}@", _LOGIN.sub(rf"\g<scheme>{MASK}@", text))
+    return _SECRET_PARAMETER.sub(rf"\g<name>{MASK}", masked)

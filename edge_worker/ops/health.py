@@ -200,6 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._reply(self._answer(), with_body=False)
 
+    def do_OPTIONS(self) -> None:
+        """Say which methods there are; load balancers ask."""
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.send_header("Allow", "GET, HEAD, OPTIONS")
+        self.end_headers()
+
     def _answer(self) -> _Answer:
         page = self.server.pages.get(self.path.partition("?")[0])
         if page is None:

@@ -92,7 +92,7 @@ def test_no_configuration_at_all_asks_for_the_broker(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(EdgeWorkerError("it broke"), 1), (ConfigError("is wrong", key="a.b"), 78), (KeyboardInterrupt, 1)],
+    [(EdgeWorkerError("it broke"), 1), (ConfigError("is wrong", key="a.b"), 78), (KeyboardInterrupt, 130)],
 )
 def test_expected_errors_are_one_line_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException, code: int
@@ -210,3 +210,17 @@ def test_log_lines_that_nobody_took_are_no_failure_of_the_worker(tmp_path: Path)
             [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, cwd=ROOT, env=buffered, check=False
         )
     assert (ended.returncode, ended.stderr) == (cli.OK, b"")
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp1252"])
+@pytest.mark.parametrize("argv", [["config"], ["--help"], ["run", "--help"], ["model", "info"], ["check", "-c", "…"]])
+def test_commands_write_in_any_encoding(encoding: str, argv: list[str]) -> None:
+    """What an encoding lacks is written as an escape; nothing ends in a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_worker", *argv],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        check=False,
+    )
+    assert b"Traceback" not in done.stderr
+    assert done.returncode == (cli.CONFIGURATION if argv[0] == "check" else cli.OK), done.stderr

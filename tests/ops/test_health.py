@@ -221,3 +221,9 @@ def test_the_port_is_known_only_once_it_is_open() -> None:
     server.stop()
     with pytest.raises(RuntimeError, match="not been started"):
         _ = server.port
+
+
+def test_options_names_the_methods(serve: Serve) -> None:
+    """Load balancers ask before they get."""
+    answer, body = ask(serve(), "/healthz", "OPTIONS")
+    assert (answer.status, answer.headers["Allow"], body) == (204, "GET, HEAD, OPTIONS", b"")
