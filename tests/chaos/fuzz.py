@@ -38,7 +38,8 @@ def main(options: list[str]) -> None:
 
     with atheris.instrument_imports(include=[PACKAGE]):
         codec, envelope, headers, errors = (
-            import_module(f"{PACKAGE}.{name}") for name in ("codec", "envelope", "headers", "errors")
+            import_module(f"{PACKAGE}.{name}")
+            for name in ("imaging.codec", "frames.envelope", "imaging.headers", "errors")
         )
     limits = headers.DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
 
