@@ -199,9 +199,12 @@ def test_a_stream_that_is_stopped_ends_well_and_tells_no_password(mosquitto: Mos
     with Client(mosquitto.port, "cameras/#") as viewer:
         arguments = ("camera", address, "--camera", "door", "--host", "127.0.0.1")
         with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as camera:
-            viewer.wait_for(3)
-            camera.send_signal(end)
-            said = camera.communicate(timeout=30)[1]
+            try:
+                viewer.wait_for(3)
+                camera.send_signal(end)
+                said = camera.communicate(timeout=30)[1]
+            finally:
+                camera.kill()  # else a failure here would wait for it for ever
     server.shutdown()
     server.server_close()
     assert camera.returncode == 0, said
