@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from edge_worker.errors import DecodeError
+from edge_worker.frames.envelope import open_envelope
 from edge_worker.gateway.problems import Problem
 
 if TYPE_CHECKING:
@@ -84,10 +83,9 @@ def _not_empty(image: bytes) -> bytes:
 
 def _from_json(body: bytes) -> bytes:
     try:
-        text = json.loads(body)["image"]
-        return _not_empty(base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text, validate=True))
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, binascii.Error):
-        raise Problem("bad_request", 'the body should be JSON such as {"image": "<base64>"}') from None
+        return _not_empty(open_envelope(body, len(body)).image)
+    except DecodeError as error:
+        raise Problem("bad_request", error.detail) from error
 
 
 async def read_form(request: Request, limit: int) -> list[FormPart]:

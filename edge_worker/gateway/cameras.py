@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import time
 from collections import OrderedDict, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from edge_worker.common.topics import Template
+from edge_worker.errors import DecodeError
+from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.gateway.problems import Problem
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Subscription
@@ -91,7 +91,7 @@ class Cameras:
         """Take a frame or a result; False where *message* is neither."""
         for template in self._frames:
             if (name := template.match(message.topic)) is not None:
-                self._image(name, "frame", image_in(message.payload))
+                self._frame(name, message.payload)
                 return True
         for kind, template in self._results:
             if (name := template.match(message.topic)) is not None:
@@ -106,6 +106,11 @@ class Cameras:
             self._error(payload)
         else:
             self._image(name, kind, payload)
+
+    def _frame(self, name: str, payload: bytes) -> None:
+        with suppress(DecodeError):  # the worker tells its sender
+            image = open_envelope(payload, self._max_bytes).image if is_envelope(payload) else payload
+            self._image(name, "frame", image)
 
     def _image(self, name: str, kind: str, image: bytes) -> None:
         if image and len(image) <= self._max_bytes:
@@ -148,17 +153,6 @@ class Cameras:
         while len(self.cameras) > MAX_CAMERAS:
             self.cameras.popitem(last=False)
         return camera
-
-
-def image_in(payload: bytes) -> bytes:
-    """Give the image of a frame: the payload itself, or what its envelope holds; empty where that cannot be read."""
-    if not payload[:64].lstrip().startswith(b"{"):
-        return payload
-    try:
-        text = json.loads(payload)["image"]
-        return base64.b64decode(text.partition(",")[2] if text.startswith("data:") else text)
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, binascii.Error):
-        return b""
 
 
 def content_type(image: bytes) -> str:

@@ -66,7 +66,7 @@ def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an 
         app,
         host=config.gateway.host,
         port=config.gateway.port,
-        http=Patient,
+        http=HeaderTimeoutProtocol,
         ws="none",
         log_config=None,
         log_level="warning",
@@ -128,7 +128,7 @@ async def _defect(_request: Request, _error: Exception) -> Response:
 
 async def _http(_request: Request, error: Exception) -> Response:
     status = getattr(error, "status_code", 500)
-    reason = {404: "not_found", 405: "bad_request"}.get(status, "bad_request")
+    reason = "not_found" if status == 404 else "bad_request"  # noqa: PLR2004 - as HTTP has it
     response = Problem(reason, str(getattr(error, "detail", "")), status=status).response()
     response.headers.update(getattr(error, "headers", None) or {})
     return response
@@ -140,15 +140,35 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return Problem("invalid", told[:500]).response()
 
 
-class Patient(H11Protocol):
-    """uvicorn's protocol, which closes a connection whose request's headers do not arrive in time (slowloris)."""
+class HeaderTimeoutProtocol(H11Protocol):
+    """uvicorn's protocol, which closes a connection whose request's headers do not arrive in time (slowloris).
+
+    uvicorn itself limits only how long a connection may send nothing between two requests.
+    """
+
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self.loop.call_later(HEADERS_S, self._lose_patience)
+        self._time_headers()
 
-    def _lose_patience(self) -> None:
-        cycle: Any = self.cycle  # None until the headers are there
-        if cycle is None and not self.transport.is_closing():
-            self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        """Go on waiting, or stop where the headers are there."""
+        super().data_received(data)
+        self._time_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        super().connection_lost(exc)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _time_headers(self) -> None:
+        cycle: Any = self.cycle  # None until the first headers are there
+        if cycle is not None and not cycle.response_complete:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+        elif self._timer is None:
+            self._timer = self.loop.call_later(HEADERS_S, self.transport.close)

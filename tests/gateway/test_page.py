@@ -138,6 +138,15 @@ def test_a_photo_is_parsed_and_shown(page: Chrome, stack: Stack, tmp_path: Path)
     assert serious(page) == []
 
 
+def test_no_photo_of_many_is_lost(page: Chrome, tmp_path: Path) -> None:
+    """More than the page keeps results of: every one is in the table, and is parsed."""
+    single = Path(photo(tmp_path))
+    files = [shutil.copy(single, tmp_path / f"{number}.png") for number in range(120)]
+    page.find_element("id", "files").send_keys("\n".join(map(str, files)))
+    wait_until(lambda: len(all_of(page, "#batch tbody button")) == len(files), "all are parsed", WAIT_S)
+    assert page.find_element("css selector", "#batch tbody").text.startswith("0.png")
+
+
 def test_a_photo_that_fails_says_why(page: Chrome, stack: Stack, tmp_path: Path) -> None:
     """In the worker's words."""
     stack.worker.answer = "undecodable"

@@ -35,8 +35,13 @@ def envelope(image: bytes) -> bytes:
 @pytest.mark.mosquitto
 @pytest.mark.parametrize(
     ("body", "content_type"),
-    [(JPEG, "image/jpeg"), form(image=JPEG), (envelope(JPEG), "application/json")],
-    ids=["image", "form", "json"],
+    [
+        (JPEG, "image/jpeg"),
+        form(image=JPEG),
+        (envelope(JPEG), "application/json"),
+        (b"\xef\xbb\xbf" + envelope(JPEG).replace(b"/9j/", b"_9j_"), "application/json"),
+    ],
+    ids=["image", "form", "json", "json-url-safe"],
 )
 def test_an_image_is_taken_in_every_documented_form(stack: Stack, body: bytes, content_type: str) -> None:
     """The worker gets the same bytes, and the client labels with the map."""

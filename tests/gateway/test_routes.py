@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import json
 from typing import TYPE_CHECKING
@@ -41,6 +42,13 @@ def test_the_newest_of_a_camera_can_be_fetched(door: Stack) -> None:
     (camera,) = [one for one in door.gateway.get("/api/v1/cameras").json() if one["camera"] == "door"]
     assert camera["images"] == ["colormap", "frame"]
     assert camera["age_s"] < 10
+
+
+def test_a_frame_in_an_envelope_is_shown_as_an_image(stack: Stack) -> None:
+    """In every form that a worker takes: here URL-safe base64 in a data URL, behind a byte order mark."""
+    envelope = json.dumps({"image": "data:image/jpeg;base64," + base64.urlsafe_b64encode(JPEG).decode()})
+    stack.worker.publish("cameras/gate/frame", envelope.encode("utf-8-sig"))
+    wait_until(lambda: stack.gateway.get("/api/v1/cameras/gate/latest/frame.jpg").body == JPEG, "it is shown")
 
 
 def test_uploads_are_no_camera(stack: Stack) -> None:

@@ -177,6 +177,19 @@ def test_headers_that_do_not_come_end_the_connection(stack: Stack) -> None:
     assert time.monotonic() - began < 15.0
 
 
+def test_nor_do_those_of_a_second_request(stack: Stack) -> None:
+    """A connection that was good for one request is held no longer by the next."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", stack.gateway.port), 20.0) as slow, slow.makefile("rb") as answers:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        response = iter(answers.readline, b"ok\n")
+        assert next(response).startswith(b"HTTP/1.1 200 ")
+        assert list(response)
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        assert answers.read() == b""
+    assert time.monotonic() - began < 15.0
+
+
 @pytest.mark.parametrize("junk", [b"\x16\x03\x01\x02\x00\x01\x00", b"GET / HTTP/9.9\r\n\r\n", b"\r\n" * 20_000])
 def test_junk_gets_an_error_or_nothing(stack: Stack, junk: bytes) -> None:
     """And the gateway serves on."""

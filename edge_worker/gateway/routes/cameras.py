@@ -1,8 +1,8 @@
 """Cameras: what was seen last, live streams, and the events of all."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path
@@ -72,14 +72,7 @@ async def _parts(camera: Camera, streams: set[object], key: object) -> AsyncIter
             if image:
                 kind = content_type(image).encode()
                 yield b"--frame\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s\r\n" % (kind, len(image), image)
-            await _change(changed)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(changed.wait(), STILL_S)
     finally:
         streams.discard(key)
-
-
-async def _change(changed: asyncio.Event) -> None:
-    deadline = time.monotonic() + STILL_S
-    try:
-        await asyncio.wait_for(changed.wait(), deadline - time.monotonic())
-    except TimeoutError:
-        return

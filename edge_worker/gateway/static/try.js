@@ -39,9 +39,17 @@ function dropped(event) { event.preventDefault(); out(event); take(event.dataTra
 
 function take(files) {
   for (const file of files) items.push({ file, name: file.name || "photo", state: "waiting" });
-  items.splice(0, Math.max(0, items.length - MAX_KEPT));
+  forget();
   drawBatch();
   work();
+}
+
+// Parsed photos make room for new ones, the oldest first; what still waits is never dropped.
+function forget() {
+  for (const item of items.filter((one) => one.state === "done" || one.state === "failed")) {
+    if (items.length <= MAX_KEPT) return;
+    items.splice(items.indexOf(item), 1);
+  }
 }
 
 function work() {
