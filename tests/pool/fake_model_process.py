@@ -114,8 +114,8 @@ class Handler:
             os._exit(int(argument))
         elif word == "grow":
             self._ballast.append(bytes(bytearray(b"x") * int(float(argument) * 1_000_000)))
-        elif word == "picture":
-            raise DecodeError("undecodable", "this is not a picture")
+        elif word == "image":
+            raise DecodeError("undecodable", "this is not an image")
         elif word == "bug":
             raise ZeroDivisionError("a defect")
         elif word == "unusable":

@@ -242,7 +242,7 @@ def test_a_cpu_that_cannot_be_used_is_a_mistake_in_the_configuration(tmp_path: P
 
 @pytest.mark.parametrize(
     ("payload", "reason", "detail"),
-    [(b"picture", "undecodable", "not a picture"), (b"bug", "model_error", "ZeroDivisionError: a defect")],
+    [(b"image", "undecodable", "not an image"), (b"bug", "model_error", "ZeroDivisionError: a defect")],
 )
 def test_a_rejected_frame_costs_no_process(make_pool: PoolFactory, payload: bytes, reason: str, detail: str) -> None:
     """An image that cannot be read, and a defect in the pipeline, are reported with a reason; the process goes on."""
@@ -265,7 +265,7 @@ def test_a_rejected_frame_is_not_left_to_the_garbage_collector(make_pool: PoolFa
     gc.disable()
     try:
         with suppress(FrameRejected):
-            run(pool, Payload(b"picture"))
+            run(pool, Payload(b"image"))
         assert not any(type(kept) is Payload for kept in gc.get_objects())
     finally:
         gc.enable()
@@ -306,7 +306,7 @@ HONEST = {
     "type": "result",
     "width": 2,
     "height": 1,
-    "pictures": [],
+    "images": [],
     "body": body(),
     "timings_ms": {},
     "blobs": [],
@@ -317,6 +317,11 @@ def say(header: Mapping[str, object]) -> bytes:
     """The payload that makes a process say so, a float in it that Python would not write included."""
     text = json.dumps(header, separators=(",", ":")).replace(json.dumps(HUGE), "1e400")
     return b"say " + text.encode()
+
+
+def test_an_honest_process_is_believed(make_pool: PoolFactory) -> None:
+    """Else the lies below, each of which is this with one thing wrong, would prove nothing."""
+    assert run(make_pool(), say(HONEST), request=output_request(colormap=None)).width == 2
 
 
 @pytest.mark.parametrize(
@@ -330,8 +335,8 @@ def say(header: Mapping[str, object]) -> bytes:
         {"body": {**body(), "unassigned": [{"id": 1, "name": "\ud800", "pixels": 1}]}},
         {"body": {**body(), "node": "another"}},
         {"body": {}},
-        {"pictures": ["overlay"], "blobs": [0]},
-        {"pictures": ["colormap"], "blobs": [0]},
+        {"images": [("overlay", None)], "blobs": [0]},
+        {"images": [("colormap", None)], "blobs": [0]},
         {"type": "rejected", "reason": "boredom", "detail": ""},
         {"type": "phase", "phase": "lunch"},
     ],
@@ -384,7 +389,7 @@ def test_a_result_is_no_larger_than_its_image_can_make_it(make_pool: PoolFactory
     """What a process announces would be taken into memory before it is looked at."""
     pool = make_pool(config(limits=LimitsConfig(max_pixels=1000)))
     with pytest.raises(ModelProcessDied, match="invalid reply"):
-        run(pool, say({**HONEST, "pictures": ["overlay"], "blobs": [2_000_000]}))
+        run(pool, say({**HONEST, "images": [("overlay", None)], "blobs": [2_000_000]}))
 
 
 def test_a_process_cannot_grant_itself_time(make_pool: PoolFactory) -> None:
@@ -398,7 +403,7 @@ def test_a_map_that_is_no_png_is_invalid(make_pool: PoolFactory) -> None:
     """The frame's identity could not be put into it."""
     pool = make_pool()
     with pytest.raises(ModelProcessDied, match="invalid reply"):
-        run(pool, say({**HONEST, "pictures": ["colormap"], "blobs": [0]}))
+        run(pool, say({**HONEST, "images": [("colormap", None)], "blobs": [0]}))
 
 
 def test_what_a_process_says_of_a_rejection_is_cut_to_size(make_pool: PoolFactory) -> None:
@@ -493,7 +498,7 @@ def test_a_process_that_fails_under_every_frame_is_replaced(make_pool: PoolFacto
     """After the third error of the model in a row, by plan; errors of images do not count, nor others in between."""
     pool = make_pool()
     pid = pid_of(pool)
-    for payload in (b"bug", b"bug", b"hello", b"bug", b"picture", b"bug"):
+    for payload in (b"bug", b"bug", b"hello", b"bug", b"image", b"bug"):
         with suppress(FrameRejected):
             assert maker(run(pool, payload)) == pid
     with pytest.raises(FrameRejected):
