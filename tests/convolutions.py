@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.types import FloatArray
 
 ROUNDING = 2**-24  # of each sum in float32
+SHAPES = (
+    ((1, 1, 32), 32),
+    ((7, 5, 32), 64),
+    ((16, 36, 96), 32),
+    ((9, 300, 64), 96),
+    ((12, 17, 544), 32),
+)
+"""(height, width, channels) and filters: smaller and larger than the kernels' tiles, and of no whole number of them."""
 
 
 def drawn(*shape: int, seed: int = 0) -> FloatArray:

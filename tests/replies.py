@@ -1,4 +1,4 @@
-"""Messages and pictures that several tests of the tools use."""
+"""Messages and images that several tests of the tools use."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 
 from edge_worker.common.timestamps import rfc3339
-from edge_worker.messages import ImageSize, LabelsMessage, ModelName, Timings
+from edge_worker.messages import ErrorMessage, ImageSize, LabelsMessage, ModelName, Timings
 
 PNG = cv2.imencode(".png", np.zeros((2, 2), np.uint8))[1].tobytes()
 JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 200, np.uint8))[1].tobytes()
 
 
 def labels_of(camera: str, frame_id: str, *, total_ms: float = 5.0, cached: bool = False) -> LabelsMessage:
-    """Labels of an empty picture."""
+    """Labels of an empty image."""
     return LabelsMessage(
         node="n",
         camera=camera,
@@ -28,4 +28,17 @@ def labels_of(camera: str, frame_id: str, *, total_ms: float = 5.0, cached: bool
         timings_ms=Timings(total=total_ms),
         age_ms=100.0,
         cached=cached,
+    )
+
+
+def error_of(camera: str, frame_id: str, *, detail: str = "") -> ErrorMessage:
+    """The error of an image that cannot be decoded."""
+    return ErrorMessage(
+        node="n",
+        camera=camera,
+        frame_id=frame_id,
+        received_at=rfc3339(0.0),
+        published_at=rfc3339(0.0),
+        reason="undecodable",
+        detail=detail,
     )

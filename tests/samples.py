@@ -21,7 +21,7 @@ class SimplePolicy:
 def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - any field of Frame
     """Make a frame of *camera* that arrived at 0 seconds, with *fields* replaced."""
     defaults: dict[str, Any] = {
-        "payload": b"picture",
+        "payload": b"image",
         "frame_id": "1",
         "sender_id": False,
         "captured_at": None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chaos import report
 from chaos.account import balance, identity_problems
-from chaos.camera import content_id, picture
+from chaos.camera import content_id, image
 from chaos.consumer import Answers
 from chaos.row import Findings, Result
 from chaos.times import p95
@@ -72,9 +72,9 @@ def test_a_stats_message_that_does_not_add_up_is_found() -> None:
 
 def test_frame_ids_are_what_the_contract_says() -> None:
     """Computed here independently, so that a change of the rule is noticed."""
-    payload = picture(3)
+    payload = image(3)
     assert content_id("door", payload) == frame.content_id("door", payload)
-    assert len({picture(number) for number in range(300)}) == 300
+    assert len({image(number) for number in range(300)}) == 300
 
 
 def test_one_broken_promise_fails_the_row() -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 START_S: Final = 60.0
 """To load and compile the small seeded model on a machine that does other things besides."""
 STOP_S: Final = 30.0
-PICTURE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
+IMAGE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
 
 
 class WorkerProcess:

@@ -93,19 +93,9 @@ class Region:
         return self.crop[rows, columns]
 
 
-@dataclass(frozen=True, eq=False)
-class Instance:
-    """One candidate of the model: a part of a body, or a whole person.
+class HasRegion:
+    """What has a mask, and is asked for it, its box and its size."""
 
-    Attributes:
-        label: name of the class; ``class_id`` is its index.
-        score: 0 to 1.
-        region: its mask and box.
-    """
-
-    label: str
-    class_id: int
-    score: float
     region: Region
 
     @property
@@ -122,6 +112,22 @@ class Instance:
     def mask(self) -> BoolArray:
         """The mask at the size of the frame, bool H×W; made anew at each access."""
         return self.region.mask
+
+
+@dataclass(frozen=True, eq=False)
+class Instance(HasRegion):
+    """One candidate of the model: a part of a body, or a whole person.
+
+    Attributes:
+        label: name of the class; ``class_id`` is its index.
+        score: 0 to 1.
+        region: its mask and box.
+    """
+
+    label: str
+    class_id: int
+    score: float
+    region: Region
 
 
 @dataclass(frozen=True, eq=False)

@@ -56,6 +56,10 @@ class Accepted:
     capabilities: Capabilities
 
 
+WillObjection = Literal["", "retain", "qos"]
+"""What of our will a broker does not take."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectRefused:
     """The broker refused CONNECT."""
@@ -63,8 +67,7 @@ class ConnectRefused:
     reason: str
     permanent: bool
     unsupported_version: bool
-    will_objection: Literal["", "retain", "qos"] = ""
-    """What of our will the broker does not take."""
+    will_objection: WillObjection = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from edge_worker.mqtt.connection_events import Cause
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import ReconnectConfig, TlsConfig
     from edge_worker.mqtt.backoff import Failure
+    from edge_worker.mqtt.connection_events import WillObjection
     from edge_worker.mqtt.events import Disconnected, Protocol, Refused, Unreachable
 
 CLOSES_BEFORE_FALLBACK: Final = 2
@@ -44,9 +45,6 @@ _REMEDIES: Final = {
     162: "the broker has no wildcard subscriptions: name each camera's topic",
 }
 """Keys to change, or what else to do, by the reason of a DISCONNECT (MQTT 5, table 3-10)."""
-
-WillObjection = Literal["", "retain", "qos"]
-"""What of our will a broker does not take."""
 
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""

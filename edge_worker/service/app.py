@@ -116,7 +116,7 @@ class App:
         if components.health:
             components.health.start()
         components.node_status.move(Judgement(State.LOADING, "model_loading"))
-        components.worker.start()
+        components.dispatchers.start()
         components.router.start()
         components.links.start()
 
@@ -186,14 +186,14 @@ class App:
         components.node_status.move(Judgement(State.STOPPING))
         components.frame_queue.close()  # take no more frames
         membership = self._membership_after(Deadline(LEAVE_S))
-        components.worker.stop(replies_by)  # reply to those in work
+        components.dispatchers.stop(replies_by)  # reply to those in work
         self._settle(replies_by)  # have the replies' arrival confirmed, and so the frames acknowledged
         self._publish_stats()  # the account is closed
         reason = "failed" if components.failed else "stopped"
         components.node_status.move(Judgement(State.OFFLINE, reason, membership))
         components.links.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
         components.router.stop(deadline.remaining())
-        components.worker.kill()  # nobody could be told the result of a frame still in work
+        components.dispatchers.kill()  # nobody could be told the result of a frame still in work
         if components.health:
             components.health.stop()
         _log.info(log_events.STOPPED, account=asdict(components.frame_queue.account().total))

@@ -45,10 +45,10 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
+class SectionOutputs:
     """What the configuration wants of the frames of one camera section."""
 
-    composer: ReplyBuilder
+    builder: ReplyBuilder
     request: OutputRequest
 
 
@@ -67,7 +67,7 @@ class Outlets:
     fatal: Callable[[str, BaseException], None]
 
 
-class Worker:
+class Dispatchers:
     """Dispatchers for all model processes of a pool."""
 
     def __init__(
@@ -81,14 +81,14 @@ class Worker:
         max_payload_bytes: int,
         outlets: Outlets,
     ) -> None:
-        """Prepare; ``desired`` must be set before :meth:`start`. *model* names the one loaded last."""
+        """Prepare; ``sections`` must be set before :meth:`start`. *model* names the one loaded last."""
         self._frame_queue, self._pool, self._cache, self._overrides = frame_queue, pool, cache, overrides
         self._model = model
         self._max_payload_bytes = max_payload_bytes
         self._outlets = outlets
         self._stopping = Event()
         self._threads: list[Thread] = []
-        self.desired: Sequence[Desired] = ()
+        self.sections: Sequence[SectionOutputs] = ()
         """By camera section; replaced as a whole when the configuration is loaded again."""
 
     def start(self) -> None:
@@ -135,11 +135,11 @@ class Worker:
         frame = self._frame_queue.take(_GLANCE_S)
         if frame is None:
             return
-        desired = self.desired[frame.source]  # a reload, which replaces it, is for the next frame
+        section = self.sections[frame.source]  # a reload, which replaces it, is for the next frame
         snapshot = self._overrides.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
         try:
-            request = self._request(frame, desired, snapshot=snapshot)
-            self._reply(frame, desired.composer, request, self._parse(slot, frame, request))
+            request = self._request(frame, section, snapshot=snapshot)
+            self._reply(frame, section.builder, request, self._parse(slot, frame, request))
         except (FrameRejected, ModelProcessError) as problem:
             if snapshot:
                 self._overrides.snapshot(frame.camera)
@@ -167,30 +167,30 @@ class Worker:
         self._cache.put((digest, request, computed.model), computed.result)
         return Parsed(computed.result, computed.model, taken, cached=False)
 
-    def _request(self, frame: Frame, desired: Desired, *, snapshot: bool) -> OutputRequest:
+    def _request(self, frame: Frame, section: SectionOutputs, *, snapshot: bool) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""
-        overlay = desired.composer.image_request(OVERLAY)
-        request = self._overrides.apply(frame.camera, desired.request, overlay)
-        request = desired.composer.wanted(frame, request)
+        overlay = section.builder.image_request(OVERLAY)
+        request = self._overrides.apply(frame.camera, section.request, overlay)
+        request = section.builder.wanted(frame, request)
         images = with_overlay(request.images, overlay) if snapshot else request.images
         if all(KINDS[image.kind].required for image in images):
             return replace(request, images=images)
-        return replace(request, images=tuple(self._limited(frame, desired.composer, image) for image in images))
+        return replace(request, images=tuple(self._limited(frame, section.builder, image) for image in images))
 
-    def _limited(self, frame: Frame, composer: ReplyBuilder, image: ImageRequest) -> ImageRequest:
+    def _limited(self, frame: Frame, builder: ReplyBuilder, image: ImageRequest) -> ImageRequest:
         """Bound the size of an image that is made smaller until it fits."""
         if KINDS[image.kind].required:
             return image
-        limit = self._outlets.max_packet(frame, composer.topic(image.kind, frame))
+        limit = self._outlets.max_packet(frame, builder.topic(image.kind, frame))
         return replace(image, max_bytes=max(0, limit - _HEADER_BYTES))
 
-    def _reply(self, frame: Frame, composer: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
+    def _reply(self, frame: Frame, builder: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = Now.read()
-        replies = fitting(composer.results(frame, parsed, now), partial(self._outlets.max_packet, frame))
+        replies = fitting(builder.results(frame, parsed, now), partial(self._outlets.max_packet, frame))
         self._publish(frame, replies)
         self._frame_queue.finish(frame, "processed")
         for kind in left_out(request, parsed, replies):
-            limit = self._outlets.max_packet(frame, composer.topic(kind, frame))
+            limit = self._outlets.max_packet(frame, builder.topic(kind, frame))
             _log.warning(
                 log_events.OUTPUT_LEFT_OUT, kind=kind, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit
             )
@@ -224,7 +224,7 @@ class Worker:
         self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
-        message = self.desired[frame.source].composer.error(frame, rejection, Now.read())
+        message = self.sections[frame.source].builder.error(frame, rejection, Now.read())
         try:
             self._publish(frame, (Reply("error", message, required=True),), final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever

@@ -23,7 +23,7 @@ from edge_worker.ops.signals import Order
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
 from edge_worker.service.commands import Commands
-from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.links import CONTROL, Links
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
@@ -91,7 +91,7 @@ class Components:
         self._commands = self._make_commands(overrides)
         self.links = self._make_links(inbox)
         self.probes = self._make_probes(reporter)
-        self.worker = self._make_worker(overrides)
+        self.dispatchers = self._make_dispatchers(overrides)
         self.router = self._make_router(inbox)
         self.health = self._make_health()
         self.apply(config)
@@ -101,7 +101,7 @@ class Components:
         self.config = config
         logs.set_level(config.ops.log.level)
         self.frame_queue.set_policies(config.cameras)
-        self.worker.desired = _desired(config)
+        self.dispatchers.sections = _section_outputs(config)
 
     def topic(self, template: str) -> str:
         """The topic of this node that *template* stands for."""
@@ -147,8 +147,8 @@ class Components:
             reporter=reporter,
         )
 
-    def _make_worker(self, overrides: Overrides) -> Worker:
-        return Worker(
+    def _make_dispatchers(self, overrides: Overrides) -> Dispatchers:
+        return Dispatchers(
             frame_queue=self.frame_queue,
             pool=self.pool,
             cache=self.cache,
@@ -168,7 +168,7 @@ class Components:
             frames=self.frame_queue,
             node=self._take_own,
             news=self._news,
-            results_lost=self.worker.results_lost,
+            results_lost=self.dispatchers.results_lost,
             fatal=self._fatal,
         )
         return Router(inbox, self.links.routes, handlers, max_payload=self.config.limits.max_payload_bytes)
@@ -227,7 +227,7 @@ class Components:
         return card
 
 
-def _desired(config: Config) -> tuple[Desired, ...]:
-    composers = [ReplyBuilder(config.node.id, config.outputs_for(camera)) for camera in config.cameras]
+def _section_outputs(config: Config) -> tuple[SectionOutputs, ...]:
+    builders = [ReplyBuilder(config.node.id, config.outputs_for(camera)) for camera in config.cameras]
     threshold = config.model.score_threshold
-    return tuple(Desired(composer, composer.request(score_threshold=threshold)) for composer in composers)
+    return tuple(SectionOutputs(builder, builder.request(score_threshold=threshold)) for builder in builders)

@@ -45,8 +45,8 @@ class FileParser:
         silence_decoder()
         self._out, self._raw = out, raw
         self._pipeline = Pipeline.open(ModelSettings.from_config(config, plan, cache_directory(os.environ)))
-        self._composer = ReplyBuilder(config.node.id, config.output)
-        self._request = self._composer.request(score_threshold=config.model.score_threshold)
+        self._builder = ReplyBuilder(config.node.id, config.output)
+        self._request = self._builder.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
         self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
 
@@ -64,7 +64,7 @@ class FileParser:
         analysis = self._pipeline.analyse(image, self._request, stages)
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
-        replies = self._composer.results(frame, parsed, Now.read())
+        replies = self._builder.results(frame, parsed, Now.read())
         for kind, group in groupby(replies, lambda reply: reply.kind):
             for number, reply in enumerate(group):
                 part = f"{kind}-{number}" if kind in KINDS and KINDS[kind].per_person else kind

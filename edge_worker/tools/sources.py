@@ -70,7 +70,7 @@ def open_source(source: str) -> Source:
             f"{without_login(source)}: no such file or folder (and no URL, webcam index or 'scene' either)"
         )
     if path.is_dir() or path.suffix.lower() in CONTENT_TYPES:
-        return PictureFiles(path)
+        return ImageFiles(path)
     return VideoFile(path)
 
 
@@ -87,7 +87,7 @@ class DrawnScene:
             number += 1
 
 
-class PictureFiles:
+class ImageFiles:
     """An image, or a folder of them, sent as the files are."""
 
     fps = IMAGES_FPS

@@ -42,7 +42,7 @@ def _huge_png(random: Random) -> bytes:
 
 
 def _overfull_png(random: Random) -> bytes:
-    """A picture within limits whose data go on for many times its size."""
+    """An image within limits whose data go on for many times its size."""
     return _png(500, 500, png.chunk(b"IDAT", _zeros(random.choice([1, 16, 64]))))
 
 
@@ -61,7 +61,7 @@ def _png_of_many_chunks(random: Random) -> bytes:
 
 
 def _animated_png(random: Random) -> bytes:
-    """Frames larger than their picture, beside it, or without end: the kind that crashes OpenCV 5.0."""
+    """Frames larger than their image, beside it, or without end: the kind that crashes OpenCV 5.0."""
     side = random.choice(_SIDES)
     control = struct.pack(">IIIIIHHBB", 0, side, random.choice(_SIDES), random.choice(_SIDES), 0, 1, 1, 2, 2)
     frames = png.chunk(b"acTL", struct.pack(">II", random.choice(_SIDES), 0)) + png.chunk(b"fcTL", control)
@@ -79,7 +79,7 @@ def _huge_jpeg(random: Random) -> bytes:
 
 
 def _jpeg_of_many_scans(random: Random) -> bytes:
-    """Every pass over the picture costs as much as the whole picture."""
+    """Every pass over the image costs as much as the whole image."""
     data = encoded(photo(500, 500), "JPEG", progressive=True, quality=20)
     scan = data.rfind(b"\xff\xda")
     return data[:scan] + data[scan:-2] * random.choice([2, 150, 250, 900]) + data[-2:]
@@ -93,15 +93,15 @@ def _jpeg_of_many_segments(random: Random) -> bytes:
 
 
 def _huge_webp(random: Random) -> bytes:
-    """A canvas of up to 2^48 pixels around a small picture."""
-    picture = encoded(photo(16, 16), "WEBP")[12:]
+    """A canvas of up to 2^48 pixels around a small image."""
+    image = encoded(photo(16, 16), "WEBP")[12:]
     canvas = struct.pack("<I3s3s", random.randrange(256), random.randbytes(3), random.randbytes(3))
-    body = b"WEBPVP8X" + struct.pack("<I", 10) + canvas + picture * random.choice([1, 50])
+    body = b"WEBPVP8X" + struct.pack("<I", 10) + canvas + image * random.choice([1, 50])
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def _huge_bmp(random: Random) -> bytes:
-    """Sides of any sign, depths that do not exist, run lengths that lead out of the picture."""
+    """Sides of any sign, depths that do not exist, run lengths that lead out of the image."""
     side = struct.pack("<ii", *(random.choice(_SIDES) - (1 << 31) for _ in range(2)))
     depth, compression = random.choice([1, 4, 8, 16, 24, 32, 7]), random.randrange(5)
     if random.random() < 0.5:
@@ -112,7 +112,7 @@ def _huge_bmp(random: Random) -> bytes:
 
 
 def _slender(random: Random) -> bytes:
-    """A picture of one row or one column, as long as the limit on pixels allows, or longer."""
+    """An image of one row or one column, as long as the limit on pixels allows, or longer."""
     length = random.choice([1, 2, 65_535, 999_999, 1_000_000, 1_000_001])
     width, height = (length, 1) if random.random() < 0.5 else (1, length)
     rows = (1 + width) * height

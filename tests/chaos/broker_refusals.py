@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chaos.account import close_books
-from chaos.camera import picture
+from chaos.camera import image
 from chaos.consumer import Consumer
 from chaos.model_faults import PATIENT
 from chaos.recovery import now, require_retained, wait_back
@@ -190,7 +190,7 @@ def _restart(broker: Mosquitto, consumer: Consumer, rights: Path, *, subscribe: 
 
 def _offer(camera: Camera) -> None:
     for _ in range(BURST):
-        camera.send(picture(len(camera.offered)))
+        camera.send(image(len(camera.offered)))
 
 
 def _require_soon(lab: Lab, refused: list[float], back: list[float]) -> None:

@@ -10,7 +10,7 @@ from brokers import wait_until
 from workers import START_S
 
 from chaos.account import close_books
-from chaos.camera import picture
+from chaos.camera import image
 from chaos.recovery import now, require_retained, wait_back
 from chaos.row import Row
 from chaos.times import p95, spread
@@ -86,7 +86,7 @@ def absent(lab: Lab) -> None:
 
 def _offer(camera: Camera) -> None:
     for _ in range(BURST):
-        camera.send(picture(len(camera.offered)))
+        camera.send(image(len(camera.offered)))
 
 
 def _wait_till_nothing_can_be_lost(broker: Mosquitto, consumer: Consumer, camera: Camera, way: str) -> None:
@@ -99,7 +99,7 @@ def _wait_till_nothing_can_be_lost(broker: Mosquitto, consumer: Consumer, camera
     if way.endswith("forgot"):
         consumer.wait_answered(camera.name, accepted)
     elif way.startswith("killed"):
-        newest = picture(len(camera.offered) - 1)
+        newest = image(len(camera.offered) - 1)
         wait_until(
             lambda: newest in broker.store.read_bytes() or consumer.has_answered(camera.name, accepted[-1]),
             "the broker has saved the newest frame",

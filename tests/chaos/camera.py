@@ -30,7 +30,7 @@ BURST_S: Final = (0.2, 2.0)
 """Between two bursts: at least, at most."""
 
 
-def picture(number: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
+def image(number: int, width: int = WIDTH, height: int = HEIGHT) -> bytes:
     """Draw a PNG that differs from that of every other *number* (below 2^64)."""
     pixels = np.random.default_rng(number).integers(0, 255, (4, 8, 3), np.uint8)
     pixels[0, :, 0] = list(number.to_bytes(8, "big"))
@@ -125,9 +125,9 @@ class Traffic:
     """A context in which cameras offer frames in bursts, *rate* a second in the mean over all of them."""
 
     def __init__(
-        self, cameras: Sequence[Camera], random: Random, rate: float, draw: Callable[[int], bytes] = picture
+        self, cameras: Sequence[Camera], random: Random, rate: float, draw: Callable[[int], bytes] = image
     ) -> None:
-        """Draw the moments of the bursts, and how many frames each has, from *random*; *draw* makes the pictures."""
+        """Draw the moments of the bursts, and how many frames each has, from *random*; *draw* makes the images."""
         self._cameras, self._rate, self._draw = cameras, rate, draw
         # Of its own: two threads that draw from one source would each get what the other left, as it happens.
         self._random = Random(random.getrandbits(64))  # noqa: S311 - to be repeated, not to be secret

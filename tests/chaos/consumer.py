@@ -220,8 +220,8 @@ def _frame_id(kind: str, message: paho.MQTTMessage) -> str:
     if kind == "overlay":
         return ""
     if kind == "colormap":
-        with Image.open(io.BytesIO(message.payload)) as picture:
-            return str(picture.info.get("frame-id", ""))
+        with Image.open(io.BytesIO(message.payload)) as image:
+            return str(image.info.get("frame-id", ""))
     return str(json.loads(message.payload)["frame_id"])
 
 

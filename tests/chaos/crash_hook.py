@@ -1,4 +1,4 @@
-"""A picture that crashes the model process: no such picture is known, so one is marked and a hook reads the mark.
+"""An image that crashes the model process: no such image is known, so one is marked and a hook reads the mark.
 
 The hook is a ``sitecustomize`` on the PYTHONPATH of the worker, which hands it on to the model process. There it looks
 at what comes over the channel, and takes a marked frame for one that makes native code read from address 0. The product
@@ -58,7 +58,7 @@ class CrashHook:
 
 
 def marked(payload: bytes, number: int) -> bytes:
-    """Mark a picture; decoders do not look at what comes after its end."""
+    """Mark an image; decoders do not look at what comes after its end."""
     return payload + MARK + _digits(number).encode()
 
 

@@ -16,7 +16,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from chaos.account import identity_problems
-from chaos.camera import picture
+from chaos.camera import image
 from chaos.row import Row
 from chaos.slow_hook import slow_model
 from chaos.times import spread
@@ -117,7 +117,7 @@ class Crowd:
     def _run(self) -> None:
         began, rounds = time.monotonic(), 0
         while not self._stop.wait(max(0.0, began + rounds / RATE - time.monotonic())):
-            payload = picture(rounds) + os.urandom(16) * (PICTURE_BYTES // 16)
+            payload = image(rounds) + os.urandom(16) * (PICTURE_BYTES // 16)
             for camera in CAMERAS:
                 properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
                 properties.UserProperty = [("captured-at", datetime.now(UTC).isoformat())]

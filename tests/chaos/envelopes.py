@@ -29,9 +29,9 @@ def enveloped(random: Random, content: bytes) -> bytes:
     return random.choice([b"", b" \r\n\t"]) + json.dumps(fields).encode()
 
 
-def malformed(random: Random, picture: bytes) -> bytes:
+def malformed(random: Random, image: bytes) -> bytes:
     """Make an envelope with something wrong."""
-    return random.choice(_FAULTS)(random, enveloped(random, picture))
+    return random.choice(_FAULTS)(random, enveloped(random, image))
 
 
 def _odd_value(random: Random, envelope: bytes) -> bytes:

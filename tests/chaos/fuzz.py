@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chaos.envelopes import enveloped
-from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, pictures, repaired
+from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, images, repaired
 from chaos.row import Row
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ def main(options: list[str]) -> None:
 
     def parse(data: bytes) -> None:
         with suppress(errors.DecodeError):
-            picture = envelope.open_envelope(data, MAX_PAYLOAD).image if envelope.is_envelope(data) else data
-            codec.decode(picture, limits)
+            image = envelope.open_envelope(data, MAX_PAYLOAD).image if envelope.is_envelope(data) else data
+            codec.decode(image, limits)
 
     def mutate(data: bytes, size: int) -> bytes:
         return bytes(atheris.Mutate(data, size))  # looked up when it is called: Fuzz() puts another in its place
@@ -61,15 +61,15 @@ def _mutator(mutate: Callable[[bytes, int], bytes]) -> Callable[[bytes, int, int
 
 
 def run(lab: Lab) -> None:
-    """Fuzz for some seconds, from one good picture of each kind, bare and in an envelope."""
+    """Fuzz for some seconds, from one good image of each kind, bare and in an envelope."""
     if find_spec("atheris") is None:
         lab.require(platform.machine() != "x86_64", "atheris is not installed: pip install atheris")
         lab.measure("not run", "atheris has no wheel for this machine")
         return
     corpus = lab.place("corpus")
-    for number, picture in enumerate(pictures()):
-        (corpus / f"{number}").write_bytes(picture)
-        (corpus / f"{number}-enveloped").write_bytes(enveloped(lab.random, picture))
+    for number, image in enumerate(images()):
+        (corpus / f"{number}").write_bytes(image)
+        (corpus / f"{number}-enveloped").write_bytes(enveloped(lab.random, image))
     options = [
         f"-max_total_time={lab.times}",
         f"-seed={lab.random.getrandbits(31)}",

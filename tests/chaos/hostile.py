@@ -40,10 +40,10 @@ ASLEEP_S: Final = 60.0
 SLOWEST_S: Final = 3.0
 """Of processor time for one payload of at most a megapixel."""
 FRAME_MB: Final = MAX_PIXELS * FRAME_BYTES_PER_PIXEL / 1e6
-"""That a payload may take for a moment: what the ceiling of a model process allows for the largest picture."""
+"""That a payload may take for a moment: what the ceiling of a model process allows for the largest image."""
 LIMITS: Final = {"max_payload_mb": MAX_PAYLOAD / 1e6, "max_pixels": MAX_PIXELS}
 MODEL: Final = {"path": "builtin:seeded", "engine": "onnxruntime", "short_side": 32}
-"""Takes pictures of any shape without compiling for it first."""
+"""Takes images of any shape without compiling for it first."""
 WORKERS_MB: Final = 120.0
 """The most that the worker process, which only carries payloads, may ever take."""
 
@@ -205,7 +205,7 @@ ROWS: Final = (
     Row(
         name="hostile-payloads",
         fault="mutated JPEG, PNG, WebP, BMP and JSON, bombs of memory and time, straight into the pipeline",
-        required="0 crashes, 0 hangs; each accepted or refused with a reason; memory within what a picture may take",
+        required="0 crashes, 0 hangs; each accepted or refused with a reason; memory within what an image may take",
         run=straight,
         short=4000,
         full=200_000,

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from chaos.account import close_books
-from chaos.camera import Traffic, picture
+from chaos.camera import Traffic, image
 from chaos.crash_hook import CrashHook, marked
 from chaos.row import Row
 from chaos.times import spread
@@ -55,7 +55,7 @@ def strike(number: signal.Signals, lab: Lab) -> None:
 
 
 def crash(lab: Lab) -> None:
-    """Send frames that crash the model process amid harmless ones, and each picture once more when it is quarantined.
+    """Send frames that crash the model process amid harmless ones, and each image once more when it is quarantined.
 
     Of three cases, in one the worker is killed between the two crashes, in one after them.
     """
@@ -67,7 +67,7 @@ def crash(lab: Lab) -> None:
     killer, others = lab.camera(broker.port, "killer"), [lab.camera(broker.port, name) for name in ("door", "yard")]
     seconds = []
     for number in range(lab.times):
-        payload, known = marked(picture(number), number), len(consumer.statuses)
+        payload, known = marked(image(number), number), len(consumer.statuses)
         with Traffic(others, lab.random, RATE):
             began = time.monotonic()
             frame_id = killer.send(payload)

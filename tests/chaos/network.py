@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from brokers import Proxy
 
 from chaos.account import close_books
-from chaos.camera import Traffic, picture
+from chaos.camera import Traffic, image
 from chaos.row import Row
 from chaos.tail import Tail
 from chaos.times import spread
@@ -130,8 +130,8 @@ def _close_books(lab: Lab, consumer: Consumer, cameras: Sequence[Camera]) -> Non
 
 
 def _large(number: int) -> bytes:
-    """Draw a picture that is many packets long; decoders do not look at what comes after its end."""
-    return picture(number) + bytes(LARGE_BYTES)
+    """Draw an image that is many packets long; decoders do not look at what comes after its end."""
+    return image(number) + bytes(LARGE_BYTES)
 
 
 ROWS: Final = (

@@ -113,9 +113,9 @@ def _subscriber(broker: Mosquitto) -> Iterator[subprocess.Popen[bytes]]:
 
 
 class Case(NamedTuple):
-    """A limit of the broker, pictures whose results are around it, and what must become of each frame.
+    """A limit of the broker, images whose results are around it, and what must become of each frame.
 
-    The picture itself must be below the limit, and so must what the worker says of itself: about 1800 bytes.
+    The image itself must be below the limit, and so must what the worker says of itself: about 1800 bytes.
     """
 
     limit: int
@@ -171,12 +171,12 @@ def _require_peace(lab: Lab, consumer: Consumer, where: str) -> None:
 
 
 def _photo(number: int) -> bytes:
-    """Draw a picture whose overlay is some 50 kB; a few, so that results come from the cache as fast as they may."""
+    """Draw an image whose overlay is some 50 kB; a few, so that results come from the cache as fast as they may."""
     return _flat(number % FRAMES, 640, 480)
 
 
 def _flat(number: int, width: int, height: int) -> bytes:
-    """Draw a picture that makes a small file, and a large overlay."""
+    """Draw an image that makes a small file, and a large overlay."""
     pixels = np.full((height, width, 3), 200, np.uint8)
     pixels[:, : width // 2] = (30, 60, number % 256)
     pixels[::16] = 0

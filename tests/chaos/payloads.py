@@ -43,26 +43,26 @@ def payload(seed: int, number: int) -> Payload:
 
 
 @cache
-def pictures() -> tuple[bytes, ...]:
-    """Good pictures of every kind that is accepted, small enough to be changed in many places."""
-    picture, rgba = Image.fromarray(photo(48, 32)), Image.fromarray(photo(48, 32)).convert("RGBA")
+def images() -> tuple[bytes, ...]:
+    """Good images of every kind that is accepted, small enough to be changed in many places."""
+    image, rgba = Image.fromarray(photo(48, 32)), Image.fromarray(photo(48, 32)).convert("RGBA")
     rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
     exif = with_orientation(6)
     return (
-        encoded(picture, "JPEG"),
-        encoded(picture, "JPEG", progressive=True, exif=exif),
-        encoded(picture.convert("CMYK"), "JPEG"),
-        encoded(picture.convert("L"), "JPEG", restart_marker_rows=1),
-        encoded(picture, "PNG", exif=exif),
+        encoded(image, "JPEG"),
+        encoded(image, "JPEG", progressive=True, exif=exif),
+        encoded(image.convert("CMYK"), "JPEG"),
+        encoded(image.convert("L"), "JPEG", restart_marker_rows=1),
+        encoded(image, "PNG", exif=exif),
         encoded(rgba, "PNG"),
-        encoded(picture.quantize(16), "PNG", transparency=2),
-        encoded(picture.convert("1"), "PNG"),
-        encoded(picture, "PNG", save_all=True, append_images=[picture.rotate(90)]),
-        encoded(picture, "WEBP", exif=exif),
+        encoded(image.quantize(16), "PNG", transparency=2),
+        encoded(image.convert("1"), "PNG"),
+        encoded(image, "PNG", save_all=True, append_images=[image.rotate(90)]),
+        encoded(image, "WEBP", exif=exif),
         encoded(rgba, "WEBP", lossless=True),
         encoded(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(90)]),
-        encoded(picture, "BMP"),
-        encoded(picture.quantize(16), "BMP"),
+        encoded(image, "BMP"),
+        encoded(image.quantize(16), "BMP"),
     )
 
 
@@ -85,7 +85,7 @@ def _with_checksums(png: bytes) -> bytes:
     return b"".join(parts)
 
 
-# -- what is done to good pictures -------------------------------------------------------------------------------------
+# -- what is done to good images -------------------------------------------------------------------------------------
 
 
 def _place(random: Random, data: bytearray) -> int:
@@ -123,7 +123,7 @@ def _insert_noise(random: Random, data: bytearray) -> None:
 
 
 def _splice(random: Random, data: bytearray) -> None:
-    other = random.choice(pictures())
+    other = random.choice(images())
     begin = random.randrange(len(other))
     data[_place(random, data) :] = other[begin:]
 
@@ -147,8 +147,8 @@ def mutated(random: Random, content: bytes) -> bytes:
     return repaired(bytes(data)) if random.random() < 0.5 else bytes(data)
 
 
-def _mutated_picture(random: Random) -> bytes:
-    return mutated(random, random.choice(pictures()))
+def _mutated_image(random: Random) -> bytes:
+    return mutated(random, random.choice(images()))
 
 
 def _bomb(random: Random) -> bytes:
@@ -166,11 +166,11 @@ def _noise(random: Random) -> bytes:
 
 # Kind → share of all payloads, and how one is made.
 _KINDS: Final[dict[str, tuple[int, Callable[[Random], bytes]]]] = {
-    "good": (2, lambda random: random.choice(pictures())),
-    "mutated": (60, _mutated_picture),
+    "good": (2, lambda random: random.choice(images())),
+    "mutated": (60, _mutated_image),
     "bomb": (8, _bomb),
     "noise": (5, _noise),
-    "mutated in an envelope": (10, lambda random: enveloped(random, _mutated_picture(random))),
+    "mutated in an envelope": (10, lambda random: enveloped(random, _mutated_image(random))),
     "bomb in an envelope": (2, lambda random: enveloped(random, _bomb(random))),
-    "malformed envelope": (13, lambda random: malformed(random, random.choice(pictures()))),
+    "malformed envelope": (13, lambda random: malformed(random, random.choice(images()))),
 }

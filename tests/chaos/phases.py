@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from brokers import wait_until
 from workers import START_S
 
-from chaos.camera import picture
+from chaos.camera import image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,7 +57,7 @@ class Stage:
         """Send a frame and stop the model process under it; returns the process."""
         model, sent = self.worker.model_pid(), time.monotonic()
         os.kill(model, signal.SIGSTOP)
-        camera.send(picture(self.lab.random.getrandbits(60)))
+        camera.send(image(self.lab.random.getrandbits(60)))
         self.consumer.wait(
             lambda: any(said.at > sent and said.content["total"]["in_work"] for said in self.consumer.stats[-3:]),
             "a frame is in work",

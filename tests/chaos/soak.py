@@ -16,7 +16,7 @@ import numpy as np
 from images import CIHP, encoded, figures, photo
 
 from chaos.account import close_books
-from chaos.camera import Traffic, picture
+from chaos.camera import Traffic, image
 from chaos.diary import SHORTEST_S, SLOPE_MB_PER_H, Diary, conclude
 from chaos.row import Row
 from edge_worker.imaging.palette import Palette
@@ -63,7 +63,7 @@ def run(lab: Lab) -> None:
 def _warm_up(live: Camera, door: Camera, consumer: Consumer, rounds: int) -> None:
     """Have the worker know as many frames as it ever will, and every size and format so many times."""
     for _ in range(MEMORIES):
-        live.send(picture(0))
+        live.send(image(0))
     live.wait_accepted()
     for round_ in range(rounds):
         for number in range(len(SIZES) * len(FORMATS)):
@@ -81,7 +81,7 @@ def _require_answers(lab: Lab, accounts: dict[str, Any]) -> None:
 
 
 def draw(number: int) -> bytes:
-    """Draw the picture of this *number*: by turns of every size and format, no two alike."""
+    """Draw the image of this *number*: by turns of every size and format, no two alike."""
     width, height = SIZES[number % len(SIZES)]
     form = FORMATS[number // len(SIZES) % len(FORMATS)]
     pixels = np.roll(_scene(width, height), 3 * number)  # by whole pixels, along the rows one after another
@@ -104,7 +104,7 @@ def _scene(width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 ROWS: Final = (
     Row(
         name="soak",
-        fault="nothing but time: mixed sizes, formats and delivery modes, damaged pictures among them",
+        fault="nothing but time: mixed sizes, formats and delivery modes, damaged images among them",
         required=f"resident memory of both processes grows by {SLOPE_MB_PER_H:g} MB/h at most after warm-up, or is "
         "recycled by plan with nothing lost; no file descriptors, threads or sockets leak",
         run=run,

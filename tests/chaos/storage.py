@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import edge_worker
 from chaos.account import close_books
-from chaos.camera import picture
+from chaos.camera import image
 from chaos.row import Row
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _live_with_it(lab: Lab, worker: WorkerProcess, consumer: Consumer, camera: C
     consumer.wait_state("online", pid=worker.start().pid)
     known = len(consumer.statuses)
     for number in range(FRAMES):
-        camera.send(picture(lab.random.getrandbits(60)))
+        camera.send(image(lab.random.getrandbits(60)))
         if number == FRAMES // 2:
             os.kill(worker.model_pid(), signal.SIGKILL)
             consumer.wait_state("degraded", pid=worker.pid, after=known)
@@ -175,7 +175,7 @@ def bad_models(lab: Lab) -> None:
             worker.start()
         _wait_told(consumer, problem, known)
         lab.require(consumer.ask("ping")["status"] == "ok", "ping is not answered without a model")
-        frame_id = camera.send(picture(lab.random.getrandbits(60)))
+        frame_id = camera.send(image(lab.random.getrandbits(60)))
         known = len(consumer.statuses)
         _mend(model)
         consumer.wait_state("online", pid=worker.pid, after=known)
@@ -194,7 +194,7 @@ def _mend(model: Path) -> None:
 
 
 def _answer_one(lab: Lab, consumer: Consumer, camera: Camera) -> None:
-    consumer.wait_answered("door", [camera.send(picture(lab.random.getrandbits(60)))])
+    consumer.wait_answered("door", [camera.send(image(lab.random.getrandbits(60)))])
 
 
 def _wait_told(consumer: Consumer, problem: str, known: int) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PARSED: Final = 20
-"""Of this many accepted pictures one goes through the network, too; the rest is decoded."""
+"""Of this many accepted images one goes through the network, too; the rest is decoded."""
 _REQUEST: Final = output_request(masks="rle", overlay=True)
 
 
@@ -62,7 +62,7 @@ class Trial:
     """The small random model's pipeline, and the payloads of one seed."""
 
     def __init__(self, seed: int, note: Callable[[int], None]) -> None:
-        """Load the model and parse a small picture; *note* is told each payload before its turn."""
+        """Load the model and parse a small image; *note* is told each payload before its turn."""
         self._seed, self._note = seed, note
         self._pipeline = Pipeline.open(_settings())
         self._accepted = 0

@@ -26,7 +26,7 @@ PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for secon
 CONFIG = "etc/edge-worker/edge_worker.yaml"
 LOG = "run/edge-worker.log"
 START_S = 60.0
-MEMORY_MAX = "MemoryMax=450M"  # enough for the small model and small pictures
+MEMORY_MAX = "MemoryMax=450M"  # enough for the small model and small images
 # No other service of the machine, this checkout as what is installed, and a watchdog that does not take a minute.
 DROP_IN = """
 [Unit]
@@ -93,12 +93,12 @@ class Client:
         said = json.loads(got)
         return said["state"], said.get("reason")
 
-    def parse(self, picture: Path) -> dict[str, Any]:
-        """Publish *picture* as a camera does, and return the labels that come back."""
+    def parse(self, image: Path) -> dict[str, Any]:
+        """Publish *image* as a camera does, and return the labels that come back."""
         listener = self._subscribe("parsing/gate/labels", "parsing/gate/error")
         wait_until(lambda: _has_connection(listener.pid), "the listener is connected")
         subprocess.run(
-            ["mosquitto_pub", *self._options, "-q", "1", "-t", "cameras/gate/frame", "-f", picture], check=True
+            ["mosquitto_pub", *self._options, "-q", "1", "-t", "cameras/gate/frame", "-f", image], check=True
         )
         answer: dict[str, Any] = json.loads(listener.communicate(timeout=START_S)[0])
         return answer
@@ -140,7 +140,7 @@ def test_a_life_under_systemd(box: SystemdBox, broker: Mosquitto, tmp_path: Path
     Image.fromarray(photo()).save(tmp_path / "frame.jpg")
     assert client.parse(tmp_path / "frame.jpg")["image"] == {"width": 90, "height": 60}
 
-    # Confined as it is, the process that touches the pictures confines itself further.
+    # Confined as it is, the process that touches the images confines itself further.
     (confined,) = _logged(box, "model process confined")[-1:]
     assert confined["refused"] == {}
     assert {"network", "files", "memory"} <= set(confined["in_force"])
@@ -165,9 +165,9 @@ def test_a_life_under_systemd(box: SystemdBox, broker: Mosquitto, tmp_path: Path
 
 
 def test_memory_is_limited(box: SystemdBox, broker: Mosquitto, tmp_path: Path) -> None:
-    """A picture that takes more than the service may have costs a model process, twice, and is refused then.
+    """An image that takes more than the service may have costs a model process, twice, and is refused then.
 
-    The worker stays, and the next picture is answered as ever.
+    The worker stays, and the next image is answered as ever.
     """
     drop_in = (ROOT / "deploy" / "systemd" / "drop-ins" / "memory.conf").read_text().replace("MemoryMax=2G", MEMORY_MAX)
     (box.root / "etc" / "systemd" / "system" / f"{UNIT}.d" / "memory.conf").write_text(drop_in)

@@ -11,7 +11,7 @@ from brokers import wait_until
 from links import Client
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from workers import PICTURE, START_S, WorkerProcess
+from workers import IMAGE, START_S, WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +58,11 @@ def test_each_frame_is_answered_whatever_it_is_called(
     before = files(tmp_path)
     with Client(mosquitto.port, "parsing/#", "edge-worker/box/response/stats") as client:
         for name in NAMES:
-            client.publish(f"cameras/{name}/frame", b"no picture")
+            client.publish(f"cameras/{name}/frame", b"no image")
         for frame_id in IDS:
             told = properties(UserProperty=[("frame-id", frame_id), ("captured-at", frame_id), (frame_id, frame_id)])
-            client.publish("cameras/door/frame", f"no picture of {frame_id[:99]}".encode(), properties=told)
-        client.publish("cameras/door/frame", b"no picture", properties=properties(UserProperty=FLOOD))
+            client.publish("cameras/door/frame", f"no image of {frame_id[:99]}".encode(), properties=told)
+        client.publish("cameras/door/frame", b"no image", properties=properties(UserProperty=FLOOD))
         answers = client.wait_for(len(NAMES) + len(IDS) + 1, START_S)
         client.publish("edge-worker/box/request/stats")
         (*answers, stats) = client.wait_for(len(answers) + 1)
@@ -97,7 +97,7 @@ def test_commands_reach_no_further_than_they_should(mosquitto: Mosquitto, worker
             client.publish("edge-worker/box/request/ping", b"{}", properties=told)
         client.publish("edge-worker/box/request/a/b", b"{}")
         client.publish("edge-worker/box/request/resume", b"{}")
-        client.publish("cameras/door/frame", PICTURE.read_bytes())
+        client.publish("cameras/door/frame", IMAGE.read_bytes())
         wait_until(lambda: count(client, "parsing/door/labels"), "the next frame is answered", START_S)
         wait_until(lambda: count(client, "edge-worker/box/response/resume"), "all commands are answered")
         assert count(client, "edge-worker/box/response/pause") == len(payloads)

@@ -10,7 +10,7 @@ from brokers import wait_until
 from links import Client
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from workers import PICTURE, START_S, WorkerProcess
+from workers import IMAGE, START_S, WorkerProcess
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,9 +44,9 @@ def test_results_of_a_request_reach_the_asker_and_nobody_else(mosquitto: Mosquit
         WorkerProcess(tmp_path, mosquitto.port, {"cameras": [REQUESTS]}) as worker,
     ):
         worker.ready()
-        asker.publish("requests/web/frame", PICTURE.read_bytes(), properties=request("parsing/web/labels", b"0"))
+        asker.publish("requests/web/frame", IMAGE.read_bytes(), properties=request("parsing/web/labels", b"0"))
         wishes = request("replies/me", b"\x00seven", outputs="colormap,overlay", masks="rle")
-        asker.publish("requests/web/frame", PICTURE.read_bytes(), properties=wishes)
+        asker.publish("requests/web/frame", IMAGE.read_bytes(), properties=wishes)
         replies = asker.wait_for(3, START_S)
         asker.publish("requests/web/frame", b"no image", properties=request("replies/me", b"8"))
         wait_until(lambda: len(replies) == 4, "the error", START_S)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from brokers import free_port, wait_until
 from links import Client
-from workers import PICTURE, START_S, WorkerProcess
+from workers import IMAGE, START_S, WorkerProcess
 
 from edge_worker.frames.frame import content_id
 from edge_worker.imaging import png
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from brokers import Amqtt, Mosquitto
 
 EVERY = {"cameras": [{"topic": "cameras/{camera}/frame", "delivery": "every"}]}
-FRAME = PICTURE.read_bytes()
+FRAME = IMAGE.read_bytes()
 
 
 @pytest.fixture
@@ -51,9 +51,9 @@ def labelled(client: Client) -> list[dict[str, Any]]:
     return [json.loads(message.payload) for message in client.messages if message.topic.endswith("/labels")]
 
 
-def identity_in(picture: paho.MQTTMessage) -> str:
+def identity_in(image: paho.MQTTMessage) -> str:
     """The frame id written into a PNG."""
-    return png.read_text(bytes(picture.payload))["frame-id"]
+    return png.read_text(bytes(image.payload))["frame-id"]
 
 
 def last(client: Client, topic: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def last(client: Client, topic: str) -> dict[str, Any]:
 
 
 def numbered(count: int) -> list[bytes]:
-    """Pictures that differ: each its own frame id. A PNG reader ignores what comes after the end."""
+    """Images that differ: each its own frame id. A PNG reader ignores what comes after the end."""
     return [png.with_text(FRAME, {"number": str(number)}) for number in range(count)]
 
 
@@ -111,11 +111,11 @@ def test_a_frame_goes_in_and_a_map_and_labels_come_out(
 
 
 @pytest.mark.mosquitto
-def test_bad_pictures_get_one_error_each_and_disturb_nobody(
+def test_bad_images_get_one_error_each_and_disturb_nobody(
     mosquitto: Mosquitto, make_worker: Callable[..., WorkerProcess]
 ) -> None:
-    """Empty, cut off, no picture, broken envelope: a reason for each, then the next frame as ever."""
-    bad = [b"", FRAME[:1000], b"no picture", b'{"image": "!"}']
+    """Empty, cut off, no image, broken envelope: a reason for each, then the next frame as ever."""
+    bad = [b"", FRAME[:1000], b"no image", b'{"image": "!"}']
     with Client(mosquitto.port, "parsing/#", "edge-worker/#") as consumer:
         make_worker(mosquitto.port, **EVERY).ready()
         send(consumer, bad)
@@ -198,7 +198,7 @@ def test_a_broker_that_takes_only_small_messages_is_lived_with(
     broker = make_mosquitto("max_packet_size 1000")
     with Client(broker.port, "parsing/#") as consumer:
         worker = make_worker(broker.port, **EVERY).ready()
-        consumer.publish("cameras/door/frame", b"no picture")
+        consumer.publish("cameras/door/frame", b"no image")
         (error,) = consumer.wait_for(1)
         assert json.loads(error.payload)["reason"] == "unsupported"
         assert any(line.get("topic") == "edge-worker/box/model" for line in worker.log() if line["level"] == "warning")

@@ -12,7 +12,7 @@ import commands
 import pytest
 from brokers import Mosquitto, wait_until
 from certificates import Authority, Certificate
-from workers import PICTURE, START_S, WorkerProcess
+from workers import IMAGE, START_S, WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -152,8 +152,8 @@ def _shown_by(pid: int, *, environment: bool = False) -> bytes:
 
 def _make_it_talk(stage: Stage, spy: Path) -> None:
     """Ask everything that can be asked, and send a good and a bad frame."""
-    stage.publish("cameras/door/frame", PICTURE)
-    stage.publish("cameras/door/frame", "no picture")
+    stage.publish("cameras/door/frame", IMAGE)
+    stage.publish("cameras/door/frame", "no image")
     for command in ("config", "stats", "ping", "set", "nonsense", "restart"):
         stage.publish(f"edge-worker/box/request/{command}", '{"transaction": 1}')
     wanted = [

@@ -132,7 +132,7 @@ def test_grey_with_alpha_and_transparent_palette() -> None:
 
 @pytest.mark.parametrize("value", range(1, 9))
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_pictures_are_turned_as_exif_says(kind: str, value: int) -> None:
+def test_images_are_turned_as_exif_says(kind: str, value: int) -> None:
     """All eight orientations, in all formats that have them, come out as Pillow shows them."""
     payload = encoded(photo(), kind, quality=95, exif=with_orientation(value))
     with Image.open(io.BytesIO(payload)) as image:
@@ -195,7 +195,7 @@ def test_a_jpeg_that_runs_dry_before_its_end_marker(options: dict[str, int], kep
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True}, {"restart_marker_rows": 2}])
 @pytest.mark.parametrize("level", [0, 128, 255])
-def test_flat_pictures_are_not_taken_for_cut_ones(options: dict[str, int], level: int) -> None:
+def test_flat_images_are_not_taken_for_cut_ones(options: dict[str, int], level: int) -> None:
     """A dark night, or a frame whose lower half is one grey, is an image like others."""
     flat = photo(320, 240)
     flat[120:] = level
@@ -261,7 +261,7 @@ def test_any_bytes_are_an_image_or_refused(junk: bytes) -> None:
 
 @settings(max_examples=400, deadline=None)
 @given(st.data())
-def test_mutated_pictures_are_pictures_or_refused(data: st.DataObject) -> None:
+def test_mutated_images_are_images_or_refused(data: st.DataObject) -> None:
     """The same for real images with bytes changed, cut out, put in, and cut off."""
     payload = bytearray(data.draw(st.sampled_from(_seeds())))
     places = st.integers(0, len(payload) - 1) | st.integers(0, 80)

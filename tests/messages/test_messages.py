@@ -59,7 +59,7 @@ def _labels(**changes: Any) -> LabelsMessage:  # noqa: ANN401
 
 MESSAGES: dict[str, Message] = {
     "labels": _labels(captured_at="2026-01-31T11:59:59Z"),
-    "error": ErrorMessage(**FACTS, reason="undecodable", detail="no picture"),
+    "error": ErrorMessage(**FACTS, reason="undecodable", detail="no image"),
     "status": StatusMessage(node="n", version="1", session="s", state="offline", since=NOW, reason="lost", pid=1),
     "model": ModelCard(
         node="n",

@@ -45,8 +45,8 @@ def test_nobody_is_seen_where_nobody_is(parser: Parser) -> None:
     """A blank wall and noise hold no person."""
     wall = np.full((360, 640, 3), 180, np.uint8)
     noise = np.random.default_rng(0).integers(0, 256, (360, 640, 3), dtype=np.uint8)
-    for picture in (wall, noise):
-        assert not [person for person in parser.parse(picture).persons if person.score > 0.5]
+    for image in (wall, noise):
+        assert not [person for person in parser.parse(image).persons if person.score > 0.5]
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="the photos are not part of the repository")

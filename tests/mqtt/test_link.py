@@ -267,7 +267,7 @@ def test_frames_over_the_memory_budget_wait_at_the_broker(
 def test_retained_messages_do_not_come_again_at_a_reconnect(
     mosquitto: Mosquitto, make_link: Callable[..., Watched]
 ) -> None:
-    """An old picture that the broker keeps would look like a new frame after each cut."""
+    """An old image that the broker keeps would look like a new frame after each cut."""
     with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
         camera.publish(TOPIC, b"kept", retain=True)
         watched = make_link(proxy.port, **EVERY).ready()

@@ -193,8 +193,8 @@ def test_labels_go_with_a_map_that_is_given_up_and_not_with_an_overlay(large: st
     """Whoever has labels can have the map; an overlay is missed by nobody."""
     outbox, mids = Outbox(), itertools.count(1)
     overlay, map_ = message(must_arrive=True), message(must_arrive=True)
-    pictures = frozenset({overlay.publication, map_.publication})
-    labels = replace(message(must_arrive=True), after=pictures, needs=frozenset({map_.publication}))
+    images = frozenset({overlay.publication, map_.publication})
+    labels = replace(message(must_arrive=True), after=images, needs=frozenset({map_.publication}))
     names = {overlay.publication: "overlay", map_.publication: "map", labels.publication: "labels"}
     for each in (overlay, map_, labels):
         outbox.add(each, 100 if names[each.publication] == large else 10, NOW)

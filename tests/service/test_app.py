@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from brokers import wait_until
 from links import Client
-from workers import PICTURE, START_S
+from workers import IMAGE, START_S
 
 from edge_worker.config import Config
 from edge_worker.ops.signals import Order
@@ -70,7 +70,7 @@ def test_a_stop_says_goodbye_even_when_replies_cannot_be_delivered(
     monkeypatch.setattr(app, "STOP_S", app.GOODBYE_S + 1.0)
 
     def have_a_result_refused(client: Client) -> None:
-        client.publish("cameras/door/frame", PICTURE.read_bytes())
+        client.publish("cameras/door/frame", IMAGE.read_bytes())
         wait_until(lambda: "Denied PUBLISH" in broker.log(), "a refused result", START_S)
 
     assert run(configuration(broker.port), tmp_path, have_a_result_refused) == 0
@@ -104,7 +104,7 @@ def test_many_cameras_do_not_silence_the_stats(tmp_path: Path, make_mosquitto: C
     def be_many(client: Client) -> None:
         with Client(broker.port, "parsing/+/error") as watcher:
             for number in range(cameras):
-                client.publish(f"cameras/{number:0128}/frame", b"no picture")
+                client.publish(f"cameras/{number:0128}/frame", b"no image")
             watcher.wait_for(cameras)
 
     with Client(broker.port, "edge-worker/box/stats") as listener:

@@ -20,7 +20,7 @@ from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
 from edge_worker.pool.state import Computed
-from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
@@ -76,7 +76,7 @@ class ScriptedPool:
 
 
 class Bench:
-    """A worker between a frame_queue and recorders."""
+    """Dispatchers between a frame queue and recorders."""
 
     def __init__(self, pool: ScriptedPool, max_packet: int, outputs: OutputConfig) -> None:
         """Start it."""
@@ -95,18 +95,18 @@ class Bench:
             observe=lambda _timings, _age: None,
             fatal=self._fail,
         )
-        self.worker = Worker(
+        self.dispatchers = Dispatchers(
             frame_queue=self.frame_queue,
-            pool=pool,  # type: ignore[arg-type] # the part of ModelPool that a worker uses
+            pool=pool,  # type: ignore[arg-type] # the part of ModelPool that they use
             cache=ResultCache(1.0),
             overrides=self.overrides,
             model=lambda: self.loaded_last,
             max_payload_bytes=100,
             outlets=outlets,
         )
-        composer = ReplyBuilder("box-1", outputs)
-        self.worker.desired = [Desired(composer, output_request(colormap=None))]
-        self.worker.start()
+        builder = ReplyBuilder("box-1", outputs)
+        self.dispatchers.sections = [SectionOutputs(builder, output_request(colormap=None))]
+        self.dispatchers.start()
 
     def _acknowledge(self, delivery: Delivery) -> None:
         self.acknowledged.append(delivery)
@@ -136,7 +136,7 @@ class Bench:
     def stop(self) -> None:
         """End the dispatchers."""
         self.frame_queue.close()
-        assert self.worker.stop(Deadline(SOON_S))
+        assert self.dispatchers.stop(Deadline(SOON_S))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) 
 
 def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:
     """One camera's bad image is nobody else's matter."""
-    one = bench(FrameRejected("undecodable", "no picture"), RESULT)
+    one = bench(FrameRejected("undecodable", "no image"), RESULT)
     assert one.reply_to(frame_id="bad")["reason"] == "undecodable"
     assert one.reply_to(frame_id="good", arrived=1.0)["schema"] == "edge-worker.labels/1"
     one.stop()
@@ -254,7 +254,7 @@ def test_two_processes_make_one_snapshot(bench: Callable[..., Bench]) -> None:
 
 def test_a_snapshot_outlives_a_frame_without_result(bench: Callable[..., Bench]) -> None:
     """The next frame of the camera has it."""
-    one = bench(FrameRejected("undecodable", "no picture"), ModelProcessDied("killed", phase="inference"), RESULT)
+    one = bench(FrameRejected("undecodable", "no image"), ModelProcessDied("killed", phase="inference"), RESULT)
     one.overrides.snapshot("door")
     one.reply_to(frame_id="1")
     one.reply_to(frame_id="2", arrived=1.0)
@@ -276,8 +276,10 @@ def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) 
     as_jpeg = ReplyBuilder("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))
     as_png = ReplyBuilder("box-1", OutputConfig())
     one = bench(encoded_result(2, 1, b"a JPEG", None, BODY, {}))
-    one.worker.desired = [Desired(as_jpeg, as_jpeg.request(score_threshold=None))]
-    one.pool.meanwhile = lambda: setattr(one.worker, "desired", [Desired(as_png, as_png.request(score_threshold=None))])
+    one.dispatchers.sections = [SectionOutputs(as_jpeg, as_jpeg.request(score_threshold=None))]
+    one.pool.meanwhile = lambda: setattr(
+        one.dispatchers, "sections", [SectionOutputs(as_png, as_png.request(score_threshold=None))]
+    )
     assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert one.published[0].content_type == "image/jpeg"
     assert one.failures == []
@@ -302,7 +304,7 @@ def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., 
 
 def test_a_frame_that_cannot_be_answered_at_all_is_let_go(bench: Callable[..., Bench]) -> None:
     """Where not even an error fits, waiting for a better broker would stop the camera; the worker goes on."""
-    one = bench(FrameRejected("undecodable", "no picture"))
+    one = bench(FrameRejected("undecodable", "no image"))
     one.refuses = lambda _: True
     frame = make_frame(delivery=Delivery("every", 1, 1))
     one.frame_queue.arrive(frame)

@@ -48,7 +48,7 @@ def parsed(*, overlay: bytes | None = None, cached: bool = False) -> Parsed:
     return Parsed(result, MODEL, taken=0.5, cached=cached)
 
 
-def composer(**outputs: Any) -> ReplyBuilder:  # noqa: ANN401 - any section of OutputConfig
+def builder_of(**outputs: Any) -> ReplyBuilder:  # noqa: ANN401 - any section of OutputConfig
     return ReplyBuilder("box-1", OutputConfig(**outputs))
 
 
@@ -58,11 +58,11 @@ def by_kind(replies: Iterable[Reply]) -> dict[str, Outgoing]:
 
 def test_the_labels_are_the_commit_record() -> None:
     """They come after the map, so whoever has the labels can have the map."""
-    messages = by_kind(composer().results(make_frame(), parsed(), NOW))
+    messages = by_kind(builder_of().results(make_frame(), parsed(), NOW))
     assert list(messages) == ["colormap", "labels"]
     assert messages["labels"].topic == "parsing/door/labels"
     assert messages["labels"].after == frozenset()  # live: they need not wait
-    acknowledged = by_kind(composer().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW))
+    acknowledged = by_kind(builder_of().results(make_frame(delivery=Delivery("every", 1, 1)), parsed(), NOW))
     assert acknowledged["labels"].after == {acknowledged["colormap"].publication}
     assert acknowledged["labels"].needs == {acknowledged["colormap"].publication}
 
@@ -70,7 +70,7 @@ def test_the_labels_are_the_commit_record() -> None:
 def test_every_reply_carries_the_frames_identity() -> None:
     """In properties for MQTT 5, in the JSON, and inside the PNG for MQTT 3.1.1."""
     frame = make_frame(frame_id="f-1", captured_at="2023-11-14T22:13:19Z")
-    messages = by_kind(composer().results(frame, parsed(), NOW))
+    messages = by_kind(builder_of().results(frame, parsed(), NOW))
     identity = {"frame-id": "f-1", "camera": "door", "node": "box-1", "captured-at": "2023-11-14T22:13:19Z"}
     assert all(identity.items() <= message.properties.items() for message in messages.values())
     assert identity.items() <= png.read_text(messages["colormap"].payload).items()
@@ -92,7 +92,7 @@ def test_times_add_up_from_arrival_to_publication() -> None:
 def test_a_cached_reply_claims_no_work() -> None:
     """Its stages took place another time."""
     frame = make_frame()
-    labels = json.loads(by_kind(composer().results(frame, parsed(cached=True), NOW))["labels"].payload)
+    labels = json.loads(by_kind(builder_of().results(frame, parsed(cached=True), NOW))["labels"].payload)
     assert labels["cached"] is True
     assert labels["timings_ms"]["inference"] == 0
     assert labels["timings_ms"]["total"] == 2000.0
@@ -101,23 +101,23 @@ def test_a_cached_reply_claims_no_work() -> None:
 def test_the_replies_to_a_frame_owed_must_arrive() -> None:
     """What is to be acknowledged may not be dropped on the way; a live image may."""
     owed = make_frame(delivery=Delivery("every", 1, 1))
-    assert all(reply.message.must_arrive for reply in composer().results(owed, parsed(), NOW))
-    assert not any(reply.message.must_arrive for reply in composer().results(make_frame(), parsed(), NOW))
+    assert all(reply.message.must_arrive for reply in builder_of().results(owed, parsed(), NOW))
+    assert not any(reply.message.must_arrive for reply in builder_of().results(make_frame(), parsed(), NOW))
 
 
 def test_all_replies_expire_where_results_do() -> None:
     """The error that takes their place, too."""
-    expiring = composer(result_expiry_s=60)
+    expiring = builder_of(result_expiry_s=60)
     messages = [reply.message for reply in expiring.results(make_frame(), parsed(overlay=b"jpeg"), NOW)]
     messages.append(expiring.error(make_frame(), FrameRejected("undecodable", "empty"), NOW))
     assert [message.expiry_s for message in messages] == [60] * 4
-    assert composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW).expiry_s is None
+    assert builder_of().error(make_frame(), FrameRejected("undecodable", "empty"), NOW).expiry_s is None
 
 
 def test_an_overlay_is_sent_where_there_is_one() -> None:
     """A snapshot publishes it though the configuration has it turned off."""
     messages = by_kind(
-        composer(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)
+        builder_of(overlay=OverlayConfig(enabled=False)).results(make_frame(), parsed(overlay=b"jpeg"), NOW)
     )
     assert messages["overlay"].content_type == "image/jpeg"
 
@@ -127,7 +127,7 @@ def test_each_person_has_a_crop_of_its_own() -> None:
     images = tuple(EncodedImage("crops", b"jpeg %d" % number, number) for number in range(2))
     result = EncodedResult(2, 1, images, BODY, {})
     frame = make_frame(delivery=Delivery("every", 1, 1))
-    replies = composer().results(frame, Parsed(result, MODEL, taken=0.5, cached=False), NOW)
+    replies = builder_of().results(frame, Parsed(result, MODEL, taken=0.5, cached=False), NOW)
     assert [(reply.message.topic, reply.required) for reply in replies] == [
         ("parsing/door/crop/0", False),
         ("parsing/door/crop/1", False),
@@ -140,7 +140,7 @@ def test_each_person_has_a_crop_of_its_own() -> None:
 
 def test_a_rejection_says_why() -> None:
     """One message with a stable word and an explanation."""
-    message = composer().error(make_frame(), FrameRejected("undecodable", "empty"), NOW)
+    message = builder_of().error(make_frame(), FrameRejected("undecodable", "empty"), NOW)
     content = json.loads(message.payload)
     assert (message.topic, content["reason"], content["detail"]) == ("parsing/door/error", "undecodable", "empty")
     assert not message.retain
@@ -149,7 +149,7 @@ def test_a_rejection_says_why() -> None:
 def test_a_request_is_answered_to_whoever_asked_alone() -> None:
     """Everything goes to its Response Topic with its Correlation Data, retained nowhere; the labels come last."""
     frame = make_frame(delivery=Delivery("requests", 1, 1), request=Request("replies/me", b"7"))
-    builder = composer(overlay={"enabled": True}, labels={"retain": True})
+    builder = builder_of(overlay={"enabled": True}, labels={"retain": True})
     messages = [reply.message for reply in builder.results(frame, parsed(overlay=b"jpeg"), NOW)]
     assert {(one.topic, one.correlation, one.retain) for one in messages} == {("replies/me", b"7", False)}
     assert [one.properties["kind"] for one in messages] == ["overlay", "colormap", "labels"]
@@ -161,7 +161,7 @@ def test_a_request_is_answered_to_whoever_asked_alone() -> None:
 
 def test_a_request_says_what_it_wants() -> None:
     """Images, masks and threshold are the asker's where it named them, else the configuration's."""
-    builder = composer()
+    builder = builder_of()
     base = builder.request(score_threshold=0.5)
     asked = Request("replies/me", outputs=frozenset({"overlay", "nonsense"}), masks=True, score_threshold=0.1)
     wanted = builder.wanted(make_frame(request=asked), base)

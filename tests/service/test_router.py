@@ -56,7 +56,7 @@ class Bench:
         return frame
 
 
-def arrived(topic: str = "cameras/door/frame", payload: bytes = b"picture", **fields: Any) -> Arrived:  # noqa: ANN401 - any field of Incoming
+def arrived(topic: str = "cameras/door/frame", payload: bytes = b"image", **fields: Any) -> Arrived:  # noqa: ANN401 - any field of Incoming
     link = fields.pop("link", "every")
     return Arrived(link, make_incoming(topic, payload, **({"delivery": Delivery("every", 1, 7)} | fields)))
 
@@ -66,7 +66,7 @@ def test_a_frame_without_a_name_is_named_by_its_content() -> None:
     bench = Bench()
     bench.handle(arrived())
     frame = bench.frame()
-    assert (frame.camera, frame.frame_id, frame.sender_id) == ("door", content_id("door", b"picture"), False)
+    assert (frame.camera, frame.frame_id, frame.sender_id) == ("door", content_id("door", b"image"), False)
 
 
 ENVELOPE = json.dumps(

@@ -10,12 +10,11 @@ from brokers import wait_until
 from links import Client
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from replies import JPEG, PNG, labels_of
+from replies import JPEG, PNG, error_of, labels_of
 
-from edge_worker.common.timestamps import rfc3339
 from edge_worker.config import Config
 from edge_worker.imaging import png
-from edge_worker.messages import ErrorMessage, LabelMessage
+from edge_worker.messages import LabelMessage
 from edge_worker.tools.watch import Results, error_line, line
 
 if TYPE_CHECKING:
@@ -109,13 +108,5 @@ def test_lines_cannot_steer_the_terminal() -> None:
     """Names come over the wire: escape sequences and line ends are not passed on."""
     hostile = labels_of("door\x1b[2J\n", "f\r1")
     assert line(hostile).plain.startswith("00:00:00.000 door?[2J? f?1 ")
-    error = ErrorMessage(
-        node="n",
-        camera="c",
-        frame_id="f",
-        received_at=rfc3339(0.0),
-        published_at=rfc3339(0.0),
-        reason="undecodable",
-        detail="\x1b]0;title\x07",
-    )
+    error = error_of("c", "f", detail="\x1b]0;title\x07")
     assert error_line(error).plain == "00:00:00.000 c f undecodable: ?]0;title?"

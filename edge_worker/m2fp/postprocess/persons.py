@@ -17,7 +17,7 @@ import numpy as np
 from edge_worker.m2fp.class_names import BACKGROUND
 from edge_worker.m2fp.postprocess.partition import NOBODY, Partition, Patch
 from edge_worker.m2fp.postprocess.pixels import strips
-from edge_worker.m2fp.types import BoolArray, Box, Instance, Parsing, Region
+from edge_worker.m2fp.types import BoolArray, Box, HasRegion, Instance, Parsing, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -69,7 +69,7 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
+class Person(HasRegion):
     """One person: its own pixels, and the label map inside them.
 
     Attributes:
@@ -83,21 +83,6 @@ class Person:
     score: float
     region: Region
     parts: tuple[Part, ...]
-
-    @property
-    def box(self) -> Box:
-        """The smallest rectangle around the region."""
-        return self.region.box
-
-    @property
-    def pixels(self) -> int:
-        """Number of pixels of the region."""
-        return self.region.pixels
-
-    @property
-    def mask(self) -> BoolArray:
-        """The mask at the size of the frame, bool H×W; made anew at each access."""
-        return self.region.mask
 
 
 @dataclass(frozen=True)

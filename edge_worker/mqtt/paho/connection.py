@@ -12,7 +12,7 @@ import os
 import select
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from paho.mqtt.enums import LogLevel
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions
+    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions, WillObjection
     from edge_worker.mqtt.events import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
@@ -49,7 +49,7 @@ _NOT_AUTHORIZED: Final = 135
 _NO_MATCHING_SUBSCRIBERS: Final = 16
 _CAUSES: Final = {128: Cause.BROKER, _NOT_AUTHORIZED: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
 """What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
-_WILL_OBJECTIONS: Final[dict[int, Literal["retain", "qos"]]] = {154: "retain", 155: "qos"}
+_WILL_OBJECTIONS: Final[dict[int, WillObjection]] = {154: "retain", 155: "qos"}
 """Reasons of a CONNACK that speak of the will."""
 
 _PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, _NOT_AUTHORIZED, 138, 140, 144, 154, 155, 156, 157})

@@ -27,7 +27,7 @@ from edge_worker.mqtt.events import Arrived, Incoming
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
 from edge_worker.pool.state import Computed
-from edge_worker.service.dispatcher import Desired, Outlets, Worker
+from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
@@ -90,10 +90,10 @@ class Place:
         self._left: list[Outgoing] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._inbox, self._frame_queue = Inbox(), FrameQueue([CameraConfig()], lambda _delivery: None)
-        self._worker = self._make_worker(pipeline)
+        self._dispatchers = self._make_dispatchers(pipeline)
         self._router = self._make_router()
         self._router.start()
-        self._worker.start()
+        self._dispatchers.start()
 
     def answer(self, payload: bytes) -> _Answer:
         """Have a frame answered that no camera names."""
@@ -107,18 +107,18 @@ class Place:
     def stop(self) -> None:
         """End its threads."""
         self._frame_queue.close()
-        self._worker.stop(Deadline(_STOP_S))
+        self._dispatchers.stop(Deadline(_STOP_S))
         self._router.stop(_STOP_S)
 
-    def _make_worker(self, pipeline: Pipeline) -> Worker:
-        parse, composer = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
+    def _make_dispatchers(self, pipeline: Pipeline) -> Dispatchers:
+        parse, builder = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
             max_packet=lambda _frame, _topic: _UNLIMITED,
             observe=lambda _timings, _age: self._done.put(None),
             fatal=self._fatal,
         )
-        worker = Worker(
+        dispatchers = Dispatchers(
             frame_queue=self._frame_queue,
             pool=parse,  # type: ignore[arg-type] # what a worker uses of ModelPool
             cache=ResultCache(CacheConfig().max_mb),
@@ -127,8 +127,8 @@ class Place:
             max_payload_bytes=_MAX_PAYLOAD_BYTES,
             outlets=outlets,
         )
-        worker.desired = [Desired(composer, composer.request(score_threshold=None))]
-        return worker
+        dispatchers.sections = [SectionOutputs(builder, builder.request(score_threshold=None))]
+        return dispatchers
 
     def _make_router(self) -> Router:
         handlers = Handlers(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 import pytest
-from convolutions import ROUNDING, convolved, drawn
+from convolutions import ROUNDING, SHAPES, convolved, drawn
 from openvino import opset13 as ops
 
 from edge_worker.m2fp.engines import gemm_fusion
@@ -28,17 +28,7 @@ LOSS = 3 * 2**-16
 @usable
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize(("kernel", "stride"), [(1, 1), (3, 1), (1, 2), (3, 2)])
-@pytest.mark.parametrize(
-    ("size", "filters"),
-    [
-        ((1, 1, 32), 32),
-        ((7, 5, 32), 64),
-        ((16, 36, 96), 32),
-        ((9, 300, 64), 96),
-        ((700, 1, 256), 64),
-        ((12, 17, 544), 32),
-    ],
-)
+@pytest.mark.parametrize(("size", "filters"), [*SHAPES, ((700, 1, 256), 64)])
 def test_kernel_computes_convolutions(
     size: tuple[int, int, int], filters: int, kernel: int, stride: int, threads: int
 ) -> None:

@@ -8,7 +8,7 @@ from unittest.mock import Mock
 import numpy as np
 import openvino
 import pytest
-from convolutions import ROUNDING, convolved, drawn
+from convolutions import ROUNDING, SHAPES, convolved, drawn
 from openvino import opset13 as ops
 
 from edge_worker.m2fp.engines import gemm_fusion
@@ -79,16 +79,7 @@ def test_the_points_give_the_convolution() -> None:
 @usable
 @pytest.mark.parametrize("floats", [8, 16])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize(
-    ("size", "filters"),
-    [
-        ((1, 1, 32), 32),
-        ((7, 5, 32), 64),
-        ((16, 36, 96), 32),
-        ((9, 300, 64), 96),
-        ((12, 17, 544), 32),
-    ],
-)
+@pytest.mark.parametrize(("size", "filters"), SHAPES)
 def test_kernel_computes_convolutions(
     size: tuple[int, int, int], filters: int, threads: int, floats: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 import yaml
 from brokers import wait_until
-from workers import PICTURE
+from workers import IMAGE
 
 from edge_worker.messages import LabelsMessage
 
@@ -116,8 +116,8 @@ def test_model_that_is_not_there_is_told_at_once(out: Path, tmp_path: Path) -> N
 
 def test_worker_that_fails_is_told_with_its_log(out: Path, tmp_path: Path) -> None:
     """Exit code 1, and the end of the worker's log: here a checkpoint whose weights are cut off."""
-    shutil.copy(PICTURE.with_name("configuration.json"), tmp_path)
-    (tmp_path / "pytorch_model.pt").write_bytes(PICTURE.with_name("pytorch_model.pt").read_bytes()[:1000])
+    shutil.copy(IMAGE.with_name("configuration.json"), tmp_path)
+    (tmp_path / "pytorch_model.pt").write_bytes(IMAGE.with_name("pytorch_model.pt").read_bytes()[:1000])
     ended = commands.run("demo", "--out", out, "--model", tmp_path)
     assert ended.returncode == 1
     assert "the worker cannot start to work" in ended.stderr
@@ -136,7 +136,7 @@ def test_the_page_is_served_until_interrupted(out: Path) -> None:
                 break
         address = lines[-1].partition("the page: ")[2].strip()
         request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{address}/api/v1/parse", PICTURE.read_bytes(), {"Content-Type": "image/png"}
+            f"{address}/api/v1/parse", IMAGE.read_bytes(), {"Content-Type": "image/png"}
         )
         with urllib.request.urlopen(request, timeout=60.0) as response:  # noqa: S310 - loopback
             assert json.load(response)["image"] == {"width": 240, "height": 200}

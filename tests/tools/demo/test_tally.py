@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-from replies import labels_of
+from replies import error_of, labels_of
 
-from edge_worker.common.timestamps import rfc3339
-from edge_worker.messages import ErrorMessage
 from edge_worker.tools.demo.tally import Tally
 
 
@@ -37,15 +35,5 @@ def test_rejections_are_counted_by_reason() -> None:
     """The summary says why frames were rejected."""
     tally = Tally()
     for _ in range(2):
-        tally.add_error(
-            ErrorMessage(
-                node="n",
-                camera="c",
-                frame_id="f",
-                received_at=rfc3339(0.0),
-                published_at=rfc3339(0.0),
-                reason="undecodable",
-                detail="",
-            )
-        )
+        tally.add_error(error_of("c", "f"))
     assert tally.to_values()["rejected"] == {"undecodable": 2}
