@@ -56,9 +56,7 @@ def _parse(arguments: Arguments) -> int:
 
 
 def _add_bench(commands: Commands) -> None:
-    command = add_command(
-        commands, "bench", _bench, "time each stage, compare engines and precisions in turn, find limits"
-    )
+    command = add_command(commands, "bench", _bench, "time each stage, compare engines and precisions in turn")
     command.add_argument(
         "paths", metavar="PATH", nargs="*", type=Path, help="images, or folders of them (default: a drawn frame)"
     )
@@ -77,11 +75,6 @@ def _add_bench(commands: Commands) -> None:
         "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
-    sweeps = ("candidates", "sizes", "kernels", "processes", "batches", "cache")
-    command.add_argument(
-        "--sweep", action="append", choices=sweeps, default=[], help="vary one thing too; more with each --sweep"
-    )
-    command.add_argument("--no-roofline", action="store_true", help="do not measure the machine's matrix rates")
     command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
     command.add_argument("--plot", type=Path, metavar="FILE", help="write an image of the stages, such as bench.png")
     takes_settings(command)
@@ -100,8 +93,6 @@ def _bench(arguments: Arguments) -> int:
         threads=arguments.threads,
         against=arguments.against,
         turns=max(1, arguments.turns),
-        sweeps=tuple(dict.fromkeys(arguments.sweep)),
-        roofline=not arguments.no_roofline,
         json=arguments.json,
         plot=arguments.plot,
     )

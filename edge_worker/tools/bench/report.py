@@ -18,19 +18,15 @@ _STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode
 
 def show(findings: Mapping[str, Any], console: Console) -> None:
     """Print what was found."""
-    console.print(_machine_line(findings["machine"]))
+    console.print(machine_line(findings["machine"]))
     console.print(_variants(findings["variants"]))
     for variant in findings["variants"]:
         if variant["error"]:
             console.print(variant["error"], markup=False)
-    if roofline := findings.get("roofline"):
-        console.print(_rates(roofline))
-        console.print(_roofline(roofline))
-    for title, rows in findings.get("sweeps", {}).items():
-        console.print(_rows(title, rows))
 
 
-def _machine_line(machine: Mapping[str, Any]) -> str:
+def machine_line(machine: Mapping[str, Any]) -> str:
+    """The machine in a line."""
     quota = "no quota" if machine["quota"] is None else f"quota {machine['quota']:g}"
     flags = " ".join(machine["flags"]) or "none that matter"
     return (
@@ -71,50 +67,6 @@ def _variant(variant: Mapping[str, Any]) -> dict[str, str]:
 def spread(summary: Mapping[str, float]) -> str:
     """A median with its quartiles."""
     return f"{summary['median']:.0f} ({summary['low']:.0f}–{summary['high']:.0f})"
-
-
-def _rates(roofline: Mapping[str, Any]) -> str:
-    rates = ", ".join(f"{kind} {rate / 1e9:.0f} GFLOP/s" for kind, rate in roofline["flops"].items())
-    return (
-        f"this machine, {roofline['threads']} threads: large matrix products {rates}; "
-        f"copies of memory {roofline['copy_bytes'] / 1e9:.1f} GB/s"
-    )
-
-
-def _roofline(roofline: Mapping[str, Any]) -> Table:
-    table = Table(title="the network, and the time its arithmetic takes at that rate", title_justify="left")
-    for column in ("precision", "multiply-adds, G", "floor, ms", "network, ms", "over the floor"):
-        table.add_column(column, justify="right")
-    for row in roofline["rows"]:
-        work = roofline["multiply_adds"][row["precision"]]
-        table.add_row(
-            row["precision"],
-            ", ".join(f"{kind} {count / 1e9:.0f}" for kind, count in work.items()),
-            f"{row['floor_ms']:.0f}",
-            _number(row["network_ms"], ".0f"),
-            _number(row["over_floor"], ".2f"),
-        )
-    return table
-
-
-def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in rows[0]:
-        table.add_column(column, justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    return table
-
-
-def _cell(value: object) -> str:
-    if isinstance(value, dict):
-        return f"{value['median']:.1f} ({value['low']:.1f}–{value['high']:.1f})"
-    return _plain(value) if isinstance(value, float) else str(value)
-
-
-def _plain(value: float) -> str:
-    """Three figures or more: narrow enough for a terminal of 80 columns."""
-    return f"{value:.1f}" if value >= 100 else f"{value:.2f}"  # noqa: PLR2004
 
 
 def _number(value: float | None, form: str) -> str:

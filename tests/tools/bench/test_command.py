@@ -6,37 +6,20 @@ import io
 import json
 import sys
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
-from outputs import encoded_result
 from PIL import Image
-from replies import PNG
 from rich.console import Console
 
 from edge_worker.cli import main
-from edge_worker.imaging.palette import Palette
-from edge_worker.m2fp.directory import open_directory
-from edge_worker.m2fp.parser import ModelInfo
-from edge_worker.m2fp.postprocess import class_probabilities
-from edge_worker.m2fp.postprocess.multi_human import Rules
-from edge_worker.m2fp.preprocess import Geometry
-from edge_worker.m2fp.types import Box, Size
 from edge_worker.tools.bench import report
 from edge_worker.tools.bench.agreement import compare
-from edge_worker.tools.bench.batches import batches
-from edge_worker.tools.bench.cached import Place
-from edge_worker.tools.bench.candidates import blobs, sweep
 from edge_worker.tools.bench.machine import cpu_flags
 from edge_worker.tools.bench.plot import plot
-from edge_worker.tools.bench.roofline import Roofline
 from edge_worker.tools.bench.statistics import Summary, by_stage, paired_ratio
 from edge_worker.tools.bench.variants import Variant, measure
-
-if TYPE_CHECKING:
-    from edge_worker.inference.types import EncodedResult, OutputRequest
 
 # A variant that answers as the real ones do, with the milliseconds that its settings name, one a frame.
 _CHILD = """
@@ -116,108 +99,11 @@ def test_agreement(tmp_path: Path) -> None:
     assert found.candidate_iou == (0.5 + 0.0) / 2
 
 
-@pytest.mark.parametrize("wide", [False, True])
-@pytest.mark.parametrize("count", [0, 5, 20, 100])
-def test_as_many_candidates_as_asked(count: int, wide: bool) -> None:  # noqa: FBT001
-    """The made-up answer has that many candidates that survive, each of one query."""
-    config = open_directory("builtin:seeded").config
-    geometry = Geometry(Size(320, 180), Size(320, 192), Box(0, 0, 320, 180))
-    logits = blobs(count, config, geometry, wide=wide)
-    assert logits.mask_logits.shape == (100, 48, 80)
-    assert len(Rules(config).candidates(class_probabilities(logits.class_logits))) == count
-
-
-def test_sweep_of_candidates() -> None:
-    """A row for each number of candidates and kind of masks, with the time by threads and of the map."""
-    config = open_directory("builtin:seeded").config
-    rows = sweep((0, 3), (160, 90), config, Palette.for_classes(config.classes), turns=1, threads=2)
-    assert [(row["candidates"], row["masks"]) for row in rows] == [
-        (count, masks) for masks in ("small", "all over the frame") for count in (0, 3)
-    ]
-    for row in rows:
-        assert all(row[f"postprocess ms, threads: {threads}"].median > 0 for threads in (1, 2))
-        assert row["png ms"].count == 1
-
-
-def test_batches_are_compared_with_one_frame(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Time is by frame, and the ratio to one frame is taken turn by turn; a slow turn changes nothing."""
-    times = {
-        "1": {"wall_ms": [10.0, 100.0], "processor_ms": [20.0, 200.0]},
-        "2": {"wall_ms": [16.0, 160.0], "processor_ms": [36.0, 360.0]},
-        "4": {"wall_ms": [40.0, 400.0], "processor_ms": [80.0, 800.0]},
-    }
-    monkeypatch.setattr("edge_worker.tools.bench.batches.measured_apart", lambda *_: times)
-    rows = batches(open_directory("builtin:seeded"), (64, 96), "f32", threads=1, turns=2, environment={})
-    assert [row["frames a second, ratio to one"] for row in rows] == [1.0, 1.25, 1.0]
-    assert [row["processor time, ratio to one"] for row in rows] == [1.0, 0.9, 1.0]
-    assert rows[1]["a frame, ms"]["median"] == 44.0
-
-
-def test_sweep_of_kernels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the small model: whole frames with all kernels, without each and without any; the first is the reference."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    file = tmp_path / "bench.json"
-    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
-    chosen = ["--variants", "openvino:f32", "--sweep", "kernels"]
-    assert main(["bench", "--model", "builtin:seeded", *chosen, *options]) == 0
-    rows = json.loads(file.read_text())["sweeps"]["kernels"]
-    assert [row["without"] for row in rows] == ["nothing", "mask kernel", "deformable", "winograd (of f32)", "all"]
-    assert rows[0]["ratio"] == 1
-    assert all(row["frame"] > row["inference"] > 0 for row in rows)
-
-
-def test_sweeps_of_batches_and_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the small model: a row for each batch; a frame seen before is answered without being parsed."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    file = tmp_path / "bench.json"
-    options = ["--size", "160x90", "--turns", "2", "--threads", "1", "--no-roofline", "--json", str(file)]
-    chosen = ["--variants", "openvino:f32", "--sweep", "batches", "--sweep", "cache"]
-    assert main(["bench", "--model", "builtin:seeded", *chosen, *options]) == 0
-    sweeps = json.loads(file.read_text())["sweeps"]
-    assert [row["frames in a batch"] for row in sweeps["batches"]] == [1, 2, 4]
-    assert all(row["processor time of a frame, ms"]["count"] == 2 for row in sweeps["batches"])
-    (row,) = sweeps["cache"]
-    assert row["answer, kB"] > 0
-    assert row["from the cache, ms"]["best"] < row["parsed, ms"]
-
-
-def test_a_frame_seen_before_is_answered_in_full() -> None:
-    """The same messages leave, but for the times in them, and the model is asked once."""
-    asked: list[bytes] = []
-
-    class Counted:
-        """A pipeline that says one thing."""
-
-        parser = SimpleNamespace(info=ModelInfo("m", "0" * 64, "openvino", "f32", "", 1, ""))
-
-        def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
-            """Count."""
-            del request
-            asked.append(payload)
-            body = {"image": {"width": 2, "height": 2}, "labels": [], "persons": [], "unassigned": []}
-            return encoded_result(2, 2, PNG, None, body, {})
-
-    place = Place(Counted())  # type: ignore[arg-type] # what a worker uses of a pipeline
-    first, again, other = (place.answer(payload) for payload in (b"a", b"a", b"b"))
-    place.stop()
-    assert asked == [b"a", b"b"]
-    assert first.size == pytest.approx(again.size, abs=40)
-    assert min(first.size, other.size) > len(PNG)
-
-
 def test_cpu_flags() -> None:
     """Those that matter, of either architecture; the first processor speaks for all."""
     assert cpu_flags("processor : 0\nflags\t\t: fpu avx2 fma amx_bf16\n") == ["avx2", "fma", "amx_bf16"]
     assert cpu_flags("Features : fp asimd bf16\n") == ["asimd", "bf16"]
     assert cpu_flags("") == []
-
-
-def test_floor() -> None:
-    """A multiply-add is two operations; each counts at the rate of what it is computed in."""
-    work = {"f32": {"f32": 200_000_000_000}, "int8+bf16": {"int8": 100_000_000_000, "bf16": 50_000_000_000}}
-    roofline = Roofline({"f32": 4e11, "bf16": 1e12, "int8": 2e12}, 1e10, work, 2)
-    assert roofline.floor_ms("f32") == 1000.0
-    assert roofline.floor_ms("int8+bf16") == 200.0
 
 
 def findings() -> dict[str, Any]:
@@ -232,22 +118,15 @@ def findings() -> dict[str, Any]:
         "load": 0.1,
         "kernels": [],
     }
-    rows = [{"precision": "int8+bf16", "floor_ms": 7.5, "network_ms": 9.0, "over_floor": 1.2}]
-    work = {"int8+bf16": {"int8": 3_000_000_000, "bf16": 1_000_000_000}}
-    roofline = {"flops": {"int8": 2e12, "bf16": 1e12}, "copy_bytes": 1e10, "multiply_adds": work, "threads": 2}
-    sweeps = {"sizes": [{"frame": "640×360", "total": 3.25}]}
-    return {"machine": machine, "variants": variants, "roofline": {**roofline, "rows": rows}, "sweeps": sweeps}
+    return {"machine": machine, "variants": variants}
 
 
 def test_report() -> None:
-    """The tables hold the medians, and everything can be written as JSON."""
+    """The table holds the medians, and everything can be written as JSON."""
     found = findings()
     out = io.StringIO()
     report.show(found, Console(file=out, width=200))
     assert "42 (42–42)" in out.getvalue()
-    assert "3.25" in out.getvalue()
-    assert "int8 2000 GFLOP/s, bf16 1000 GFLOP/s" in out.getvalue()
-    assert "int8 3, bf16 1" in out.getvalue()
     assert json.loads(json.dumps(found)) == found
 
 
@@ -281,7 +160,7 @@ def test_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the small model: every stage, memory, first frame; f32 agrees with itself to the last bit."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = tmp_path / "bench.json"
-    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--json", str(file)]
     variants = ["--variants", "openvino:f32,openvino:f32"]
     assert main(["bench", "--model", "builtin:seeded", *variants, *options]) == 0
     _, second = json.loads(file.read_text())["variants"]
@@ -297,7 +176,7 @@ def test_against_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = tmp_path / "bench.json"
     checkpoint = Path(__file__).parents[2] / "golden" / "tiny-multi"
-    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--no-roofline", "--json", str(file)]
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--json", str(file)]
     assert (
         main(["bench", "--model", str(checkpoint), "--variants", "openvino:f32", "--against", "torch", *options]) == 0
     )

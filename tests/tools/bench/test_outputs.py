@@ -25,7 +25,7 @@ def test_nothing_is_measured_for_a_file_that_cannot_be_written(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The option, the folder and what to do are told at once."""
-    monkeypatch.delattr("edge_worker.tools.bench.command.Bench")
+    monkeypatch.delattr("edge_worker.tools.bench.command.measure_all")
     (tmp_path / "file").touch()
     wanted = tmp_path / "file" / "bench.png"
     assert main(["bench", option, str(wanted)]) == 1

@@ -1,6 +1,6 @@
 """Frames of several cameras in one inference: what a frame costs then.
 
-``python -m edge_worker.tools.bench.batches`` measures, in a process of its own.
+``python -m benchmarks.batches`` measures, in a process of its own.
 """
 
 from __future__ import annotations
@@ -11,35 +11,40 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.tools.bench.apart import measured_apart
+from benchmarks.apart import measured_apart
+from benchmarks.inputs import input_shape
+from edge_worker.m2fp.directory import open_directory
 from edge_worker.tools.bench.statistics import Summary, paired_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.m2fp.directory import ModelDirectory
+    from edge_worker.tools.bench.setup import Setup
 
 BATCHES = (1, 2, 4)
 
 
-def batches(
-    model: ModelDirectory,
-    shape: tuple[int, int],
-    precision: str,
-    *,
-    threads: int,
-    turns: int,
-    environment: Mapping[str, str],
-) -> list[dict[str, Any]]:
-    """Time of the network alone for an exported *model* and inputs of this height and width, by frames in a batch.
+def measure(setup: Setup, precision: str, turns: int) -> list[dict[str, Any]]:
+    """Time of the network alone by frames in a batch, for the shape of the first frame.
 
     The graph is that of the model, without the compiled kernel, which takes one frame.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
     """
-    order = {"network": str(model.network_file(precision)), "shape": shape, "precision": precision}
-    times = measured_apart(__name__, {**order, "threads": threads, "turns": turns}, environment)
+    plan, directory = setup.plan(None), open_directory(setup.exported)
+    order = {
+        "network": str(directory.network_file(precision)),
+        "shape": input_shape(directory.config, setup.frames[0], setup.short_side),
+        "precision": precision,
+        "threads": plan.inference,
+        "turns": turns,
+    }
+    return rows(measured_apart(__name__, order, plan.environment()))
+
+
+def rows(times: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, Any]]:
+    """Compare the *times* of each batch with those of one frame, turn by turn."""
     return [_row(batch, times[str(batch)], times["1"]) for batch in BATCHES]
 
 
@@ -59,7 +64,7 @@ def _row(batch: int, times: Mapping[str, list[float]], single: Mapping[str, list
 def _main(order: str) -> None:
     wanted = json.loads(order)
     # Not before: only this process is meant to load the library.
-    from edge_worker.m2fp.engines.batches import batch_times  # noqa: PLC0415
+    from benchmarks.batch_times import batch_times  # noqa: PLC0415
 
     network, shape = Path(wanted["network"]), tuple(wanted["shape"])
     found = batch_times(network, shape, wanted["precision"], BATCHES, threads=wanted["threads"], turns=wanted["turns"])

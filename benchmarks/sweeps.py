@@ -1,4 +1,4 @@
-"""One thing varied, the rest held: candidates, sizes of frames, kernels, processes and threads."""
+"""Whole frames by their size, by compiled kernels, and by processes and threads."""
 
 from __future__ import annotations
 
@@ -8,46 +8,17 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.m2fp.kernels.loader import KERNELS, WITHOUT
+from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.tools.bench.statistics import Summary, paired_ratio
 from edge_worker.tools.bench.variants import Child, Variant, measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-CANDIDATES = (5, 20, 100)
+    from edge_worker.tools.bench.setup import Setup
+
 SIZES = ((640, 360), (1280, 720), (1920, 1080), (2560, 1440))
 CAMERAS = 4
-
-
-def input_shape(model: str, frame: Path, short_side: int | None) -> tuple[int, int]:
-    """Height and width of the network's input for a frame."""
-    from PIL import Image  # noqa: PLC0415
-
-    from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-    from edge_worker.m2fp.preprocess import multi_human_size, padded_size  # noqa: PLC0415
-    from edge_worker.m2fp.types import Size  # noqa: PLC0415
-
-    config = open_directory(model).config
-    if config.canvas is not None:
-        padded = padded_size(Size(*config.canvas))
-    else:
-        with Image.open(frame) as image:
-            padded = padded_size(multi_human_size(Size(*image.size), config.input, short_side))
-    return padded.height, padded.width
-
-
-def candidates(model: str, frame: tuple[int, int], turns: int, threads: int) -> list[dict[str, Any]]:
-    """Postprocessing and PNG by the number of surviving candidates, in this process."""
-    from edge_worker.imaging.palette import Palette  # noqa: PLC0415
-    from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-    from edge_worker.tools.bench.candidates import sweep  # noqa: PLC0415
-
-    config = open_directory(model).config
-    if not config.parsing_on:
-        return [{"candidates": "none: the model is of single humans"}]
-    rows = sweep(CANDIDATES, frame, config, Palette.for_classes(config.classes), turns=turns, threads=threads)
-    return [_plain(row) for row in rows]
 
 
 def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
@@ -78,13 +49,16 @@ def kernels(variant: Variant, frame: Path, turns: int) -> list[dict[str, Any]]:
     return rows
 
 
-def processes(variant: Callable[[int], Variant], usable: int, frame: Path, turns: int) -> list[dict[str, Any]]:
+def processes(setup: Setup, engine: str, precision: str, turns: int) -> list[dict[str, Any]]:
     """Frames a second and the time of one, with every split of the processors between processes and threads.
 
     As many cameras as CAMERAS each send a frame a turn, at the same moment; processes share them.
     """
+    usable = CpuAllowance.read().usable
     splits = sorted({(count, usable // count) for count in (1, 2, CAMERAS) if count <= usable})
-    return [_split(variant(threads), count, frame, turns) for count, threads in splits]
+    return [
+        _split(setup.variant(engine, precision, threads), count, setup.frames[0], turns) for count, threads in splits
+    ]
 
 
 def _split(variant: Variant, count: int, frame: Path, turns: int) -> dict[str, Any]:
@@ -106,7 +80,3 @@ def _split(variant: Variant, count: int, frame: Path, turns: int) -> dict[str, A
     rate = CAMERAS / Summary.of(seconds).median
     facts = {"processes": count, "threads each": variant.settings["threads"]["inference"], "cameras": CAMERAS}
     return {**facts, "frames a second": rate, "answered after, ms": asdict(Summary.of(waits))}
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: asdict(value) if isinstance(value, Summary) else value for name, value in row.items()}

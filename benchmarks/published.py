@@ -1,6 +1,6 @@
 """The published pipeline in a process of its own, as :mod:`edge_worker.tools.bench.child` has ours.
 
-Runs in the environment of ``make reference``: ``python -m edge_worker.tools.bench.published``. The first line names the
+Runs in the environment of ``make reference``: ``python -m benchmarks.published``. The first line names the
 checkpoint and the threads; each other line a frame's file.
 """
 

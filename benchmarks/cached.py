@@ -3,7 +3,7 @@
 Inbox, router, frame queue, dispatcher, cache and replies are those of ``edge-worker run`` with its default settings,
 logging included; there is no broker, and in place of a model process a pipeline in this one, for each frame's first
 time.
-``python -m edge_worker.tools.bench.cached`` measures.
+``python -m benchmarks.cached`` measures.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from benchmarks.apart import measured_apart
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
 from edge_worker.config import CacheConfig, CameraConfig, LimitsConfig, LogConfig, OutputConfig
@@ -32,16 +33,16 @@ from edge_worker.service.overrides import Overrides
 from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
 from edge_worker.service.router import Handlers, Route, Router
-from edge_worker.tools.bench.apart import measured_apart
 from edge_worker.tools.bench.statistics import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from edge_worker.frames.frame import Frame
     from edge_worker.inference.pipeline import Pipeline
     from edge_worker.inference.types import OutputRequest
     from edge_worker.mqtt.events import Outgoing
+    from edge_worker.tools.bench.variants import Variant
 
 _LINK = "bench"
 _TOPIC = "camera/{camera}"
@@ -159,16 +160,14 @@ def _message(payload: bytes) -> Incoming:
     )
 
 
-def seen_before(
-    settings: Mapping[str, Any], frames: Sequence[Path], turns: int, environment: Mapping[str, str]
-) -> list[dict[str, Any]]:
+def measure(variant: Variant, frames: Sequence[Path], turns: int) -> list[dict[str, Any]]:
     """A row for each of the *frames*: milliseconds of its first answer, and of *turns* more, which the cache gives.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
     """
-    order = {"settings": settings, "frames": [str(frame) for frame in frames], "turns": turns}
-    rows: list[dict[str, Any]] = measured_apart(__name__, order, environment)
+    order = {"settings": variant.settings, "frames": [str(frame) for frame in frames], "turns": turns}
+    rows: list[dict[str, Any]] = measured_apart(__name__, order, variant.environment)
     return rows
 
 

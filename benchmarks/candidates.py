@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_worker.imaging.codec import encode_png_palette
+from edge_worker.imaging.palette import Palette
+from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.parallel import one_by_one
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.postprocess.persons import summarize
@@ -19,11 +22,12 @@ from edge_worker.tools.bench.statistics import Summary
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_worker.imaging.palette import Palette
     from edge_worker.m2fp.configuration import ModelConfig
     from edge_worker.m2fp.parallel import Each
     from edge_worker.m2fp.types import FloatArray
+    from edge_worker.tools.bench.setup import Setup
 
+COUNTS = (5, 20, 100)
 _QUERIES = 100
 _MASK_STRIDE = 4
 # Logits of a mask: well inside near the middle, falling to well outside.
@@ -31,6 +35,15 @@ _STEEPNESS = 12.0
 _SURE = 8.0
 # Waves of a mask that covers the frame, in frames.
 _WAVES = (1.0, 4.0)
+
+
+def measure(setup: Setup, frame: tuple[int, int], turns: int) -> list[dict[str, Any]]:
+    """Postprocessing and PNG for the model of *setup* and frames of this width and height, in this process."""
+    config = open_directory(setup.exported).config
+    if not config.parsing_on:
+        return [{"candidates": "none: the model is of single humans"}]
+    palette, threads = Palette.for_classes(config.classes), setup.plan(None).inference
+    return sweep(COUNTS, frame, config, palette, turns=turns, threads=threads)
 
 
 def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = False, seed: int = 0) -> Logits:
@@ -86,7 +99,7 @@ def sweep(
         {
             "candidates": count,
             "masks": "all over the frame" if wide else "small",
-            **{stage: Summary.of([one[stage] for one in times[1:]]) for stage in times[0]},
+            **{stage: asdict(Summary.of([one[stage] for one in times[1:]])) for stage in times[0]},
         }
         for (count, wide), times in zip(cases, taken, strict=True)
     ]

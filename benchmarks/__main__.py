@@ -1,0 +1,120 @@
+"""``python -m benchmarks EXPERIMENT…``: one thing varied, the rest held; see README.md."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from benchmarks import batches, cached, candidates, roofline, sweeps
+from benchmarks.tables import table_of
+from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
+from edge_worker.config import load
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.bench.machine import machine
+from edge_worker.tools.bench.report import machine_line
+from edge_worker.tools.bench.setup import Setup
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """What an experiment is given.
+
+    Attributes:
+        setup: the model and the frames.
+        engine, precision: of the network.
+        size: of drawn frames: width, height.
+        turns: times that each thing is measured.
+        scratch: folder for files that are not kept.
+    """
+
+    setup: Setup
+    engine: str
+    precision: str
+    size: tuple[int, int]
+    turns: int
+    scratch: Path
+
+
+Rows = list[dict[str, Any]]
+
+EXPERIMENTS: dict[str, Callable[[Experiment], Rows]] = {
+    "candidates": lambda of: candidates.measure(of.setup, of.size, of.turns),
+    "sizes": lambda of: sweeps.sizes(of.setup.variant(of.engine, of.precision), of.turns, of.scratch),
+    "kernels": lambda of: sweeps.kernels(of.setup.variant(of.engine, of.precision), of.setup.frames[0], of.turns),
+    "processes": lambda of: sweeps.processes(of.setup, of.engine, of.precision, of.turns),
+    "batches": lambda of: batches.measure(of.setup, of.precision, of.turns),
+    "cache": lambda of: cached.measure(of.setup.variant(of.engine, of.precision), of.setup.frames[:1], of.turns),
+    "roofline": lambda of: roofline.measure(of.setup, of.precision, of.turns),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the experiments that the arguments name; 1 where one could not be run."""
+    arguments = _parser().parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory(prefix="edge-worker-benchmarks-") as scratch:
+            found = _run(arguments, Path(scratch))
+    except EdgeWorkerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    _show(found)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "experiments", nargs="+", choices=EXPERIMENTS, metavar="EXPERIMENT", help=", ".join(EXPERIMENTS)
+    )
+    parser.add_argument(
+        "--image", action="append", type=Path, default=[], help="file or folder (default: a drawn frame)"
+    )
+    parser.add_argument("--size", type=size, default=(1280, 720), metavar="WxH", help="of drawn frames (1280x720)")
+    parser.add_argument(
+        "--variant", type=variants, default=(("openvino", "bf16"),), metavar="ENGINE:PRECISION", help="openvino:bf16"
+    )
+    parser.add_argument("--threads", type=counts, default=(None,), metavar="N", help="of an inference (all)")
+    parser.add_argument("--turns", type=int, default=10, help="times that each thing is measured (10)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found")
+    parser.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
+    takes_settings(parser)
+    return parser
+
+
+def _run(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
+    ((engine, precision), *_), (threads, *_) = arguments.variant, arguments.threads
+    environ = without_broker(arguments)
+    if threads is not None:
+        environ["EDGE_WORKER__THREADS__INFERENCE"] = str(threads)
+    setup = Setup(load(arguments.config, environ), arguments.model, arguments.image, arguments.size, scratch)
+    setup.quantise_for(precision)
+    experiment = Experiment(setup, engine, precision, arguments.size, max(1, arguments.turns), scratch)
+    found: dict[str, Any] = {"machine": machine(), "model": setup.model, "variant": f"{engine}:{precision}"}
+    for name in dict.fromkeys(arguments.experiments):
+        sys.stderr.write(f"{name}\n")
+        found[name] = EXPERIMENTS[name](experiment)
+    return found
+
+
+def _show(found: dict[str, Any]) -> None:
+    console = Console(highlight=False)
+    console.print(machine_line(found["machine"]))
+    for name in EXPERIMENTS:
+        if name in found:
+            console.print(table_of(f"{name}: {found['model']}, {found['variant']}", found[name]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What is measured: a model, the frames it parses, and variants of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.inference.types import ModelSettings
+from edge_worker.m2fp.directory import is_quantised
+from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.directories import cache_directory
+from edge_worker.ops.threads import ThreadPlan
+from edge_worker.tools.bench import models
+from edge_worker.tools.bench.variants import Variant
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.config import Config
+
+# Where `make reference` puts the environment of the published pipeline.
+_REFERENCE_PYTHON = Path(".venv-reference/bin/python")
+
+
+class Setup:
+    """A model and frames to measure with.
+
+    Attributes:
+        model: what was asked for.
+        exported: the directory that engines without torch run.
+        frames: image files.
+        cache: folder of what is made once.
+    """
+
+    def __init__(
+        self, config: Config, model: str | None, paths: Sequence[Path], size: tuple[int, int], scratch: Path
+    ) -> None:
+        """Find or make the model and the frames.
+
+        Args:
+            config: whose model and thread limits hold where nothing else is said.
+            model: ``builtin:NAME``, a directory or :data:`models.SEEDED`; None: the configuration's.
+            paths: images and folders of them; without any a drawn frame of *size* (width, height).
+            size: of the drawn frame, in pixels.
+            scratch: folder for files that are not kept.
+
+        Raises:
+            EdgeWorkerError: the model cannot be used, or there are no images.
+        """
+        self._config = config
+        self.model = model or config.model.path
+        self.cache = cache_directory(os.environ) or scratch
+        self.exported = models.exported(self.model, self.cache)
+        from edge_worker.tools.bench.frames import frames  # noqa: PLC0415 - numeric libraries, once they are needed
+
+        self.frames = frames(paths, size, scratch)
+
+    @property
+    def short_side(self) -> int | None:
+        """The configuration's ``model.short_side``."""
+        return self._config.model.short_side
+
+    def quantise_for(self, precision: str) -> None:
+        """Make the seeded model's quantised network where *precision* runs one."""
+        if self.model == models.SEEDED and is_quantised(precision):
+            self.exported = models.quantised(self.exported, self.frames, self.cache)
+
+    def plan(self, threads: int | None) -> ThreadPlan:
+        """The thread limits, of an inference *threads*; None: the configuration's."""
+        section = self._config.threads
+        if threads is not None:
+            section = section.model_copy(update={"inference": threads})
+        return ThreadPlan.from_config(section, CpuAllowance.read())
+
+    def variant(self, engine: str, precision: str, threads: int | None = None) -> Variant:
+        """The model in an engine and a precision, with so many *threads* (None: the configuration's)."""
+        plan = self.plan(threads)
+        settings = ModelSettings.from_config(self._config, plan, self.cache)
+        path = str(self._checkpoint()) if engine == "torch" else self.exported
+        settings = replace(settings, model=replace(settings.model, path=path))
+        return Variant.of(settings, engine, precision, plan.environment())
+
+    def published(self) -> Variant:
+        """The published pipeline in its own environment, run from a checkout.
+
+        Raises:
+            EdgeWorkerError: that environment is not there.
+        """
+        if not _REFERENCE_PYTHON.exists():
+            raise EdgeWorkerError(
+                f"--against modelscope needs {_REFERENCE_PYTHON}: run `make reference` in a checkout (3.4 GB)"
+            )
+        plan = self.plan(None)
+        return Variant(
+            name=f"published pipeline, {plan.inference} threads",
+            command=(str(_REFERENCE_PYTHON), "-m", "benchmarks.published"),
+            environment=plan.environment(),
+            settings={"checkpoint": str(self._checkpoint()), "threads": plan.inference},
+        )
+
+    def _checkpoint(self) -> Path:
+        found = models.checkpoint(self.model, self.cache)
+        if found is None:
+            raise EdgeWorkerError(f"{self.model} is no checkpoint: torch and modelscope run only those")
+        return found

@@ -1,0 +1,42 @@
+"""``python -m benchmarks``: each experiment on the small model, at a small size."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.__main__ import EXPERIMENTS, main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+
+def test_each_experiment_gives_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole frames with all kernels, without each and without any; batches; a frame that was seen before."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "found.json"
+    options = ["--model", "builtin:seeded", "--variant", "openvino:f32", "--size", "160x90", "--turns", "2"]
+    quick = [name for name in EXPERIMENTS if name not in ("sizes", "processes", "roofline")]
+    assert main([*quick, *options, "--threads", "1", "--json", str(file)]) == 0
+    found: dict[str, Any] = json.loads(file.read_text())
+    kernels = found["kernels"]
+    assert [row["without"] for row in kernels] == ["nothing", "mask kernel", "deformable", "winograd (of f32)", "all"]
+    assert kernels[0]["ratio"] == 1
+    assert all(row["frame"] > row["inference"] > 0 for row in kernels)
+    assert [row["frames in a batch"] for row in found["batches"]] == [1, 2, 4]
+    assert all(row["processor time of a frame, ms"]["count"] == 2 for row in found["batches"])
+    (row,) = found["cache"]
+    assert row["answer, kB"] > 0
+    assert row["from the cache, ms"]["best"] < row["parsed, ms"]
+    assert len(found["candidates"]) == 6
+    assert "kernels: builtin:seeded, openvino:f32" in capsys.readouterr().out
+
+
+def test_what_cannot_be_measured_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that is not there ends it with its name."""
+    assert main(["kernels", "--model", str(tmp_path / "none")]) == 1
+    assert str(tmp_path / "none") in capsys.readouterr().err
