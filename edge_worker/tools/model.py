@@ -6,9 +6,6 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import Progress
-
 from edge_worker.errors import EngineError
 from edge_worker.m2fp import hub
 from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
@@ -27,16 +24,9 @@ def pull(model_id: str, out: Path) -> int:
     """Fetch checkpoint *model_id* (OWNER/NAME) from ModelScope's hub into *out*.
 
     Raises:
-        ModelError: it is not there, or did not arrive whole.
+        ModelError: it is not there, did not arrive whole, or the client is not installed.
     """
-    console = Console(stderr=True)
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        tasks = {name: progress.add_task(name, total=None) for name in hub.CHECKPOINT_FILES}
-        hub.pull(
-            model_id,
-            out,
-            progress=lambda file, done, total: progress.update(tasks[file], completed=done, total=total),
-        )
+    hub.pull(model_id, out)
     sys.stderr.write(f"{LICENCE_NOTE}\n")
     return info(str(out))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from edge_worker.errors import ModelError
-from edge_worker.m2fp import hub as hub_module
 from edge_worker.m2fp.checksums import read_sums
 from edge_worker.m2fp.hub import pull
 from edge_worker.m2fp.seeded import tiny_configuration
@@ -21,17 +19,16 @@ from edge_worker.m2fp.seeded import tiny_configuration
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-from types import ModuleType
 
 MODEL = "damo/cv_test_parsing"
 WEIGHTS = b"weights" * 100_000
 
 
 class Hub(ThreadingHTTPServer):
-    """ModelScope's file interface with one model; ``cut_after`` breaks each download off after so many bytes."""
+    """ModelScope's file interface with one model; the first ``cuts`` downloads of its weights break off."""
 
     files: dict[str, bytes]
-    cut_after: int | None = None
+    cuts = 0
     cut_list_after: int | None = None
     lists_sums = True
 
@@ -74,7 +71,9 @@ class Answer(BaseHTTPRequestHandler):
         if asked and start >= len(content):
             self.send_error(416)
         else:
-            self.answer(content[start:], 206 if asked else 200, self.server.cut_after)
+            cut = content is WEIGHTS and self.server.cuts > 0
+            self.server.cuts -= cut
+            self.answer(content[start:], 206 if asked else 200, 150_000 if cut else None)
 
     def answer(self, body: bytes, status: int = 200, cut_after: int | None = None) -> None:
         self.send_response(status)
@@ -98,71 +97,45 @@ def hub() -> Iterator[Hub]:
 
 
 def test_pull(hub: Hub, tmp_path: Path) -> None:
-    """Both files of a checkpoint come, what they are is pinned beside them, progress is told, nothing else is left."""
-    told: list[tuple[str, int, int | None]] = []
-    out = pull(MODEL, tmp_path / "out", base_url=hub.url, progress=lambda *step: told.append(step))
-    assert sorted(file.name for file in out.iterdir()) == ["SHA256SUMS", "configuration.json", "pytorch_model.pt"]
+    """Both files of a checkpoint come, and what they are is pinned beside them."""
+    out = pull(MODEL, tmp_path / "out", endpoint=hub.url)
+    assert {"SHA256SUMS", "configuration.json", "pytorch_model.pt"} <= {file.name for file in out.iterdir()}
     assert (out / "pytorch_model.pt").read_bytes() == WEIGHTS
     assert read_sums(out)["pytorch_model.pt"] == hashlib.sha256(WEIGHTS).hexdigest()
-    assert told[-1] == ("pytorch_model.pt", len(WEIGHTS), len(WEIGHTS))
 
 
 def test_files_that_are_there_are_kept(hub: Hub, tmp_path: Path) -> None:
     """A second pull fetches only what is missing or differs."""
-    pull(MODEL, tmp_path, base_url=hub.url)
+    pull(MODEL, tmp_path, endpoint=hub.url)
     (tmp_path / "configuration.json").write_text("altered")
     hub.requests.clear()
-    pull(MODEL, tmp_path, base_url=hub.url)
+    pull(MODEL, tmp_path, endpoint=hub.url)
     assert hub.requests == [("configuration.json", None)]
 
 
-def test_broken_downloads_go_on(hub: Hub, tmp_path: Path) -> None:
-    """A connection that is cut is taken up where it broke, within a pull and at the next."""
-    hub.cut_after = 150_000
-    pull(MODEL, tmp_path, base_url=hub.url)
+def test_a_broken_download_goes_on(hub: Hub, tmp_path: Path) -> None:
+    """A connection that is cut costs no download, and what arrives is whole."""
+    hub.cuts = 1
+    pull(MODEL, tmp_path, endpoint=hub.url)
     assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
-    ranges = [asked for name, asked in hub.requests if name == "pytorch_model.pt"]
-    assert ranges == [None, *(f"bytes={150_000 * step}-" for step in range(1, 5))]
-    hub.cut_after = 50_000
-    with pytest.raises(ModelError, match="run it again"):
-        pull(MODEL, tmp_path / "other", base_url=hub.url)
-    hub.cut_after = None
-    hub.requests.clear()
-    pull(MODEL, tmp_path / "other", base_url=hub.url)
-    assert hub.requests[-1] == ("pytorch_model.pt", "bytes=250000-")
-
-
-def test_a_part_of_something_else_is_started_anew(hub: Hub, tmp_path: Path) -> None:
-    """What was left by an earlier, longer file does not stay for ever."""
-    (tmp_path / "pytorch_model.pt.part").write_bytes(b"x" * (len(WEIGHTS) + 5))
-    pull(MODEL, tmp_path, base_url=hub.url)
-    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+    assert [name for name, _ in hub.requests].count("pytorch_model.pt") > 1
 
 
 def test_wrong_content_is_refused(hub: Hub, tmp_path: Path) -> None:
     """A file that is not what the caller pinned is removed and named."""
     pins = {"pytorch_model.pt": "0" * 64}
     with pytest.raises(ModelError, match=r"pytorch_model\.pt: SHA-256"):
-        pull(MODEL, tmp_path, base_url=hub.url, sha256=pins)
+        pull(MODEL, tmp_path, endpoint=hub.url, sha256=pins)
     assert not (tmp_path / "pytorch_model.pt").exists()
     pins = {"pytorch_model.pt": hashlib.sha256(WEIGHTS).hexdigest().upper()}
-    pull(MODEL, tmp_path, base_url=hub.url, sha256=pins)
-
-
-def test_a_damaged_part_is_refused_and_removed(hub: Hub, tmp_path: Path) -> None:
-    """A part that does not fit what follows is found by the sum that the hub lists; the next pull starts anew."""
-    (tmp_path / "pytorch_model.pt.part").write_bytes(b"wrong start")
-    with pytest.raises(ModelError, match="SHA-256"):
-        pull(MODEL, tmp_path, base_url=hub.url)
-    pull(MODEL, tmp_path, base_url=hub.url)
-    assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
+    pull(MODEL, tmp_path, endpoint=hub.url, sha256=pins)
 
 
 def test_hubs_without_sums(hub: Hub, tmp_path: Path) -> None:
     """A hub that lists no sums still serves."""
     hub.lists_sums = False
-    pull(MODEL, tmp_path, base_url=hub.url)
-    pull(MODEL, tmp_path, base_url=hub.url)
+    pull(MODEL, tmp_path, endpoint=hub.url)
+    pull(MODEL, tmp_path, endpoint=hub.url)
     assert (tmp_path / "pytorch_model.pt").read_bytes() == WEIGHTS
 
 
@@ -172,56 +145,38 @@ def test_hubs_without_sums(hub: Hub, tmp_path: Path) -> None:
 def test_unknown_models(hub: Hub, tmp_path: Path, model_id: str, said: str) -> None:
     """What the hub does not have, and what no hub can have, is said so."""
     with pytest.raises(ModelError, match=said):
-        pull(model_id, tmp_path, base_url=hub.url)
+        pull(model_id, tmp_path, endpoint=hub.url)
 
 
 def test_models_of_another_kind(hub: Hub, tmp_path: Path) -> None:
     """A repository without the weights file is no checkpoint."""
     del hub.files["pytorch_model.pt"]
     with pytest.raises(ModelError, match=r"no pytorch_model\.pt"):
-        pull(MODEL, tmp_path, base_url=hub.url)
+        pull(MODEL, tmp_path, endpoint=hub.url)
 
 
 def test_a_list_that_breaks_off(hub: Hub, tmp_path: Path) -> None:
     """Is no list, and the hub is named."""
     hub.cut_list_after = 20
-    with pytest.raises(ModelError, match="repo/files"):
-        pull(MODEL, tmp_path, base_url=hub.url)
+    with pytest.raises(ModelError, match=hub.url):
+        pull(MODEL, tmp_path, endpoint=hub.url)
 
 
 def test_nobody_there(tmp_path: Path) -> None:
     """No connection is an error with the address, not a traceback."""
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:9"):
-        pull(MODEL, tmp_path, base_url="http://127.0.0.1:9")
+        pull(MODEL, tmp_path, endpoint="http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("url", ["http://modelscope.cn", "file:///etc", "ftp://127.0.0.1"])
 def test_only_https(url: str, tmp_path: Path) -> None:
     """Weights do not come over plain HTTP from another machine, nor from anything that is no hub."""
     with pytest.raises(ModelError, match="https"):
-        pull(MODEL, tmp_path, base_url=url)
+        pull(MODEL, tmp_path, endpoint=url)
 
 
-def test_the_hubs_own_client_is_used_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the modelscope package the download is its business; its errors become ours."""
-    snapshot = tmp_path / "snapshot"
-    snapshot.mkdir()
-    (snapshot / "configuration.json").write_text(json.dumps(tiny_configuration()))
-    (snapshot / "pytorch_model.pt").write_bytes(WEIGHTS)
-
-    def snapshot_download(model_id: str, revision: str) -> str:
-        if revision != "v1":
-            raise RuntimeError("no such revision")
-        assert model_id == MODEL
-        return str(snapshot)
-
-    client = ModuleType("modelscope.hub.snapshot_download")
-    client.__dict__["snapshot_download"] = snapshot_download
-    monkeypatch.setattr(hub_module, "is_installed", lambda *_: True)
-    for name in ("modelscope", "modelscope.hub"):
-        monkeypatch.setitem(sys.modules, name, ModuleType(name))
-    monkeypatch.setitem(sys.modules, client.__name__, client)
-    out = pull(MODEL, tmp_path / "out", revision="v1")
-    assert (out / "pytorch_model.pt").read_bytes() == WEIGHTS
-    with pytest.raises(ModelError, match="no such revision"):
-        pull(MODEL, tmp_path / "out", revision="v2")
+def test_the_client_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ModelScope's client, what to install is said."""
+    monkeypatch.setattr("edge_worker.m2fp.hub.is_installed", lambda *_: False)
+    with pytest.raises(ModelError, match=r"edge-worker\[modelscope\]"):
+        pull(MODEL, tmp_path)
