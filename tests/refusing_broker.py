@@ -1,6 +1,7 @@
 """A small broker that refuses what real ones refuse, by ending the connection, as VerneMQ, RabbitMQ and AWS IoT do.
 
-It passes messages on, in MQTT 5 and 3.1.1, to whoever subscribed; QoS 2, sessions and retained messages are left out.
+It passes messages on, in MQTT 5 and 3.1.1, to whoever subscribed; QoS 2, sessions and retained messages are left out,
+and a share group is granted as if it were a plain topic, as aedes and NATS do.
 """
 
 from __future__ import annotations
@@ -38,17 +39,25 @@ class Taken(NamedTuple):
 class RefusingBroker(FakeBroker):
     """Refuses messages whose topic matches ``denied``, and a SUBSCRIBE with more than *max_filters* filters."""
 
-    def __init__(self, *, denied: str = "", reason: int = NOT_AUTHORIZED, max_filters: int = 100) -> None:
-        """*reason* is that of the DISCONNECT for a denied message; 0, as in MQTT 3.1.1: closed without one."""
+    def __init__(
+        self, *, denied: str = "", reason: int = NOT_AUTHORIZED, max_filters: int = 100, dot: str = ".", v5: bool = True
+    ) -> None:
+        """*reason* is that of the DISCONNECT for a denied message; 0, as in MQTT 3.1.1: closed without one.
+
+        *dot* is what a ``.`` in a topic becomes (RabbitMQ: ``/``). Without *v5* a CONNECT in MQTT 5 is answered by
+        closing the connection, as RabbitMQ 3.10 does.
+        """
         super().__init__(self._serve_client)
         self.denied = denied
         """A topic filter; empty: everything is allowed. May be changed at any time."""
         self.taken: list[Taken] = []
-        self._reason, self._max_filters = reason, max_filters
+        self._reason, self._max_filters, self._dot, self._knows_v5 = reason, max_filters, dot, v5
         self._subscriptions: list[tuple[Peer, str, bool]] = []
 
     def _serve_client(self, peer: Peer) -> None:
         v5 = peer.read_until(CONNECT)[6] == 5
+        if v5 and not self._knows_v5:
+            return
         peer.write(CONNACK, b"\0\0\0" if v5 else b"\0\0")
         while True:
             first, body = peer.read()
@@ -65,7 +74,7 @@ class RefusingBroker(FakeBroker):
         at, filters = 2 + (1 + body[2] if v5 else 0), []
         while at < len(body):
             (length,) = struct.unpack_from("!H", body, at)
-            filters.append(body[at + 2 : at + 2 + length].decode())
+            filters.append(body[at + 2 : at + 2 + length].decode().replace(".", self._dot))
             at += 3 + length
         if len(filters) > self._max_filters:
             self._end(peer, QUOTA_EXCEEDED, v5=v5)
@@ -74,7 +83,7 @@ class RefusingBroker(FakeBroker):
 
     def _publish(self, peer: Peer, first: int, body: bytes, *, v5: bool) -> None:
         qos, (length,) = first >> 1 & 3, struct.unpack_from("!H", body)
-        topic, at = body[2 : 2 + length].decode(), 2 + length + (2 if qos else 0)
+        topic, at = body[2 : 2 + length].decode().replace(".", self._dot), 2 + length + (2 if qos else 0)
         payload = body[at + (_after_properties(body[at:]) if v5 else 0) :]
         if self.denied and topic_matches_sub(self.denied, topic):
             self._end(peer, self._reason, v5=v5)
@@ -83,7 +92,7 @@ class RefusingBroker(FakeBroker):
             peer.write(PUBACK, body[2 + length : 4 + length])
         for subscriber, one, speaks_v5 in self._subscriptions:
             if topic_matches_sub(one, topic):
-                packet = body[: 2 + length] + (b"\0" if speaks_v5 else b"") + payload
+                packet = body[:2] + topic.encode() + (b"\0" if speaks_v5 else b"") + payload
                 with suppress(OSError):  # that client has left
                     subscriber.write(PUBLISH, packet)
 

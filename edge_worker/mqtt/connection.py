@@ -21,7 +21,7 @@ from edge_worker.mqtt.connection_events import (
     SubscribeAnswered,
     Unsubscribed,
 )
-from edge_worker.mqtt.diagnosis import Ending
+from edge_worker.mqtt.diagnosis import Ending, doubt_dots
 from edge_worker.mqtt.events import (
     Arrived,
     CapabilityMissing,
@@ -242,11 +242,12 @@ class Connection:
         if cause is Cause.DENIED:
             failure = Failure.EXPLAINED
         if self._accepted_at is not None and cause is not Cause.OURS and (asked := self._subscriber.unanswered):
-            reason = f"{reason}; the broker had not answered SUBSCRIBE ({', '.join(asked)})"
+            reason = f"{reason}; the broker had not answered SUBSCRIBE ({', '.join(asked)}){doubt_dots(*asked)}"
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
             if symptom == "closed":
-                reason = f"closed before the broker answered ({reason}); {self._setting.suspicion}"
+                connect = f"CONNECT (MQTT {self._options.protocol})"
+                reason = f"closed before the broker answered {connect}: {reason}; {self._setting.suspicion}"
             return Ending(failure, Unreachable(self._setting.name, reason), symptom=symptom)
         event = Disconnected(self._setting.name, self._leaving_reason or reason)
         return Ending(failure, event, time.monotonic() - self._accepted_at, cause)

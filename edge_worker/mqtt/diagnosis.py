@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from edge_worker.mqtt.connection_events import Cause
 
 if TYPE_CHECKING:
-    from edge_worker.config.mqtt import ReconnectConfig, TlsConfig
+    from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
     from edge_worker.mqtt.backoff import Failure
-    from edge_worker.mqtt.connection_events import WillObjection
+    from edge_worker.mqtt.connection_events import ConnectOptions, WillObjection
     from edge_worker.mqtt.events import Disconnected, Protocol, Refused, Unreachable
 
 CLOSES_BEFORE_FALLBACK: Final = 2
@@ -159,8 +159,20 @@ def explain(error: Exception) -> str:
     return str(error)
 
 
-def suspicion(tls: TlsConfig | None) -> str:
-    """Say what a broker may have missed that closes the connection without a word."""
+def suspicion(config: MqttConfig, options: ConnectOptions) -> str:
+    """Say what a broker may have missed, or not known, that closes the connection without a word to CONNECT."""
+    version = " does it know MQTT 5 (mqtt.protocol)?" if options.protocol == "5" else ""
+    return f"{_missed(config.tls)}{version}{doubt_dots(options.will.topic if options.will else '')}"
+
+
+def doubt_dots(*topics: str) -> str:
+    """Say, to follow a reason, what some brokers may object to in *topics*; empty where none of them has it."""
+    dotted = next((topic for topic in topics if "." in topic), "")
+    cause = "NATS takes none, RabbitMQ takes it for '/'; node.id is the host's name where it is not set"
+    return f" is it the '.' in {dotted} ({cause})?" if dotted else ""
+
+
+def _missed(tls: TlsConfig | None) -> str:
     if tls is None:
         return "does it expect TLS (mqtt.tls)?"
     if tls.cert_file is None:

@@ -19,10 +19,11 @@ from edge_worker.common import log_events
 from edge_worker.common.topics import is_publishable
 from edge_worker.config.tls_context import make_context
 from edge_worker.errors import ConfigError, ResultTooLarge
+from edge_worker.mqtt import diagnosis
 from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection import Connection, Setting
 from edge_worker.mqtt.connection_events import Cause
-from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody, suspicion
+from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody
 from edge_worker.mqtt.events import Fatal, PublicationRefused, Published, TakenOver, Unreachable
 from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.outbox import Outbox
@@ -203,7 +204,7 @@ class Link:
             return self._unreachable(error)
         self._epoch += 1
         self._connection = Connection(
-            self._setting(waker),
+            self._setting(waker, diagnosis.suspicion(self._config, options)),
             session,
             options,
             epoch=self._epoch,
@@ -218,14 +219,14 @@ class Link:
             session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
 
-    def _setting(self, waker: Waker) -> Setting:
+    def _setting(self, waker: Waker, suspicion: str) -> Setting:
         return Setting(
             name=self._name,
             subscriptions=self._subscriptions,
             answer_timeout_s=self._config.connack_timeout_s,
             tick_s=min(_TICK_S, self._config.keepalive_s / _TICKS_PER_KEEPALIVE),
             stable_s=self._config.reconnect.stable_s,
-            suspicion=suspicion(self._config.tls),
+            suspicion=suspicion,
             outbox=self._outbox,
             status_board=self._status_board,
             waker=waker,

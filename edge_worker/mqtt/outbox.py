@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import Denials
+from edge_worker.mqtt.diagnosis import doubt_dots
 from edge_worker.mqtt.outbox_entry import CALM_S, OutboxEntry
 from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
 
@@ -259,7 +260,7 @@ class Outbox:
         if cause is Cause.TOO_LARGE:
             self._limit.too_large(size, now)
         elif self._limit.choked(topic, size, now) == "topic":
-            self._deny(topic, _CLOSED, now)
+            self._deny(topic, f"{_CLOSED}{doubt_dots(topic)}", now)
 
     def _may_send(self, entry: OutboxEntry, now: float) -> bool:
         if entry.is_suspect and now < self._calm_at:

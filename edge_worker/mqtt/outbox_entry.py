@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import RETRY_MAX_S, RETRY_MIN_S
+from edge_worker.mqtt.diagnosis import doubt_dots
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
@@ -57,7 +58,7 @@ class OutboxEntry:
     def reason_to_give_up(self) -> str:
         """Why it is not to outlive the connection that ended; empty if it is."""
         if self.is_poison:
-            return "the broker closes the connection over it: too large?"
+            return f"the broker closes the connection over it: too large?{doubt_dots(self.message.topic)}"
         if self.refusals and not self.is_kept:
             return self.refusal
         return "connection lost" if self.goes_once else ""

@@ -15,6 +15,8 @@ from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.credentials import read_password
 from edge_worker.messages import StatusMessage
+from edge_worker.mqtt.diagnosis import doubt_dots
+from edge_worker.mqtt.echo import SHARE_GROUP, echo, own_topic
 from edge_worker.mqtt.events import (
     Connected,
     Outgoing,
@@ -34,10 +36,13 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.mqtt.events import LinkEvent, Subscription
 
-_ATTEMPTS: Final = 3  # enough to find out that a broker speaks the older protocol only
+_ATTEMPTS: Final = 4  # one that closes over MQTT 5 is asked so twice, for the older protocol, and for 5 once more
 _GOODBYE_S: Final = 2.0
-_SHARE_GROUP: Final = "edge-worker-check"
 _GRANTED: Final = "subscriptions granted (by Mosquitto always: what its access list forbids to read just never arrives)"
+_NO_SHARES: Final = (
+    "the broker grants shared subscriptions and sends nothing by them, as if $share were a plain topic:"
+    " remove cameras[].share_group"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +72,14 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
     )
     link.start()
     try:
-        return list(_Probe(config, link, events).findings())
+        findings = list(_Probe(config, link, events).findings())
     finally:
         link.stop(Deadline(_GOODBYE_S))
+    protocol = link.status().protocol
+    if protocol is None or not all(finding.ok for finding in findings):
+        return findings
+    mqtt = config.mqtt.model_copy(update={"protocol": protocol})  # what was found out need not be found out again
+    return [*findings, *_echoes(config.model_copy(update={"mqtt": mqtt}), environ)]
 
 
 def _will(config: Config) -> Will:
@@ -91,7 +101,29 @@ def _will(config: Config) -> Will:
 def _subscriptions(config: Config) -> list[Subscription]:
     """What the worker subscribes to, but in a share group of its own: in theirs it would take frames of the others."""
     wanted = (*own_subscriptions(config), *(camera_subscription(config, camera) for camera in config.cameras))
-    return [replace(one, qos=0, share_group=_SHARE_GROUP if one.share_group else None) for one in wanted]
+    return [replace(one, qos=0, share_group=SHARE_GROUP if one.share_group else None) for one in wanted]
+
+
+def _echoes(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
+    """Try what a grant does not tell, where the configuration depends on it."""
+    topic, shares = own_topic(config), any(camera.share_group for camera in config.cameras)
+    if not config.commands.enabled:
+        if shares:
+            yield Finding(ok=True, detail="share_group is not tried: commands are turned off")
+        return
+    if shares and echo(config, environ, share_group=SHARE_GROUP) is not None:
+        yield Finding(ok=True, detail="a share group gets what is published")
+        shares = False
+    if not shares and not doubt_dots(topic):
+        return
+    heard = echo(config, environ)
+    if heard is None:
+        if shares:
+            yield Finding(ok=True, detail=f"share_group is not tried: there is no right to read {topic}")
+    elif heard != topic:
+        yield Finding(ok=False, detail=f"the broker makes {heard} of the topic {topic}:{doubt_dots(topic)}")
+    elif shares:
+        yield Finding(ok=False, detail=_NO_SHARES)
 
 
 class _Probe:
@@ -102,9 +134,9 @@ class _Probe:
         self._deadline = Deadline(_ATTEMPTS * (mqtt.connect_timeout_s + mqtt.connack_timeout_s))
 
     def findings(self) -> Iterator[Finding]:
-        problem = self._connect()
-        if problem:
-            yield Finding(ok=False, detail=f"broker {self._place}: {problem}")
+        problems = self._connect()
+        yield from (Finding(ok=False, detail=f"broker {self._place}: {problem}") for problem in problems)
+        if problems:
             return
         status = self._link.status()
         security = "without TLS" if self._config.mqtt.tls is None else "over TLS"
@@ -113,17 +145,18 @@ class _Probe:
         yield from self._limits()
         yield self._publish()
 
-    def _connect(self) -> str:
-        """Wait for the connection; returns what is wrong, or nothing."""
-        problem, failures = "no answer", 0
-        while failures < _ATTEMPTS and (event := self._next()) is not None:
+    def _connect(self) -> list[str]:
+        """Wait for the connection; returns what is wrong, each thing once, or nothing."""
+        problems: list[str] = []
+        while len(problems) < _ATTEMPTS and (event := self._next()) is not None:
             if isinstance(event, Connected):
-                return ""
+                return []
             if isinstance(event, Refused | Unreachable):
-                problem, failures = event.reason, failures + 1
-        return problem
+                problems.append(event.reason)
+        return list(dict.fromkeys(problems)) or ["no answer"]
 
     def _subscribe(self) -> Finding:
+        self._deadline = Deadline(self._config.mqtt.connack_timeout_s)
         while (event := self._next()) is not None:
             if isinstance(event, Subscribed):
                 return Finding(ok=True, detail=_GRANTED)
@@ -140,8 +173,8 @@ class _Probe:
         if not self._config.commands.enabled:
             detail = "publishing is not tried: commands are turned off, and all other topics have readers"
             return Finding(ok=True, detail=detail)
-        node = self._config.node
-        topic = Template(node.response_topic, node=node.id).format(command="check")
+        topic = own_topic(self._config)
+        self._deadline = Deadline(self._config.mqtt.connack_timeout_s)
         publication = self._link.publish(Outgoing(topic, b"{}", content_type="application/json"))
         while (event := self._next()) is not None:
             if isinstance(event, Published) and event.publication == publication:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Incoming, LinkEvent
     from edge_worker.mqtt.inbox import Inbox
 
-_STALE_SUBSCRIPTION: Final = "did an earlier configuration, with the same client id, subscribe to it?"
+_STALE_SUBSCRIPTION: Final = (
+    "did an earlier configuration, with the same client id, subscribe to it? RabbitMQ makes a '.' in a topic a '/'"
+)
 
 _log = structlog.get_logger(__name__)
 

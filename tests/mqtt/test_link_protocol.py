@@ -128,7 +128,8 @@ def test_a_refused_version_is_final_where_no_other_is_allowed(make_link: Callabl
 
     with FakeBroker(refuse) as broker:
         watched = make_link(broker.port, protocol="5").start()
-        assert watched.wait_for(Refused) == Refused("link", "Unsupported protocol version", permanent=True)
+        refused = Refused("link", "Unsupported protocol version: set mqtt.protocol: auto", permanent=True)
+        assert watched.wait_for(Refused) == refused
         assert watched.wait_for(Refused).permanent
 
 

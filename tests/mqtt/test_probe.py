@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from brokers import CONNACK, CONNECT, SUBSCRIBE, FakeBroker, Mosquitto, Peer, free_port
 from links import Client
+from refusing_broker import RefusingBroker
 
 from edge_worker.config import Config
 from edge_worker.mqtt.probe import probe
@@ -15,6 +16,9 @@ from edge_worker.mqtt.probe import probe
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+SHARED = ({"delivery": "every", "share_group": "parsers"},)
 
 
 def make_config(port: int, **sections: Any) -> Config:  # noqa: ANN401 - any section
@@ -101,8 +105,9 @@ def test_a_check_takes_no_frames_of_a_share_group(mosquitto: Mosquitto) -> None:
     with Client(mosquitto.port, "$share/parsers/cameras/+/frame") as worker, Client(mosquitto.port) as camera:
         before = mosquitto.log().count("$share/parsers")
         assert before, "the worker's own"
-        cameras = ({"delivery": "every", "share_group": "parsers"},)
-        assert all(finding.ok for finding in probe(make_config(mosquitto.port, cameras=cameras), {}))
+        findings = probe(make_config(mosquitto.port, cameras=SHARED), {})
+        assert all(finding.ok for finding in findings)
+        assert findings[-1].detail == "a share group gets what is published"
         for number in range(6):
             camera.publish("cameras/door/frame", b"%d" % number)
         worker.wait_for(6)
@@ -121,15 +126,67 @@ def test_a_share_group_that_the_broker_does_not_have_is_found() -> None:
                     peer.write(0x90, body[:2] + b"\0" + bytes(body.count(b"edge-worker/")))
 
     with FakeBroker(script) as broker:
-        config = Config.model_validate(
-            {
-                "mqtt": {"host": "127.0.0.1", "port": broker.port, "protocol": "5"},
-                "cameras": [{"topic": "cameras/{camera}/frame", "delivery": "every", "share_group": "parsers"}],
-            },
-            strict=False,
-        )
-        findings = probe(config, {})
+        findings = probe(make_config(broker.port, cameras=SHARED), {})
     assert any(not finding.ok and "share_group" in finding.detail for finding in findings)
+
+
+def test_a_share_group_that_is_granted_and_gets_nothing_is_found() -> None:
+    """Some brokers take $share for a plain topic: only what comes through it tells. The key to change is named."""
+    with RefusingBroker() as broker:
+        findings = probe(make_config(broker.port, cameras=SHARED), {})
+    assert [finding.ok for finding in findings] == [True, True, True, False]
+    assert findings[-1].detail.endswith("remove cameras[].share_group")
+
+
+@pytest.mark.mosquitto
+def test_a_share_group_is_not_judged_without_the_right_to_read(
+    make_mosquitto: Callable[..., Mosquitto], tmp_path: Path
+) -> None:
+    """Mosquitto grants what its access list forbids, and sends nothing: that says nothing about the group."""
+    (tmp_path / "acl").write_text("topic write #\ntopic read cameras/#\n")
+    (tmp_path / "acl").chmod(0o644)
+    broker = make_mosquitto(f"acl_file {tmp_path / 'acl'}")
+    findings = probe(make_config(broker.port, cameras=SHARED), {})
+    assert all(finding.ok for finding in findings)
+    assert findings[-1].detail.endswith("no right to read edge-worker/box/response/check")
+
+
+def test_a_broker_of_the_older_protocol_is_found_good() -> None:
+    """As by the worker, which falls back: to one that closes the connection over MQTT 5 as well."""
+    with RefusingBroker(v5=False) as broker:
+        first, *others = probe(make_config(broker.port), {})
+    assert first.detail.endswith("connected without TLS, MQTT 3.1.1")
+    assert all(finding.ok for finding in others)
+
+
+def test_mqtt_5_is_named_where_the_broker_may_not_know_it() -> None:
+    """Beside TLS: a broker that closes the connection says nothing."""
+    with RefusingBroker(v5=False) as broker:
+        mqtt = {"host": "127.0.0.1", "port": broker.port, "protocol": "5", "reconnect": {"min_s": 0.05}}
+        [finding] = probe(make_config(broker.port, mqtt=mqtt), {})
+    assert "does it expect TLS (mqtt.tls)? does it know MQTT 5 (mqtt.protocol)?" in finding.detail
+
+
+def test_a_dot_that_a_broker_makes_a_slash_is_found() -> None:
+    """RabbitMQ does: requests and the worker's own status come by other topics than they were sent to."""
+    with RefusingBroker(dot="/") as broker:
+        findings = probe(make_config(broker.port, node={"id": "box.example.org"}), {})
+    [finding] = [finding for finding in findings if not finding.ok]
+    assert "makes edge-worker/box/example/org/response/check of" in finding.detail
+    assert "node.id" in finding.detail
+
+
+def test_a_dot_in_the_will_is_suspected() -> None:
+    """NATS closes the connection over one; the node's id is the host's name unless another is given."""
+
+    def close(peer: Peer) -> None:
+        peer.read_until(CONNECT)
+
+    with FakeBroker(close) as broker:
+        findings = probe(make_config(broker.port, node={"id": "box.example.org"}), {})
+        assert all("the '.' in edge-worker/box.example.org/status" in finding.detail for finding in findings)
+        findings = probe(make_config(broker.port), {})
+        assert not any("'.'" in finding.detail for finding in findings)
 
 
 def test_the_will_is_tried_too() -> None:

@@ -206,6 +206,8 @@ class PahoConnection:
     def _denied(self, reason: ReasonCode, properties: Properties | None) -> ConnectRefused:
         server = getattr(properties, "ServerReference", "")
         advice = "" if reason.value == _NOT_AUTHORIZED else remedy(reason.value)  # here it is the login, and no ACL
+        if reason == _UNSUPPORTED_VERSION and self._config.protocol != "auto":
+            advice = ": set mqtt.protocol: auto"
         return ConnectRefused(
             f"{_words(reason, properties)}{advice}{f' ({server})' if server else ''}",
             reason.value in _PERMANENT,
