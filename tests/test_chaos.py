@@ -111,4 +111,4 @@ def test_what_people_added_to_the_report_stays(tmp_path: Path) -> None:
         report.write(tmp_path, [result("good"), result("new")])
     text = page.read_text(encoding="utf-8")
     assert text.endswith(f"\n{report.NOTES}\nThe machine was busy.\n")
-    assert (text.count(report.NOTES), text.count("(`new`)")) == (1, 1)
+    assert (text.count(report.NOTES), text.count("| `new` |")) == (1, 1)
