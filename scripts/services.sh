@@ -6,6 +6,21 @@
 # Says nothing where all are there, and one line where some cannot be installed; their tests are skipped then.
 set -euo pipefail
 
+# From npm, below tests/npm: what its package.json names. Nothing is run on installing.
+install_from_npm() {
+    local folder
+    folder=$(dirname "$0")/../tests/npm
+    [[ $folder/node_modules/.package-lock.json -nt $folder/package.json ]] && return
+    command -v npm >/dev/null || {
+        echo "npm is not installed, and tests with programs from it are skipped (apt-get install npm)" >&2
+        return
+    }
+    echo "installing programs from npm, which the tests talk to" >&2
+    npm install --prefix "$folder" --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+        echo "could not install from npm: tests with programs from it are skipped" >&2
+}
+install_from_npm
+
 # Program → Debian package that has it.
 declare -A packages=(
     [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl

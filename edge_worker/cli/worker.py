@@ -1,4 +1,4 @@
-"""The worker and its configuration: ``run``, ``check`` and ``config``."""
+"""The worker, its configuration and its messages: ``run``, ``check``, ``config`` and ``schema``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def add(commands: Commands) -> None:
     _add_run(commands)
     _add_check(commands)
     add_command(commands, "config", _config, "print a sample configuration: every key, with its default")
+    _add_schema(commands)
 
 
 def _add_run(commands: Commands) -> None:
@@ -57,4 +58,26 @@ def _config(_arguments: Arguments) -> int:
     from importlib.resources import files
 
     sys.stdout.write(files("edge_worker").joinpath("config", "edge_worker.yaml").read_text(encoding="utf-8"))
+    return 0
+
+
+def _add_schema(commands: Commands) -> None:
+    command = add_command(
+        commands, "schema", _schema, "print the AsyncAPI document: topics, messages and their schemas"
+    )
+    command.add_argument("--format", choices=("yaml", "json"), default="yaml", help="default: yaml")
+
+
+def _schema(arguments: Arguments) -> int:
+    from edge_worker.messages.asyncapi import document
+
+    if arguments.format == "json":
+        import json
+
+        text = json.dumps(document(), indent=2) + "\n"
+    else:
+        import yaml
+
+        text = yaml.safe_dump(document(), sort_keys=False, allow_unicode=True, width=120)
+    sys.stdout.write(text)
     return 0

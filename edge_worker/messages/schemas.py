@@ -1,10 +1,11 @@
 """The JSON Schemas of all messages, made from the models."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
 from edge_worker.messages.base import Message
@@ -12,7 +13,7 @@ from edge_worker.messages.commands import COMMANDS, CommandResponse
 from edge_worker.messages.node import ModelCard, StatsMessage, StatusMessage
 from edge_worker.messages.results import ErrorMessage, LabelsMessage
 
-_MESSAGES: dict[str, type[Message]] = {
+MESSAGES: Mapping[str, type[Message]] = {
     "labels": LabelsMessage,
     "error": ErrorMessage,
     "status": StatusMessage,
@@ -21,7 +22,7 @@ _MESSAGES: dict[str, type[Message]] = {
     "response": CommandResponse,
     **{f"request-{name}": model for name, model in COMMANDS.items()},
 }
-
+"""Every message, by the name of its schema."""
 
 _Field = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
 
@@ -50,7 +51,17 @@ def _is_nullable(schema: Any) -> bool:  # noqa: ANN401 - core schemas are nested
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON Schema (draft 2020-12) of every message, by the name of its file."""
-    return {name: _schema(model) for name, model in _MESSAGES.items()}
+    return {name: _schema(model) for name, model in MESSAGES.items()}
+
+
+def components() -> dict[str, Any]:
+    """Return the schemas of all messages and of their parts by class name, as AsyncAPI's ``components/schemas``."""
+    _, shared = models_json_schema(
+        [(model, "serialization") for model in MESSAGES.values()],
+        schema_generator=_AsWritten,
+        ref_template="#/components/schemas/{model}",
+    )
+    return {name: _as_draft_7(schema) for name, schema in shared["$defs"].items()}
 
 
 def write(folder: Path) -> None:
@@ -63,3 +74,15 @@ def write(folder: Path) -> None:
 def _schema(model: type[Message]) -> dict[str, Any]:
     schema = model.model_json_schema(mode="serialization", schema_generator=_AsWritten)
     return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
+
+
+def _as_draft_7(schema: Any) -> Any:  # noqa: ANN401 - JSON
+    """Rewrite what AsyncAPI's JSON Schema, draft 7, has other words for: tuples, and what stands beside a reference."""
+    if isinstance(schema, list):
+        return [_as_draft_7(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    values = {"items" if key == "prefixItems" else key: _as_draft_7(value) for key, value in schema.items()}
+    if "$ref" in values and len(values) > 1:
+        values["allOf"] = [{"$ref": values.pop("$ref")}]
+    return values
