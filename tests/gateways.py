@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import subprocess
 import sys
 import time
@@ -21,7 +23,7 @@ from paho.mqtt.properties import Properties
 from replies import PNG, labels_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -69,11 +71,24 @@ class GatewayProcess:
         }
         self.configuration = directory / "gateway.yaml"
         self.configuration.write_text(yaml.safe_dump(settings))
-        self.log_file = directory / "gateway.log"
+        self.log_file, self.state = directory / "gateway.log", directory / "state"
+        self.start()
+
+    def start(self) -> Self:
+        """Start it, as the constructor does, after it was killed."""
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edge_worker", "gateway", "-c", self.configuration], stdout=log, stderr=log
+                [sys.executable, "-m", "edge_worker", "gateway", "-c", self.configuration],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "STATE_DIRECTORY": str(self.state)},
             )
+        return self
+
+    def kill(self) -> None:
+        """Kill it as a power cut does."""
+        self.process.kill()
+        self.process.wait(START_S)
 
     @property
     def address(self) -> str:
@@ -131,11 +146,15 @@ class GatewayProcess:
 
 @dataclass
 class FakeWorker:
-    """Says that it is online, and answers each request as ``answer`` says: labels and map, an error, or nothing."""
+    """Says that it is online, and answers each request as ``answer`` says: labels and map, an error, or nothing.
+
+    After ``patience`` more requests it answers none.
+    """
 
     port: int
     node: str = "box"
     answer: str = "labels"
+    patience: float = math.inf
     requests: list[paho.MQTTMessage] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -169,6 +188,9 @@ class FakeWorker:
             self._command(client, message)
             return
         self.requests.append(message)
+        self.patience -= 1
+        if self.patience < 0:
+            return
         if self.answer == "labels":
             self._reply(message, "colormap", PNG)
             if b"overlay" in str(message.properties).encode():
@@ -210,10 +232,11 @@ class Stack:
     worker: FakeWorker
 
 
-def form(boundary: str = "b", **parts: bytes) -> tuple[bytes, str]:
-    """A form of *parts*, and its content type."""
+def form(boundary: str = "b", images: Sequence[bytes] = (), **parts: bytes) -> tuple[bytes, str]:
+    """A form of *images* and other *parts*, and its content type."""
     head = '--{}\r\nContent-Disposition: form-data; name="{}"; filename="f"\r\n\r\n'
-    body = b"".join(head.format(boundary, name).encode() + content + b"\r\n" for name, content in parts.items())
+    named = [*(("image", image) for image in images), *parts.items()]
+    body = b"".join(head.format(boundary, name).encode() + content + b"\r\n" for name, content in named)
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 

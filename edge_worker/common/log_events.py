@@ -106,6 +106,7 @@ RETAINED_COMMAND = LogEvent(
 # The gateway
 GATEWAY_STARTED = LogEvent("gateway", "info", "address")
 GATEWAY_LINK = LogEvent("gateway link", "warning", "link problem", "what the problem says, as for links of a worker")
+GATEWAY_JOBS = LogEvent("gateway jobs", "warning, error", "problem", "see to the state directory; jobs do without it")
 GATEWAY_REQUEST = LogEvent("request", "info", "method status bytes ms")
 
 # Links to the broker

@@ -2,7 +2,7 @@
 
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.credentials import read_key_password, read_password, read_secret, secret_paths
-from edge_worker.config.gateway import GatewayConfig
+from edge_worker.config.gateway import GatewayConfig, JobsConfig
 from edge_worker.config.loading import find_config, load
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
 from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
@@ -32,6 +32,7 @@ __all__ = [
     "ErrorConfig",
     "GatewayConfig",
     "HttpConfig",
+    "JobsConfig",
     "LabelsConfig",
     "LimitsConfig",
     "LogConfig",

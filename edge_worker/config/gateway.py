@@ -4,9 +4,23 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edge_worker.config.fields import FilePath, Port, Seconds, Section, matching
+from edge_worker.config.fields import FilePath, Megabytes, Port, Seconds, Section, matching
 
 HostName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]", "should be a host name without a port")]
+
+
+class JobsConfig(Section):
+    """Images that are parsed when there is time, and kept on disk until then with their results."""
+
+    max_jobs: Annotated[int, Field(ge=0, le=10_000)] = 32
+    """Kept at a time, done ones among them; 0: no jobs, and nothing on disk."""
+    max_images: Annotated[int, Field(ge=1, le=10_000)] = 500
+    """Of one job."""
+    max_mb: Megabytes = 2000.0
+    """Of all jobs together, results included."""
+    max_in_flight: Annotated[int, Field(ge=1, le=64)] = 2
+    keep_s: Seconds = 86_400.0
+    """Since a job was taken; then it is deleted, done or not."""
 
 
 class GatewayConfig(Section):
@@ -24,3 +38,4 @@ class GatewayConfig(Section):
     requests_per_minute: Annotated[int, Field(ge=1)] = 600
     commands: bool = True
     deepstack_parts: bool = False
+    jobs: JobsConfig = JobsConfig()

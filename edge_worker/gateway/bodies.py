@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
-
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
 
 from edge_worker.errors import DecodeError
 from edge_worker.frames.envelope import open_envelope
+from edge_worker.gateway.forms import FormPart, FormReader, Parts
 from edge_worker.gateway.problems import Problem
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 BODY_S: Final = 30.0
-MAX_PARTS: Final = 256
 _JSON_OVERHEAD: Final = 4096
-
-
-@dataclass(slots=True)
-class FormPart:
-    """One part of a form."""
-
-    name: str
-    filename: str
-    content_type: str
-    content: bytes
 
 
 async def read_body(request: Request, limit: int) -> bytes:
@@ -94,52 +80,8 @@ async def read_form(request: Request, limit: int) -> list[FormPart]:
     Raises:
         Problem: ``bad_request``, or as :func:`read_body`.
     """
-    _, options = parse_options_header(request.headers.get("content-type", ""))
-    boundary = options.get(b"boundary", b"")
-    if not boundary:
-        raise Problem("bad_request", "the form names no boundary")
-    collected = _Collector()
-    body = await read_body(request, limit + 64 * 1024)
-    try:
-        parser = MultipartParser(boundary, collected.callbacks())  # type: ignore[arg-type]
-        parser.write(body)
-        parser.finalize()
-    except FormParserError as error:
-        raise Problem("bad_request", f"the form cannot be read: {error}") from error
-    return collected.parts
-
-
-@dataclass(slots=True)
-class _Collector:
-    """Takes what the parser finds."""
-
-    parts: list[FormPart] = field(default_factory=list)
-    _headers: dict[str, str] = field(default_factory=dict)
-    _name: bytearray = field(default_factory=bytearray)
-    _value: bytearray = field(default_factory=bytearray)
-    _content: bytearray = field(default_factory=bytearray)
-
-    def callbacks(self) -> dict[str, object]:
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
-            "on_header_end": self._header,
-            "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
-            "on_part_end": self._end,
-        }
-
-    def _begin(self) -> None:
-        if len(self.parts) >= MAX_PARTS:
-            raise FormParserError(f"more than {MAX_PARTS} parts")
-        self._headers, self._content = {}, bytearray()
-
-    def _header(self) -> None:
-        self._headers[self._name.decode("latin-1").lower()] = self._value.decode("latin-1")
-        self._name, self._value = bytearray(), bytearray()
-
-    def _end(self) -> None:
-        _, options = parse_options_header(self._headers.get("content-disposition", ""))
-        name, filename = (options.get(key, b"").decode("utf-8", "replace") for key in (b"name", b"filename"))
-        content_type = self._headers.get("content-type", "application/octet-stream")
-        self.parts.append(FormPart(name, filename[:200], content_type, bytes(self._content)))
+    parts = Parts()
+    reader = FormReader(request.headers.get("content-type", ""), parts)
+    reader.write(await read_body(request, limit + 64 * 1024))
+    reader.finish()
+    return parts.parts

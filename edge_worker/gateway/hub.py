@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.gateway.broker import Broker
 from edge_worker.gateway.cameras import Cameras
+from edge_worker.gateway.jobs.jobs import Jobs
 from edge_worker.gateway.nodes import Nodes
 from edge_worker.gateway.problems import Problem
 from edge_worker.gateway.requests import Requests
@@ -35,6 +36,7 @@ class Hub:
         self.requests = Requests(config, self.broker)
         self.nodes = Nodes(config, self.broker)
         self.cameras = Cameras(config)
+        self.jobs = Jobs(config.gateway, environ, self.requests, self.require)
         self._listeners: set[asyncio.Queue[str]] = set()
         self.responses: dict[int, int] = {}
         """Responses since the start, by status."""
@@ -42,10 +44,16 @@ class Hub:
         self.nodes.on_change = self.cameras.on_change = self._tell
         self.nodes.on_lost = self.requests.repeat
 
-    def start(self) -> None:
-        """Begin connecting."""
+    async def start(self) -> None:
+        """Begin connecting, and go on with the jobs."""
         parts = (self.requests, self.nodes, self.cameras)
         self.broker.start([one for part in parts for one in part.subscriptions()])
+        await self.jobs.start()
+
+    async def stop(self) -> None:
+        """Leave the jobs for the next start, and say goodbye to the broker."""
+        await self.jobs.stop()
+        await asyncio.to_thread(self.broker.stop)
 
     def require(self) -> None:
         """See that an image could be parsed now.

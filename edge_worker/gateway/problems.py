@@ -28,6 +28,7 @@ STATUS_OF_REASON: Final[Mapping[str, int]] = {
     "no_worker": 503,
     "no_broker": 503,
     "refused": 503,
+    "no_storage": 503,
     "timeout": 504,
 }
 _TITLES: Final = {

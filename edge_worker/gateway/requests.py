@@ -116,8 +116,10 @@ class Requests:
         finally:
             self._slots -= 1
 
-    async def parse(self, image: bytes, content_type: str, wanted: Wanted, *, model: str | None = None) -> Parsed:
-        """Have *image* parsed.
+    async def parse(
+        self, image: bytes, content_type: str, wanted: Wanted, *, model: str | None = None, camera: str = CAMERA
+    ) -> Parsed:
+        """Have *image* parsed, as a frame of *camera*.
 
         Raises:
             Problem: no broker, an error of the worker's, or no result in time.
@@ -125,7 +127,7 @@ class Requests:
         self._broker.require()
         key = secrets.token_bytes(16)
         pending = _Pending(
-            partial(self._message, self._section(model), key, wanted, (image, content_type)),
+            partial(self._message, (self.section(model), camera), key, wanted, (image, content_type)),
             asyncio.get_running_loop().create_future(),
             time.monotonic() + self._timeout_s,
         )
@@ -180,10 +182,11 @@ class Requests:
         self._broker.publish(message)
 
     def _message(
-        self, section: CameraConfig, key: bytes, wanted: Wanted, body: tuple[bytes, str], expiry_s: int
+        self, place: tuple[CameraConfig, str], key: bytes, wanted: Wanted, body: tuple[bytes, str], expiry_s: int
     ) -> Outgoing:
+        section, camera = place
         return Outgoing(
-            topic=Template(section.topic, node=self._node).format(camera=CAMERA),
+            topic=Template(section.topic, node=self._node).format(camera=camera),
             payload=body[0],
             content_type=body[1],
             properties={"frame-id": key.hex(), **wanted.properties()},
@@ -192,7 +195,12 @@ class Requests:
             expiry_s=expiry_s,
         )
 
-    def _section(self, model: str | None) -> CameraConfig:
+    def section(self, model: str | None) -> CameraConfig:
+        """Give the section of a model, None being the default.
+
+        Raises:
+            Problem: ``invalid``: there is no such model.
+        """
         if not self._sections:
             raise Problem("no_worker", "no camera section of the configuration has a reply_prefix: see docs/gateway.md")
         name = self.models[0] if model is None else model

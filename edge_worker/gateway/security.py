@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PROXY_HEADER: Final = "x-edge-worker-proxy"
 MAX_CLIENTS: Final = 4096
 MAX_ARGUMENTS: Final = 16_384  # bytes, as of commands by MQTT
-_STREAMED: Final = frozenset({"/api/v1/parse", "/v1/vision/detection"})
+_STREAMED: Final = frozenset({"/api/v1/parse", "/api/v1/jobs", "/v1/vision/detection"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = ("/static/", "/healthz", "/readyz", "/v2/health/")
 _OPEN_PAGES: Final = frozenset({"/", "/docs"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,11 +20,12 @@ from edge_worker.config import warnings
 from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem
-from edge_worker.gateway.routes import cameras, deepstack, health, nodes, pages, parse
+from edge_worker.gateway.routes import cameras, deepstack, health, jobs, nodes, pages, parse
 from edge_worker.gateway.security import Guard, Secrets
 from edge_worker.ops import logs
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
@@ -91,7 +91,7 @@ def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI appli
         openapi_url="/api/v1/openapi.json",
         lifespan=_lifespan(hub),
     )
-    for module in (parse, cameras, nodes):
+    for module in (parse, jobs, cameras, nodes):
         app.include_router(module.router(hub), prefix="/api/v1")
     app.include_router(deepstack.router(hub, secrets))
     app.include_router(health.router(hub))
@@ -107,13 +107,13 @@ def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI appli
 def _lifespan(hub: Hub) -> Any:  # noqa: ANN401 - as FastAPI wants it
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        hub.start()
+        await hub.start()
         gateway = hub.config.gateway
         _log.info(log_events.GATEWAY_STARTED, address=f"http://{gateway.host}:{gateway.port}")
         try:
             yield
         finally:
-            await asyncio.to_thread(hub.broker.stop)
+            await hub.stop()
 
     return lifespan
 

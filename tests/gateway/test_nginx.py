@@ -90,3 +90,4 @@ def test_the_example_lets_in_whom_it_should(proxy: Callable[..., int]) -> None:
     assert proxy("/", login=b"") == 401
     assert proxy("/api/v1/parse", JPEG, login=b"anna:guess") == 401
     assert proxy("/api/v1/parse", bytes(17 << 20)) == 413
+    assert proxy("/api/v1/jobs", JPEG) == 202

@@ -8,7 +8,8 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from edge_worker import __version__
-from edge_worker.gateway.bodies import FormPart, read_form
+from edge_worker.gateway.bodies import read_form
+from edge_worker.gateway.forms import FormPart
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.requests import Wanted

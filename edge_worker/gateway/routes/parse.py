@@ -1,6 +1,7 @@
 """``POST /parse``: one image in, its labels, map or overlay out."""
 
 import base64
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -12,6 +13,9 @@ from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.requests import Parsed, Wanted
 from edge_worker.messages import LabelsMessage
 
+Include = Annotated[str, Query(max_length=64, description="overlay, masks, or both with a comma")]
+Threshold = Annotated[float | None, Query(ge=0, le=1)]
+Model = Annotated[str | None, Query(max_length=64)]
 _KINDS: Final = {"application/json": "colormap", "image/png": "colormap", "image/jpeg": "overlay"}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _BODY: Final[dict[str, Any]] = {
@@ -59,17 +63,15 @@ def router(hub: Hub) -> APIRouter:
     @routes.post("/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra=_BODY)
     async def parse(
         request: Request,
-        include: Annotated[str, Query(max_length=64, description="overlay, masks, or both with a comma")] = "",
-        score_threshold: Annotated[float | None, Query(ge=0, le=1)] = None,
-        model: Annotated[str | None, Query(max_length=64)] = None,
+        include: Include = "",
+        score_threshold: Threshold = None,
+        model: Model = None,
     ) -> Response:
         """Parse one image."""
         accepted = negotiated(request.headers.get("accept", "*/*"))
-        extras = {one.strip() for one in include.split(",") if one.strip()}
-        if extras - {"overlay", "masks"}:
-            raise Problem("invalid", "include: may name overlay and masks")
-        images = {_KINDS[accepted]} | (extras & {"overlay"} if accepted == "application/json" else set())
-        wanted = Wanted(frozenset(images), masks="masks" in extras, score_threshold=score_threshold)
+        wanted = wanted_of(include, score_threshold)
+        if accepted != "application/json":
+            wanted = replace(wanted, images=frozenset({_KINDS[accepted]}))
         hub.require()
         with hub.requests.slot():
             image, content_type = await read_image(request, hub.requests.max_bytes)
@@ -77,6 +79,19 @@ def router(hub: Hub) -> APIRouter:
         return _response(accepted, parsed)
 
     return routes
+
+
+def wanted_of(include: str, score_threshold: float | None) -> Wanted:
+    """Read what a request wants of each image, the map at least.
+
+    Raises:
+        Problem: ``invalid``.
+    """
+    extras = {one.strip() for one in include.split(",") if one.strip()}
+    if extras - {"overlay", "masks"}:
+        raise Problem("invalid", "include: may name overlay and masks")
+    images = frozenset({"colormap"} | (extras & {"overlay"}))
+    return Wanted(images, masks="masks" in extras, score_threshold=score_threshold)
 
 
 def negotiated(accept: str) -> Literal["application/json", "image/png", "image/jpeg"]:

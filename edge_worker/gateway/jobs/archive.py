@@ -1,0 +1,50 @@
+"""A job's results as one ZIP, made as it is sent: neither in memory nor on disk is there ever a whole one."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import Self
+
+_COMPRESSED = (".json",)  # PNG and JPEG are
+
+
+class _Pipe(io.RawIOBase):
+    """Takes what is written until it is asked for; cannot seek."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chunks: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: object) -> int:
+        chunk = bytes(data)  # type: ignore[call-overload]
+        self._chunks.append(chunk)
+        return len(chunk)
+
+    def taken(self: Self) -> bytes:
+        content = b"".join(self._chunks)
+        self._chunks.clear()
+        return content
+
+
+def archive(document: bytes, files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
+    """Give a ZIP with *document* as ``job.json`` and *files* under their names; those that are gone are left out."""
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w") as out:
+        out.writestr("job.json", document, zipfile.ZIP_DEFLATED)
+        yield pipe.taken()
+        for name, path in files:
+            kind = zipfile.ZIP_DEFLATED if name.endswith(_COMPRESSED) else zipfile.ZIP_STORED
+            with suppress(FileNotFoundError):
+                out.writestr(name, path.read_bytes(), kind)
+            yield pipe.taken()
+    yield pipe.taken()

@@ -1,0 +1,49 @@
+"""The thread that all of jobs' disk and database is left to; the event loop waits for neither."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from edge_worker.gateway.problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class Disk:
+    """One thread, so that what it is given happens in that order, and nothing twice at once."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="jobs")
+
+    async def run(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Call *function* there.
+
+        Raises:
+            Problem: ``no_storage``, or what *function* raises.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **kwargs))
+        except (OSError, sqlite3.Error) as error:
+            raise Problem("no_storage", f"jobs cannot be kept: {_explained(error)}") from error
+
+    def close(self) -> None:
+        """Wait until all is done, and end the thread."""
+        self._thread.shutdown()
+
+
+def _explained(error: OSError | sqlite3.Error) -> str:
+    """Tell what is wrong, without paths."""
+    if isinstance(error, BlockingIOError):
+        return "another gateway uses the directory"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
