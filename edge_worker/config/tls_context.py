@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import ssl
+from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # nothing public reads the dates of a certificate
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.config.credentials import read_key_password
@@ -31,6 +33,24 @@ def make_context(config: TlsConfig) -> ssl.SSLContext:
     if config.cert_file is not None:
         _load_own_certificate(context, config, config.cert_file)
     return context
+
+
+def certificate_expiries(config: TlsConfig | None) -> dict[str, float]:
+    """When ``mqtt.tls``'s certificates expire: seconds since 1970 by ``ca_file`` (the first to) and ``cert_file``.
+
+    Those that are not configured or cannot be read are left out. The broker's is not among them.
+    """
+    found: dict[str, float] = {}
+    if config is None:
+        return found
+    with suppress(OSError, ssl.SSLError, ValueError):
+        if config.ca_file is not None:
+            authorities = ssl.create_default_context(cafile=config.ca_file).get_ca_certs()
+            found["ca_file"] = min(ssl.cert_time_to_seconds(str(one["notAfter"])) for one in authorities)
+    with suppress(OSError, ssl.SSLError, ValueError):
+        if config.cert_file is not None:
+            found["cert_file"] = ssl.cert_time_to_seconds(str(_test_decode_cert(config.cert_file)["notAfter"]))
+    return found
 
 
 def _authorities(config: TlsConfig) -> ssl.SSLContext:

@@ -42,6 +42,7 @@ class Snapshot:
     duplicates: int
     cache: CacheStats
     build: Mapping[str, str] = field(default_factory=dict)
+    certificates: Mapping[str, float] = field(default_factory=dict)
 
 
 class Metrics:
@@ -95,6 +96,7 @@ class _SnapshotCollector(Collector):
         yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
         yield from _model_processes(now.processes)
         yield from _links(now.links)
+        yield _certificates(now.certificates)
         yield _counter("edge_worker_cache_hits", "Frames whose result came from the cache", now.cache.hits)
         yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", now.cache.misses)
         yield GaugeMetricFamily("edge_worker_cache_bytes", "Size of the results held", value=now.cache.size_bytes)
@@ -177,6 +179,15 @@ def _links(links: Mapping[str, LinkStatus]) -> Iterator[Metric]:
         unmatched.add_metric([name], link.publications_without_subscriber)
         queued.add_metric([name], link.queued)
     yield from (connected, connections, sessions, messages, unmatched, queued)
+
+
+def _certificates(expiries: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(
+        "edge_worker_certificate_expiry_timestamp_seconds", "When a certificate expires, since 1970", labels=["key"]
+    )
+    for key, expiry in expiries.items():
+        family.add_metric([key], expiry)
+    return family
 
 
 def _counter(name: str, text: str, value: float) -> Metric:

@@ -12,6 +12,8 @@ from edge_worker.service.metrics import Metrics, Snapshot
 from edge_worker.service.stats import Stopwatch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.messages import StatsMessage
     from edge_worker.pool import ModelPool
@@ -37,12 +39,13 @@ class Probes:
         cache: ResultCache,
         node_status: NodeStatus,
         reporter: Reporter,
+        certificates: Callable[[], Mapping[str, float]],
     ) -> None:
-        """Read these parts of the worker so named."""
+        """Read these parts of the worker so named; *certificates* tells when each expires."""
         self._node = node
         self._frame_queue, self._pool, self._links, self._cache = frame_queue, pool, links, cache
         self._node_status, self._reporter = node_status, reporter
-        self._stopwatch = Stopwatch()
+        self._certificates, self._stopwatch = certificates, Stopwatch()
         self._metrics = Metrics(self._snapshot)
         self._looked_at = time.monotonic()
 
@@ -96,4 +99,5 @@ class Probes:
             duplicates=account.total.duplicates,
             cache=self._cache.stats(),
             build={"version": __version__, "node": self._node},
+            certificates=self._certificates(),
         )

@@ -11,6 +11,7 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.topics import Template
 from edge_worker.config import read_password
+from edge_worker.config.tls_context import certificate_expiries
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
 from edge_worker.mqtt import events
@@ -145,6 +146,7 @@ class Components:
             cache=self.cache,
             node_status=self.node_status,
             reporter=reporter,
+            certificates=lambda: certificate_expiries(self.config.mqtt.tls),
         )
 
     def _make_dispatchers(self, overrides: Overrides) -> Dispatchers:

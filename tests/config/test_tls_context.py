@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +10,7 @@ from brokers import Mosquitto
 from certificates import Authority, Certificate
 
 from edge_worker.config.mqtt import TlsConfig
-from edge_worker.config.tls_context import make_context
+from edge_worker.config.tls_context import certificate_expiries, make_context
 from edge_worker.errors import ConfigError
 from edge_worker.mqtt.events import Connected, Outgoing, Published, Subscribed, Subscription, Unreachable
 
@@ -232,3 +233,14 @@ def test_a_link_with_unusable_certificates_does_not_start(make_link: Callable[..
     """A configuration error, not an endless row of attempts."""
     with pytest.raises(ConfigError):
         make_link(1, tls=TlsConfig(ca_file=tmp_path / "missing")).start()
+
+
+def test_the_dates_of_certificates_are_read(authority: Authority, tmp_path: Path) -> None:
+    """Also that of one that has expired; a file that is none, or not there, is left out."""
+    old = authority.issue("old", days=-1)
+    expiries = certificate_expiries(TlsConfig(ca_file=authority.cert, cert_file=old.cert, key_file=old.key))
+    in_days = {key: (expiry - time.time()) / 86_400 for key, expiry in expiries.items()}
+    assert in_days == {"ca_file": pytest.approx(2, abs=0.1), "cert_file": pytest.approx(-1, abs=0.1)}
+    (tmp_path / "words").write_text("no certificate")
+    assert certificate_expiries(TlsConfig(ca_file=tmp_path / "words", cert_file=tmp_path / "missing")) == {}
+    assert certificate_expiries(TlsConfig()) == certificate_expiries(None) == {}

@@ -43,6 +43,7 @@ SNAPSHOT = Snapshot(
     duplicates=5,
     cache=CacheStats(hits=7, misses=8, size_bytes=1024),
     build={"version": "1.2.3", "node": "box"},
+    certificates={"cert_file": 2e9},
 )
 
 
@@ -78,6 +79,7 @@ def test_every_fact_of_the_snapshot_is_a_sample() -> None:
         ("edge_worker_link_publications_lost_total", link): 6,
         ("edge_worker_link_publications_without_subscriber_total", link): 3,
         ("edge_worker_link_queued", link): 2,
+        ("edge_worker_certificate_expiry_timestamp_seconds", (("key", "cert_file"),)): 2e9,
         ("edge_worker_duplicate_frames_total", ()): 5,
         ("edge_worker_cache_hits_total", ()): 7,
         ("edge_worker_cache_misses_total", ()): 8,

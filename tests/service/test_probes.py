@@ -18,6 +18,7 @@ def probes(*, sick: str = "", pool_at: float = 0.0, state: State = State.ONLINE)
         "frame_queue": None,
         "cache": None,
         "reporter": None,
+        "certificates": dict,
         "pool": SimpleNamespace(alive_at=lambda: time.monotonic() + pool_at),
         "links": SimpleNamespace(sick=lambda: sick),
         "node_status": SimpleNamespace(state=state),
