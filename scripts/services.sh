@@ -25,6 +25,7 @@ install_from_npm
 declare -A packages=(
     [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl
     [chromium]=chromium [chromedriver]=chromium-driver [nginx]=nginx-light
+    [promtool]=prometheus
 )
 PATH=$PATH:/usr/sbin
 missing=()
