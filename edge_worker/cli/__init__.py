@@ -1,6 +1,7 @@
 """The command ``edge-worker``: what it takes, and which module does it. No logic; heavy imports happen inside commands.
 
-Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it), 130 interrupted.
+Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it), 130 interrupted, 141 nobody
+reads the output any more.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from edge_worker.errors import ConfigError, EdgeWorkerError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OK, FAILURE, USAGE, CONFIGURATION, INTERRUPTED = 0, 1, 2, 78, 130
+OK, FAILURE, USAGE, CONFIGURATION, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 78, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +44,8 @@ def _run(arguments: argparse.Namespace) -> int:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        return FAILURE
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does: others are killed by SIGPIPE then
+        return BROKEN_PIPE
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
             raise

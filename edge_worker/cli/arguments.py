@@ -113,6 +113,13 @@ def positive(text: str) -> float:
     return number
 
 
+def level(text: str) -> str:
+    """Read one level of a topic."""
+    if not text or any(sign in text for sign in "/+#"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not one level of a topic, without /, + and #")
+    return text
+
+
 def size(text: str) -> tuple[int, int]:
     """Read a size in pixels: ``1280x720``."""
     width, _, height = text.partition("x")

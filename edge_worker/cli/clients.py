@@ -1,4 +1,4 @@
-"""What people use around a worker: ``demo``, ``camera`` and ``watch``."""
+"""What people use around a worker, over its broker: ``demo``, ``camera``, ``watch``, ``status`` and ``request``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from edge_worker.cli.arguments import (
     Arguments,
     Commands,
     add_command,
+    level,
     load_config,
     log_warnings_only,
     positive,
@@ -17,10 +18,13 @@ from edge_worker.cli.arguments import (
     takes_config,
 )
 
+COMMANDS = ("ping", "stats", "config", "pause", "resume", "set", "snapshot", "restart")
+"""What a worker can be asked for; a test compares it with the messages, which are slow to import."""
+
 
 def add(commands: Commands) -> None:
     """Describe the commands."""
-    for add_one in (_add_demo, _add_camera, _add_watch):
+    for add_one in (_add_demo, _add_camera, _add_watch, _add_status, _add_request):
         add_one(commands)
 
 
@@ -63,13 +67,19 @@ def _add_camera(commands: Commands) -> None:
         commands, "camera", _camera, "publish images, a video, a stream or a webcam as a camera would"
     )
     command.add_argument("source", metavar="SOURCE", help=SOURCES)
+    command.add_argument("--camera", metavar="NAME", default="camera", help="its name in the topic (default camera)")
     command.add_argument(
-        "--camera", default="camera", help="its name, in the topic of the first of `cameras` (default camera)"
+        "--topic",
+        metavar="TOPIC",
+        help="where to publish; may hold {camera} and {node} (default: the topic of the first section of `cameras`)",
     )
     command.add_argument("--fps", type=positive, help="frames a second (default: the source's own rate)")
     command.add_argument("--loop", action="store_true", help="begin again at the end of files")
     command.add_argument(
-        "--qos", type=int, choices=(0, 1), default=0, help="1: the broker must have each frame (default 0)"
+        "--qos",
+        type=int,
+        choices=(0, 1),
+        help="1: the broker must have each frame (default: that of the section of `cameras` that takes the topic)",
     )
     takes_config(command)
     takes_broker(command)
@@ -80,7 +90,12 @@ def _camera(arguments: Arguments) -> int:
 
     log_warnings_only()
     options = camera.CameraOptions(
-        source=arguments.source, camera=arguments.camera, fps=arguments.fps, loop=arguments.loop, qos=arguments.qos
+        source=arguments.source,
+        camera=arguments.camera,
+        topic=arguments.topic,
+        fps=arguments.fps,
+        loop=arguments.loop,
+        qos=arguments.qos,
     )
     return camera.run(load_config(arguments)[0], options)
 
@@ -88,6 +103,8 @@ def _camera(arguments: Arguments) -> int:
 def _add_watch(commands: Commands) -> None:
     command = add_command(commands, "watch", _watch, "subscribe to the results; a live line per frame, files if asked")
     command.add_argument("--save", type=Path, metavar="DIR", help="write maps, overlays and labels to this folder")
+    command.add_argument("--json", action="store_true", help="print labels and errors as they are, one a line")
+    command.add_argument("--camera", metavar="NAME", help="only the results of this camera (default: of all)")
     takes_config(command)
     takes_broker(command)
 
@@ -96,4 +113,52 @@ def _watch(arguments: Arguments) -> int:
     from edge_worker.tools import watch
 
     log_warnings_only()
-    return watch.run(load_config(arguments)[0], arguments.save)
+    options = watch.WatchOptions(save=arguments.save, json=arguments.json, camera=arguments.camera)
+    return watch.run(load_config(arguments)[0], options)
+
+
+def _add_status(commands: Commands) -> None:
+    command = add_command(commands, "status", _status, "print what the workers of the broker say of themselves")
+    command.add_argument("node", metavar="NODE", nargs="?", type=level, help="only this one (default: all)")
+    command.add_argument("--json", action="store_true", help="print the status messages as they are, one a line")
+    command.add_argument(
+        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="how long to wait for the broker (default 10)"
+    )
+    takes_config(command)
+    takes_broker(command)
+
+
+def _status(arguments: Arguments) -> int:
+    from edge_worker.tools import status
+
+    log_warnings_only()
+    config, _ = load_config(arguments)
+    return status.run(config, arguments.node, as_json=arguments.json, timeout_s=arguments.timeout)
+
+
+def _add_request(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "request",
+        _request,
+        "send a command to a running worker and print the answer; exit code 0 if it is ok",
+    )
+    command.add_argument("command", metavar="COMMAND", choices=COMMANDS, help=f"one of {', '.join(COMMANDS)}")
+    command.add_argument(
+        "arguments", metavar="KEY=VALUE", nargs="*", help="its arguments, such as camera=door overlay=true"
+    )
+    command.add_argument("--node", type=level, help="the worker's node.id (default: that of the configuration)")
+    command.add_argument(
+        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="how long to wait for the answer (default 10)"
+    )
+    takes_config(command)
+    takes_broker(command)
+
+
+def _request(arguments: Arguments) -> int:
+    from edge_worker.tools import request
+
+    log_warnings_only()
+    pairs = request.arguments_of(arguments.arguments)
+    config, _ = load_config(arguments)
+    return request.run(config, arguments.command, pairs, node=arguments.node, timeout_s=arguments.timeout)

@@ -68,7 +68,12 @@ class Template:
     @property
     def filter(self) -> str:
         """The subscription filter that takes every topic of this template."""
-        return "/".join("+" if level in _PLACEHOLDERS else level for level in self._levels)
+        return self.filter_for(None)
+
+    def filter_for(self, camera: str | None) -> str:
+        """The subscription filter that takes the topics of *camera*; None: of any."""
+        filled = [camera if level == "{camera}" and camera is not None else level for level in self._levels]
+        return "/".join("+" if level in _PLACEHOLDERS else level for level in filled)
 
     def match(self, topic: str) -> str | None:
         """Name the camera (or command) of *topic*, cleaned; None where *topic* is not of this template.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import sys
 import time
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from edge_worker.common.addresses import without_login
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template, is_publishable
 from edge_worker.errors import EdgeWorkerError, ResultTooLarge
-from edge_worker.mqtt.events import Outgoing, Published
+from edge_worker.mqtt.events import Connected, Disconnected, Outgoing, Published
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.sources import Shot, Source, open_source
@@ -24,31 +25,38 @@ if TYPE_CHECKING:
 
 # Frames with QoS 1 on their way to the broker at a time; the camera waits for it beyond that.
 MAX_IN_FLIGHT = 20
+# A broker that ends so many connections in a row, each so soon after it began, does so because of the frames.
+MAX_BRIEF, BRIEF_S = 4, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
-    """What to publish: *fps* None is the source's own rate; *loop* begins again at the end of files."""
+    """What to publish: *fps* None is the source's own rate; *loop* begins again at the end of files.
+
+    *topic* may hold ``{camera}`` and ``{node}``; None is that of the first camera section. *qos* None is that of the
+    section that takes the topic.
+    """
 
     source: str
     camera: str
+    topic: str | None = None
     fps: float | None = None
     loop: bool = False
-    qos: Literal[0, 1] = 0
+    qos: Literal[0, 1] | None = None
 
 
 def run(config: Config, options: CameraOptions) -> int:
     """Publish until the source ends or Ctrl-C; returns the exit code.
 
     Raises:
-        EdgeWorkerError: the source cannot be read, the camera's name is none, or the broker refuses us.
+        EdgeWorkerError: the source cannot be read, the topic is none, or the broker refuses us or the topic.
     """
     source = open_source(options.source)
     fps = options.fps or source.fps
-    topic = _topic(config, options.camera)
+    topic, qos = _destination(config, options)
     limits = config.mqtt.model_copy(update={"max_result_mb": config.limits.max_payload_mb})
     with Client(config.model_copy(update={"mqtt": limits}), role="camera") as client:
-        publisher = _Publisher(client, topic, options.qos)
+        publisher = _Publisher(client, topic, qos)
         with until_interrupted():
             client.wait_connected()
             sys.stderr.write(f"{without_login(options.source)} → {topic}, {fps:g} frames/s\n")
@@ -60,16 +68,38 @@ def run(config: Config, options: CameraOptions) -> int:
     return 0
 
 
-def _topic(config: Config, camera: str) -> str:
-    """Give the topic that the worker expects frames of *camera* on.
+def _destination(config: Config, options: CameraOptions) -> tuple[str, Literal[0, 1]]:
+    """Give the topic and the QoS to publish with; says so where the configuration's worker takes no such frames.
 
     Raises:
-        EdgeWorkerError: the name cannot stand in a topic.
+        EdgeWorkerError: the name cannot stand in a topic, or what was given is no topic.
     """
-    template = Template(config.cameras[0].topic, node=config.node.id)
+    topic = _topic(config.cameras[0].topic if options.topic is None else options.topic, options.camera, config.node.id)
+    takers = (one for one in config.cameras if Template(one.topic, node=config.node.id).match(topic) is not None)
+    section = next(takers, None)
+    if section is None:
+        sys.stderr.write(f"warning: no section of `cameras` takes {topic}: is it for a worker configured elsewhere?\n")
+    elif section.reply_prefix is not None:
+        sys.stderr.write(f"warning: {topic} takes requests, and those without a Response Topic are not parsed\n")
+    qos = options.qos if options.qos is not None else section.qos if section else 0
+    return topic, qos
+
+
+def _topic(text: str, camera: str, node: str) -> str:
+    """Fill in the topic template *text*.
+
+    Raises:
+        EdgeWorkerError: it is no topic with at most one ``{camera}``, or *camera* cannot stand there.
+    """
+    try:
+        template = Template(text, node=node)
+    except ValueError as error:
+        raise EdgeWorkerError(f"--topic: {error}") from error
     topic = template.format(camera=camera)
-    if not camera or not is_publishable(topic) or template.match(topic) != camera:
+    if "{camera}" in text and (not camera or template.match(topic) != camera):
         raise EdgeWorkerError(f"{camera!r} cannot be a camera's name: it is one level of a topic, without /, + and #")
+    if not is_publishable(topic) or topic.startswith("$") or "{command}" in text or "{person}" in text:
+        raise EdgeWorkerError(f"--topic: {text!r} cannot be published to")
     return topic
 
 
@@ -116,6 +146,7 @@ class _Publisher:
         run = f"{int(time.time()):x}"
         self._ids = (f"{run}-{number:06d}" for number in itertools.count(1))
         self._in_flight: set[int] = set()
+        self._connected_at, self._brief = -math.inf, 0
         self.published = 0
 
     def publish(self, shot: Shot) -> None:
@@ -142,5 +173,22 @@ class _Publisher:
             if isinstance(event, Published):
                 self._in_flight.discard(event.publication)
                 self.published += event.ok
+            elif isinstance(event, Connected):
+                self._connected_at = time.monotonic()
+            elif isinstance(event, Disconnected):
+                self._count_brief_connection()
             elif event is None and not crowded:
                 return
+
+    def _count_brief_connection(self) -> None:
+        """See that the connection which just ended was not one brief one too many.
+
+        Raises:
+            EdgeWorkerError: it was. Of frames in QoS 0 an old broker says no more than that.
+        """
+        self._brief = self._brief + 1 if time.monotonic() - self._connected_at < BRIEF_S else 0
+        if self._brief >= MAX_BRIEF:
+            raise EdgeWorkerError(
+                f"the broker ended {self._brief} connections in a row soon after they began: "
+                f"publishing to {self._topic} is refused, it seems: see its access list and log"
+            )

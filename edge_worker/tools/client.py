@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from edge_worker.common.deadline import Deadline
 from edge_worker.config import read_password
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.mqtt.events import (
+    Arrived,
     Connected,
     Disconnected,
     Fatal,
@@ -28,24 +30,26 @@ from edge_worker.mqtt.events import (
 from edge_worker.mqtt.link import Link
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
     from typing import Self
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Outgoing, Subscription
+    from edge_worker.mqtt.events import Incoming, Outgoing, Subscription
 
-# Time to publish what is queued and say goodbye.
-STOP_S = 5.0
+# Time to publish what is queued and say goodbye; the latter alone where the tool failed.
+STOP_S, GOODBYE_S = 5.0, 0.5
 
 
 class Client:
     """A context that holds a connection to the broker of *config*."""
 
-    def __init__(self, config: Config, *, role: str, subscriptions: Sequence[Subscription] = ()) -> None:
-        """Describe the connection of a tool whose part is *role*."""
+    def __init__(
+        self, config: Config, *, role: str, subscriptions: Sequence[Subscription] = (), quiet: bool = False
+    ) -> None:
+        """Describe the connection of a tool whose part is *role*; a *quiet* one tells of trouble only."""
         self._broker = config.mqtt.address
-        self._role, self._subscribes = role, bool(subscriptions)
+        self._role, self._subscribes, self._quiet = role, bool(subscriptions), quiet
         self._trouble = ""
         self._events: SimpleQueue[LinkEvent] = SimpleQueue()
         self._link = Link(
@@ -67,7 +71,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Publish what is queued and disconnect."""
-        self._link.stop(Deadline(STOP_S))
+        self._link.stop(Deadline(STOP_S if kind is None else GOODBYE_S))
 
     def publish(self, message: Outgoing) -> int:
         """Hand *message* over; returns its number, which a ``Published`` event repeats.
@@ -81,8 +85,11 @@ class Client:
         """Wait at most *timeout_s* for an event; changes of the connection are told to the user on the way.
 
         Raises:
-            EdgeWorkerError: the broker refuses us and will go on doing so, or the link is dead.
+            EdgeWorkerError: the broker refuses us, or what we publish, or the link is dead. Rights may be granted
+                later, but nobody sits and waits for that.
         """
+        if withheld := self._link.status().withheld:
+            raise EdgeWorkerError(f"{self._broker}: publishing to {withheld} is refused: see the broker's access list")
         try:
             event = self._events.get(timeout=timeout_s)
         except Empty:
@@ -99,6 +106,31 @@ class Client:
         while not isinstance(self.next(timeout_s=1.0), Connected):
             pass
 
+    def wait_subscribed(self, within_s: float) -> None:
+        """Wait until all subscriptions are granted.
+
+        Raises:
+            EdgeWorkerError: as :meth:`next`; or they are not *within_s*.
+        """
+        deadline = Deadline(within_s)
+        while not isinstance(self.next(deadline.remaining()), Subscribed):
+            if deadline.remaining() <= 0:
+                raise EdgeWorkerError(f"{self._broker}: no connection within {within_s:g} s")
+
+    def messages(self, within_s: float, silence_s: float = math.inf) -> Iterator[Incoming]:
+        """Give the messages that arrive *within_s*, until there is none for *silence_s*.
+
+        Raises:
+            EdgeWorkerError: as :meth:`next`.
+        """
+        deadline = Deadline(within_s)
+        while (left := deadline.remaining()) > 0:
+            event = self.next(min(left, silence_s))
+            if isinstance(event, Arrived):
+                yield event.message
+            elif event is None:
+                return
+
     def _tell(self, event: LinkEvent) -> None:
         """Write what happened to the connection to standard error; the same trouble twice in a row only once."""
         match event:
@@ -106,12 +138,16 @@ class Client:
                 raise EdgeWorkerError(f"{self._broker}: {detail}")
             case SubscriptionRefused(filter=topics, reason=reason):
                 raise EdgeWorkerError(f"{self._broker}: subscription to {topics} refused: {reason}")
+            case Connected() | Subscribed() if self._quiet:
+                pass
             case Connected(protocol=protocol):
                 self._note(f"connected, MQTT {protocol}")
             case Subscribed() if self._subscribes:
                 self._note("subscribed")
             case PublicationRefused(topic=topic, reason=reason):
-                self._note(f"publishing to {topic} refused: {reason}; it is tried again")
+                raise EdgeWorkerError(
+                    f"{self._broker}: publishing to {topic} ({reason}) is refused: see the broker's access list"
+                )
             case TakenOver():
                 self._note("another client uses our client id")
             case (

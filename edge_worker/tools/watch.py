@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
-from rich.console import Console
 from rich.text import Text
 
-from edge_worker.common.topics import Template
-from edge_worker.errors import ConfigError
+from edge_worker.common.topics import Template, is_publishable
+from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.joiner import FrameResult, Joiner
+from edge_worker.tools.output import PipedConsole, end_without_reader, plain, write_json
 from edge_worker.tools.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -28,23 +29,34 @@ if TYPE_CHECKING:
 NAMED_LABELS = 5
 
 
-def run(config: Config, save: Path | None) -> int:
-    """Print a line per frame until Ctrl-C, and write files to *save* if given; returns the exit code.
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """What to show: of one *camera*, or of all; messages as *json*; files into the folder *save*, if given."""
+
+    save: Path | None = None
+    json: bool = False
+    camera: str | None = None
+
+
+def run(config: Config, options: WatchOptions) -> int:
+    """Print a line per frame until Ctrl-C, and write files if asked; returns the exit code.
 
     Raises:
         ConfigError: no camera has labels, which tell what belongs to a frame.
-        EdgeWorkerError: the broker refuses us.
+        EdgeWorkerError: the broker refuses us, or the camera's name is none.
+        BrokenPipeError: whoever read standard output has gone.
     """
     if not any(config.outputs_for(camera).labels.enabled for camera in config.cameras):
         raise ConfigError("is off, but without labels nothing tells when a frame is done", key="output.labels.enabled")
-    console, recorder = Console(highlight=False, soft_wrap=True), None if save is None else Recorder(save)
+    recorder = None if options.save is None else Recorder(options.save)
+    show = write_json if options.json else _Lines().show
 
-    def show(result: FrameResult) -> None:
-        console.print(line(result.labels))
+    def on_result(result: FrameResult) -> None:
+        show(result.labels)
         if recorder:
             recorder.save(result)
 
-    results = Results(config, on_result=show, on_error=lambda error: console.print(error_line(error)))
+    results = Results(config, on_result=on_result, on_error=show, camera=options.camera)
     with Client(config, role="watch", subscriptions=results.subscriptions) as client, until_interrupted():
         _take_for_ever(client, results)
     return 0
@@ -55,6 +67,17 @@ def _take_for_ever(client: Client, results: Results) -> None:
         event = client.next(timeout_s=1.0)
         if isinstance(event, Arrived):
             results.take(event.message)
+        end_without_reader()
+
+
+class _Lines:
+    """Prints a message in a line for people."""
+
+    def __init__(self) -> None:
+        self._console = PipedConsole(highlight=False, soft_wrap=True)
+
+    def show(self, message: LabelsMessage | ErrorMessage) -> None:
+        self._console.print(line(message) if isinstance(message, LabelsMessage) else error_line(message))
 
 
 class Results:
@@ -66,17 +89,23 @@ class Results:
         *,
         on_result: Callable[[FrameResult], None],
         on_error: Callable[[ErrorMessage], None],
+        camera: str | None = None,
     ) -> None:
-        """Hand every frame's results to *on_result*, and what was said about a rejected one to *on_error*."""
+        """Hand every frame's results to *on_result*, and what was said about a rejected one to *on_error*.
+
+        Raises:
+            EdgeWorkerError: *camera*, whose results alone are wanted if it is given, can be no camera's name.
+        """
+        if camera is not None and (not is_publishable(camera) or "/" in camera):
+            raise EdgeWorkerError(f"{camera!r} cannot be a camera's name: see `camera` in the labels")
         self._joiner, self._on_result, self._on_error = Joiner(), on_result, on_error
-        self._templates = _templates(config)
+        self._templates, self._camera = _templates(config), camera
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
         """What to subscribe to."""
-        return tuple(
-            Subscription(filter=topics, qos=1) for topics in {template.filter for _, template in self._templates}
-        )
+        filters = {template.filter_for(self._camera) for _, template in self._templates}
+        return tuple(Subscription(filter=topics, qos=1) for topics in sorted(filters))
 
     def take(self, message: Incoming) -> None:
         """Take a message in; messages of other kinds, or malformed ones, are passed over."""
@@ -104,18 +133,18 @@ class Results:
 def line(labels: LabelsMessage) -> Text:
     """Say in a line what was found in a frame: persons, and the largest classes in their colours."""
     size, persons = f"{labels.image.width}x{labels.image.height}", len(labels.persons)
-    text = Text(f"{labels.received_at[11:23]} {_plain(labels.camera)} {_plain(labels.frame_id)} {size} ")
+    text = Text(f"{labels.received_at[11:23]} {plain(labels.camera)} {plain(labels.frame_id)} {size} ")
     text.append(f"{persons} person{'' if persons == 1 else 's'} ", style="bold")
     for label in labels.labels[:NAMED_LABELS]:
-        text.append("■ ", style=label.color).append(f"{_plain(label.name)} {label.fraction:.1%} ")
+        text.append("■ ", style=label.color).append(f"{plain(label.name)} {label.fraction:.1%} ")
     text.append(f"{labels.timings_ms.total:.0f} ms{' (cached)' if labels.cached else ''}", style="dim")
     return text
 
 
 def error_line(error: ErrorMessage) -> Text:
     """Say in a line why a frame was rejected."""
-    facts = f"{error.received_at[11:23]} {_plain(error.camera)} {_plain(error.frame_id)} "
-    return Text(facts).append(f"{error.reason}: {_plain(error.detail)}", style="red")
+    facts = f"{error.received_at[11:23]} {plain(error.camera)} {plain(error.frame_id)} "
+    return Text(facts).append(f"{error.reason}: {plain(error.detail)}", style="red")
 
 
 def _templates(config: Config) -> list[tuple[str, Template]]:
@@ -125,8 +154,3 @@ def _templates(config: Config) -> list[tuple[str, Template]]:
         sections = config.outputs_for(camera).all_results()
         found |= {(kind, one.topic): Template(one.topic, node=config.node.id) for kind, one in sections.items()}
     return [(kind, template) for (kind, _), template in found.items()]
-
-
-def _plain(text: str) -> str:
-    """Leave out what could steer the terminal: it came over the wire."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]

@@ -7,16 +7,17 @@ import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
-from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 import commands
 import pytest
 from images import encoded, photo
 from links import Client
+from refusing_broker import RefusingBroker
 from replies import JPEG
 
 from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools import camera
 from edge_worker.tools.camera import paced, repeated
 from edge_worker.tools.sources import Shot
 
@@ -132,31 +133,63 @@ def test_camera_ends_when_told(tmp_path: Path, mosquitto: Mosquitto) -> None:
     (tmp_path / "a.jpg").write_bytes(JPEG)
     with Client(mosquitto.port, "cameras/+/frame") as client:
         options = ("--loop", "--fps", "20", "--host", "127.0.0.1", "--port", str(mosquitto.port))
-        with commands.start("camera", tmp_path / "a.jpg", *options) as camera:
+        with commands.start("camera", tmp_path / "a.jpg", *options) as running:
             client.wait_for(3)
-            camera.send_signal(signal.SIGTERM)
-            _, errors = camera.communicate(timeout=15)
-    assert camera.returncode == 0
+            running.send_signal(signal.SIGTERM)
+            _, errors = running.communicate(timeout=15)
+    assert running.returncode == 0
     assert "frames published" in errors
 
 
 @pytest.mark.mosquitto
+def test_each_section_of_the_configuration_can_be_reached(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """--topic takes that of any section, as it stands there; the QoS is the section's. Others are warned of."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    sections = "cameras: [{topic: 'cameras/{camera}/frame'}, {topic: 'archive/{camera}/frame', delivery: every}]"
+    file = tmp_path / "edge_worker.yaml"
+    file.write_text(f"mqtt: {{host: 127.0.0.1, port: {mosquitto.port}}}\n{sections}\n", encoding="utf-8")
+    with Client(mosquitto.port, "#") as client:
+        options = ("camera", tmp_path / "a.jpg", "-c", file, "--camera", "gate", "--topic")
+        ended = [commands.run(*options, topic) for topic in ("archive/{camera}/frame", "elsewhere/x")]
+        messages = client.wait_for(2)
+    assert [one.returncode for one in ended] == [0, 0]
+    assert [(message.topic, message.qos) for message in messages] == [("archive/gate/frame", 1), ("elsewhere/x", 0)]
+    warned = [one.stderr.count("warning: no section of `cameras` takes elsewhere/x") for one in ended]
+    assert warned == [0, 1]
+
+
+@pytest.mark.parametrize("topic", ["a/+", "", "{camera}/{camera}", "{person}/x", "x{camera}", "$SYS/x"])
+def test_what_cannot_be_published_to_is_refused(topic: str) -> None:
+    """Before anything is published."""
+    with pytest.raises(EdgeWorkerError, match="--topic: "):
+        camera._topic(topic, "door", "box")
+
+
+@pytest.mark.parametrize("qos", ["0", "1"])
+@pytest.mark.parametrize("reason", [0x87, 0])
+def test_a_broker_that_hangs_up_over_frames_ends_the_camera(tmp_path: Path, qos: str, reason: int) -> None:
+    """Brokers that end the connection over a forbidden frame: the topic is named, and nothing goes on for ever."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    with RefusingBroker(denied="cameras/#", reason=reason) as broker:
+        options = ("--loop", "--fps", "20", "--qos", qos, "--host", "127.0.0.1", "--port", str(broker.port))
+        ended = commands.run("camera", tmp_path / "a.jpg", *options, EDGE_WORKER__MQTT__RECONNECT="{min_s: 0.05}")
+    assert ended.returncode == 1
+    assert re.search("publishing to cameras/camera/frame .*is refused", ended.stderr.splitlines()[-1])
+
+
+@pytest.mark.mosquitto
 def test_a_frame_that_the_broker_refuses_is_said(tmp_path: Path, make_mosquitto: Callable[..., Mosquitto]) -> None:
-    """With QoS 1 the camera waits until the broker takes the frame, and says why it does not."""
+    """With QoS 1 the broker tells that we have no right to the topic: the camera ends and says so."""
     (tmp_path / "a.jpg").write_bytes(JPEG)
     (tmp_path / "acl").write_text("topic read #\n", encoding="ascii")
     (tmp_path / "acl").chmod(0o644)
     broker = make_mosquitto(f"acl_file {tmp_path / 'acl'}")
     options = ("--qos", "1", "--host", "127.0.0.1", "--port", str(broker.port))
-    with commands.start("camera", tmp_path / "a.jpg", *options) as camera:
-        limit = Timer(15.0, camera.kill)
-        limit.start()
-        said = any("publishing to cameras/camera/frame refused: Not auth" in line for line in camera.stderr or ())
-        camera.terminate()
-        camera.communicate()
-        limit.cancel()
-    assert said
-    assert camera.returncode == 0
+    ended = commands.run("camera", tmp_path / "a.jpg", *options)
+    assert ended.returncode == 1
+    assert (
+        "publishing to cameras/camera/frame (Not authorized) is refused: see the broker's access list" in ended.stderr
+    )
 
 
 @pytest.mark.mosquitto
@@ -198,16 +231,16 @@ def test_a_stream_that_is_stopped_ends_well_and_tells_no_password(mosquitto: Mos
     address = f"http://admin:s3cret@127.0.0.1:{server.server_address[1]}/"
     with Client(mosquitto.port, "cameras/#") as viewer:
         arguments = ("camera", address, "--camera", "door", "--host", "127.0.0.1")
-        with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as camera:
+        with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as running:
             try:
                 viewer.wait_for(3)
-                camera.send_signal(end)
-                said = camera.communicate(timeout=30)[1]
+                running.send_signal(end)
+                said = running.communicate(timeout=30)[1]
             finally:
-                camera.kill()  # else a failure here would wait for it for ever
+                running.kill()  # else a failure here would wait for it for ever
     server.shutdown()
     server.server_close()
-    assert camera.returncode == 0, said
+    assert running.returncode == 0, said
     assert "s3cret" not in said
     assert "http://***@127.0.0.1" in said
     assert "frames published" in said

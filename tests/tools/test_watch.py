@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from paho.mqtt.properties import Properties
 from replies import JPEG, PNG, error_of, labels_of
 
 from edge_worker.config import Config
+from edge_worker.errors import EdgeWorkerError
 from edge_worker.imaging import png
 from edge_worker.messages import LabelMessage
 from edge_worker.tools.watch import Results, error_line, line
@@ -35,8 +37,15 @@ def frame_property(frame_id: str) -> Properties:
 @contextmanager
 def watching(port: int, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """Run ``edge-worker watch --save`` until the block ends."""
-    options = ("--save", folder, "--host", "127.0.0.1", "--port", str(port))
-    with commands.start("watch", *options, EDGE_WORKER__MQTT__CONNACK_TIMEOUT_S="1") as watch:
+    with running(port, "--save", folder) as watch:
+        yield watch
+
+
+@contextmanager
+def running(port: int, *options: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """Run ``edge-worker watch`` until the block ends; it has subscribed when that begins."""
+    place = ("--host", "127.0.0.1", "--port", str(port))
+    with commands.start("watch", *options, *place, EDGE_WORKER__MQTT__CONNACK_TIMEOUT_S="1") as watch:
         try:
             assert watch.stderr
             assert any("subscribed" in said for said in watch.stderr)
@@ -78,6 +87,59 @@ def test_results_are_joined_without_properties_too(tmp_path: Path, amqtt: Amqtt)
         worker.publish("parsing/door/labels", labels_of("door", "f1").to_json())
         wait_until(lambda: len(list((tmp_path / "out").iterdir())) == 3, "three files are saved")
     assert saved(tmp_path / "out").keys() == {"door.f1.colormap.png", "door.f1.overlay.jpg", "door.f1.labels.json"}
+
+
+@pytest.mark.mosquitto
+def test_json_lines_of_one_camera(mosquitto: Mosquitto) -> None:
+    """Labels and errors of the camera that was named, each a line, there as soon as it came, whatever the encoding."""
+    with Client(mosquitto.port) as worker, running(mosquitto.port, "--json", "--camera", "döor") as watch:
+        assert watch.stdout
+        worker.publish("parsing/gate/labels", labels_of("gate", "f0").to_json())
+        worker.publish("parsing/döor/labels", labels_of("döor", "f1").to_json())
+        first = watch.stdout.readline()
+        worker.publish("parsing/döor/error", error_of("döor", "f2", detail="cut\noff").to_json())
+        second = watch.stdout.readline()
+        watch.send_signal(signal.SIGTERM)
+        rest, _ = watch.communicate(timeout=15)
+    assert (watch.returncode, rest) == (0, "")
+    assert first.isascii()
+    assert json.loads(first) == json.loads(labels_of("döor", "f1").to_json())
+    assert json.loads(second) == json.loads(error_of("döor", "f2", detail="cut\noff").to_json())
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_goes_ends_the_watch_quietly(mosquitto: Mosquitto, options: tuple[str, ...]) -> None:
+    """`watch | head -1`: after the first line nothing more comes, and the watch ends all the same, as by SIGPIPE."""
+    with Client(mosquitto.port) as worker, running(mosquitto.port, *options) as watch:
+        assert watch.stdout
+        worker.publish("parsing/door/labels", labels_of("door", "f1").to_json())
+        assert "f1" in watch.stdout.readline()
+        watch.stdout.close()
+        assert watch.wait(15) == 128 + signal.SIGPIPE
+        assert watch.stderr
+        assert watch.stderr.read() == ""
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_line_that_nobody_reads_ends_the_watch_quietly(mosquitto: Mosquitto, options: tuple[str, ...]) -> None:
+    """The same where the reader went while lines were coming."""
+    with Client(mosquitto.port) as worker, running(mosquitto.port, *options) as watch:
+        assert watch.stdout
+        watch.stdout.close()
+        worker.publish("parsing/door/labels", labels_of("door", "f1").to_json())
+        assert watch.wait(15) == 128 + signal.SIGPIPE
+        assert watch.stderr
+        assert watch.stderr.read() == ""
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "+", "#"])
+def test_a_name_that_is_no_camera_s_is_refused(name: str) -> None:
+    """A wildcard would show others."""
+    config = Config.model_validate({"mqtt": {"host": "localhost"}}, strict=False)
+    with pytest.raises(EdgeWorkerError, match="camera's name"):
+        Results(config, on_result=lambda _: None, on_error=lambda _: None, camera=name)
 
 
 def test_every_result_topic_is_subscribed_to_once() -> None:
