@@ -12,7 +12,6 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from edge_worker import __version__
 from edge_worker.common import log_events
@@ -20,12 +19,12 @@ from edge_worker.config import warnings
 from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.protocol import Protocol
 from edge_worker.gateway.routes import cameras, deepstack, health, jobs, nodes, pages, parse
 from edge_worker.gateway.security import Guard, Secrets
 from edge_worker.ops import logs
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
 
 STATIC: Final = Path(__file__).parent / "static"
-HEADERS_S: Final = 10.0
 MAX_CONNECTIONS: Final = 256
 _STOP_S: Final = 5
 _log = structlog.get_logger(__name__)
@@ -66,7 +64,7 @@ def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an 
         app,
         host=config.gateway.host,
         port=config.gateway.port,
-        http=HeaderTimeoutProtocol,
+        http=Protocol,
         ws="none",
         log_config=None,
         log_level="warning",
@@ -138,37 +136,3 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
     told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
     return Problem("invalid", told[:500]).response()
-
-
-class HeaderTimeoutProtocol(H11Protocol):
-    """uvicorn's protocol, which closes a connection whose request's headers do not arrive in time (slowloris).
-
-    uvicorn itself limits only how long a connection may send nothing between two requests.
-    """
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the first request."""
-        super().connection_made(transport)
-        self._time_headers()
-
-    def data_received(self, data: bytes) -> None:
-        """Go on waiting, or stop where the headers are there."""
-        super().data_received(data)
-        self._time_headers()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Stop waiting."""
-        super().connection_lost(exc)
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _time_headers(self) -> None:
-        cycle: Any = self.cycle  # None until the first headers are there
-        if cycle is not None and not cycle.response_complete:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = None
-        elif self._timer is None:
-            self._timer = self.loop.call_later(HEADERS_S, self.transport.close)

@@ -1,0 +1,104 @@
+"""Clients that take nothing of what they are sent."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
+
+import pytest
+
+pytest.importorskip("fastapi", reason="the extra `web` is not installed")
+
+import uvicorn
+from brokers import free_port, wait_until
+
+from edge_worker.config import CameraConfig, Config, GatewayConfig, JobsConfig, MqttConfig
+from edge_worker.gateway import protocol, server
+from edge_worker.gateway.cameras import Camera
+from edge_worker.gateway.hub import Hub
+from edge_worker.gateway.routes import cameras
+from edge_worker.gateway.security import Secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STREAM = b"GET /api/v1/cameras/door/stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n"
+IMAGE = b"\xff\xd8\xff" + bytes(4_000_000)
+
+
+@dataclass(frozen=True)
+class Served:
+    """What serves, and where."""
+
+    server: uvicorn.Server
+    port: int
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    """A gateway without a broker, whose camera ``door`` has an image of 4 MB; it waits 0.5 s for readers."""
+    monkeypatch.setattr(protocol, "WRITE_S", 0.5)
+    monkeypatch.setattr(cameras, "STILL_S", 0.01)
+    gateway = GatewayConfig(port=free_port(), jobs=JobsConfig(max_jobs=0))
+    config = Config(mqtt=MqttConfig(host="127.0.0.1", port=free_port()), cameras=(CameraConfig(),), gateway=gateway)
+    hub = Hub(config, {})
+    hub.cameras.cameras["door"] = Camera(images={"frame": IMAGE})
+    running = uvicorn.Server(server._settings(config, server.make_app(hub, Secrets(None, None))))
+    thread = threading.Thread(target=running.run)
+    thread.start()
+    try:
+        wait_until(lambda: running.started, "the gateway listens")
+        yield Served(running, config.gateway.port)
+    finally:
+        running.should_exit = True
+        thread.join(20.0)
+
+
+def opened(port: int) -> socket.socket:
+    """A connection that asks for the stream and has not read anything."""
+    client = socket.create_connection(("127.0.0.1", port), 10.0)
+    client.sendall(STREAM)
+    return client
+
+
+def status(client: socket.socket) -> bytes:
+    return client.recv(12).rpartition(b" ")[2]
+
+
+def test_who_never_reads_holds_no_place_for_ever(served: Served) -> None:
+    """Streams have 16 places; those of clients that take nothing are free again after a while."""
+    silent = [opened(served.port) for _ in range(cameras.MAX_STREAMS)]
+    late: list[socket.socket] = []
+
+    def is_served() -> bool:
+        late.append(opened(served.port))
+        return status(late[-1]) == b"200"
+
+    try:
+        wait_until(lambda: not is_served(), "all places are taken")
+        wait_until(is_served, "a place is free")
+    finally:
+        for client in [*silent, *late]:
+            client.close()
+
+
+def test_an_answer_that_is_not_read_is_given_up(served: Served) -> None:
+    """Not streams alone: whoever asks for an image and leaves it lying loses the connection."""
+    connections: Any = served.server.server_state.connections
+    with socket.create_connection(("127.0.0.1", served.port), 10.0) as client:
+        client.sendall(STREAM.replace(b"stream.mjpeg", b"latest/frame.jpg"))
+        wait_until(lambda: any(one.flow.write_paused for one in connections), "the answer is on its way")
+        wait_until(lambda: not connections, "the connection is given up")
+
+
+@pytest.mark.parametrize(("taken", "aborted"), [(0, True), (100, True), (protocol.MIN_READ, False)])
+def test_who_reads_slowly_is_waited_for(taken: int, aborted: bool) -> None:  # noqa: FBT001
+    """As long as something worth it is taken in each of the waits."""
+    connection, transport = object.__new__(protocol.Protocol), Mock()
+    connection.transport, connection.loop = transport, Mock()
+    transport.get_write_buffer_size.return_value = 100_000 - taken
+    connection._check_progress(100_000)
+    assert (transport.abort.called, connection.loop.call_later.called) == (aborted, not aborted)
