@@ -85,8 +85,9 @@ class Problem(Exception):
         return JSONResponse(self.values(), self.status, headers, media_type=MEDIA_TYPE)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(*statuses: int, media_types: tuple[str, ...] = (MEDIA_TYPE,)) -> dict[int | str, dict[str, Any]]:
     """Describe the errors of an operation for the OpenAPI document; those of every operation are among them."""
-    content = {MEDIA_TYPE: {"schema": ProblemDetails.model_json_schema()}}
+    schema = ProblemDetails.model_json_schema()
+    content = {media_type: {"schema": schema} for media_type in media_types}
     everywhere = (400, 401, 403, 405, 422, 429)
     return {one: {"description": _TITLES[one], "content": content} for one in sorted({*everywhere, *statuses})}

@@ -11,7 +11,7 @@ from edge_worker import __version__
 from edge_worker.gateway.bodies import read_form
 from edge_worker.gateway.forms import FormPart
 from edge_worker.gateway.hub import Hub
-from edge_worker.gateway.problems import Problem, documented
+from edge_worker.gateway.problems import MEDIA_TYPE, Problem, documented
 from edge_worker.gateway.requests import Wanted
 from edge_worker.gateway.security import Secrets
 from edge_worker.messages import LabelsMessage, PartMessage, PersonMessage
@@ -28,7 +28,7 @@ _FORM: dict[str, Any] = {
                     "properties": {
                         "image": {"type": "string", "format": "binary"},
                         "min_confidence": {"type": "number", "minimum": 0, "maximum": 1, "default": MIN_CONFIDENCE},
-                        "api_key": {"type": "string"},
+                        "api_key": {"description": "The token; a field of a form has no type."},
                     },
                 }
             }
@@ -69,7 +69,7 @@ def router(hub: Hub, secrets: Secrets) -> APIRouter:
         "/v1/vision/detection",
         response_model=Detection,
         openapi_extra=_FORM,
-        responses=documented(408, 413, 415, 500, 503, 504),
+        responses=documented(408, 413, 415, 500, 503, 504, media_types=(MEDIA_TYPE, "application/json")),
     )
     async def detection(request: Request) -> Any:  # noqa: ANN401 - a model, or the dialect's way of saying no
         """Find persons, and their parts where `gateway.deepstack_parts` is set."""

@@ -8,7 +8,7 @@ from fastapi.responses import Response, StreamingResponse
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.jobs.documents import JobDocument
 from edge_worker.gateway.problems import documented
-from edge_worker.gateway.routes.parse import Include, Model, Threshold, wanted_of
+from edge_worker.gateway.routes.parse import Include, Threshold, model_parameter, wanted_of
 
 Job = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Number = Annotated[int, Path(ge=1, le=10_000)]
@@ -42,7 +42,7 @@ def router(hub: Hub) -> APIRouter:
     @routes.post(
         "/jobs",
         status_code=202,
-        openapi_extra=_BODY,
+        openapi_extra={**_BODY, **model_parameter(hub)},
         responses={202: {"headers": _LOCATION}, **documented(408, 413, 415, 503)},
     )
     async def create(
@@ -50,10 +50,10 @@ def router(hub: Hub) -> APIRouter:
         response: Response,
         include: Include = "",
         score_threshold: Threshold = None,
-        model: Model = None,
     ) -> JobDocument:
         """Take images: a form with any number of parts `image`, or one image as the body."""
-        document = await hub.jobs.create(request, wanted_of(include, score_threshold), model)
+        wanted = wanted_of(include, score_threshold)
+        document = await hub.jobs.create(request, wanted, request.query_params.get("model"))
         response.headers["Location"] = f"/api/v1/jobs/{document.id}"
         return document
 

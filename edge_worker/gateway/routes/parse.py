@@ -15,7 +15,6 @@ from edge_worker.messages import LabelsMessage
 
 Include = Annotated[str, Query(max_length=64, description="overlay, masks, or both with a comma")]
 Threshold = Annotated[float | None, Query(ge=0, le=1)]
-Model = Annotated[str | None, Query(max_length=64)]
 _KINDS: Final = {"application/json": "colormap", "image/png": "colormap", "image/jpeg": "overlay"}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 _BODY: Final[dict[str, Any]] = {
@@ -34,7 +33,7 @@ _BODY: Final[dict[str, Any]] = {
                 "schema": {
                     "type": "object",
                     "required": ["image"],
-                    "properties": {"image": {"type": "string", "contentEncoding": "base64"}},
+                    "properties": {"image": {"type": "string", "contentEncoding": "base64", "minLength": 1}},
                 }
             },
         },
@@ -60,12 +59,13 @@ def router(hub: Hub) -> APIRouter:
     """Give the routes."""
     routes = APIRouter(tags=["parse"])
 
-    @routes.post("/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra=_BODY)
+    @routes.post(
+        "/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra={**_BODY, **model_parameter(hub)}
+    )
     async def parse(
         request: Request,
         include: Include = "",
         score_threshold: Threshold = None,
-        model: Model = None,
     ) -> Response:
         """Parse one image."""
         accepted = negotiated(request.headers.get("accept", "*/*"))
@@ -75,10 +75,16 @@ def router(hub: Hub) -> APIRouter:
         hub.require()
         with hub.requests.slot():
             image, content_type = await read_image(request, hub.requests.max_bytes)
-            parsed = await hub.requests.parse(image, content_type, wanted, model=model)
+            parsed = await hub.requests.parse(image, content_type, wanted, model=request.query_params.get("model"))
         return _response(accepted, parsed)
 
     return routes
+
+
+def model_parameter(hub: Hub) -> dict[str, Any]:
+    """Describe ``?model=`` for the OpenAPI document, which names the models there are."""
+    schema = {"type": "string", "enum": list(hub.requests.models)}
+    return {"parameters": [{"name": "model", "in": "query", "required": False, "schema": schema}]}
 
 
 def wanted_of(include: str, score_threshold: float | None) -> Wanted:
