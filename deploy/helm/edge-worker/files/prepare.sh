@@ -1,0 +1,1 @@
+../../../mosquitto/container/prepare.sh
