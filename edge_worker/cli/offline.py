@@ -31,6 +31,9 @@ def _add_parse(commands: Commands) -> None:
     command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="images, or folders of them")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
+    command.add_argument(
+        "--overwrite", action="store_true", help="parse again what was parsed before (default: only what is new)"
+    )
     takes_settings(command)
     setting(
         command,
@@ -52,7 +55,10 @@ def _parse(arguments: Arguments) -> int:
     from edge_worker.tools import parse
 
     config = load(arguments.config, without_broker(arguments))
-    return parse.run(config, parse.ParseOptions(tuple(arguments.paths), arguments.out, raw=arguments.raw))
+    options = parse.ParseOptions(
+        tuple(arguments.paths), arguments.out, raw=arguments.raw, overwrite=arguments.overwrite
+    )
+    return parse.run(config, options)
 
 
 def _add_bench(commands: Commands) -> None:

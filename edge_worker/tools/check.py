@@ -11,9 +11,10 @@ from edge_worker.m2fp.kernels.loader import describe_kernels
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.directories import cache_directory
 from edge_worker.pool import ModelPool
+from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from edge_worker.config import Config
@@ -28,10 +29,20 @@ def run(config: Config, source: Path | None, *, connect: bool) -> int:
         _print(f"warning: {warning}")
     if not connect:
         return 0
-    findings = [*probe(config, os.environ), _model_finding(config)]
+    progress = Progress()
+    with progress.step(f"trying the broker {config.mqtt.address}"):
+        findings = probe(config, os.environ)
+    _tell(findings)
+    with progress.step(f"loading the model {config.model.path}"):
+        findings.append(_model_finding(config))
+    _tell(findings[-1:])
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _tell(findings: Iterable[Finding]) -> None:
     for finding in findings:
         _print(f"{'ok' if finding.ok else 'failed'}: {finding.detail}")
-    return 0 if all(finding.ok for finding in findings) else 1
+    sys.stdout.flush()
 
 
 def _meaning(config: Config) -> Iterator[str]:

@@ -14,11 +14,12 @@ from edge_worker.imaging.codec import silence_decoder
 from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelSettings
-from edge_worker.messages import ModelName
+from edge_worker.messages import LabelsMessage, ModelName
 from edge_worker.ops.directories import cache_directory
 from edge_worker.service.replies import Now, Parsed, ReplyBuilder
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edge_worker.config import Config
@@ -48,6 +49,7 @@ class FileParser:
         self._builder = ReplyBuilder(config.node.id, config.output)
         self._request = self._builder.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
+        self._kinds = tuple(kind for kind in config.output.enabled() if kind in KINDS and not KINDS[kind].per_person)
         self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
 
     def parse(self, file: Path, name: str) -> None:
@@ -65,12 +67,37 @@ class FileParser:
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
         replies = self._builder.results(frame, parsed, Now.read())
+        self._labels(name).unlink(missing_ok=True)  # written last, they tell that the rest is there
+        if self._raw and analysis.raw is not None:
+            _save_raw(self._out / f"{name}.npz", analysis.raw)
         for kind, group in groupby(replies, lambda reply: reply.kind):
             for number, reply in enumerate(group):
                 part = f"{kind}-{number}" if kind in KINDS and KINDS[kind].per_person else kind
                 (self._out / f"{name}.{part}.{_ENDINGS[reply.message.content_type]}").write_bytes(reply.message.payload)
-        if self._raw and analysis.raw is not None:
-            _save_raw(self._out / f"{name}.npz", analysis.raw)
+
+    def is_done(self, file: Path, name: str) -> bool:
+        """Whether this model wrote results of *file*, as it is now, under *name*; other settings are not compared."""
+        try:
+            labels = LabelsMessage.model_validate_json(self._labels(name).read_bytes())
+            written = min(map(_modified, [self._labels(name), *self._others(name)]))
+            return (labels.frame_id, labels.model) == (str(file), self._model) and written > _modified(file)
+        except (OSError, ValueError):
+            return False
+
+    def _labels(self, name: str) -> Path:
+        return self._out / f"{name}.labels.json"
+
+    def _others(self, name: str) -> Iterator[Path]:
+        """The files beside the labels whose names are known beforehand."""
+        for kind in self._kinds:
+            png, jpeg = (self._out / f"{name}.{kind}.{ending}" for ending in ("png", "jpg"))
+            yield png if png.exists() else jpeg
+        if self._raw:
+            yield self._out / f"{name}.npz"
+
+
+def _modified(file: Path) -> int:
+    return file.stat().st_mtime_ns
 
 
 def _frame(file: Path) -> Frame:

@@ -11,6 +11,7 @@ from edge_worker.m2fp import hub
 from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
+from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +44,10 @@ def export(source: Path, out: Path) -> int:
         copy_exported(model, out)
         return info(str(out))
     _require_torch("exporting a model")
-    from edge_worker.m2fp.export import export as write  # noqa: PLC0415 - brings torch, an extra
+    with Progress().step(f"exporting {source}"):
+        from edge_worker.m2fp.export import export as write  # noqa: PLC0415 - brings torch, an extra
 
-    write(source, out)
+        write(source, out)
     return info(str(out))
 
 

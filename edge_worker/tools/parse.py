@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import track
 
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.tools.image_files import CONTENT_TYPES, distinct_names, find_all
+from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,15 +20,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParseOptions:
-    """Which files, where results go, and whether the network's raw answer is written too."""
+    """Which files, where results go, whether the network's raw answer is written too, and results are made anew."""
 
     paths: tuple[Path, ...]
     out: Path
-    raw: bool
+    raw: bool = False
+    overwrite: bool = False
 
 
 def run(config: Config, options: ParseOptions) -> int:
-    """Parse every image; a line for each that fails. Returns the exit code: 1 if any failed.
+    """Parse every image that has no results yet; a line for each that fails. Returns the exit code: 1 if any failed.
 
     Raises:
         EdgeWorkerError: there are no images, or the model cannot be used.
@@ -45,25 +43,23 @@ def run(config: Config, options: ParseOptions) -> int:
     # Not before: numeric libraries size their thread pools when they are loaded.
     from edge_worker.tools.file_parser import FileParser  # noqa: PLC0415
 
-    parser = FileParser(config, plan, options.out, raw=options.raw)
-    names = distinct_names(files)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    progress, names = Progress(), distinct_names(files)
+    with progress.step(f"loading {config.model.path}"):
+        parser = FileParser(config, plan, options.out, raw=options.raw)
+    left = [file for file in files if options.overwrite or not parser.is_done(file, names[file])]
 
     def parsed(file: Path) -> bool:
         try:
             parser.parse(file, names[file])
         except (EdgeWorkerError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
-            console.print(f"{file}: {reason}", markup=False)
+            progress.note(f"{file}: {reason}")
             return False
         return True
 
-    done = [parsed(file) for file in track(files, "parsing", console=console, disable=not console.is_terminal)]
-    return _sum_up(len(done), done.count(False), options.out)
-
-
-def _sum_up(count: int, failed: int, out: Path) -> int:
-    sys.stderr.write(
-        f"{count - failed} of {count} parsed, results in {out}" + (f"; {failed} failed\n" if failed else "\n")
-    )
+    failed = [parsed(file) for file in progress.count(left, len(left), "parsing")].count(False)
+    skipped = len(files) - len(left)
+    told = f"{len(left) - failed} of {len(files)} parsed, results in {options.out}"
+    told += f"; {skipped} skipped, parsed before (--overwrite parses them again)" if skipped else ""
+    progress.note(told + (f"; {failed} failed" if failed else ""))
     return 1 if failed else 0

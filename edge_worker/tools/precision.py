@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.preprocess import preprocess
 from edge_worker.m2fp.quantisation.layer_exclusion import leave_out
 from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.tools.progress import Progress
 from edge_worker.tools.sampling import read, read_by_size, sample, split, spread
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.directory import Manifest
     from edge_worker.m2fp.quantisation.gate import Verdict
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
+    from edge_worker.m2fp.types import FloatArray
 
 # Images for a first look at an attempt.
 _GLANCE = 8
@@ -57,7 +60,7 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
             attempts.network.groups,
             lambda without: attempts.judge(without, spread(calibration, _GLANCE)),
             lambda without: attempts.judge(without, judged),
-            _note,
+            Progress().note,
         )
     except BaseException:
         _remove(directory)
@@ -131,14 +134,24 @@ def _remove(directory: Path) -> None:
 def _network(model: ModelDirectory, calibration: Sequence[Path]) -> QuantisedNetwork:
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork  # noqa: PLC0415 - slow to import
 
-    _note(f"calibrating with {len(calibration)} images")
-    return QuantisedNetwork(model, calibration, lambda file: preprocess(read(file), model.config).tensor)
+    progress = Progress()
+    progress.note(f"calibrating with {len(calibration)} images")
+    with closing(progress.count(calibration, len(calibration), "calibrating")) as counted:
+
+        def load(file: Path) -> FloatArray:
+            next(counted, None)
+            return preprocess(read(file), model.config).tensor
+
+        return QuantisedNetwork(model, calibration, load)
 
 
 def _judge(model: ModelDirectory, precisions: Sequence[str], files: Sequence[Path]) -> list[Verdict]:
     from edge_worker.m2fp.quantisation.gate import judge  # noqa: PLC0415 - slow to import
 
-    return judge(model, precisions, read_by_size(files), CpuAllowance.read().usable)
+    progress = Progress()
+    progress.note(f"judging {', '.join(precisions)} by {len(files)} images")
+    with closing(progress.count(read_by_size(files), len(files), "judging")) as images:
+        return judge(model, precisions, images, CpuAllowance.read().usable)
 
 
 def _quantised_precisions() -> tuple[str, ...]:
@@ -150,7 +163,3 @@ def _quantised_precisions() -> tuple[str, ...]:
     if not quantised:
         raise EngineError("this processor has no exact int8 (VNNI, AMX or I8MM): nothing could be judged on it")
     return quantised
-
-
-def _note(text: str) -> None:
-    sys.stderr.write(f"{text}\n")

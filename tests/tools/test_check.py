@@ -45,7 +45,10 @@ def test_connect_tries_broker_and_model(tmp_path: Path, mosquitto: Mosquitto) ->
     found = [line for line in ended.stdout.splitlines() if line.startswith("ok: ")]
     for topic in ("connected without TLS", "subscriptions granted", "publishing to", "model seeded: openvino"):
         assert any(topic in line for line in found), topic
-    assert ended.stderr == ""
+    assert ended.stderr.splitlines() == [
+        f"trying the broker 127.0.0.1:{mosquitto.port} …",
+        "loading the model builtin:seeded …",
+    ]
 
 
 def test_connect_fails_where_something_does_not_work(tmp_path: Path) -> None:

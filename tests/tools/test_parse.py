@@ -58,7 +58,8 @@ def test_broken_files_are_told_and_the_others_go_on(parsed: tuple[Path, subproce
     """Each failure is a line with file and reason; the exit code says that there was one."""
     _, ended = parsed
     assert ended.returncode == 1
-    *failures, summary = ended.stderr.splitlines()
+    loading, *failures, summary = ended.stderr.splitlines()
+    assert loading.startswith("loading ")
     assert len(failures) == 4
     for name, reason in (("cut.jpg", "undecodable"), ("empty.png", "undecodable"), ("words.jpg", "unsupported")):
         assert any(f"{name}: {reason}" in failure for failure in failures), ended.stderr
@@ -102,6 +103,35 @@ def test_no_progress_bar_without_a_terminal(parsed: tuple[Path, subprocess.Compl
     assert ended.stdout == ""
     assert "\x1b" not in ended.stderr
     assert "\r" not in ended.stderr
+
+
+def test_what_was_parsed_is_skipped(tmp_path: Path) -> None:
+    """A second run parses what is new, changed, cut off or of another place, and says how many it left out."""
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    for name in "abcd":
+        (source / f"{name}.jpg").write_bytes(JPEG)
+    options = ("--model", "builtin:seeded", "--threads", "1", "--out", out)
+    assert "4 of 4 parsed" in commands.run("parse", source, *options).stderr
+    kept = (out / "a.labels.json").read_bytes()
+    (source / "b.jpg").write_bytes(JPEG)
+    (out / "c.labels.json").write_bytes(kept[:-1])
+    (source / "d.jpg").rename(source / "e.jpg")
+    again = commands.run("parse", source, *options)
+    assert "3 of 4 parsed" in again.stderr
+    assert "1 skipped, parsed before (--overwrite parses them again)" in again.stderr
+    assert (out / "a.labels.json").read_bytes() == kept
+    assert "4 of 4 parsed, results in" in commands.run("parse", source, "--overwrite", *options).stderr
+    assert (out / "a.labels.json").read_bytes() != kept
+
+
+def test_results_that_are_asked_for_and_missing_are_made(tmp_path: Path) -> None:
+    """With another output than before, or the network's raw answer, an image is parsed again."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+    options = ("parse", tmp_path / "a.jpg", "--model", "builtin:seeded", "--threads", "1", "--out", tmp_path / "out")
+    for more in ((), ("--overlay",), ("--overlay", "--raw")):
+        assert "1 of 1 parsed" in commands.run(*options, *more).stderr
+    assert "0 of 1 parsed" in commands.run(*options, "--overlay", "--raw").stderr
 
 
 def test_nothing_to_parse_is_a_failure(tmp_path: Path) -> None:

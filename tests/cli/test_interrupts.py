@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import shutil
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import commands
+import pytest
+from brokers import DISCONNECT, FakeBroker, Peer, wait_until
+from replies import JPEG
+
+from edge_worker.cli import INTERRUPTED
+from edge_worker.m2fp.directory import resolve
+from edge_worker.m2fp.engines.openvino import precisions
+
+if TYPE_CHECKING:
+    import subprocess
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-single"
+
+
+def interrupted(process: subprocess.Popen[str]) -> list[str]:
+    """Press Ctrl-C; the lines of standard error after those that were read."""
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == INTERRUPTED, errors
+    return errors.splitlines()
+
+
+def test_parse_is_interrupted_and_goes_on_later(tmp_path: Path) -> None:
+    """Between two images: the last line says why it ended, and the next run does the rest."""
+    source, out = tmp_path / "photos", tmp_path / "out"
+    source.mkdir()
+    for number in range(100):
+        (source / f"{number}.jpg").write_bytes(JPEG)
+    options = ("parse", source, "--model", "builtin:seeded", "--threads", "1", "--out", out)
+    with commands.start(*options) as parse:
+        wait_until(lambda: list(out.glob("*.labels.json")), "the first image is parsed", commands.LIMIT_S)
+        assert interrupted(parse)[-1] == "interrupted"
+    done = len(list(out.glob("*.labels.json")))
+    assert done < 100
+    again = commands.run(*options)
+    assert again.returncode == 0
+    assert " skipped, parsed before" in again.stderr
+    assert len(list(out.glob("*.labels.json"))) == 100
+
+
+@pytest.mark.parametrize("moment", ["loading", "exporting", "judging"])
+def test_long_commands_are_interrupted_in_a_line(tmp_path: Path, moment: str) -> None:
+    """In the middle of what takes long: no traceback, exit code 130, and no half of a model that passes for one."""
+    for number in range(8):
+        (tmp_path / f"{number}.jpg").write_bytes(JPEG)
+    model = shutil.copytree(resolve("builtin:seeded"), tmp_path / "model")
+    argv = {
+        "loading": ("parse", tmp_path, "--model", model, "--out", tmp_path / "out"),
+        "exporting": ("model", "export", GOLDEN, "--out", tmp_path / "out"),
+        "judging": ("model", "gate", model, "--frames", tmp_path),
+    }
+    if moment == "exporting":
+        pytest.importorskip("torch")
+    if moment == "judging" and not precisions()[1:]:
+        pytest.skip("this processor is offered no reduced precision")
+    with commands.start(*argv[moment]) as process:
+        assert process.stderr
+        assert process.stderr.readline().startswith(moment)
+        assert interrupted(process) == ["interrupted"]
+    assert not (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_check_is_interrupted_in_a_line() -> None:
+    """While it waits for a broker that does not answer."""
+
+    def say_nothing(peer: Peer) -> None:
+        peer.read_until(DISCONNECT)
+
+    with FakeBroker(say_nothing) as broker:
+        place = {"EDGE_WORKER__MQTT__HOST": "127.0.0.1", "EDGE_WORKER__MQTT__PORT": str(broker.port)}
+        with commands.start("check", "--connect", **place) as check:
+            wait_until(lambda: broker.peers, "it connects", commands.LIMIT_S)
+            assert interrupted(check)[-1] == "interrupted"
