@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
 from edge_worker.cli.output import drop_what_cannot_be_written
@@ -12,7 +14,15 @@ def add(commands: Commands) -> None:
     """Describe the commands."""
     _add_run(commands)
     _add_check(commands)
-    add_command(commands, "config", _config, "print a sample configuration: every key, with its default")
+    command = add_command(
+        commands,
+        "config",
+        _config,
+        "print a sample configuration, or the one in force and where each value comes from",
+    )
+    command.add_argument(
+        "-c", "--config", type=Path, metavar="FILE", help="print what is in force with this file (default: the sample)"
+    )
     _add_schema(commands)
 
 
@@ -54,7 +64,12 @@ def _check(arguments: Arguments) -> int:
     return check.run(config, file, connect=arguments.connect)
 
 
-def _config(_arguments: Arguments) -> int:
+def _config(arguments: Arguments) -> int:
+    if arguments.config:
+        from edge_worker.config import load_with_origins
+        from edge_worker.tools import effective
+
+        return effective.run(*load_with_origins(arguments.config, os.environ), os.environ)
     from importlib.resources import files
 
     sys.stdout.write(files("edge_worker").joinpath("config", "edge_worker.yaml").read_text(encoding="utf-8"))

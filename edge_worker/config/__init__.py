@@ -1,9 +1,9 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
-from edge_worker.config.credentials import read_key_password, read_password, read_secret, secret_paths
+from edge_worker.config.credentials import password_source, read_key_password, read_password, read_secret, secret_paths
 from edge_worker.config.gateway import GatewayConfig, JobsConfig
-from edge_worker.config.loading import find_config, load
+from edge_worker.config.loading import find_config, load, load_with_origins
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
 from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
 from edge_worker.config.reload import LIVE, Reload, diff
@@ -20,6 +20,7 @@ from edge_worker.config.sections import (
     ThreadsConfig,
     WatchdogConfig,
 )
+from edge_worker.config.tree import Location, Tree
 from edge_worker.config.warnings import warnings
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "JobsConfig",
     "LabelsConfig",
     "LimitsConfig",
+    "Location",
     "LogConfig",
     "MemoryConfig",
     "ModelConfig",
@@ -47,10 +49,13 @@ __all__ = [
     "Reload",
     "ThreadsConfig",
     "TlsConfig",
+    "Tree",
     "WatchdogConfig",
     "diff",
     "find_config",
     "load",
+    "load_with_origins",
+    "password_source",
     "read_key_password",
     "read_password",
     "read_secret",

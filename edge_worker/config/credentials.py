@@ -34,6 +34,14 @@ def read_password(mqtt: MqttConfig, environ: Mapping[str, str]) -> str | None:
     return environ.get(PASSWORD_VARIABLE) or None
 
 
+def password_source(mqtt: MqttConfig, environ: Mapping[str, str]) -> str:
+    """Name the file or the variable that :func:`read_password` takes the password from; empty where there is none."""
+    file = mqtt.password_file or _credential(environ)
+    if file is not None:
+        return str(file)
+    return f"${PASSWORD_VARIABLE}" if environ.get(PASSWORD_VARIABLE) else ""
+
+
 def read_key_password(tls: TlsConfig) -> str | None:
     """Return the password of the client's key, or ``None`` where the key has none.
 

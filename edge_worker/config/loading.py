@@ -40,6 +40,15 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     Raises:
         ConfigError: something is wrong. Where several things are, its text has a line for each.
     """
+    return load_with_origins(path, environ)[0]
+
+
+def load_with_origins(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, Tree]:
+    """Return the configuration as :func:`load` does, and what was written, with the places.
+
+    Raises:
+        ConfigError: as :func:`load`.
+    """
     tree = Tree(origins={(): Origin(_NO_FILE)}) if path is None else read(path)
     override(tree, environ)
     config, problems = _validate(tree, path)
@@ -48,7 +57,7 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Config:
     problems = [*check(config, environ), *check_topics(config)]
     if problems:
         raise tree.error(problems)
-    return config
+    return config, tree
 
 
 def _validate(tree: Tree, path: Path | None) -> tuple[Config | None, list[Problem]]:

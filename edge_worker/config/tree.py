@@ -68,6 +68,16 @@ class Tree:
         origin = self._origin(problem.location)
         return ConfigError(problem.text, key=dotted(problem.location), file=origin.source or None, line=origin.line)
 
+    def written_at(self, location: Location) -> Origin | None:
+        """Return where the value at *location* was written, by itself or within another; None: nowhere."""
+        value: Any = self.values
+        for step in location:
+            try:
+                value = value[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return self._origin(location)
+
     def _origin(self, location: Location) -> Origin:
         """Return where the setting, or else the innermost section around it, was written."""
         ways = (location[:depth] for depth in range(len(location), -1, -1))
