@@ -24,7 +24,7 @@ install_from_npm
 # Program → Debian package that has it.
 declare -A packages=(
     [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl
-    [chromium]=chromium [chromedriver]=chromium-driver [nginx]=nginx-light
+    [chromium]=chromium [chromedriver]=chromium-driver [nginx]=nginx-light [caddy]=caddy
     [promtool]=prometheus
 )
 PATH=$PATH:/usr/sbin
