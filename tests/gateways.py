@@ -155,10 +155,13 @@ class FakeWorker:
     node: str = "box"
     answer: str = "labels"
     patience: float = math.inf
+    login: tuple[str, str] | None = None
     requests: list[paho.MQTTMessage] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+        if self.login is not None:
+            self._client.username_pw_set(*self.login)
         self._client.on_message = self._take
         self._client.on_connect = lambda client, *_: client.subscribe(
             [("$share/requests/requests/+/frame", 1), (f"edge-worker/{self.node}/request/+", 1)]

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 from brokers import MOSQUITTO, free_port, is_listening, wait_until
 from certificates import Authority
+from gateways import FakeWorker, GatewayProcess
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from replies import JPEG, labels_of
 
 from edge_worker.config import CameraConfig, NodeConfig, OutputConfig, TlsConfig
 from edge_worker.config.tls_context import make_context
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto"
-ACCOUNTS = ("edge-worker", "front-door", "consumer", "operator")
+ACCOUNTS = ("edge-worker", "front-door", "gateway", "consumer", "operator")
 PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a second
 WAIT_S = 10.0
 
@@ -48,7 +50,9 @@ STATUS, MODEL, STATS, RESPONSE, REQUEST = (
         _node.request_topic,
     )
 )
-OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, RESPONSE]
+REPLY = "replies/a-gateway"
+UPLOADS = ["requests/web/frame", "requests/jobs/frame"]
+OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, RESPONSE, REPLY]
 
 
 @dataclass(frozen=True)
@@ -146,38 +150,55 @@ def connected(name: str, broker: Broker, *, tls: bool = False) -> Iterator[Accou
 
 @pytest.mark.parametrize(
     ("name", "allowed"),
-    [("edge-worker", OF_THE_WORKER), ("front-door", [FRAME]), ("consumer", []), ("operator", [REQUEST])],
+    [
+        ("edge-worker", OF_THE_WORKER),
+        ("front-door", [FRAME]),
+        ("gateway", [REQUEST, *UPLOADS]),
+        ("consumer", []),
+        ("operator", [REQUEST]),
+    ],
 )
 def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed: list[str]) -> None:
     """Of all topics of the contract, and of another camera's, an account can write exactly those it needs."""
-    others = ["cameras/back-door/frame", "elsewhere"]
+    topics = (
+        FRAME,
+        *OF_THE_WORKER,
+        REQUEST,
+        *UPLOADS,
+        "cameras/back-door/frame",
+        "requests/back-door/frame",
+        "elsewhere",
+    )
     with connected(name, broker) as account:
-        assert [topic for topic in (FRAME, *OF_THE_WORKER, REQUEST, *others) if account.may_publish(topic)] == allowed
+        assert [topic for topic in topics if account.may_publish(topic)] == allowed
 
 
 @pytest.mark.parametrize(
     ("name", "unreadable"),
     [
-        ("edge-worker", {*RESULTS, MODEL, STATS, RESPONSE}),
-        ("front-door", {FRAME, *OF_THE_WORKER, REQUEST}),
-        ("consumer", {FRAME, RESPONSE, REQUEST}),
-        ("operator", {FRAME}),
+        ("edge-worker", {*RESULTS, MODEL, STATS, RESPONSE, REPLY}),
+        ("front-door", {FRAME, *OF_THE_WORKER, REQUEST, *UPLOADS}),
+        ("gateway", {REQUEST, *UPLOADS}),
+        ("consumer", {FRAME, RESPONSE, REQUEST, REPLY, *UPLOADS}),
+        ("operator", {FRAME, REPLY, *UPLOADS}),
     ],
 )
 def test_each_account_reads_only_its_own(broker: Broker, name: str, unreadable: set[str]) -> None:
     """Subscribed to everything, an account gets exactly the topics that it is meant to see."""
-    everything = [FRAME, REQUEST, *OF_THE_WORKER]
+    everything = [FRAME, REQUEST, *OF_THE_WORKER, *UPLOADS]
     with (
         connected(name, broker) as reader,
         connected("front-door", broker) as camera,
         connected("operator", broker) as operator,
         connected("edge-worker", broker) as worker,
+        connected("gateway", broker) as gateway,
     ):
         reader.client.subscribe("#", qos=0)
         assert reader.may_publish("elsewhere") is False  # answered after the subscription: from here on, it holds
         assert camera.may_publish(FRAME)
         assert operator.may_publish(REQUEST)
         assert all(worker.may_publish(topic) for topic in OF_THE_WORKER)
+        assert all(gateway.may_publish(topic) for topic in UPLOADS)
         assert reader.may_publish("elsewhere") is False  # answered after all that the broker sent before
         assert {reader.arrived.get_nowait() for _ in range(reader.arrived.qsize())} == set(everything) - unreadable
 
@@ -190,3 +211,26 @@ def test_the_encrypted_listener_works_and_strangers_are_refused(broker: Broker) 
     stranger = Account("front-door", broker, password="guess")  # noqa: S106 - a wrong one, on purpose
     stranger.client.loop_stop()
     assert stranger.greeting >= 0x80
+
+
+def test_the_gateways_account_is_enough_for_all_it_does(broker: Broker, tmp_path: Path) -> None:
+    """Photos and jobs are parsed, cameras shown, workers commanded; a worker with its own account answers."""
+    pytest.importorskip("fastapi", reason="the extra `web` is not installed")
+    (tmp_path / "password").write_text(PASSWORD)
+    login = {"host": "127.0.0.1", "port": broker.port, "username": "gateway", "password_file": "password"}
+    with (
+        FakeWorker(broker.port, login=("edge-worker", PASSWORD)) as worker,
+        GatewayProcess(tmp_path, broker.port, mqtt=login) as gateway,
+        connected("front-door", broker) as camera,
+    ):
+        gateway.online()
+        assert gateway.post("/api/v1/parse", JPEG, Content_Type="image/jpeg").status == 200
+        assert gateway.post("/api/v1/nodes/box/commands/ping").json()["status"] == "ok"
+        camera.client.publish(FRAME, JPEG, qos=1)
+        worker.publish(RESULTS[1], labels_of("front-door", "1").to_json())
+        wait_until(
+            lambda: gateway.get("/api/v1/cameras/front-door/latest/frame.jpg").body == JPEG, "the frame is shown"
+        )
+        wait_until(lambda: gateway.get("/api/v1/cameras/front-door/latest/labels.json").status == 200, "labels, too")
+        job = gateway.post("/api/v1/jobs", JPEG, Content_Type="image/jpeg").headers["location"]
+        wait_until(lambda: gateway.get(job).json()["parsed"] == 1, "the job is done")
