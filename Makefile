@@ -6,7 +6,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test test-all sanitize chaos lint format reference lock audit clean
+.PHONY: help demo test test-all sanitize chaos wheel lint format reference lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -14,6 +14,7 @@ help:
 	@echo 'make test-all   the same on each of Python 3.11, 3.12 and 3.13 that is installed'
 	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
+	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
@@ -37,6 +38,9 @@ sanitize: $(VENV)/.with-dev
 
 chaos: $(VENV)/.with-dev
 	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)
+
+wheel: $(VENV)/.with-dev
+	scripts/wheel.sh $(abspath $(RUN))
 
 lint: $(VENV)/.with-dev
 	$(RUN) -m ruff check

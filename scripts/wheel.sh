@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Build the wheel into dist/, and try it where there is nothing but it and what it depends on.
+#
+#     scripts/wheel.sh PYTHON
+set -euo pipefail
+python=$1
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+rm -rf build # setuptools would ship what is left in it
+"$python" -m pip wheel --quiet --no-deps --wheel-dir "$work/dist" .
+"$python" scripts/check_wheel.py "$work"/dist/*.whl
+
+"$python" -m venv --without-pip "$work/venv"
+"$python" -m pip --python "$work/venv/bin/python" install --quiet --only-binary :all: "$work"/dist/*.whl
+image=$PWD/tests/golden/tiny-multi/frame.png
+cd "$work" # not the checkout, whose package would be imported
+venv/bin/edge-worker --version
+venv/bin/edge-worker parse --out parsed "$image"
+compgen -G 'parsed/*labels.json' >/dev/null
+cd - >/dev/null
+mkdir -p dist
+mv "$work"/dist/*.whl dist/
