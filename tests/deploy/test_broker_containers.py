@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PASSWORD = "only:for this test"  # noqa: S105 - of a broker that lives for a second; a colon and a space are allowed
 DEPLOY = ROOT / "deploy"
-ACCOUNTS = ("edge-worker", "front-door")
+ACCOUNTS = ("edge-worker", "gateway", "front-door")
 
 pytestmark = pytest.mark.mosquitto
 
@@ -80,15 +80,15 @@ def publishes(port: int, account: str, topic: str, password: str = PASSWORD) -> 
     ("account", "topic", "may"),
     [
         ("edge-worker", "parsing/gate/labels", True),
-        ("edge-worker", "replies/gateway-1/labels", True),
-        ("edge-worker", "requests/web/frame", True),
+        ("edge-worker", "replies/gateway-1", True),
+        ("gateway", "requests/web/frame", True),
         ("edge-worker", "cameras/gate/frame", False),
         ("front-door", "cameras/front-door/frame", True),
         ("front-door", "cameras/back-door/frame", False),
     ],
 )
 def test_accounts_may_what_they_need(port: int, account: str, topic: str, may: bool) -> None:  # noqa: FBT001 - a table
-    """Workers and gateway have one account, each camera its own; the passwords are those of the Secret."""
+    """Workers, gateway and each camera have their account; the passwords are those of the secrets."""
     assert publishes(port, account, topic) is may
 
 

@@ -81,14 +81,17 @@ def test_the_gateway_takes_the_same_configuration(tmp_path: Path) -> None:
     assert [camera.reply_prefix for camera in config.cameras] == [None, "replies/"]
 
 
-@pytest.mark.parametrize("command", ["run", "gateway"])
-def test_the_broker_of_the_chart_is_found(command: str, tmp_path: Path) -> None:
-    """Worker and gateway call the chart's broker by its Service, with the password of the chart's Secret."""
+@pytest.mark.parametrize(
+    ("command", "login"),
+    [("run", ("edge-worker", "only-for-this-test")), ("gateway", ("gateway", "gateways-only-for-this-test"))],
+)
+def test_the_broker_of_the_chart_is_found(command: str, login: tuple[str, str], tmp_path: Path) -> None:
+    """Worker and gateway call the chart's broker by its Service, each by its account, with the Secret's password."""
     manifests = render(EVERYTHING)
     config, environ = _loaded(manifests, command, tmp_path)
     service = named(manifests, "Service", config.mqtt.host)
     assert [port["port"] for port in service["spec"]["ports"]] == [config.mqtt.port]
-    assert (config.mqtt.username, read_password(config.mqtt, environ)) == ("edge-worker", "only-for-this-test")
+    assert (config.mqtt.username, read_password(config.mqtt, environ)) == login
 
 
 def test_secrets_of_ones_own_are_used(tmp_path: Path) -> None:
@@ -154,13 +157,17 @@ def test_the_worker_is_watched_and_may_finish() -> None:
     assert worker["startupProbe"]["failureThreshold"] * worker["startupProbe"]["periodSeconds"] == 1800
 
 
-def test_what_the_worker_writes_has_a_place() -> None:
-    """State, cache and temporary files are mounted where the image expects them; all else is read-only."""
-    (pod,) = pods(render(PLAIN))
-    writable = {one["mountPath"] for one in containers(pod)[0]["volumeMounts"] if not one.get("readOnly")}
+def test_what_is_written_has_a_place() -> None:
+    """State, cache and temporary files are mounted where the images expect them; all else is read-only."""
+    writable = {
+        container["name"]: {one["mountPath"] for one in container["volumeMounts"] if not one.get("readOnly")}
+        for pod in pods(render(EVERYTHING))
+        for container in containers(pod)
+    }
     dockerfile = (ROOT / "Dockerfile").read_text()
-    homes = re.findall(r"(?:STATE|CACHE)_DIRECTORY=(\S+)", dockerfile)
-    assert writable == {*homes, "/tmp"}  # noqa: S108 - of the container
+    (state, cache) = (re.findall(rf"{name}_DIRECTORY=(\S+)", dockerfile)[0] for name in ("STATE", "CACHE"))
+    assert writable["worker"] == {state, cache, "/tmp"}  # noqa: S108 - of the container
+    assert writable["gateway"] == {state, "/tmp"}  # noqa: S108
 
 
 @by_sample

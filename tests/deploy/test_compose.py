@@ -66,8 +66,8 @@ def test_what_is_mounted_exists(project: dict[str, Any]) -> None:
     assert [source for source in sources if not Path(source).exists()] == []
 
 
-@pytest.mark.parametrize("name", ["worker", "gateway"])
-def test_the_worker_takes_its_configuration(project: dict[str, Any], name: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "account"), [("worker", "edge-worker"), ("gateway", "gateway")])
+def test_the_worker_takes_its_configuration(project: dict[str, Any], name: str, account: str, tmp_path: Path) -> None:
     """Its own loader accepts file, environment and secrets as the container gets them."""
     service = project["services"][name]
     for secret in service["secrets"]:
@@ -75,7 +75,7 @@ def test_the_worker_takes_its_configuration(project: dict[str, Any], name: str, 
     environ = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in service["environment"].items()}
     config = load(FOLDER / "edge_worker.yaml", environ)
     assert config.mqtt.host in project["services"]
-    assert (config.mqtt.username, read_password(config.mqtt, environ)) == ("edge-worker", "the edge-worker")
+    assert (config.mqtt.username, read_password(config.mqtt, environ)) == (account, f"the {account}")
     limit = int(project["services"]["worker"]["deploy"]["resources"]["limits"]["memory"])
     assert config.memory.limit_mb is not None
     assert config.memory.limit_mb * 1_000_000 < limit

@@ -44,15 +44,15 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* How worker and gateway reach the broker. */}}
+{{/* How worker and gateway reach the broker; called with (dict "root" $ "username" … "password" KEY-OF-THE-SECRET). */}}
 {{- define "edge-worker.brokerEnv" -}}
-{{- if .Values.broker.enabled }}
-- {name: EDGE_WORKER__MQTT__HOST, value: {{ include "edge-worker.fullname" . }}-broker}
-- {name: EDGE_WORKER__MQTT__USERNAME, value: {{ .Values.config.mqtt.username | default "edge-worker" }}}
+{{- if .root.Values.broker.enabled }}
+- {name: EDGE_WORKER__MQTT__HOST, value: {{ include "edge-worker.fullname" .root }}-broker}
 - {name: EDGE_WORKER__MQTT__ALLOW_PLAINTEXT, value: "true"}
 {{- end }}
-{{- if include "edge-worker.hasLogin" . }}
-- {name: EDGE_WORKER__MQTT__PASSWORD_FILE, value: /run/edge-worker/secrets/mqtt-password}
+{{- if include "edge-worker.hasLogin" .root }}
+- {name: EDGE_WORKER__MQTT__USERNAME, value: {{ .username | quote }}}
+- {name: EDGE_WORKER__MQTT__PASSWORD_FILE, value: /run/edge-worker/secrets/{{ .password }}}
 {{- end }}
 {{- end -}}
 
