@@ -19,7 +19,7 @@ help:
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
 	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
-	@echo 'make lock       pin the newest versions for the container image (deploy/requirements.txt)'
+	@echo 'make lock       pin the newest versions for the container images (deploy/requirements.txt, deploy/gateway.txt)'
 	@echo 'make clean      delete the environment and everything generated'
 
 demo: $(VENV)/.with-demo
@@ -72,11 +72,15 @@ reference: .venv-reference/.complete
 	scripts/reference.sh .venv-reference
 	touch $@
 
-# For the container image: the runtime's dependencies for Python 3.12, every file's hash beside it.
+# For the container images: the dependencies of worker and gateway for Python 3.12, every file's hash beside it.
+COMPILE := $(RUN) -m uv pip compile --upgrade --generate-hashes --python-version 3.12 --python-platform linux --quiet \
+	--no-annotate --custom-compile-command 'make lock'
+
 lock: $(VENV)/.with-dev
 	$(RUN) -m pip install --quiet uv
-	$(RUN) -m uv pip compile pyproject.toml --upgrade --generate-hashes --python-version 3.12 --python-platform linux \
-		--quiet --no-annotate --custom-compile-command 'make lock' --output-file deploy/requirements.txt
+	$(COMPILE) pyproject.toml --output-file deploy/requirements.txt
+	$(COMPILE) deploy/gateway.in --constraint deploy/requirements.txt \
+		--output-file deploy/gateway.txt
 
 audit: $(VENV)/.with-dev
 	$(RUN) -m pip install --quiet pip-audit

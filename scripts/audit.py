@@ -15,6 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "deploy" / "requirements.txt"
+PINS_OF_THE_GATEWAY = ROOT / "deploy" / "gateway.txt"  # written together with them
 MAX_AGE_DAYS = 90.0
 LIMIT_S = 300
 DAY_S = 86_400
@@ -48,6 +49,8 @@ def look_up() -> list[dict[str, Any]]:
         "json",
         "--requirement",
         str(PINS),
+        "--requirement",
+        str(PINS_OF_THE_GATEWAY),
     ]
     command = [sys.executable, "-m", "pip_audit", *options]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=LIMIT_S)  # noqa: S603
