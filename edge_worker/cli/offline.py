@@ -1,4 +1,4 @@
-"""The pipeline without a broker: ``parse`` and ``bench``."""
+"""The pipeline without a broker: ``parse``, ``export`` and ``bench``."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ from edge_worker.cli.arguments import (
     without_broker,
 )
 from edge_worker.common.engines import ENGINE_NAMES, PRECISIONS
+from edge_worker.common.formats import ANNOTATION_FORMATS
 
 
 def add(commands: Commands) -> None:
     """Describe the commands."""
     _add_parse(commands)
+    _add_export(commands)
     _add_bench(commands)
 
 
@@ -33,6 +35,9 @@ def _add_parse(commands: Commands) -> None:
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
     command.add_argument(
         "--overwrite", action="store_true", help="parse again what was parsed before (default: only what is new)"
+    )
+    command.add_argument(
+        "--format", choices=ANNOTATION_FORMATS, help="also export the results to DIR/FORMAT, as `export` does"
     )
     takes_settings(command)
     setting(
@@ -54,11 +59,33 @@ def _parse(arguments: Arguments) -> int:
     from edge_worker.config import load
     from edge_worker.tools import parse
 
-    config = load(arguments.config, without_broker(arguments))
+    environ = without_broker(arguments)
+    if arguments.format:
+        environ |= {"EDGE_WORKER__OUTPUT__LABELS__MASKS": "rle"}
     options = parse.ParseOptions(
         tuple(arguments.paths), arguments.out, raw=arguments.raw, overwrite=arguments.overwrite
     )
-    return parse.run(config, options)
+    code = parse.run(load(arguments.config, environ), options)
+    return max(code, _export_to(arguments.out, arguments.format, None)) if arguments.format else code
+
+
+def _add_export(commands: Commands) -> None:
+    command = add_command(
+        commands, "export", _export, "write results of parse in the format of a labelling tool or training program"
+    )
+    command.add_argument("results", metavar="RESULTS", type=Path, help="folder that `parse --masks rle` wrote")
+    command.add_argument("--format", required=True, choices=ANNOTATION_FORMATS)
+    command.add_argument("--out", type=Path, metavar="DIR", help="default: RESULTS/FORMAT")
+
+
+def _export(arguments: Arguments) -> int:
+    return _export_to(arguments.results, arguments.format, arguments.out)
+
+
+def _export_to(results: Path, name: str, out: Path | None) -> int:
+    from edge_worker.tools.annotations.command import ExportOptions, run
+
+    return run(ExportOptions(results, name, out))
 
 
 def _add_bench(commands: Commands) -> None:

@@ -21,7 +21,9 @@ from edge_worker.service.metrics import Metrics, Snapshot
 from edge_worker.service.result_cache import CacheStats
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("training/*.md")])
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/recipes/*.md"), *ROOT.glob("training/*.md")]
+)
 FENCE = re.compile(r"```.*?```", re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 COMMAND = re.compile(r"^(?: {4}|\$ )?(?:/opt/edge-worker/bin/)?edge-worker ([a-z].*?)(?: +#.*|  +.*)?$", re.MULTILINE)

@@ -1,0 +1,63 @@
+"""``edge-worker export``, and ``parse --format``: what ``parse`` wrote, in the format of a labelling tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.annotations.coco import Coco, CocoPanoptic
+from edge_worker.tools.annotations.cvat import Cvat
+from edge_worker.tools.annotations.label_studio import LabelStudio
+from edge_worker.tools.annotations.mask_png import MaskPng
+from edge_worker.tools.annotations.results import Results
+from edge_worker.tools.annotations.yolo import YoloSeg
+from edge_worker.tools.progress import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from edge_worker.tools.annotations.writer import Writer
+
+WRITERS: Final[Mapping[str, type[Writer]]] = {
+    "coco": Coco,
+    "coco-panoptic": CocoPanoptic,
+    "label-studio": LabelStudio,
+    "cvat": Cvat,
+    "yolo-seg": YoloSeg,
+    "mask-png": MaskPng,
+}
+"""By the names of :data:`edge_worker.common.formats.ANNOTATION_FORMATS`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Which results, into what; ``out`` None: a folder of the format's name beside them."""
+
+    results: Path
+    format: str
+    out: Path | None = None
+
+
+def run(options: ExportOptions) -> int:
+    """Export every result; a line for each that cannot be. Returns the exit code: 1 if any could not.
+
+    Raises:
+        EdgeWorkerError: there are no results.
+        OSError: the folder cannot be written to.
+    """
+    results = Results(options.results)
+    out = options.out or options.results / options.format
+    out.mkdir(parents=True, exist_ok=True)
+    writer = WRITERS[options.format](out)
+    progress, count, failed = Progress(), len(results.files), 0
+    for file in progress.count(results.files, count, "exporting"):
+        try:
+            writer.add(results.read(file))
+        except EdgeWorkerError as error:
+            failed += 1
+            progress.note(str(error))
+    writer.close()
+    progress.note(f"{count - failed} of {count} exported to {out}" + (f"; {failed} failed" if failed else ""))
+    return 1 if failed else 0
