@@ -28,7 +28,7 @@ service=edge-worker.service
 
 tell() {
     echo "rollout: $*" >&2
-    $NOTIFY "$(hostname): $*" || echo "rollout: nobody could be notified" >&2
+    $NOTIFY "$(uname -n): $*" || echo "rollout: nobody could be notified" >&2
 }
 
 # Run the script on the host, with the same settings.

@@ -82,5 +82,6 @@ def _content(volume: Manifest, manifests: list[Manifest]) -> Iterator[tuple[str,
         secret = volume["secret"]
         made = {one["metadata"]["name"]: one["data"] for one in of_kind(manifests, "Secret")}
         for item in secret.get("items", ()):
-            data = made.get(secret["secretName"], {item["key"]: base64.b64encode(item["key"].encode())})
+            elsewhere = {item["key"]: base64.b64encode(item["key"].encode())}
+            data = made.get(secret["secretName"], elsewhere)
             yield item["path"], base64.b64decode(data[item["key"]]).decode()

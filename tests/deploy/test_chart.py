@@ -14,7 +14,7 @@ from certificates import Authority
 from charts import CHART, POD_IP, SAMPLES, Manifest, Seen, containers, helm, named, of_kind, pods, render
 from deploy_tools import ROOT, tool
 
-from edge_worker.config import load, read_password
+from edge_worker.config import load, read_password, warnings
 from edge_worker.frames.counters import Count
 from edge_worker.service.app import STOP_S
 from edge_worker.service.lifecycle import State
@@ -92,6 +92,7 @@ def test_the_broker_of_the_chart_is_found(command: str, login: tuple[str, str], 
     service = named(manifests, "Service", config.mqtt.host)
     assert [port["port"] for port in service["spec"]["ports"]] == [config.mqtt.port]
     assert (config.mqtt.username, read_password(config.mqtt, environ)) == login
+    assert not [line for line in warnings(config, environ) if "others may read" in line]
 
 
 def test_secrets_of_ones_own_are_used(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from deploy_tools import ROOT, tool
 
-from edge_worker.config import load, read_password
+from edge_worker.config import load, read_password, warnings
 from edge_worker.service.app import STOP_S
 
 FOLDER = ROOT / "deploy" / "compose"
@@ -75,6 +75,7 @@ def test_the_worker_takes_its_configuration(project: dict[str, Any], name: str, 
     environ = {key: value.replace("/run/secrets", str(tmp_path)) for key, value in service["environment"].items()}
     config = load(FOLDER / "edge_worker.yaml", environ)
     assert config.mqtt.host in project["services"]
+    assert not [line for line in warnings(config, environ) if "others may read" in line]
     assert (config.mqtt.username, read_password(config.mqtt, environ)) == (account, f"the {account}")
     limit = int(project["services"]["worker"]["deploy"]["resources"]["limits"]["memory"])
     assert config.memory.limit_mb is not None

@@ -44,7 +44,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* How worker and gateway reach the broker; called with (dict "root" $ "username" … "password" KEY-OF-THE-SECRET). */}}
+{{/* How worker and gateway reach the broker; called with (dict "root" $ "username" …). */}}
 {{- define "edge-worker.brokerEnv" -}}
 {{- if .root.Values.broker.enabled }}
 - {name: EDGE_WORKER__MQTT__HOST, value: {{ include "edge-worker.fullname" .root }}-broker}
@@ -52,7 +52,7 @@ capabilities: {drop: [ALL]}
 {{- end }}
 {{- if include "edge-worker.hasLogin" .root }}
 - {name: EDGE_WORKER__MQTT__USERNAME, value: {{ .username | quote }}}
-- {name: EDGE_WORKER__MQTT__PASSWORD_FILE, value: /run/edge-worker/secrets/{{ .password }}}
+- {name: CREDENTIALS_DIRECTORY, value: /run/edge-worker/secrets} # with mqtt-password, as from systemd
 {{- end }}
 {{- end -}}
 
@@ -60,7 +60,7 @@ capabilities: {drop: [ALL]}
 {{- if or .Values.broker.enabled .Values.config.mqtt.username }}yes{{ end -}}
 {{- end -}}
 
-{{/* Mounts that worker and gateway share, and their volumes; the latter with (dict "root" $ "secrets" (list …)). */}}
+{{/* Mounts that worker and gateway share, and their volumes; the latter with (dict "root" $ "secrets" (dict KEY FILE …)). */}}
 {{- define "edge-worker.mounts" -}}
 - {name: config, mountPath: /etc/edge-worker, readOnly: true}
 - {name: secrets, mountPath: /run/edge-worker/secrets, readOnly: true}
@@ -79,8 +79,8 @@ capabilities: {drop: [ALL]}
     secretName: {{ include "edge-worker.secretName" .root }}
     defaultMode: 0440
     items:
-      {{- range .secrets }}
-      - {key: {{ . }}, path: {{ . }}}
+      {{- range $key, $file := .secrets }}
+      - {key: {{ $key }}, path: {{ $file }}}
       {{- end }}
   {{- else }}
   emptyDir: {}
