@@ -6,7 +6,7 @@ VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
 
-.PHONY: help demo test test-all sanitize chaos wheel lint format reference lock audit clean
+.PHONY: help demo test test-all sanitize chaos wheel lint format man reference lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -17,6 +17,7 @@ help:
 	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
+	@echo 'make man        the manual page, after a change of commands or options (Python 3.11)'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
 	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
 	@echo 'make lock       pin the newest versions for the container images (deploy/requirements.txt, deploy/gateway.txt)'
@@ -47,6 +48,9 @@ lint: $(VENV)/.with-dev
 	$(RUN) -m ruff format --check
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
+
+man: $(VENV)/.with-dev
+	scripts/man.sh $(VENV) >edge_worker/cli/edge-worker.1
 
 format: $(VENV)/.with-dev
 	$(RUN) -m ruff check --fix --quiet || true

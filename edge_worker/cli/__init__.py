@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edge_worker import __version__
-from edge_worker.cli import clients, gateway, model, offline, worker
+from edge_worker.cli import clients, completion, gateway, model, offline, worker
 from edge_worker.cli.arguments import as_typed
 from edge_worker.cli.output import drop_what_cannot_be_written, write_whatever_the_encoding
 from edge_worker.errors import ConfigError, EdgeWorkerError
@@ -67,4 +67,5 @@ def parser() -> argparse.ArgumentParser:
     commands = whole.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for group in (worker, gateway, clients, offline, model):
         group.add(commands)
+    completion.add(commands, whole)
     return whole

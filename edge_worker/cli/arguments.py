@@ -49,8 +49,10 @@ def takes_settings(command: argparse.ArgumentParser) -> None:
 
 def takes_broker(command: argparse.ArgumentParser) -> None:
     """Let *command* take another broker than the configuration's."""
-    setting(command, "--host", "mqtt.host", help="the broker, instead of the configuration's")
-    setting(command, "--port", "mqtt.port", help="its port, instead of the configuration's")
+    setting(
+        command, "--host", "mqtt.host", help="name or address of the broker (default: mqtt.host of the configuration)"
+    )
+    setting(command, "--port", "mqtt.port", help="port of the broker (default: mqtt.port of the configuration)")
 
 
 def setting(command: argparse.ArgumentParser, option: str, key: str, **details: Any) -> None:  # noqa: ANN401 - argparse's

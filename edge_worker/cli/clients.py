@@ -32,9 +32,9 @@ def _add_demo(commands: Commands) -> None:
     command = add_command(
         commands, "demo", _demo, "broker, camera, worker and recorder at once, with nothing to set up"
     )
-    command.add_argument("--source", default="scene", help=SOURCES)
+    command.add_argument("--source", default="scene", help=f"{SOURCES} (default scene)")
     command.add_argument(
-        "--seconds", type=_duration, help="how long to record (default 20, with --web 0); 0: until interrupted"
+        "--seconds", type=_duration, help="seconds to record; 0: until interrupted (default 20, with --web 0)"
     )
     command.add_argument("--web", action="store_true", help="serve the web page, too, and run until interrupted")
     command.add_argument("--out", type=Path, default=Path("demo_out"), help="folder for the files (default demo_out)")
@@ -102,7 +102,12 @@ def _camera(arguments: Arguments) -> int:
 
 def _add_watch(commands: Commands) -> None:
     command = add_command(commands, "watch", _watch, "subscribe to the results; a live line per frame, files if asked")
-    command.add_argument("--save", type=Path, metavar="DIR", help="write maps, overlays and labels to this folder")
+    command.add_argument(
+        "--save",
+        type=Path,
+        metavar="DIR",
+        help="folder to write maps, overlays and labels to (default: none is written)",
+    )
     command.add_argument("--json", action="store_true", help="print labels and errors as they are, one a line")
     command.add_argument("--camera", metavar="NAME", help="only the results of this camera (default: of all)")
     takes_config(command)
@@ -119,10 +124,12 @@ def _watch(arguments: Arguments) -> int:
 
 def _add_status(commands: Commands) -> None:
     command = add_command(commands, "status", _status, "print what the workers of the broker say of themselves")
-    command.add_argument("node", metavar="NODE", nargs="?", type=level, help="only this one (default: all)")
+    command.add_argument(
+        "node", metavar="NODE", nargs="?", type=level, help="node.id of a worker (default: all workers)"
+    )
     command.add_argument("--json", action="store_true", help="print the status messages as they are, one a line")
     command.add_argument(
-        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="how long to wait for the broker (default 10)"
+        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="seconds to wait for the broker (default 10)"
     )
     takes_config(command)
     takes_broker(command)
@@ -149,7 +156,7 @@ def _add_request(commands: Commands) -> None:
     )
     command.add_argument("--node", type=level, help="the worker's node.id (default: that of the configuration)")
     command.add_argument(
-        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="how long to wait for the answer (default 10)"
+        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="seconds to wait for the answer (default 10)"
     )
     takes_config(command)
     takes_broker(command)

@@ -14,8 +14,12 @@ def add(commands: Commands) -> None:
     )
     takes_config(command)
     takes_broker(command)
-    setting(command, "--http-host", "gateway.host", help="where to listen, instead of the configuration's")
-    setting(command, "--http-port", "gateway.port", help="its port, instead of the configuration's")
+    setting(
+        command, "--http-host", "gateway.host", help="address to listen on (default: gateway.host of the configuration)"
+    )
+    setting(
+        command, "--http-port", "gateway.port", help="port to listen on (default: gateway.port of the configuration)"
+    )
 
 
 def _gateway(arguments: Arguments) -> int:

@@ -40,9 +40,13 @@ def _add_export(verbs: Commands) -> None:
         "--precision",
         choices=("f32", "int8"),
         default="f32",
-        help="int8: quantised besides, if that is faithful to f32",
+        help="int8: quantised besides, if that is faithful to f32 (default f32)",
     )
-    export.add_argument("--calibrate", **_IMAGES, help="for int8: your own frames, or folders of them; 100 are good")
+    export.add_argument(
+        "--calibrate",
+        **_IMAGES,
+        help="your own frames, or folders of them; 100 are good (default: none; int8 needs them)",
+    )
     export.add_argument("--gate", **_IMAGES, default=[], help="what to judge by (default: half of those to calibrate)")
 
 

@@ -37,7 +37,9 @@ def _add_parse(commands: Commands) -> None:
         "--overwrite", action="store_true", help="parse again what was parsed before (default: only what is new)"
     )
     command.add_argument(
-        "--format", choices=ANNOTATION_FORMATS, help="also export the results to DIR/FORMAT, as `export` does"
+        "--format",
+        choices=ANNOTATION_FORMATS,
+        help="also export the results to DIR/FORMAT, as `export` does (default: no)",
     )
     takes_settings(command)
     setting(
@@ -48,11 +50,34 @@ def _add_parse(commands: Commands) -> None:
         const="true",
         help="also write STEM.overlay.jpg",
     )
-    setting(command, "--masks", "output.labels.masks", choices=("none", "rle"), help="rle: run lengths in the labels")
-    setting(command, "--model", "model.path", type=from_here, help=MODELS)
-    setting(command, "--engine", "model.engine", choices=ENGINE_NAMES)
-    setting(command, "--precision", "model.precision", choices=PRECISIONS)
-    setting(command, "--threads", "threads.inference", help="threads of the model (default: all that may be used)")
+    setting(
+        command,
+        "--masks",
+        "output.labels.masks",
+        choices=("none", "rle"),
+        help="in the labels; rle: run lengths (default: as configured, else none)",
+    )
+    setting(command, "--model", "model.path", type=from_here, help=f"{MODELS} (default: as configured, else m2fp-lite)")
+    setting(
+        command,
+        "--engine",
+        "model.engine",
+        choices=ENGINE_NAMES,
+        help="what runs the model (default: as configured, else auto)",
+    )
+    setting(
+        command,
+        "--precision",
+        "model.precision",
+        choices=PRECISIONS,
+        help="of its numbers (default: as configured, else auto)",
+    )
+    setting(
+        command,
+        "--threads",
+        "threads.inference",
+        help="number of threads of the model (default: as configured, else all there are)",
+    )
 
 
 def _parse(arguments: Arguments) -> int:
@@ -74,8 +99,8 @@ def _add_export(commands: Commands) -> None:
         commands, "export", _export, "write results of parse in the format of a labelling tool or training program"
     )
     command.add_argument("results", metavar="RESULTS", type=Path, help="folder that `parse --masks rle` wrote")
-    command.add_argument("--format", required=True, choices=ANNOTATION_FORMATS)
-    command.add_argument("--out", type=Path, metavar="DIR", help="default: RESULTS/FORMAT")
+    command.add_argument("--format", required=True, choices=ANNOTATION_FORMATS, help="of the program that reads them")
+    command.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: RESULTS/FORMAT)")
 
 
 def _export(arguments: Arguments) -> int:
@@ -94,7 +119,7 @@ def _add_bench(commands: Commands) -> None:
         "paths", metavar="PATH", nargs="*", type=Path, help="images, or folders of them (default: a drawn frame)"
     )
     command.add_argument(
-        "--size", type=size, default=(1280, 720), metavar="WxH", help="of the drawn frame (default 1280x720)"
+        "--size", type=size, default=(1280, 720), metavar="WxH", help="pixels of the drawn frame (default 1280x720)"
     )
     command.add_argument(
         "--variants",
@@ -103,15 +128,28 @@ def _add_bench(commands: Commands) -> None:
         metavar="ENGINE:PRECISION,…",
         help="what to compare; the first is the reference for agreement (default openvino:f32,openvino:bf16)",
     )
-    command.add_argument("--threads", type=counts, default=(), metavar="N,…", help="tried with each (default: all)")
     command.add_argument(
-        "--against", choices=("modelscope", "torch"), help="also measure the published pipeline, or torch"
+        "--threads",
+        type=counts,
+        default=(),
+        metavar="N,…",
+        help="numbers of threads, each tried (default: all there are)",
+    )
+    command.add_argument(
+        "--against",
+        choices=("modelscope", "torch"),
+        help="also measure the published pipeline, or torch (default: neither)",
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write everything that was found")
-    command.add_argument("--plot", type=Path, metavar="FILE", help="write an image of the stages, such as bench.png")
+    command.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures (default: nowhere)")
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE", help="where to draw the stages, such as bench.png (default: nowhere)"
+    )
     takes_settings(command)
-    command.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
+    command.add_argument(
+        "--model",
+        help=f"{MODELS}, or seeded-r101: random weights of the published size (default: as configured, else m2fp-lite)",
+    )
 
 
 def _bench(arguments: Arguments) -> int:

@@ -80,7 +80,7 @@ def _add_schema(commands: Commands) -> None:
     command = add_command(
         commands, "schema", _schema, "print the AsyncAPI document: topics, messages and their schemas"
     )
-    command.add_argument("--format", choices=("yaml", "json"), default="yaml", help="default: yaml")
+    command.add_argument("--format", choices=("yaml", "json"), default="yaml", help="of the document (default yaml)")
 
 
 def _schema(arguments: Arguments) -> int:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import pytest
 
 from edge_worker import __version__, cli
 from edge_worker.cli import model
+from edge_worker.cli.arguments import positive
+from edge_worker.cli.completion import _actions
 from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.ops import logs
 
@@ -131,6 +134,14 @@ def test_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model, "_info", fail)
     with pytest.raises(ZeroDivisionError):
         cli.main(["model", "info"])
+
+
+def test_every_option_says_what_holds_without_it() -> None:
+    """Nobody has to try, or to read the code, to know a default; the same for the unit of a number."""
+    options = [one for one in _actions(cli.parser()) if one.option_strings and one.nargs != 0 and not one.required]
+    assert [one.option_strings for one in options if "default" not in str(one.help)] == []
+    numbers = [one for one in options if one.type is positive]
+    assert [one.option_strings for one in numbers if not re.search("seconds|frames a second", str(one.help))] == []
 
 
 def test_help_imports_nothing_heavy() -> None:
