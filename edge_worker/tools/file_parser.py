@@ -49,6 +49,7 @@ class FileParser:
         self._builder = ReplyBuilder(config.node.id, config.output)
         self._request = self._builder.request(score_threshold=config.model.score_threshold)
         info = self._pipeline.parser.info
+        self._masks = config.output.labels.masks == "rle"
         self._kinds = tuple(kind for kind in config.output.enabled() if kind in KINDS and not KINDS[kind].per_person)
         self._model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
 
@@ -80,7 +81,8 @@ class FileParser:
         try:
             labels = LabelsMessage.model_validate_json(self._labels(name).read_bytes())
             written = min(map(_modified, [self._labels(name), *self._others(name)]))
-            return (labels.frame_id, labels.model) == (str(file), self._model) and written > _modified(file)
+            of_this = (labels.frame_id, labels.model) == (str(file), self._model) and written > _modified(file)
+            return of_this and not (self._masks and any(person.rle is None for person in labels.persons))
         except (OSError, ValueError):
             return False
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -126,12 +127,15 @@ def test_what_was_parsed_is_skipped(tmp_path: Path) -> None:
 
 
 def test_results_that_are_asked_for_and_missing_are_made(tmp_path: Path) -> None:
-    """With another output than before, or the network's raw answer, an image is parsed again."""
-    (tmp_path / "a.jpg").write_bytes(JPEG)
+    """With another output than before, masks, or the network's raw answer, an image is parsed again."""
+    shutil.copy(GOLDEN / "tiny-multi" / "frame.png", tmp_path / "a.jpg")
     options = ("parse", tmp_path / "a.jpg", "--model", "builtin:seeded", "--threads", "1", "--out", tmp_path / "out")
-    for more in ((), ("--overlay",), ("--overlay", "--raw")):
-        assert "1 of 1 parsed" in commands.run(*options, *more).stderr
-    assert "0 of 1 parsed" in commands.run(*options, "--overlay", "--raw").stderr
+    more: tuple[str, ...] = ()
+    for one in ((), ("--overlay",), ("--masks", "rle"), ("--raw",)):
+        more += one
+        assert "1 of 1 parsed" in commands.run(*options, *more).stderr, more
+    assert LabelsMessage.model_validate_json((tmp_path / "out" / "a.labels.json").read_bytes()).persons
+    assert "0 of 1 parsed" in commands.run(*options, *more).stderr
 
 
 def test_nothing_to_parse_is_a_failure(tmp_path: Path) -> None:
