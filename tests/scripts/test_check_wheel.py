@@ -1,4 +1,4 @@
-"""The check of a built wheel, on wheels that are no wheels."""
+"""The check of a built wheel, on archives made for the test."""
 
 from __future__ import annotations
 
