@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import wait_until
-from gateways import form
+from gateways import GatewayProcess, form
 from replies import JPEG, PNG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gateways import GatewayProcess, Response, Stack
+    from gateways import Response, Stack
 
 JOBS = "/api/v1/jobs"
 pytestmark = pytest.mark.mosquitto
@@ -40,10 +40,12 @@ def done(gateway: GatewayProcess, location: str) -> dict[str, Any]:
     return description
 
 
-@pytest.fixture
-def gateway(make_gateway: Callable[..., GatewayProcess]) -> GatewayProcess:
-    """A gateway of the test's own, which parses one image at a time besides those of jobs."""
-    return make_gateway(max_in_flight=1, requests_per_minute=60_000).online()
+@pytest.fixture(scope="module")
+def gateway(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
+    """A gateway that parses one image at a time besides those of jobs."""
+    keys = {"max_in_flight": 1, "requests_per_minute": 60_000}
+    with GatewayProcess(tmp_path_factory.mktemp("patient"), stack.broker.port, gateway=keys) as gateway:
+        yield gateway.online()
 
 
 @pytest.fixture(autouse=True)
@@ -139,11 +141,11 @@ def test_one_bad_image_fails_alone(stack: Stack) -> None:
         (form(images=[JPEG])[0][:-9], "multipart/form-data; boundary=b", 400, "bad_request"),
         (*form(images=[JPEG] * 4), 413, "too_big"),
         (*form(images=[bytes(1_000_001)]), 413, "too_big"),
-        (*form(images=[bytes(900_000)] * 3), 429, "too_many_requests"),
+        (*form(images=[bytes(900_000)] * 3), 413, "too_big"),
         (b"", "image/jpeg", 400, "bad_request"),
         (b"{}", "application/json", 415, "unsupported"),
     ],
-    ids=["empty", "none", "cut", "many", "large", "no-room", "nothing", "json"],
+    ids=["empty", "none", "cut", "many", "large", "too-much", "nothing", "json"],
 )
 def test_what_is_not_taken_leaves_nothing(
     bounded: GatewayProcess, body: bytes, content_type: str, status: int, reason: str
@@ -157,12 +159,22 @@ def test_what_is_not_taken_leaves_nothing(
 @pytest.fixture(scope="module")
 def bounded(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess]:
     """A gateway that takes two jobs, 3 images and 2 MB, and keeps them for 2 s."""
-    from gateways import GatewayProcess  # noqa: PLC0415 - needs the extra
-
     jobs = {"max_jobs": 2, "max_images": 3, "max_mb": 2.0, "keep_s": 2.0}
     keys = {"gateway": {"jobs": jobs, "requests_per_minute": 60_000}, "limits": {"max_payload_mb": 1.0}}
     with GatewayProcess(tmp_path_factory.mktemp("bounded"), stack.broker.port, **keys) as gateway:
         yield gateway.online()
+
+
+def test_jobs_are_bounded_in_bytes(stack: Stack, bounded: GatewayProcess) -> None:
+    """What waits takes room; another job has to wait until there is some."""
+    stack.worker.patience = 0
+    location = post(bounded, [bytes(900_000)] * 2).headers["location"]
+    refused = post(bounded, [bytes(900_000)])
+    assert (refused.status, refused.json()["reason"]) == (429, "too_many_requests")
+    assert bounded.request("DELETE", location, None).status == 204
+    again = post(bounded, [bytes(900_000)])
+    assert again.status == 202
+    assert bounded.request("DELETE", again.headers["location"], None).status == 204
 
 
 def test_jobs_are_bounded_in_number_and_expire(bounded: GatewayProcess) -> None:

@@ -33,6 +33,12 @@ _FOLDER: Final = "gateway-jobs"
 _log = structlog.get_logger(__name__)
 
 
+def _tell(task: asyncio.Task[None]) -> None:
+    """Log what ended a task that should go on for ever."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error(log_events.GATEWAY_JOBS, problem="a defect of the gateway: restart it", exc_info=error)
+
+
 class Jobs:
     """Kept in the state directory, and run while the gateway does. Belongs to the event loop."""
 
@@ -69,7 +75,9 @@ class Jobs:
         return Store(self._state / _FOLDER, self._config)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        self._tasks.add(asyncio.create_task(work))
+        task = asyncio.create_task(work)
+        task.add_done_callback(_tell)
+        self._tasks.add(task)
 
     async def stop(self) -> None:
         """Stop where it is; images in work are parsed anew after the next start."""

@@ -22,8 +22,9 @@ CAMERA: Final = "jobs"
 """The camera's name in their topics: a worker takes turns among cameras, so jobs do not hold up ``web``."""
 
 RETRY_S: Final = 1.0
+DISK_RETRY_S: Final = 30.0  # what a full disk does not take is parsed anew each time
 MAX_TRIES: Final = 3
-_PASSING: Final = frozenset({"no_worker", "no_broker", "no_storage"})  # waited for, however long it takes
+_PASSING: Final = frozenset({"no_worker", "no_broker"})  # waited for, however long it takes
 _UNANSWERED: Final = frozenset({"timeout", "refused"})  # tried again a few times
 _FILES: Final = {"colormap": "colormap.png", "overlay": "overlay.jpg"}
 _log = structlog.get_logger(__name__)
@@ -47,8 +48,8 @@ class Runner:
         while True:
             try:
                 await self._one()
-            except Problem:  # no worker, or a disk that fails: the image waits
-                await asyncio.sleep(RETRY_S)
+            except Problem as problem:  # no worker, or a disk that fails: the image waits
+                await asyncio.sleep(DISK_RETRY_S if problem.reason == "no_storage" else RETRY_S)
 
     async def _one(self) -> None:
         image, content = await self._take()

@@ -88,8 +88,10 @@ class Store:
         """Take room for *size* more bytes of an upload.
 
         Raises:
-            Problem: ``too_many_requests``: there is none.
+            Problem: ``too_big``: it has more than may be of all jobs; ``too_many_requests``: there is none now.
         """
+        if self._uploads[job] + size > self._max_bytes:
+            raise Problem("too_big", f"more than {self._max_bytes} bytes: gateway.jobs.max_mb")
         if not self._fits(size):
             detail = "there is no room for more images of jobs (gateway.jobs.max_mb): delete a job, or try again later"
             raise Problem("too_many_requests", detail, retry_after_s=_FULL_S)

@@ -81,7 +81,8 @@ def router(hub: Hub) -> APIRouter:
     )
     async def results(job: Job) -> Response:
         """The files so far, in a folder for each image, and `job.json`: the job's description."""
-        return StreamingResponse(await hub.jobs.archive(job), media_type="application/zip")
+        name = {"Content-Disposition": f'attachment; filename="{job}.zip"'}
+        return StreamingResponse(await hub.jobs.archive(job), media_type="application/zip", headers=name)
 
     @routes.delete("/jobs/{job}", status_code=204, responses=documented(404, 503))
     async def delete(job: Job) -> None:
