@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -65,15 +64,6 @@ def test_what_is_mounted_exists(project: dict[str, Any]) -> None:
         if volume["type"] == "bind"
     ]
     assert [source for source in sources if not Path(source).exists()] == []
-
-
-def test_the_images_can_be_built(project: dict[str, Any]) -> None:
-    """Targets that are built here and for a release are stages of the Dockerfile."""
-    stages = set(re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE))
-    built = {service["build"]["target"] for service in project["services"].values() if "build" in service}
-    release = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yaml").read_text())
-    released = {image["target"] for image in release["jobs"]["images"]["strategy"]["matrix"]["include"]}
-    assert built == released <= stages
 
 
 @pytest.mark.parametrize(("name", "account"), [("worker", "edge-worker"), ("gateway", "gateway")])

@@ -91,13 +91,15 @@ def test_what_is_copied_exists_and_reaches_the_builder() -> None:
 
 
 def test_the_stages_are_those_that_are_asked_for() -> None:
-    """The worker is what is built without a target; targets of the compose file are there; none runs as root."""
+    """The worker is what is built without a target; compose file and release name stages; none runs as root."""
     dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     stages = re.findall(r"^FROM (\S+) AS (\S+)$", dockerfile, re.MULTILINE)
     names = [name for _, name in stages]
     compose = (ROOT / "deploy" / "compose" / "compose.yaml").read_text(encoding="utf-8")
     assert names[-1] == "edge-worker"
-    assert set(re.findall(r"target: ([\w-]+)\}", compose)) == {"edge-worker", "gateway"} <= set(names)
+    release = (ROOT / ".github" / "workflows" / "release.yaml").read_text(encoding="utf-8")
+    assert set(re.findall(r"build: \{.*target: ([\w-]+)\}", compose)) == {"edge-worker", "gateway"} <= set(names)
+    assert set(re.findall(r"image: .*target: ([\w-]+)\}", release)) == {"edge-worker", "gateway"}
     assert [base for base, name in stages if name in {"edge-worker", "gateway"}] == ["runtime", "runtime"]
     runtime = dockerfile.partition("AS runtime")[2]
     assert "USER 10001:10001" in runtime.partition("FROM")[0]
