@@ -41,6 +41,6 @@ def end_without_reader() -> None:
         raise BrokenPipeError
 
 
-def plain(text: str) -> str:
-    """Leave out what could steer the terminal: it came over the wire."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)[:80]
+def plain(text: str, limit: int = 80) -> str:
+    """Leave out what could steer the terminal, for it came over the wire, and what is beyond *limit* characters."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)[:limit]

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.messages import StatusMessage
+from edge_worker.messages.base import MAX_DETAIL
 from edge_worker.mqtt.events import Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.output import PipedConsole, plain, write_json
@@ -84,4 +85,4 @@ def _table(found: list[StatusMessage]) -> Table:
 
 def _cell(text: str) -> str:
     """What came over the wire steers neither the terminal nor rich."""
-    return plain(text).replace("[", r"\[")
+    return plain(text, MAX_DETAIL).replace("[", r"\[")

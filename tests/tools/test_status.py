@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from brokers import Mosquitto
 
 
+LONG = "x" * 400
+
+
 def status_of(node: str, state: str = "online", **more: str) -> bytes:
     """A worker's status."""
     facts = {"node": node, "version": "1", "session": "s", "since": rfc3339(0.0), "state": state, **more}
@@ -26,7 +29,7 @@ def options(mosquitto: Mosquitto) -> tuple[str, ...]:
     """Of a broker that has the status of two workers, and something else on the topic of a third."""
     with Client(mosquitto.port) as client:
         client.publish("edge-worker/attic/status", status_of("attic"), retain=True)
-        hostile = status_of("gate", "offline", reason="lost", detail="[red]\x1b[2Jgone")
+        hostile = status_of("gate", "offline", reason="lost", detail=f"[red]\x1b[2J{LONG}")
         client.publish("edge-worker/gate/status", hostile, retain=True)
         client.publish("edge-worker/other/status", b"hello", retain=True)
     return "--host", "127.0.0.1", "--port", str(mosquitto.port)
@@ -41,7 +44,7 @@ def test_all_workers_are_listed(options: tuple[str, ...]) -> None:
     assert head.split() == ["NODE", "STATE", "SINCE", "VERSION", "REASON", "DETAIL"]
     assert [row.split() for row in rows] == [
         ["attic", "online", "1970-01-01T00:00:00.000Z", "1"],
-        ["gate", "offline", "1970-01-01T00:00:00.000Z", "1", "lost", "[red]?[2Jgone"],
+        ["gate", "offline", "1970-01-01T00:00:00.000Z", "1", "lost", f"[red]?[2J{LONG}"],
     ]
 
 
@@ -51,7 +54,7 @@ def test_json_is_the_messages_one_a_line(options: tuple[str, ...]) -> None:
     ended = commands.run("status", "gate", "--json", *options)
     assert ended.returncode == 0
     (line,) = ended.stdout.splitlines()
-    assert json.loads(line)["detail"] == "[red]\x1b[2Jgone"
+    assert json.loads(line)["detail"] == f"[red]\x1b[2J{LONG}"
 
 
 @pytest.mark.mosquitto
