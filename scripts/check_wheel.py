@@ -7,29 +7,33 @@ python scripts/check_wheel.py WHEEL…            --no-kernels: of a platform wh
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+import tomllib
 import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "edge_worker"
 MAX_MB = 20.0
+_DATA = re.compile(r"^edge_worker-[^/]+\.data/data/")
 _NOT_SHIPPED = {"__pycache__", ".so", ".pyd"}
 
 
 def expected() -> set[str]:
-    """The names of all files of the package, as they stand in a wheel; compiled kernels are left out."""
+    """The names of all files of the package and of its data, as they stand in a wheel, without compiled kernels."""
     files = (path for path in PACKAGE.rglob("*") if path.is_file())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    data = project["tool"]["setuptools"].get("data-files", {})
     return {
-        path.relative_to(ROOT).as_posix()
-        for path in files
-        if not _NOT_SHIPPED & {path.suffix, *path.relative_to(ROOT).parts}
+        *(path.relative_to(ROOT).as_posix() for path in files if not _NOT_SHIPPED & {path.suffix, *path.parts}),
+        *(f"{folder}/{Path(source).name}" for folder, sources in data.items() for source in sources),
     }
 
 
 def problems(wheel: Path, *, kernels: bool = True) -> list[str]:
     """Return what is wrong with *wheel*, one line each."""
-    names = [name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
+    names = [_DATA.sub("", name) for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name]
     compiled = {name.partition(".")[0] for name in names if name.endswith((".so", ".pyd"))}
     shipped = {name for name in names if not name.endswith((".so", ".pyd"))}
     wanted = {f"edge_worker/m2fp/kernels/_{source.stem}" for source in PACKAGE.glob("m2fp/kernels/*.c")}
