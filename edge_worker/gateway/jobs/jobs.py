@@ -103,7 +103,7 @@ class Jobs:
             Problem: ``forbidden`` or ``no_storage``, as in all methods below.
         """
         if self._store is None:
-            raise self._off
+            raise Problem(self._off.reason, self._off.detail)  # raised again, the same one would keep every traceback
         return self._store
 
     async def create(self, request: Request, wanted: Wanted, model: str | None) -> JobDocument:
