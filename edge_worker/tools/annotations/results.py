@@ -61,7 +61,7 @@ class Results:
         """Look which results there are.
 
         Raises:
-            EdgeWorkerError: none.
+            EdgeWorkerError: there are none.
         """
         self.files = sorted(folder.glob(f"*{_LABELS}"))
         if not self.files:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import commands
 import numpy as np
 import pytest
 import yaml
-from images import encoded, figures
+from annotated import NAMES
 from npm_packages import require_package, run_script
 from PIL import Image, ImageDraw
 from pycocotools import mask as coco_mask
@@ -20,95 +19,22 @@ from pycocotools.coco import COCO
 
 from edge_worker import cli
 from edge_worker.common.formats import ANNOTATION_FORMATS
-from edge_worker.imaging.rle import rle
-from edge_worker.m2fp.types import Region, Size
 from edge_worker.tools.annotations.command import WRITERS
 from edge_worker.tools.annotations.label_studio import brush
-from edge_worker.tools.annotations.results import ParsedImage, Results
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.types import BoolArray
+    from edge_worker.tools.annotations.results import ParsedImage
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # pycocotools
 
 FRAME = Path(__file__).parents[2] / "golden" / "tiny-multi" / "frame.png"
-WIDTH, HEIGHT = 160, 90
-NAMES = ("a/x.jpg", "b/x.jpg", "y & <z>.png")
-NOW = "2026-01-31T12:00:00Z"
-
-
-def labels_of(label_map: np.ndarray[Any, Any], file: Path) -> dict[str, Any]:
-    """What ``parse --masks rle`` says of *label_map*: its left half is a person with a hole in it."""
-    size, person = Size(WIDTH, HEIGHT), np.zeros((HEIGHT, WIDTH), np.bool_)
-    person[:, : WIDTH // 2] = label_map[:, : WIDTH // 2] > 0
-    person[40:44, 20:60] = False
-    classes = [int(index) for index in np.unique(label_map) if index]
-
-    def part(index: int, mask: BoolArray) -> dict[str, Any]:
-        region = Region.from_mask(mask, size)
-        return {"id": index, "name": f"class-{index}", "score": 0.5, "box": [*region.box], "pixels": region.pixels}
-
-    inside = [part(index, person & (label_map == index)) for index in classes if (person & (label_map == index)).any()]
-    outside = [part(index, ~person & (label_map == index)) for index in classes]
-    whole = Region.from_mask(person, size)
-    return {
-        "schema": "edge-worker.labels/1",
-        "node": "n",
-        "camera": "file",
-        "frame_id": str(file),
-        "age_ms": 1,
-        "received_at": NOW,
-        "published_at": NOW,
-        "redelivered": False,
-        "cached": False,
-        "timings_ms": {},
-        "image": {"width": WIDTH, "height": HEIGHT},
-        "model": {"name": "m", "sha256": "0" * 64, "engine": "openvino", "precision": "f32"},
-        "labels": [
-            {**part(index, label_map == index), "color": f"#0000{index:02x}", "fraction": 0.1} for index in classes
-        ],
-        "persons": [
-            {"id": 0, "score": 0.9, "box": [*whole.box], "pixels": whole.pixels, "parts": inside, "rle": rle(whole)}
-        ],
-        "unassigned": [{key: rest[key] for key in ("id", "name", "pixels")} for rest in outside if rest["pixels"]],
-    }
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of three images, with hostile names, and of none: what ``parse`` writes for them."""
-    folder = tmp_path_factory.mktemp("results")
-    for number, name in enumerate(NAMES):
-        label_map = figures(WIDTH, HEIGHT, count=2 + number)
-        image = Image.fromarray(label_map, "P")
-        image.putpalette(list(range(256)) * 3)
-        stem = name.replace("/", "-")
-        (folder / f"{stem}.colormap.png").write_bytes(encoded(image, "PNG"))
-        (folder / f"{stem}.labels.json").write_text(json.dumps(labels_of(label_map, folder / "photos" / name)))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def images(folder: Path) -> list[ParsedImage]:
-    """The same, as they are read."""
-    results = Results(folder)
-    return [results.read(file) for file in results.files]
 
 
 def exported(folder: Path, tmp_path: Path, name: str) -> Path:
     """The results in a format, by the command line."""
     assert cli.main(["export", str(folder), "--format", name, "--out", str(tmp_path)]) == 0
     return tmp_path
-
-
-def test_segments_are_disjoint_and_make_up_the_label_map(images: list[ParsedImage]) -> None:
-    """Every pixel that is not background is in one segment, of its class; names are seen from the common folder."""
-    assert [image.file_name for image in images] == list(NAMES)
-    for image in images:
-        total = sum(segment.mask.astype(int) for segment in image.segments)
-        assert np.array_equal(total, image.label_map > 0)
-        assert all((image.label_map[segment.mask] == segment.class_id).all() for segment in image.segments)
-        assert {segment.person for segment in image.segments} == {0, None}
 
 
 def test_coco_reloads_to_the_same_masks(
@@ -248,48 +174,6 @@ def test_a_second_export_writes_the_same(folder: Path, tmp_path: Path) -> None:
     exported(folder, tmp_path, "coco")
     assert first.read_bytes() == content
     assert [file.name for file in first.parent.iterdir()] == [first.name]
-
-
-def test_results_that_cannot_be_exported_are_told(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Each with file and reason, and the others go on: no masks, no map, damaged, run lengths of another size."""
-    broken = tmp_path / "results"
-    shutil.copytree(folder, broken)
-    good = json.loads((broken / "a-x.jpg.labels.json").read_text())
-    (person,) = good["persons"]
-    for name, changes in {
-        "unmasked": {"persons": [{key: value for key, value in person.items() if key != "rle"}]},
-        "mapless": {},
-        "resized": {"persons": [person | {"rle": {"size": [1, 1], "counts": "0"}}]},
-    }.items():
-        (broken / f"{name}.labels.json").write_text(json.dumps(good | changes))
-    for name in ("unmasked", "resized"):
-        shutil.copy(broken / "a-x.jpg.colormap.png", broken / f"{name}.colormap.png")
-    (broken / "words.labels.json").write_text("words")
-    (broken / "cut.labels.json").write_text(json.dumps(good))
-    content = (broken / "a-x.jpg.colormap.png").read_bytes()
-    (broken / "cut.colormap.png").write_bytes(content[: len(content) // 2])
-    assert cli.main(["export", str(broken), "--format", "mask-png"]) == 1
-    *lines, summary = capsys.readouterr().err.splitlines()
-    said = "\n".join(lines)
-    assert len(lines) == 5, said
-    for part in (
-        "cut.colormap.png: cannot be read",
-        "unmasked.labels.json: persons without masks",
-        "mapless.colormap.png",
-        "another size",
-        "words.labels",
-    ):
-        assert part in said
-    assert summary.startswith("3 of 8 exported")
-
-
-def test_a_folder_without_results_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It says which folder is meant."""
-    assert cli.main(["export", str(tmp_path), "--format", "coco"]) == 1
-    assert "the folder that parse wrote" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_photos_are_parsed_and_exported_in_one_go(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
