@@ -21,7 +21,7 @@ from edge_worker.m2fp.network.m2fp import M2FP
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Differences listed in an error message; a wrong configuration makes hundreds.
+# Differences listed in an error message; a wrong configuration causes hundreds.
 _LISTED = 12
 
 
@@ -29,7 +29,7 @@ def load_network(directory: Path) -> tuple[M2FP, ModelConfig]:
     """Load the network of a checkpoint *directory*, in evaluation mode.
 
     Raises:
-        CheckpointError: a file is missing or unreadable, or tensors differ from what the configuration asks for.
+        CheckpointError: a file is missing or unreadable, or tensors do not match the configuration.
     """
     config = load_configuration(directory)
     file = directory / WEIGHTS_FILE
@@ -52,7 +52,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
         with file.open("rb") as stream:
             refuse_lfs_pointer(file, stream.peek())
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd pickles: what comes of them is checked below
+            warnings.simplefilter("ignore")  # about unusual pickles: the content is checked below
             content: Any = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except OSError as error:
         raise CheckpointError(
@@ -60,7 +60,7 @@ def read_state(file: Path) -> dict[str, Tensor]:
         ) from error
     except CheckpointError:
         raise
-    except Exception as error:  # a damaged file makes the unpickler raise whatever it stumbles over
+    except Exception as error:  # the unpickler raises arbitrary exceptions on damaged files
         # torch's own text advises loading without weights_only, which would run code from the file.
         raise CheckpointError(
             f"{file}: not a file of PyTorch weights ({type(error).__name__}): it is damaged, cut off, or holds more "
@@ -76,7 +76,7 @@ def check_state(network: M2FP, state: dict[str, Tensor], file: Path) -> None:
     """Compare the names and shapes of *state*, read from *file*, with what *network* needs.
 
     Raises:
-        CheckpointError: listing what is missing, what is not expected and what differs in shape.
+        CheckpointError: lists missing tensors, unexpected tensors and differing shapes.
     """
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in state.items()}

@@ -1,4 +1,4 @@
-"""``SHA256SUMS`` of a checkpoint directory: what its files were when they were fetched, as sha256sum(1) writes it."""
+"""``SHA256SUMS`` of a checkpoint directory: digests of the files as downloaded, in the format of sha256sum(1)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 SUMS_FILE = "SHA256SUMS"
 
-# First bytes of what Git keeps in place of a large file: a text of three lines that says where the file is.
+# First bytes of a Git LFS pointer, the short text file that Git stores in place of a large file.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\s][^/]*)")
 
 
 def read_sums(directory: Path) -> dict[str, str]:
-    """SHA-256, hex, by the name of a file in *directory*; empty where nothing was pinned.
+    """Return the pinned SHA-256 (hex) of each file in *directory* by name; empty without a list.
 
     Raises:
-        CheckpointError: the list cannot be read, or names files elsewhere.
+        CheckpointError: the list is unreadable or malformed, or names files outside the directory.
     """
     file = directory / SUMS_FILE
     try:
@@ -37,10 +37,10 @@ def read_sums(directory: Path) -> dict[str, str]:
 
 
 def refuse_lfs_pointer(file: Path, start: bytes) -> None:
-    """Look at the *start* of a *file*: a repository cloned without Git LFS has pointers in place of the weights.
+    """Refuse a *file* whose *start* is a Git LFS pointer, as left by a clone without Git LFS.
 
     Raises:
-        CheckpointError: it is a pointer.
+        CheckpointError: the file is a pointer.
     """
     if start.startswith(_LFS_POINTER):
         raise CheckpointError(
@@ -49,6 +49,6 @@ def refuse_lfs_pointer(file: Path, start: bytes) -> None:
 
 
 def write_sums(directory: Path, sums: Mapping[str, str]) -> None:
-    """Pin files of *directory*, given as :func:`read_sums` returns them."""
+    """Write *sums*, in the form that :func:`read_sums` returns, as the pinned digests of *directory*."""
     text = "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items()))
     (directory / SUMS_FILE).write_text(text, encoding="utf-8")

@@ -1,10 +1,10 @@
-"""Names of the classes as the CIHP data set orders them."""
+"""Class names in the order of the CIHP data set."""
 
 from __future__ import annotations
 
 BACKGROUND = 0
 
-# CIHP (Gong et al., arXiv 1808.00157): index order; single-human models have these 20.
+# CIHP (Gong et al., arXiv 1808.00157), in index order; single-human models have these 20 classes.
 CIHP_CLASSES = (
     "Background",
     "Hat",

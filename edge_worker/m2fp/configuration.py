@@ -1,10 +1,10 @@
-"""``configuration.json`` of a model directory, as frozen sections.
+"""``configuration.json`` of a model directory, parsed into frozen sections.
 
-The file is ModelScope's (``framework``, ``task``, ``pipeline``, ``model``); only its ``model`` object concerns us.
-Every size of the network comes from here. No torch: engines that run exported models read the same file.
+The file is ModelScope's (``framework``, ``task``, ``pipeline``, ``model``); only its ``model`` object is used.
+It defines every size of the network. No torch here: engines that run exported models read the same file.
 
-A light variant is another ``type`` in its section: a sibling class of :class:`ResNetConfig` or
-:class:`MSDeformAttnConfig` here, and its network in ``network/registry.py``.
+To add a variant, define another ``type`` for its section (a sibling of :class:`ResNetConfig` or
+:class:`MSDeformAttnConfig`) and register its network in ``network/registry.py``.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 CONFIGURATION_FILE = "configuration.json"
 
-# Groups of the pixel decoder's GroupNorm, as published; conv_dim has to be a multiple of it.
+# Groups of the pixel decoder's GroupNorm, as published; conv_dim must be a multiple.
 GROUP_NORM_GROUPS = 32
 
-# A label map is uint8 and has to hold every class index.
+# A label map is uint8 and must hold every class index.
 MAX_CLASSES = 255
 
-# Keys that published files may have and that say nothing about inference: training, bookkeeping, the file's own type.
+# Keys of published files that do not affect inference: training, bookkeeping, the file's own type.
 _TOLERATED = frozenset(
     {
         "pretrained",
@@ -42,14 +42,14 @@ _TOLERATED = frozenset(
         "train_num_points",
         "oversample_ratio",
         "importance_sample_ratio",
-        # Where it is true the published pipeline refuses to run.
+        # The published pipeline refuses to run if this is true.
         "sem_seg_postprocess_before_inference",
     }
 )
 
 
 class _Section(BaseModel):
-    """A frozen object of the file; unknown keys are refused, the tolerated ones dropped."""
+    """Base of the sections: unknown keys are rejected, tolerated keys are dropped."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -125,12 +125,12 @@ class FpnConfig(_Section):
 
     @property
     def transformer_in_features(self) -> tuple[str, ...]:
-        """The maps that the transformer is given are among the inputs."""
+        """Return the maps the transformer reads; they are among the inputs."""
         return self.in_features
 
 
 def _kind(default: str) -> Discriminator:
-    """Choose the class of a section by its ``type``, which published files leave out."""
+    """Select the class of a section by its ``type``; published files omit the key and get *default*."""
     return Discriminator(lambda section: section.get("type", default) if isinstance(section, dict) else section.type)
 
 
@@ -170,7 +170,7 @@ class DecoderConfig(_Section):
 
 
 class InputConfig(_Section):
-    """Size of the input of multi-human models, pixels: as published, unless a light model brings its own."""
+    """Input size of multi-human models in pixels; defaults as published, light models may override them."""
 
     short_side: int = Field(640, ge=32)
     max_side: int = Field(1333, ge=32)
@@ -180,13 +180,13 @@ _Side = Annotated[int, Field(ge=1)]
 
 
 class SingleHumanInput(_Section):
-    """Canvas of single-human models; ``sizes`` holds one (width, height)."""
+    """Canvas of single-human models; ``sizes`` holds a single (width, height)."""
 
     sizes: tuple[tuple[_Side, _Side]]
 
 
 class ModelConfig(_Section):
-    """The ``model`` object: the network, its classes and how its answer is read."""
+    """The ``model`` object: network, classes and how the output is interpreted."""
 
     type: Literal["m2fp"] = "m2fp"
     backbone: BackboneConfig
@@ -203,7 +203,7 @@ class ModelConfig(_Section):
 
     @property
     def canvas(self) -> tuple[int, int] | None:
-        """(width, height) of the canvas that single-human models are given; None in multi-human models."""
+        """Return the canvas (width, height) of single-human models; None for multi-human models."""
         return self.input_single_human.sizes[0] if self.single_human and self.input_single_human else None
 
     @model_validator(mode="after")
@@ -242,10 +242,10 @@ class ModelConfig(_Section):
 
 
 def parse_configuration(data: object, file: Path | str) -> ModelConfig:
-    """Read the whole JSON object *data* of *file*.
+    """Validate *data*, the parsed JSON of *file*.
 
     Raises:
-        CheckpointError: naming *file* and the key that is unknown, missing or wrong.
+        CheckpointError: a key is unknown, missing or invalid; names *file* and the key.
     """
     if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
         raise CheckpointError(f"{file}: model: an object is expected here")
@@ -259,7 +259,7 @@ def load_configuration(directory: Path) -> ModelConfig:
     """Read ``configuration.json`` of a model *directory*.
 
     Raises:
-        CheckpointError: the file is missing, is not JSON, or has an unknown, missing or wrong key.
+        CheckpointError: the file is missing, is not JSON, or has an unknown, missing or invalid key.
     """
     file = directory / CONFIGURATION_FILE
     try:

@@ -1,14 +1,14 @@
-"""Model directories: a ModelScope checkpoint or an exported model, told apart by their files.
+"""Model directories: a ModelScope checkpoint or an exported model, distinguished by their files.
 
 ::
 
     checkpoint                 exported model
     ├── configuration.json     ├── configuration.json
-    ├── pytorch_model.pt       ├── manifest.json      SHA-256 of the others, verified at load
+    ├── pytorch_model.pt       ├── manifest.json      SHA-256 of the other files, verified on load
     └── SHA256SUMS (optional)  ├── model.onnx
-                               └── model-int8.xml     the quantised network with its weights (.bin), where there is one
+                               └── model-int8.xml     quantised network, weights in .bin (optional)
 
-No torch: exported models run without it.
+No torch here: exported models run without it.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 WEIGHTS_FILE = "pytorch_model.pt"
 ONNX_FILE = "model.onnx"
 MANIFEST_FILE = "manifest.json"
-# In OpenVINO's format, which has the weights in a second file.
+# OpenVINO IR: graph and weights are separate files.
 QUANTISED_FILES = ("model-int8.xml", "model-int8.bin")
 
-# Prefix of models that come with the package: builtin:NAME is edge_worker/models/NAME.
+# Prefix of bundled models: builtin:NAME is edge_worker/models/NAME.
 BUILTIN = "builtin:"
 
 _BUILTIN_DIRECTORY = Path(__file__).resolve().parent.parent / "models"
@@ -46,13 +46,13 @@ class Manifest(BaseModel):
     """``manifest.json`` of an exported model.
 
     Attributes:
-        name: what the model calls itself.
-        files: SHA-256, hex, of every other file by its name.
-        opset: of the ONNX graph.
-        source_sha256: of the weights it was exported from.
-        warning: a sentence for users, where the model needs one.
-        precisions: the reduced precisions whose agreement with f32 was measured for this model and found good, each
-            with the figures; ``auto`` chooses no other.
+        name: display name of the model.
+        files: SHA-256 (hex) of every other file by name.
+        opset: ONNX opset of the graph.
+        source_sha256: SHA-256 of the weights it was exported from.
+        warning: a sentence for users, or empty.
+        precisions: reduced precisions that passed the agreement test against f32, each with its figures; ``auto``
+            chooses no other.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,25 +65,25 @@ class Manifest(BaseModel):
     precisions: dict[str, str] = Field(default_factory=dict)
 
     def without_quantised(self) -> Manifest:
-        """The same of a model that has no quantised network."""
+        """Return a copy for a model without a quantised network."""
         files = {name: digest for name, digest in self.files.items() if name not in QUANTISED_FILES}
         precisions = {name: figures for name, figures in self.precisions.items() if not is_quantised(name)}
         return self.model_copy(update={"files": files, "precisions": precisions})
 
     def with_precisions(self, found: Mapping[str, str]) -> Manifest:
-        """The same with the figures of precisions; those whose figures are empty are found good no longer."""
+        """Return a copy with the figures in *found*; a precision with empty figures is removed."""
         precisions = {name: figures for name, figures in {**self.precisions, **found}.items() if figures}
         return self.model_copy(update={"precisions": precisions})
 
 
 @dataclass(frozen=True)
 class ModelDirectory:
-    """A model on disk, checked.
+    """A verified model on disk.
 
     Attributes:
-        path: of the directory.
-        config: its ``configuration.json``.
-        manifest: of an exported model; None in a checkpoint.
+        path: the directory.
+        config: content of ``configuration.json``.
+        manifest: content of ``manifest.json`` of an exported model; None for a checkpoint.
     """
 
     path: Path
@@ -92,25 +92,25 @@ class ModelDirectory:
 
     @property
     def name(self) -> str:
-        """What to call the model."""
+        """Display name of the model."""
         return self.manifest.name if self.manifest else self.path.resolve().name
 
     @property
     def address(self) -> str:
-        """What commands know the model by: ``builtin:NAME``, or its path."""
+        """How commands refer to the model: ``builtin:NAME`` or its path."""
         comes_along = self.path.parent == _BUILTIN_DIRECTORY
         return f"{BUILTIN}{self.path.name}" if comes_along else str(self.path)
 
     @property
     def warning(self) -> str:
-        """A sentence for users, or nothing."""
+        """A sentence for users, or empty."""
         return self.manifest.warning if self.manifest else ""
 
     def exported(self) -> Manifest:
-        """The manifest, of a model that must have one.
+        """Return the manifest of an exported model.
 
         Raises:
-            CheckpointError: it is a checkpoint.
+            CheckpointError: the model is a checkpoint.
         """
         if self.manifest is None:
             raise CheckpointError(f"{self.path} is a checkpoint: run `edge-worker model export {self.path}` first")
@@ -118,30 +118,30 @@ class ModelDirectory:
 
     @property
     def quantised_sha256(self) -> tuple[str, ...]:
-        """Of each file of the quantised network; empty where there is none."""
+        """SHA-256 of each file of the quantised network; empty if there is none."""
         files = self.manifest.files if self.manifest else {}
         return tuple(files[name] for name in QUANTISED_FILES if name in files)
 
     def network_file(self, precision: str) -> Path:
-        """The file of an exported model that is run in *precision*."""
+        """Return the file of an exported model to run in *precision*."""
         return self.path / (QUANTISED_FILES[0] if is_quantised(precision) else ONNX_FILE)
 
     @cached_property
     def sha256(self) -> str:
-        """Of the file that holds the weights."""
+        """SHA-256 (hex) of the weights file."""
         return self.manifest.files[ONNX_FILE] if self.manifest else sha256_of(self.path / WEIGHTS_FILE)
 
 
 def is_quantised(precision: str) -> bool:
-    """Whether *precision* is one of the quantised network."""
+    """Return whether *precision* runs the quantised network."""
     return precision.startswith("int8")
 
 
 def open_directory(path: str | Path) -> ModelDirectory:
-    """Open a model: a directory, or ``builtin:NAME``. Files whose SHA-256 is pinned there are verified.
+    """Open a model directory or ``builtin:NAME`` and verify the files with a pinned SHA-256.
 
     Raises:
-        CheckpointError: naming the file that is missing, altered or malformed.
+        CheckpointError: a file is missing, altered or malformed; names the file.
     """
     directory = resolve(path)
     if (directory / MANIFEST_FILE).is_file():
@@ -158,10 +158,10 @@ def open_directory(path: str | Path) -> ModelDirectory:
 
 
 def resolve(path: str | Path) -> Path:
-    """The directory that *path* names.
+    """Resolve *path* to a directory.
 
     Raises:
-        CheckpointError: there is none, or no such model comes with the package.
+        CheckpointError: no such directory or bundled model exists.
     """
     text = str(path)
     if text.startswith(BUILTIN):
@@ -176,7 +176,7 @@ def resolve(path: str | Path) -> Path:
 
 
 def builtin_names() -> tuple[str, ...]:
-    """Names of the models that come with the package."""
+    """Return the names of the bundled models."""
     return tuple(sorted(entry.parent.name for entry in _BUILTIN_DIRECTORY.glob(f"*/{MANIFEST_FILE}")))
 
 
@@ -184,7 +184,7 @@ def read_manifest(directory: Path) -> Manifest:
     """Read ``manifest.json``.
 
     Raises:
-        CheckpointError: it is unreadable, malformed, or lists files outside the directory or not the graph itself.
+        CheckpointError: it is unreadable or malformed, lists files outside the directory, or omits the graph.
     """
     file = directory / MANIFEST_FILE
     try:
@@ -202,24 +202,24 @@ def read_manifest(directory: Path) -> Manifest:
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json``, whole or not at all."""
+    """Write ``manifest.json`` atomically."""
     fresh = directory / f".{MANIFEST_FILE}.part"
     fresh.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
     fresh.replace(directory / MANIFEST_FILE)
 
 
 def verify(directory: Path, manifest: Manifest) -> None:
-    """Compare the files of an exported model with the SHA-256 that its manifest pins.
+    """Verify the files of an exported model against the SHA-256 in its manifest.
 
     Raises:
-        CheckpointError: naming the first file that is missing or differs.
+        CheckpointError: a file is missing or differs; names the first one.
     """
     for name, wanted in manifest.files.items():
         _compare(directory / name, sha256_of(directory / name), wanted, MANIFEST_FILE)
 
 
 def _verify_checkpoint(model: ModelDirectory) -> None:
-    """Compare the files of a checkpoint with the SHA-256 that are pinned beside them, if any are."""
+    """Verify the files of a checkpoint against ``SHA256SUMS``, if present."""
     for name, wanted in read_sums(model.path).items():
         found = model.sha256 if name == WEIGHTS_FILE else sha256_of(model.path / name)
         _compare(model.path / name, found, wanted, SUMS_FILE)
@@ -234,10 +234,10 @@ def _compare(file: Path, found: str, wanted: str, source: str) -> None:
 
 
 def sha256_of(file: Path) -> str:
-    """SHA-256 of a file, hex.
+    """Return the SHA-256 of a file, hex.
 
     Raises:
-        CheckpointError: it cannot be read, or is a Git LFS pointer.
+        CheckpointError: the file is unreadable or a Git LFS pointer.
     """
     digest = hashlib.sha256()
     try:

@@ -1,6 +1,6 @@
-"""A checkpoint → an exported model: one ONNX file that OpenVINO and ONNX Runtime read, without torch.
+"""Export of a checkpoint to an ONNX file, which OpenVINO and ONNX Runtime run without torch.
 
-The graph takes any height and width that are multiples of 32; the engines fix both when they compile it.
+The graph accepts any height and width that are multiples of 32; engines fix both when they compile it.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.network.m2fp import M2FP
 
-# LayerNormalization is one operator from here on.
+# The first opset with LayerNormalization as a single operator.
 OPSET = 17
 
-# Height and width of the input that is traced. They differ, so that neither can be taken for the other.
+# Height and width of the traced input. They differ, so that mixing them up fails.
 _TRACED = (96, 128)
 
 
 def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str = "") -> Manifest:
     """Export the model of a *checkpoint* directory into the directory *out*.
 
-    The manifest is written last: a directory without it is an export that was cut off.
+    The manifest is written last: a directory without one is an interrupted export.
 
     Args:
         checkpoint: holds ``configuration.json`` and ``pytorch_model.pt``.
-        out: made where it is missing; an export in it is replaced.
-        name: what the model calls itself; by default the name of *checkpoint*.
-        warning: a sentence for users of the model, which the worker repeats.
+        out: created if missing; an existing export is replaced.
+        name: display name of the model; defaults to the name of *checkpoint*.
+        warning: a sentence for users, which the worker repeats.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -69,9 +69,9 @@ def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str
 def write_onnx(network: M2FP, file: Path) -> None:
     """Write *network* as an ONNX *file*: ``image`` → ``class_logits``, ``mask_logits``."""
     with warnings.catch_warnings():
-        # The exporter's successor needs onnxscript and keeps shapes that this network computes from its input fixed.
+        # The newer exporter needs onnxscript and freezes shapes that this network computes from its input.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
-        # GroupNorm checks the batch size, which is fixed. A warning of our own modules would be a defect: it stays.
+        # GroupNorm checks the batch size, which is fixed. Warnings from our own modules stay visible: they are defects.
         warnings.filterwarnings("ignore", "Converting a tensor", module=r"torch\.nn\.functional")
         torch.onnx.export(
             network,

@@ -1,4 +1,4 @@
-"""Fetching checkpoints from ModelScope's hub, with its own client (extra ``modelscope``)."""
+"""Download of checkpoints from the ModelScope hub with its own client (extra ``modelscope``)."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def pull(
     endpoint: str = MODELSCOPE_URL,
     sha256: Mapping[str, str] | None = None,
 ) -> Path:
-    """Fetch a checkpoint into the directory *out* and return it; files already there and right are kept.
+    """Download a checkpoint into *out* and return that directory; files that are already correct are kept.
 
-    What they are is pinned there (``SHA256SUMS``), and verified at each load.
+    The digests are pinned in ``SHA256SUMS`` and verified on each load.
 
     Args:
-        model_id: as on the hub, ``owner/name``.
-        out: made where it is missing.
+        model_id: ``owner/name`` on the hub.
+        out: created if missing.
         revision: branch or tag.
-        endpoint: address of the hub.
-        sha256: pinned SHA-256, hex, by file name.
+        endpoint: URL of the hub.
+        sha256: expected SHA-256 (hex) by file name.
 
     Raises:
-        ModelError: the client is not installed, there is no such model, no connection, or a file is not what was
-            pinned or listed.
+        ModelError: the client is not installed, the model does not exist, the connection fails, or a file does
+            not match its expected digest.
     """
     if not _MODEL_ID.fullmatch(model_id):
         raise ModelError(f"{model_id!r} is no model of a hub: OWNER/NAME is expected")
@@ -67,7 +67,7 @@ def _download(model_id: str, out: Path, revision: str, endpoint: str) -> None:
         client.snapshot_download(
             model_id, revision=revision, local_dir=str(out), allow_patterns=list(CHECKPOINT_FILES), endpoint=endpoint
         )
-    except Exception as error:  # the client raises what it likes
+    except Exception as error:  # the client documents no exceptions
         raise ModelError(f"{model_id}, revision {revision}, from {endpoint}: {error}") from error
     for name in CHECKPOINT_FILES:
         if not (out / name).is_file():
@@ -75,7 +75,7 @@ def _download(model_id: str, out: Path, revision: str, endpoint: str) -> None:
 
 
 def _check(file: Path, wanted: str) -> None:
-    """Compare with a SHA-256; what differs is removed, so that the next attempt starts anew."""
+    """Verify the SHA-256 of *file*; remove a file that differs, so that the next attempt downloads it again."""
     found = sha256_of(file)
     if found != wanted.lower():
         file.unlink()
@@ -83,7 +83,7 @@ def _check(file: Path, wanted: str) -> None:
 
 
 def _require_https(url: str) -> None:
-    """Refuse any scheme but HTTPS, except HTTP to this very machine, where a mirror or a test may listen."""
+    """Require HTTPS; plain HTTP is allowed to localhost, for mirrors and tests."""
     parts = urllib.parse.urlsplit(url)
     local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
     if parts.scheme != "https" and not (parts.scheme == "http" and local):

@@ -1,6 +1,6 @@
-"""Doing independent pieces of work, one by one or in threads: the caller decides, the worker takes an :class:`Each`.
+"""Mapping over independent pieces of work, serially or in threads: the caller passes an :class:`Each`.
 
-NumPy lets go of the interpreter inside its loops, so that threads help where pieces are large.
+NumPy releases the GIL inside its loops, so threads help if the pieces are large.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ B = TypeVar("B")
 
 
 class Each(Protocol):
-    """Applies a function to each item; results come in the order of the items."""
+    """Applies a function to each item and yields the results in order."""
 
     def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
-        """Results by item, as ``map`` and ``ThreadPoolExecutor.map`` give them."""
+        """Behave like ``map`` and ``ThreadPoolExecutor.map``."""
         ...
 
 
 def one_by_one(function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
-    """Do all in this thread."""
+    """Run serially in the calling thread."""
     return map(function, items)

@@ -1,4 +1,4 @@
-"""One model, loaded: frames in, parsings out."""
+"""A loaded model: frames in, parsings out."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What is known of a loaded model.
+    """Description of a loaded model.
 
     Attributes:
-        name: what it calls itself.
-        sha256: of its weights (or its exported graph), hex.
-        engine: what runs it; ``precision`` what it computes in.
-        reason: why this engine and this precision, for an operator.
-        threads: of one inference, as asked for; None leaves it to the engine.
-        warning: a sentence for users, or nothing.
+        name: display name.
+        sha256: SHA-256 of the weights (or the exported graph), hex.
+        engine: engine in use; ``precision`` is its precision.
+        reason: why this engine and precision were chosen, for operators.
+        threads: requested threads per inference; None leaves it to the engine.
+        warning: a sentence for users, or empty.
     """
 
     name: str
@@ -45,14 +45,14 @@ class ModelInfo:
 
 
 class Parser:
-    """One model in one engine. Not for several threads at a time.
+    """One model in one engine. Not thread-safe.
 
-    :meth:`parse` is :meth:`preprocess`, :meth:`infer` and :meth:`postprocess` in turn; they are public for callers that
-    time them or want the raw logits.
+    :meth:`parse` runs :meth:`preprocess`, :meth:`infer` and :meth:`postprocess`; they are public for callers that
+    time them or need the raw logits.
     """
 
     def __init__(self, model: ModelDirectory, choice: Choice, threads: int | None, short_side: int | None) -> None:
-        """Use the engine of *choice*; :func:`load_parser` makes one."""
+        """Use the engine of *choice*; see :func:`load_parser`."""
         self._config = model.config
         self._engine = choice.engine
         self._short_side = short_side
@@ -63,12 +63,12 @@ class Parser:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of the classes in index order; in multi-human models the person is one of them."""
+        """Class names in index order; multi-human models include the person class."""
         return self._config.classes
 
     @property
     def single_human(self) -> bool:
-        """Whether the model tells no persons apart."""
+        """Whether the model does not separate persons."""
         return self._config.single_human
 
     def parse(self, image: ByteArray, short_side: int | None = None) -> Parsing:
@@ -77,41 +77,41 @@ class Parser:
         return self.postprocess(self.infer(net_input), net_input)
 
     def preprocess(self, image: ByteArray, short_side: int | None = None) -> NetInput:
-        """Make the network's input of a frame, RGB uint8 H×W×3."""
+        """Convert a frame, RGB uint8 H×W×3, to the network's input."""
         return preprocess(image, self._config, short_side or self._short_side)
 
     def is_compiled(self, net_input: NetInput) -> bool:
-        """Whether :meth:`infer` can run inputs of this shape at once."""
+        """Return whether the network is compiled for this input shape."""
         return self._engine.is_compiled(shape_of(net_input.tensor))
 
     def compile(self, net_input: NetInput) -> None:
-        """Compile for inputs of this shape, which may take seconds; :meth:`infer` does it where it was not done."""
+        """Compile for this input shape, which may take seconds; :meth:`infer` does so if needed."""
         self._engine.compile(shape_of(net_input.tensor))
 
     def threads(self) -> int | None:
-        """Threads of one inference as the engine's library says, once a shape is compiled; None if it does not."""
+        """Return the threads per inference as reported by the engine once a shape is compiled; None if unknown."""
         return self._engine.threads()
 
     def infer(self, net_input: NetInput) -> Logits:
-        """Run the network; the first time a shape comes this may take seconds."""
+        """Run the network; the first run of an input shape may take seconds."""
         return self._engine.infer(net_input.tensor)
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
-        """Interpret the network's output for the frame that *net_input* was made of."""
+        """Interpret *logits* for the frame behind *net_input*."""
         return postprocess(logits, net_input.geometry, self._config, self._pool.map)
 
     def warm_up(self, width: int, height: int) -> None:
-        """Parse a grey frame of this size, so that the first of its kind is served without delay."""
+        """Parse a grey frame of this size, so that the first real one does not wait for compilation."""
         self.parse(np.full((height, width, 3), 128, np.uint8))
 
     def close(self) -> None:
-        """Release what the engine holds; the parser is not used afterwards."""
+        """Release the engine; the parser must not be used afterwards."""
         self._engine.close()
         self._pool.shutdown()
 
 
 def _cpus() -> int:
-    """How many CPUs this process may use."""
+    """Return the number of CPUs this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -131,14 +131,14 @@ def load_parser(
         path: directory of a ModelScope checkpoint or of an exported model, or ``builtin:NAME``.
         engine: auto, openvino, onnxruntime, torch or modelscope.
         precision: auto, f32, bf16x3, bf16, f16 or int8.
-        threads: of one inference; None leaves it to the engine.
-        short_side: of the network's input in multi-human models, pixels; None takes the model's own.
-        cache_directory: where compiled and exported networks are kept between runs; None keeps none.
-        shapes: of the input, for which networks stay compiled.
+        threads: threads per inference; None leaves it to the engine.
+        short_side: shorter side of the network's input in multi-human models, pixels; None uses the model's own.
+        cache_directory: cache for compiled and exported networks; None disables it.
+        shapes: number of input shapes that stay compiled.
 
     Raises:
         CheckpointError: the model is missing, incomplete or altered.
-        EngineError: the engine or precision asked for cannot run it here.
+        EngineError: the requested engine or precision cannot run it here.
     """
     model = open_directory(path)
     choice = start_engine(model, engine, EngineOptions(precision, threads, cache_directory, shapes))

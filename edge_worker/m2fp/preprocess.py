@@ -1,7 +1,7 @@
-"""A frame → the network's input, and what is needed to map its output back. One for all engines.
+"""Preprocessing: frame → network input, plus the geometry to map the output back. Shared by all engines.
 
-The resize is Pillow's BILINEAR on uint8 (antialiased when it shrinks), as in the published pipeline: it decides whether
-label maps agree pixel by pixel.
+The resize is Pillow's BILINEAR on uint8 (antialiased when shrinking), as in the published pipeline: label maps agree
+pixel by pixel only with the same resize.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _MEAN = (123.675, 116.28, 103.53)
 _STD = (58.395, 57.12, 57.375)
 
-# Every stage of the network halves the input; the coarsest has this stride.
+# Stride of the coarsest feature map.
 SIZE_DIVISOR = 32
 
 # Grey of the canvas around the frame in single-human models.
@@ -32,12 +32,12 @@ _CANVAS_GREY = 128
 
 @dataclass(frozen=True)
 class Geometry:
-    """Where the frame lies in the network's input.
+    """Position of the frame in the network's input.
 
     Attributes:
         frame: size of the frame.
         padded: size of the input, multiples of 32.
-        window: the part of the input that shows the frame.
+        window: the part of the input covered by the frame.
     """
 
     frame: Size
@@ -47,7 +47,7 @@ class Geometry:
 
 @dataclass(frozen=True, eq=False)
 class NetInput:
-    """A frame as the network takes it.
+    """A preprocessed frame.
 
     Attributes:
         image: RGB uint8 h×w×3, resized (and set on its canvas), before normalisation and padding.
@@ -61,10 +61,10 @@ class NetInput:
 
 
 def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = None) -> NetInput:
-    """Turn a frame, RGB uint8 H×W×3, into the input of the network that *config* describes.
+    """Convert a frame, RGB uint8 H×W×3, to the input of the network described by *config*.
 
-    *short_side* replaces a multi-human model's own (the limit of the long side follows in proportion);
-    single-human models have a canvas of their own and ignore it.
+    *short_side* overrides that of a multi-human model (the limit of the long side scales with it);
+    single-human models use a fixed canvas and ignore it.
     """
     frame = Size(image.shape[1], image.shape[0])
     if config.canvas is None:
@@ -77,21 +77,21 @@ def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = N
 
 
 def multi_human_size(frame: Size, limits: InputConfig, short_side: int | None = None) -> Size:
-    """Size of a *frame* in the network: its shorter side is *short_side* unless the longer would pass its limit."""
+    """Return the resized *frame*: the shorter side is *short_side* unless the longer would exceed its limit."""
     short_side = short_side or limits.short_side
     long_side = short_side * limits.max_side / limits.short_side
     width, height = (side * (short_side / min(frame)) for side in frame)
-    shrink = min(1.0, long_side / max(width, height))  # a second factor, as published: the product rounds differently
+    shrink = min(1.0, long_side / max(width, height))  # separate, as published: a combined factor rounds differently
     return Size(*(max(1, int(side * shrink + 0.5)) for side in (width, height)))
 
 
 def padded_size(size: Size) -> Size:
-    """*size* rounded up to multiples of 32."""
+    """Return *size* rounded up to multiples of 32."""
     return Size(*(-(-side // SIZE_DIVISOR) * SIZE_DIVISOR for side in size))
 
 
 def normalise(image: ByteArray, padded: Size) -> FloatArray:
-    """(x - mean) / std of RGB uint8 h×w×3 → float32 1×3×H×W of the size *padded*, zeros outside the image."""
+    """Return (x - mean) / std of RGB uint8 h×w×3: float32 1×3×H×W of size *padded*, zeros outside the image."""
     height, width = image.shape[:2]
     tensor = np.zeros((1, 3, padded.height, padded.width), np.float32)
     for channel, table in enumerate(_normalisation_tables()):
@@ -101,13 +101,13 @@ def normalise(image: ByteArray, padded: Size) -> FloatArray:
 
 @lru_cache(maxsize=1)
 def _normalisation_tables() -> tuple[FloatArray, ...]:
-    """For each channel the normalised value of each of the 256 that a byte can have."""
+    """Return a lookup table of 256 normalised values per channel."""
     values = np.arange(256, dtype=np.float32)
     return tuple((values - np.float32(mean)) / np.float32(std) for mean, std in zip(_MEAN, _STD, strict=True))
 
 
 def _resize(image: ByteArray, size: Size) -> ByteArray:
-    """Resize rows first, then columns, each rounded to bytes: older Pillows do so by themselves, 13 may not."""
+    """Resize the width, then the height, rounding each pass to uint8: Pillow before 13 does so, 13 may not."""
     if image.shape[1] != size.width:
         image = _resize_once(image, Size(size.width, image.shape[0]))
     if image.shape[0] != size.height:
@@ -120,7 +120,7 @@ def _resize_once(image: ByteArray, size: Size) -> ByteArray:
 
 
 def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
-    """Shrink *image* to fit the *canvas* where it does not, never enlarge it, and centre it on grey."""
+    """Shrink *image* to fit the *canvas* if needed, never enlarge it, and centre it on grey."""
     size = _fit(Size(image.shape[1], image.shape[0]), canvas)
     window = Box((canvas.width - size.width) // 2, (canvas.height - size.height) // 2, *size)
     placed = np.full((canvas.height, canvas.width, 3), _CANVAS_GREY, np.uint8)
@@ -129,9 +129,9 @@ def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
 
 
 def _fit(frame: Size, canvas: Size) -> Size:
-    """Size of *frame* inside *canvas*, as published.
+    """Return the size of *frame* inside *canvas*, as published.
 
-    Its longer side becomes the canvas's if the other fits then, else the other does; what follows is truncated.
+    The longer side is set to the canvas's if the other side then fits, else the shorter; the other is truncated.
     """
     if _fits(frame, canvas):
         return frame

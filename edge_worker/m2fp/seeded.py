@@ -1,7 +1,6 @@
-"""Checkpoints with seeded random weights: for tests, and for a worker that runs before any trained model is there.
+"""Checkpoints with seeded random weights, for tests and for running a worker without a trained model.
 
-``python -m edge_worker.m2fp.seeded DIRECTORY`` writes the exported model that the package carries as
-``builtin:seeded``.
+``python -m edge_worker.m2fp.seeded DIRECTORY`` writes the exported model bundled as ``builtin:seeded``.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ if TYPE_CHECKING:
 _WARNING = "Seeded random weights: its labels mean nothing."
 _SEED = 21
 
-# Factors on the last layers of that model: random logits are near zero, which makes every score too low to count.
+# Gains of the last layers of that model: random logits are near zero, which puts every score below the thresholds.
 _CLASS_GAIN = 60.0
 _MASK_GAIN = 8.0
 
-# Random images that the running statistics of the normalisation layers are taken from.
+# Shape of the random images that set the running statistics of BatchNorm.
 _CALIBRATION = (4, 3, 128, 160)
 
 _STAGES = ["res2", "res3", "res4", "res5"]
 
 
 def tiny_configuration(*, single_human: bool = False) -> dict[str, Any]:
-    """A complete ``configuration.json`` of about a fifth of a million parameters, to be varied by tests."""
+    """Return a complete ``configuration.json`` of about 200,000 parameters, which tests vary."""
     names = CIHP_CLASSES if single_human else CIHP_MULTI_HUMAN_CLASSES
     return {
         "framework": "pytorch",
@@ -106,7 +105,7 @@ def _tiny_decoder() -> dict[str, Any]:
 
 
 def published_configuration() -> dict[str, Any]:
-    """The configuration of the published ResNet-101 model, 63 million parameters: for measuring time."""
+    """Return the configuration of the published ResNet-101 model (63 million parameters), for benchmarks."""
     configuration = tiny_configuration()
     model = configuration["model"]
     model["backbone"].update(depth=101, width_per_group=64, stem_out_channels=128, res2_out_channels=256)
@@ -120,9 +119,9 @@ def published_configuration() -> dict[str, Any]:
 def write_seeded_checkpoint(
     directory: Path, configuration: Mapping[str, Any], seed: int, *, class_gain: float = 1.0, mask_gain: float = 1.0
 ) -> Path:
-    """Write a checkpoint of random weights, the same for the same arguments; returns *directory*.
+    """Write a checkpoint of random weights, deterministic in its arguments, and return *directory*.
 
-    The gains are factors on the weights of the last layers of class and mask logits.
+    The gains multiply the weights of the last layers of the class and mask logits.
     """
     config = parse_configuration(dict(configuration), directory / CONFIGURATION_FILE)
     generator_state = torch.get_rng_state()
@@ -142,15 +141,15 @@ def write_seeded_checkpoint(
 
 @torch.no_grad()
 def _calibrate(network: M2FP) -> None:
-    """Take running statistics from random images, for activations of ordinary size."""
+    """Set the BatchNorm running statistics from random images, so that activations stay in a normal range."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the plain mean of what it sees
+            module.momentum = None  # cumulative average
     network.train()(torch.randn(_CALIBRATION))
 
 
 def main(out: Path) -> None:
-    """Write the model that the package carries as ``builtin:seeded`` into *out*."""
+    """Write the model bundled as ``builtin:seeded`` into *out*."""
     with tempfile.TemporaryDirectory() as temporary:
         checkpoint = write_seeded_checkpoint(
             Path(temporary), tiny_configuration(), _SEED, class_gain=_CLASS_GAIN, mask_gain=_MASK_GAIN

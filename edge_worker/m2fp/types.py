@@ -1,6 +1,6 @@
-"""What a parsed frame is made of. Plain values: no engine, no model, no file.
+"""Value types of a parsed frame, independent of engine, model and files.
 
-Boxes and sizes are in pixels of the frame, origin at its top left.
+Boxes and sizes are in pixels of the frame; the origin is the top left corner.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ ByteArray = NDArray[np.uint8]
 
 
 class Size(NamedTuple):
-    """Width and height, pixels."""
+    """Width and height in pixels."""
 
     width: int
     height: int
 
 
 class Box(NamedTuple):
-    """Rectangle: left, top, width, height, pixels."""
+    """Rectangle in pixels: left, top, width, height."""
 
     x: int
     y: int
@@ -36,13 +36,13 @@ class Box(NamedTuple):
 
     @classmethod
     def around(cls, boxes: Sequence[Box]) -> Box:
-        """The smallest rectangle around all *boxes*, of which there is at least one."""
+        """Return the bounding box of *boxes*, at least one."""
         left, top = min(box.x for box in boxes), min(box.y for box in boxes)
         right, bottom = max(box.x + box.width for box in boxes), max(box.y + box.height for box in boxes)
         return cls(left, top, right - left, bottom - top)
 
     def common(self, other: Box) -> Box | None:
-        """The rectangle that lies in both; None where there is none."""
+        """Return the intersection of both boxes; None if it is empty."""
         left, top = max(self.x, other.x), max(self.y, other.y)
         right = min(self.x + self.width, other.x + other.width)
         bottom = min(self.y + self.height, other.y + other.height)
@@ -50,18 +50,18 @@ class Box(NamedTuple):
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """Rows and columns of the rectangle, to index an H×W array."""
+        """Row and column slices to index an H×W array."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """A mask of the frame, kept only inside its box.
+    """A mask of the frame, stored only inside its bounding box.
 
     Attributes:
-        box: the smallest rectangle around the mask; of no width and height where the mask is empty.
+        box: bounding box of the mask; of zero width and height if the mask is empty.
         crop: bool, box.height × box.width.
-        pixels: how many there are in it.
+        pixels: number of pixels in the mask.
         frame: size of the frame.
     """
 
@@ -72,7 +72,7 @@ class Region:
 
     @classmethod
     def from_mask(cls, mask: BoolArray, frame: Size, *, x: int = 0, y: int = 0) -> Region:
-        """Crop *mask*, whose top left pixel lies at (*x*, *y*) of the *frame*, to its smallest box."""
+        """Crop *mask*, whose top left pixel is at (*x*, *y*) of the *frame*, to its bounding box."""
         rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
         if not rows.size:
             return cls(Box(0, 0, 0, 0), np.zeros((0, 0), np.bool_), 0, frame)
@@ -82,25 +82,25 @@ class Region:
 
     @property
     def mask(self) -> BoolArray:
-        """The mask at the size of the frame, bool H×W; made anew at each access."""
+        """The mask at the size of the frame, bool H×W; computed on each access."""
         full = np.zeros((self.frame.height, self.frame.width), np.bool_)
         full[self.box.slices] = self.crop
         return full
 
     def within(self, box: Box) -> BoolArray:
-        """The part of the crop that lies in *box*, which the region's own box contains."""
+        """Return the part of the crop inside *box*, which must lie within the region's box."""
         rows, columns = Box(box.x - self.box.x, box.y - self.box.y, box.width, box.height).slices
         return self.crop[rows, columns]
 
 
 class HasRegion:
-    """What has a mask, and is asked for it, its box and its size."""
+    """Mixin that exposes the mask, box and pixel count of ``region``."""
 
     region: Region
 
     @property
     def box(self) -> Box:
-        """The smallest rectangle around the mask."""
+        """Bounding box of the mask."""
         return self.region.box
 
     @property
@@ -110,18 +110,18 @@ class HasRegion:
 
     @property
     def mask(self) -> BoolArray:
-        """The mask at the size of the frame, bool H×W; made anew at each access."""
+        """The mask at the size of the frame, bool H×W; computed on each access."""
         return self.region.mask
 
 
 @dataclass(frozen=True, eq=False)
 class Instance(HasRegion):
-    """One candidate of the model: a part of a body, or a whole person.
+    """One candidate of the model: a body part or a whole person.
 
     Attributes:
         label: name of the class; ``class_id`` is its index.
         score: 0 to 1.
-        region: its mask and box.
+        region: mask and bounding box.
     """
 
     label: str
@@ -132,15 +132,15 @@ class Instance(HasRegion):
 
 @dataclass(frozen=True, eq=False)
 class Parsing:
-    """What the model says of one frame.
+    """Output of the model for one frame.
 
     Attributes:
         label_map: uint8 H×W, class index of every pixel, 0 is background.
-        parts: the model's candidates for parts, untouched: they may overlap and repeat each other. In single-human
-            models one per class that is present.
-        persons: the model's candidates for whole persons, untouched; none in single-human models.
-        image_size: of the frame, pixels.
-        classes: names in index order.
+        parts: raw candidates for parts; they may overlap and duplicate each other. Single-human models give one per
+            class that is present.
+        persons: raw candidates for whole persons; none in single-human models.
+        image_size: size of the frame, pixels.
+        classes: class names in index order.
     """
 
     label_map: ByteArray
@@ -151,7 +151,7 @@ class Parsing:
 
 
 class Logits(NamedTuple):
-    """What a network says of one input."""
+    """Class and mask logits of the network for one input."""
 
     class_logits: FloatArray  # (Q, classes + 1), the last is "no object"
     mask_logits: FloatArray  # (Q, h, w), positive inside; h and w are the padded input's over the mask stride

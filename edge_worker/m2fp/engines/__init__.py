@@ -1,6 +1,6 @@
-"""What turns a network input into logits: one module per runtime, imported only when asked for."""
+"""Inference engines: one module per runtime, imported on demand."""
 
 import sys
 
-# Whoever imports OpenVINO is reported to its makers over the network, unasked. Without this package it reports nothing.
+# OpenVINO sends telemetry over the network on import unless this package is missing.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What every engine is, and what it is made of."""
+"""The engine protocol and its building blocks."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """How an engine is to run.
+    """Options of an engine.
 
     Attributes:
-        precision: one that the engine offers on this processor.
-        threads: of one inference; None leaves it to the engine.
-        cache_directory: where compiled networks are kept between runs; None keeps none.
-        shapes: for which networks stay compiled. Frames of more shapes in turn compile, or load, again and again.
+        precision: a precision that the engine offers on this CPU.
+        threads: threads per inference; None leaves it to the engine.
+        cache_directory: cache for compiled networks; None disables it.
+        shapes: number of input shapes that stay compiled. With more shapes in use, networks are compiled or loaded
+            repeatedly.
     """
 
     precision: str
@@ -38,15 +39,15 @@ class Engine(Protocol):
     """Runs one network."""
 
     def is_compiled(self, shape: Shape) -> bool:
-        """Whether inputs of this height and width can be run at once."""
+        """Return whether the network is compiled for this input shape (height, width)."""
         ...
 
     def compile(self, shape: Shape) -> None:
-        """Make ready for inputs of this height and width; nothing is done where that has been done."""
+        """Compile for this input shape (height, width); do nothing if already compiled."""
         ...
 
     def threads(self) -> int | None:
-        """Threads of one inference, as the library says once a shape is compiled; None where it does not tell."""
+        """Return the threads per inference as reported once a shape is compiled; None if the library does not say."""
         ...
 
     def infer(self, tensor: FloatArray) -> Logits:
@@ -54,62 +55,62 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None:
-        """Give back what the engine holds; it is not used afterwards."""
+        """Release all resources; the engine must not be used afterwards."""
         ...
 
 
 class AnyShape:
-    """An engine's part that has to do with shapes, where nothing is compiled for them."""
+    """Mixin for engines that accept any input shape without compiling."""
 
     def is_compiled(self, shape: Shape) -> bool:
-        """Always."""
+        """Return True."""
         del shape
         return True
 
     def compile(self, shape: Shape) -> None:
-        """Nothing is to be done."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """Nothing but memory is held."""
+        """Do nothing: only memory is held."""
 
 
 class ShapeCache(Generic[T]):
-    """One compiled network per input shape, the least recently used dropped first."""
+    """LRU cache of compiled networks by input shape."""
 
     def __init__(self, compile_shape: Callable[[Shape], T], limit: int) -> None:
-        """Make what is missing by *compile_shape* (height, width); hold *limit* at most."""
+        """Compile missing shapes (height, width) with *compile_shape*; keep at most *limit*."""
         self._compile = compile_shape
         self._limit = limit
         self._compiled: OrderedDict[Shape, T] = OrderedDict()
 
     def __contains__(self, shape: Shape) -> bool:
-        """Whether the network is compiled for *shape*."""
+        """Return whether the network is compiled for *shape*."""
         return shape in self._compiled
 
     def newest(self) -> T | None:
-        """The network used last; None before the first."""
+        """Return the most recently used network; None if there is none."""
         return next(reversed(self._compiled.values()), None)
 
     def get(self, shape: Shape) -> T:
-        """The network compiled for *shape*."""
+        """Return the network for *shape*, compiling it if needed."""
         if shape in self._compiled:
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
-        while len(self._compiled) >= self._limit:  # before compiling: never hold one more than the limit
+        while len(self._compiled) >= self._limit:  # evict before compiling: never exceed the limit
             self._compiled.popitem(last=False)
         self._compiled[shape] = self._compile(shape)
         return self._compiled[shape]
 
     def clear(self) -> None:
-        """Drop all."""
+        """Drop all networks."""
         self._compiled.clear()
 
 
 def shape_of(tensor: FloatArray) -> Shape:
-    """Height and width of an input, 1×3×H×W."""
+    """Return height and width of an input, 1×3×H×W."""
     return tensor.shape[2], tensor.shape[3]
 
 
 def is_installed(*modules: str) -> bool:
-    """Whether all *modules* can be imported; does not import them."""
+    """Return whether all *modules* can be found, without importing them."""
     return all(importlib.util.find_spec(module) is not None for module in modules)

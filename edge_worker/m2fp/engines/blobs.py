@@ -1,8 +1,8 @@
-"""Compiled networks on disk, so that the second start is fast.
+"""On-disk cache of compiled networks, for fast restarts.
 
-A blob's name is a hash of all that it depends on (weights, runtime, precision, CPU, shape): one made of anything else
-is never found. Its file ends with the SHA-256 of what is before, so that one that the disk has damaged since is noticed
-and made anew. Trouble with the disk costs time at the next start and nothing else.
+A blob's file name is a hash of everything it depends on (weights, runtime, precision, CPU, shape), so a stale blob is
+never found. The file ends with the SHA-256 of its content; a corrupt blob is detected and compiled again. Disk errors
+only make the next start slower.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ _log = logging.getLogger(__name__)
 
 
 class MappedBlob:
-    """A blob on disk as memory: what is not looked at takes none."""
+    """A memory-mapped blob: pages that are never read take no memory."""
 
     def __init__(self, file: Path) -> None:
-        """Map *file*; OSError where it cannot be read, ValueError where it is not what was written."""
+        """Map *file*; raise OSError if it cannot be read, ValueError if it is corrupt."""
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size - _DIGEST_BYTES
             if size <= 0 or _digest(stream, size) != stream.read():
                 raise ValueError(f"{file} is not what was written")
-            # A private copy, because OpenVINO shares only what it could write to; nothing is ever written.
+            # Copy-on-write, because OpenVINO shares only writable memory; nothing is ever written.
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
         self.content: ByteArray = np.frombuffer(self._map, np.uint8, count=size)
 
     def forget(self) -> None:
-        """Give back the memory of all that was looked at; what is looked at again comes from disk again."""
+        """Drop the resident pages; they are read from disk again on the next access."""
         self._map.madvise(mmap.MADV_DONTNEED)
 
 
 def _digest(stream: BinaryIO, size: int) -> bytes:
-    """SHA-256 of the next *size* bytes, in pieces: a mapping would count as memory of this process."""
+    """Return the SHA-256 of the next *size* bytes, read in chunks: mapped pages would count as process memory."""
     digest, left = hashlib.sha256(), size
     while left and (piece := stream.read(min(left, 1 << 20))):
         digest.update(piece)
@@ -60,13 +60,13 @@ def _digest(stream: BinaryIO, size: int) -> bytes:
 
 
 class BlobStore:
-    """Blobs of one model, runtime, precision and processor, by shape."""
+    """Blobs of one model, runtime, precision and CPU, by input shape."""
 
     def __init__(self, directory: Path | None, engine: str, key: Iterable[str], limit: int) -> None:
-        """Keep blobs under *directory*/*engine*; None keeps none. *key*: all that they depend on besides the shape.
+        """Store blobs in *directory*/*engine* (None: nowhere). *key* is everything they depend on besides the shape.
 
-        Each is about as large as the weights. Above the *limit* the least recently used are removed, of other models
-        and settings, too.
+        Each blob is about as large as the weights. Above *limit* files the least recently used are removed, including
+        those of other models and settings.
         """
         self._directory = directory / engine if directory else None
         self._limit = limit
@@ -74,16 +74,16 @@ class BlobStore:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is a place for blobs."""
+        """Whether the cache is enabled."""
         return self._directory is not None
 
     def map(self, shape: Shape) -> MappedBlob | None:
-        """The blob for a *shape*, or None."""
+        """Return the blob for *shape*, or None if it is missing or corrupt."""
         file = self._file(shape)
         if file is None:
             return None
         try:
-            os.utime(file)  # used just now
+            os.utime(file)  # mark as recently used
             return MappedBlob(file)
         except OSError:
             return None
@@ -92,7 +92,7 @@ class BlobStore:
             return None
 
     def store(self, shape: Shape, export: Callable[[], BytesIO]) -> None:
-        """Keep what *export* returns as the blob for a *shape*; an interrupted write leaves nothing under its name."""
+        """Store the result of *export* as the blob for *shape*, atomically."""
         file = self._file(shape)
         if file is None:
             return

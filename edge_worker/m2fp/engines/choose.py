@@ -1,4 +1,4 @@
-"""Which engine and which precision run a model here, and why."""
+"""Selection of the engine and precision for a model."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _TRY = "`edge-worker model gate` tries them on images of yours"
 
 @dataclass(frozen=True)
 class _Runtime:
-    """What an engine needs: Python modules, and an exported model or a checkpoint."""
+    """Requirements of an engine: Python modules, and an exported model or a checkpoint."""
 
     modules: tuple[str, ...]
     runs_exported: bool
 
 
-# Fastest first: `auto` takes the first that can run the model. The reference engine is never taken unasked.
+# Fastest first: `auto` selects the first that can run the model, never the reference engine.
 _RUNTIMES = {
     EngineName.OPENVINO.value: _Runtime(("openvino",), runs_exported=True),
     EngineName.ONNXRUNTIME.value: _Runtime(("onnxruntime",), runs_exported=True),
@@ -46,13 +46,13 @@ ENGINES = tuple(_RUNTIMES)
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine at work, and how it came to be.
+    """A loaded engine and the reason it was selected.
 
     Attributes:
-        engine: loaded.
-        name: of the engine.
-        precision: what it computes in.
-        reason: for people: why this engine and this precision.
+        engine: the loaded engine.
+        name: name of the engine.
+        precision: precision in use.
+        reason: human-readable reason for this engine and precision.
     """
 
     engine: Engine
@@ -62,10 +62,10 @@ class Choice:
 
 
 def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> Choice:
-    """Choose where *engine* or the precision is ``auto``, export a checkpoint where need be, and load.
+    """Resolve ``auto``, export a checkpoint if the engine requires it, and load the model.
 
     Raises:
-        EngineError: the engine or precision asked for cannot run here; the message says which can.
+        EngineError: the requested engine or precision cannot run here; the message lists those that can.
         CheckpointError: the model cannot be loaded.
     """
     name, why_engine = _choose_engine(model, engine)
@@ -101,7 +101,7 @@ def _choose_engine(model: ModelDirectory, wanted: str) -> tuple[str, str]:
 
 
 def _obstacle(model: ModelDirectory, name: str) -> str:
-    """Why the engine *name* cannot run *model* here, or nothing."""
+    """Return why engine *name* cannot run *model* here; empty if it can."""
     runtime = _RUNTIMES[name]
     missing = [module for module in runtime.modules if not is_installed(module)]
     if missing:
@@ -117,14 +117,14 @@ def _obstacle(model: ModelDirectory, name: str) -> str:
 
 
 def runnable(model: ModelDirectory, precisions: Iterable[str]) -> tuple[str, ...]:
-    """Those of an engine's *precisions* that there is a network for in *model*."""
+    """Return those of an engine's *precisions* for which *model* has a network."""
     return tuple(one for one in precisions if model.quantised_sha256 or not is_quantised(one))
 
 
 def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> tuple[str, str]:
-    """The precision to run in: a reduced one unasked only where it was measured to be good for this model."""
+    """Choose the precision and the reason; ``auto`` picks a reduced one only if it passed the gate for this model."""
     if wanted != AUTO:
-        # int8 alone leaves open what the rest is computed in: the fastest that is offered comes first.
+        # Plain int8 does not fix the precision of the other layers: the fastest offered comes first.
         fitting = next((one for one in offered if one == wanted or one.startswith(f"{wanted}+")), None)
         if fitting is None:
             raise EngineError(_not_offered(model, wanted, engine, offered))

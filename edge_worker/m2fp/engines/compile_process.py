@@ -1,7 +1,7 @@
-"""The process in which a network is compiled: ``python -m edge_worker.m2fp.engines.compile_process``.
+"""Compiles a network in a subprocess: ``python -m edge_worker.m2fp.engines.compile_process``.
 
-It is told model, options and shape in a line of JSON on its standard input, leaves the compiled network in the cache
-directory, and ends when that input does: with the process that asked.
+Reads model, options and shape as one line of JSON from standard input and writes the compiled network to the cache
+directory. Exits when standard input closes, that is, with its parent.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from edge_worker.m2fp.engines.openvino import OpenVinoEngine
 
 
 def main() -> None:
-    """Compile what the first line of standard input asks for."""
+    """Compile the network described by the first line of standard input."""
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_input, daemon=True).start()
     options = EngineOptions(order["precision"], order["threads"], Path(order["cache_directory"]), order["shapes"])
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _end_with_the_input() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): its lock, held here, would be in the way of a normal end
+    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): it would hold the lock of stdin and block a normal exit
     os._exit(1)
 
 

@@ -1,6 +1,6 @@
-"""Compiles a network in a process of its own, which takes with it what memory that needs: several times the weights.
+"""Compilation in a subprocess, whose exit frees the memory it takes: several times the weights.
 
-:mod:`edge_worker.m2fp.engines.compile_process` is that process.
+The subprocess runs :mod:`edge_worker.m2fp.engines.compile_process`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 COMPILE_PROCESS: Final = "edge_worker.m2fp.engines.compile_process"
 
-# Networks in files smaller than this compile in less memory and time than another interpreter takes.
+# Below this file size, compiling costs less memory and time than starting another interpreter.
 _SMALL_BYTES = 4_000_000
 
 
 def is_worth_it(network: Path) -> bool:
-    """Whether a network, ONNX or OpenVINO's XML with its weights beside it, is large enough for another process."""
+    """Return whether a network (ONNX, or OpenVINO IR) is large enough for a subprocess."""
     return sum(file.stat().st_size for file in network.parent.glob(f"{network.stem}.*")) >= _SMALL_BYTES
 
 
 def compile_apart(model: Path, options: EngineOptions, shape: Shape) -> None:
-    """Have a network compiled into the cache directory of *options*.
+    """Compile a network in a subprocess into the cache directory of *options*.
 
-    Nothing is said where that fails: the caller finds no compiled network, compiles it itself, and meets the reason.
+    Failures are silent: the caller finds no compiled network, compiles in its own process and gets the error there.
     """
     order = {"model": str(model), "shape": shape, **asdict(options), "cache_directory": str(options.cache_directory)}
     with (

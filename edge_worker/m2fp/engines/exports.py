@@ -1,4 +1,4 @@
-"""Exports of checkpoints, for engines that run exported models: made once, kept in the cache, found again."""
+"""Cached exports of checkpoints, for engines that run exported models."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 
-# Changed whenever the exported graph of an unchanged checkpoint changes, so that older exports in a cache are not used.
+# Increment when the exported graph of the same checkpoint changes, to invalidate cached exports.
 _EXPORT_REVISION = "2"
 
-# In a shared temporary directory a link may be anybody's, and lead anywhere.
+# O_NOFOLLOW: in a shared temporary directory a symbolic link may be an attack.
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:
-    """Export a checkpoint into *cache_directory* (or a temporary directory), or find a whole export of it there."""
+    """Return the export of a checkpoint in *cache_directory* (or a temporary directory); create it if missing."""
     key = hashlib.sha256()
     for part in (model.sha256, sha256_of(model.path / CONFIGURATION_FILE), _EXPORT_REVISION):
         key.update(part.encode())
@@ -35,19 +35,19 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
         shutil.rmtree(place, ignore_errors=True)
         _export(model, place)
         found = open_directory(place)
-    # One export serves all checkpoints of the same content, whatever they are called.
+    # Checkpoints of the same content share one export, whatever their names.
     return replace(found, manifest=found.exported().model_copy(update={"name": model.name}))
 
 
 def _whole(place: Path) -> ModelDirectory | None:
-    """The export in *place*; None where there is none, or one of which the power failed before the disk had it."""
+    """Return the export in *place*; None if it is missing or incomplete, as after a power failure."""
     with suppress(CheckpointError):
         return open_directory(place)
     return None
 
 
 def _export_home(cache_directory: Path | None) -> Path:
-    """Where exports are kept; a directory of this process alone where there is no cache or none to write to."""
+    """Return the directory of exports; private to this process if there is no writable cache."""
     if cache_directory is not None:
         home = cache_directory / "exported"
         with suppress(OSError):
@@ -60,8 +60,8 @@ def _export_home(cache_directory: Path | None) -> Path:
 
 
 def _export(model: ModelDirectory, place: Path) -> None:
-    """Export beside *place*, then rename; where another process was faster, its export stays."""
-    export = importlib.import_module("edge_worker.m2fp.export").export  # brings torch
+    """Export to a sibling of *place*, then rename; if another process was faster, its export stays."""
+    export = importlib.import_module("edge_worker.m2fp.export").export  # imports torch
     fresh = _own_directory(place.parent, ".part-")
     try:
         export(model.path, fresh, name=model.name)
@@ -74,17 +74,17 @@ def _export(model: ModelDirectory, place: Path) -> None:
 
 
 def _own_directory(parent: Path, prefix: str) -> Path:
-    """Make a directory below *parent* that is this process's until it ends; those of processes that ended go first.
+    """Create a directory in *parent* for the lifetime of this process, and remove those of processes that have ended.
 
-    A process that is killed, or leaves in haste, removes nothing, and an export is as large as its model. What tells
-    whether the owner is still there is a lock, which the kernel takes back.
+    A killed process cleans up nothing, and an export is as large as its model. A file lock, which the kernel releases
+    on exit, shows whether the owner still runs.
     """
     for left in parent.glob(f"{prefix}*"):
-        with suppress(OSError):  # in use, or somebody else's
+        with suppress(OSError):  # in use, or owned by another user
             handle = locked(left, _DIRECTORY)
             shutil.rmtree(left, ignore_errors=True)
             os.close(handle)
     own = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
-    with suppress(OSError):  # a file system that has no locks
+    with suppress(OSError):  # the file system does not support locks
         locked(own, _DIRECTORY)
     return own

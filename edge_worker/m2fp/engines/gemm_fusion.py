@@ -1,7 +1,7 @@
-"""Replaces convolutions and matrix products of an OpenVINO graph by an operation that runs a kernel of ours.
+"""Replaces convolutions and matrix products of an OpenVINO graph by a custom operation that runs one of our kernels.
 
-The kernel is that of ``products`` or of ``winograd``. With bias, sum and rectifier behind them where those are. What is
-no such operation, or too small to gain by it, stays.
+The kernel is that of ``kernels.gemm`` or ``kernels.winograd``. Bias, residual and ReLU that follow are fused into the
+operation. Other nodes, and those too small to benefit, are left unchanged.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.kernels.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
-# Multiply-adds below which nothing is replaced: a call has a price, and maps may have to be transposed.
+# Minimum multiply-adds to replace a node: a call has overhead, and maps may need a transpose.
 LEAST = 2**27
 
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
@@ -32,34 +32,34 @@ _TO_CHANNELS_FIRST = (0, 3, 1, 2)
 
 
 class Kernel(Protocol):
-    """A module that computes convolutions: ``products``, ``winograd``."""
+    """Interface of the convolution kernel modules ``gemm`` and ``winograd``."""
 
     KERNEL: str
 
     def suits(self, kernel: int, stride: int, size: tuple[int, int]) -> bool:
-        """Whether it computes such ones, of a map of this size (height, width), and is worth it."""
+        """Return whether the kernel supports such a convolution on a map of this size (height, width) and is faster."""
 
     def packed(self, weights: FloatArray) -> NDArray[np.uint8]:
-        """Weights, (filters, kernel, kernel, channels), as it reads them."""
+        """Pack weights (filters, kernel, kernel, channels) into the kernel's layout."""
 
     def convolve(
         self, source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray, workers: Workers
     ) -> None:
-        """Compute one."""
+        """Compute one convolution."""
 
 
 def product_operation(kernel: Kernel, workers: Workers) -> type[openvino.Op]:
-    """The operation (source, weights, bias, window, added or nothing) → out of the kernel's ``convolve``.
+    """Return the operation (source, weights, bias, window[, residual]) → out that runs the kernel's ``convolve``.
 
-    Maps are (1, height, width, channels); without the width they are rows of a matrix. The window is (kernel, stride,
-    rectified). Made for each engine: a compiled graph that is kept on disk knows its name only, not who does the work.
+    Maps are (1, height, width, channels), or (1, rows, channels) for a matrix. The window is (kernel, stride, ReLU).
+    Each engine has its own class: a cached graph stores only the operation's name, not its worker threads.
     """
 
     class Product(Operation):
         """One convolution or matrix product."""
 
         def validate_and_infer_types(self) -> None:
-            """A map that is smaller by the stride, of as many channels as there are filters."""
+            """Set the output shape: height and width divided by the stride, one channel per filter."""
             batch, *size, _ = self.get_input_shape(0)
             stride = int(self.input_value(3).get_node().data[1])
             shape = [batch, *(-(-length // stride) for length in size), *self.get_input_shape(2)]
@@ -78,19 +78,19 @@ def product_operation(kernel: Kernel, workers: Workers) -> type[openvino.Op]:
 
 
 def _as_map(array: FloatArray) -> FloatArray:
-    """The same without the batch's axis; rows of a matrix as a map one column wide."""
+    """Drop the batch axis; view the rows of a matrix as a map one column wide."""
     return array.reshape(array.shape[1], -1, array.shape[-1])
 
 
 class _Found(NamedTuple):
-    """What one operation will do.
+    """Parameters of one replaced operation.
 
     Attributes:
-        source: output of the node before it.
+        source: output of the preceding node.
         weights: float32 (filters, kernel, kernel, channels).
-        kernel, stride: of the window.
-        size: height and width of the result; rows of a matrix are one cell wide.
-        is_map: whether source and result are maps, channels first.
+        kernel, stride: size and stride of the window.
+        size: height and width of the result; a matrix is one cell wide.
+        is_map: whether source and result are channels-first maps.
     """
 
     source: Any
@@ -102,15 +102,15 @@ class _Found(NamedTuple):
 
 
 class Replacement:
-    """The operation's way into one graph, in which it keeps maps channels last from one product to the next."""
+    """Inserts the operation into one graph; maps stay channels last between consecutive operations."""
 
     def __init__(self, kernel: Kernel, operation: type[openvino.Op]) -> None:
-        """Put *operation*, which runs *kernel*, into a graph."""
+        """Insert *operation*, which runs *kernel*."""
         self._kernel, self._operation = kernel, operation
-        self._channels_last: dict[tuple[str, int], Any] = {}  # by the output that has the same channels first
+        self._channels_last: dict[tuple[str, int], Any] = {}  # channels-last map by its channels-first output
 
     def replace(self, network: openvino.Model) -> int:
-        """Replace what is worth it in a *network* of fixed shape; how many there were."""
+        """Replace suitable nodes in a *network* of fixed shape and return their number."""
         count = 0
         for node in network.get_ordered_ops():
             found = _found(node)
@@ -132,7 +132,7 @@ class Replacement:
         self._put(product, rectifier or last, is_map=found.is_map)
 
     def _put(self, product: Any, place: Any, *, is_map: bool) -> None:  # noqa: ANN401
-        """Let the users of *place* have the product instead."""
+        """Connect the consumers of *place* to *product*."""
         result = product
         if is_map:
             result = ops.transpose(product, ops.constant(np.array(_TO_CHANNELS_FIRST)))
@@ -140,16 +140,16 @@ class Replacement:
         replace(place.output(0), result.output(0))
 
     def _last(self, output: Any) -> Any:  # noqa: ANN401
-        """The same map channels last."""
+        """Return the map channels last."""
         if _key(output) not in self._channels_last:
             turned = ops.transpose(output, ops.constant(np.array(_TO_CHANNELS_LAST)))
             self._channels_last[_key(output)] = turned.output(0)
         return self._channels_last[_key(output)]
 
     def _added(self, node: Any, *, is_map: bool) -> tuple[list[Any], Any]:  # noqa: ANN401
-        """What is added to a node's result by its only user, and that user; nothing, and the node itself.
+        """Return the residual added by the node's only consumer, and that consumer; else nothing and the node itself.
 
-        Of two products that are added the later one does it: the map of the other is channels last by then.
+        If two products are added, the later one fuses the sum: the map of the other is channels last by then.
         """
         user = only_user(node, "Add")
         addends = others(user, node) if user is not None else []
@@ -166,7 +166,7 @@ def _key(output: Any) -> tuple[str, int]:  # noqa: ANN401
 
 
 def _found(node: Any) -> _Found | None:  # noqa: ANN401
-    """What can be replaced at a *node*, and is worth it."""
+    """Return the parameters to replace *node*, or None if it is unsuitable or too small."""
     kind = node.get_type_name()
     found = _convolution(node) if kind == "Convolution" else _matrix_product(node) if kind == "MatMul" else None
     if found is None:
@@ -178,7 +178,7 @@ def _found(node: Any) -> _Found | None:  # noqa: ANN401
 
 def _convolution(node: Any) -> _Found | None:  # noqa: ANN401
     weights, attributes = constant_of(node.input_value(1).get_node()), node.get_attributes()
-    if weights is None:  # computed, as from bytes in a quantised network
+    if weights is None:  # not constant, as in a quantised network
         return None
     kernel, stride = weights.shape[-1], attributes["strides"][0]
     margin = [kernel // 2] * 2
@@ -189,7 +189,7 @@ def _convolution(node: Any) -> _Found | None:  # noqa: ANN401
         and attributes["dilations"] == [1, 1]
         and attributes["pads_begin"] == attributes["pads_end"] == margin
     )
-    # What is one cell high are rows that were turned for it: turning them again would take longer than it saves.
+    # Maps one cell high are transposed token rows: transposing them again would cost more than it saves.
     height, width = node.output(0).get_shape()[2:]
     if not usual or height == 1:
         return None
@@ -206,7 +206,7 @@ def _matrix_product(node: Any) -> _Found | None:  # noqa: ANN401
 
 
 def _biased(node: Any, found: _Found) -> tuple[Any, FloatArray]:  # noqa: ANN401
-    """The node that adds a bias to *node*, and the bias; *node* itself and zeros where there is none."""
+    """Return the node that adds a bias to *node*, and the bias; else *node* itself and zeros."""
     filters = len(found.weights)
     user = only_user(node, "Add")
     for value in others(user, node) if user is not None else []:
@@ -217,5 +217,5 @@ def _biased(node: Any, found: _Found) -> tuple[Any, FloatArray]:  # noqa: ANN401
 
 
 def _spread(output: Any) -> list[int]:  # noqa: ANN401
-    """The shape of an output without the ones that it begins with."""
+    """Return the shape of an output without its leading ones."""
     return list(dropwhile(lambda length: length == 1, output.get_shape()))

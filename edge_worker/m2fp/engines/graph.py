@@ -1,4 +1,4 @@
-"""What is asked of an OpenVINO graph and its nodes, and done to them; OpenVINO has no types for them."""
+"""Helpers for OpenVINO graphs and their nodes, which OpenVINO does not type."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
 
 
 class Operation(openvino.Op):  # type: ignore[misc]  # OpenVINO has no types
-    """An operation of our own, without attributes; what derives says what it makes of its inputs, and computes it."""
+    """Base of custom operations without attributes; subclasses infer the output types and compute the outputs."""
 
     def __init__(self, inputs: Sequence[Any] | None = None) -> None:
-        """Take the outputs of other nodes; None: OpenVINO sets them later."""
+        """Connect to *inputs*, outputs of other nodes; None if OpenVINO sets them later."""
         super().__init__(self)
         if inputs is not None:
             self.set_arguments(inputs)
             self.constructor_validate_and_infer_types()
 
     def clone_with_new_inputs(self, inputs: Sequence[Any]) -> Self:
-        """Another one, of other inputs."""
+        """Return a new operation with other inputs."""
         return type(self)(inputs)
 
     def visit_attributes(self, _visitor: object) -> bool:
-        """There are none."""
+        """Return True: there are no attributes."""
         return True
 
     def has_evaluate(self) -> bool:
-        """It can be run."""
+        """Return True: the operation can be evaluated."""
         return True
 
 
 def fold_constants(network: Any) -> None:  # noqa: ANN401
-    """Compute what depends on the shapes alone, now that they are fixed: it is no user of anything any more.
+    """Fold what depends only on the (now fixed) shapes, so that it no longer counts as a consumer of other nodes.
 
-    Not for a quantised network: OpenVINO no longer sees that its weights were bytes, and it takes a third longer.
+    Do not use on a quantised network: OpenVINO would lose the int8 weights, and inference takes a third longer.
     """
     manager = Manager()
     manager.register_pass(ConstantFolding())
@@ -47,29 +47,29 @@ def fold_constants(network: Any) -> None:  # noqa: ANN401
 
 
 def constant_of(node: Any) -> Any:  # noqa: ANN401
-    """The array behind a node, through reshapes; None where there is none."""
+    """Return the constant array behind a node, through reshapes; None if there is none."""
     while node.get_type_name() in {"Reshape", "Unsqueeze"}:
         node = node.input_value(0).get_node()
     return np.array(node.data) if node.get_type_name() == "Constant" else None
 
 
 def users(node: Any) -> list[Any]:  # noqa: ANN401
-    """The nodes that a node's first output goes to."""
+    """Return the consumers of a node's first output."""
     return [target.get_node() for target in node.output(0).get_target_inputs()]
 
 
 def only_user(node: Any, kind: str) -> Any:  # noqa: ANN401
-    """The node that alone uses a node's first output, if it is of that *kind*; else None."""
+    """Return the only consumer of a node's first output if it is of type *kind*, else None."""
     using = users(node)
     return using[0] if len(using) == 1 and using[0].get_type_name() == kind else None
 
 
 def others(node: Any, source: Any) -> list[Any]:  # noqa: ANN401
-    """What a node takes besides the outputs of the node *source*."""
+    """Return the inputs of a node that do not come from the node *source*."""
     return [value for value in node.input_values() if value.get_node().get_name() != source.get_name()]
 
 
 def replace(output: Any, by: Any) -> None:  # noqa: ANN401
-    """Let the users of an *output* have another."""
+    """Connect the consumers of *output* to *by*."""
     for target in output.get_target_inputs():
         target.replace_source_output(by)

@@ -1,7 +1,6 @@
-"""The published pipeline's own network, as the reference the others are measured against.
+"""The network of the published pipeline, the reference for the other engines.
 
-Needs the environment of ``make reference``: Python 3.10 with modelscope, mmcv-full and torch of the versions that
-still run together.
+Needs the environment of ``make reference``: Python 3.10 with compatible versions of modelscope, mmcv-full and torch.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class ModelScopeEngine(AnyShape):
-    """Backbone and head of ModelScope's own model; its pre- and postprocessing are not used."""
+    """Backbone and head of the ModelScope model, without its pre- and postprocessing."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
         """Load the checkpoint *model* with ModelScope."""
@@ -35,7 +34,7 @@ class ModelScopeEngine(AnyShape):
             raise EngineError(f"{model.path}: ModelScope cannot load it: {error}") from error
 
     def threads(self) -> int | None:
-        """What PyTorch says."""
+        """Return PyTorch's number of threads."""
         return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
@@ -46,7 +45,7 @@ class ModelScopeEngine(AnyShape):
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that are worth running on this processor."""
+    """Return the precisions worth running on this CPU."""
     return ("f32",)
 
 

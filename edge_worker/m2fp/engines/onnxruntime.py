@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.engines.base import EngineOptions, Shape
     from edge_worker.m2fp.types import FloatArray
 
-# Only errors; warnings of graph optimisation are of no use to an operator.
+# Errors only: graph optimisation warnings do not help operators.
 _LOG_ERRORS = 3
 
 
 class OnnxRuntimeEngine:
-    """A session for each shape: with the sizes known, all that depends on them alone is folded into constants."""
+    """One session per input shape, so that everything that depends only on the shape is constant-folded."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
-        """Take the exported *model*; sessions are made when a shape first comes."""
+        """Use the exported *model*; sessions are created on first use of a shape."""
         self._file = str(model.path / ONNX_FILE)
         self._threads = options.threads
         self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session, options.shapes)
 
     def is_compiled(self, shape: Shape) -> bool:
-        """Whether a session for the shape is at hand."""
+        """Return whether a session for the shape exists."""
         return shape in self._sessions
 
     def compile(self, shape: Shape) -> None:
-        """Make a session for the shape."""
+        """Create a session for the shape."""
         self._sessions.get(shape)
 
     def threads(self) -> int | None:
-        """What was asked for: ONNX Runtime does not say what it does."""
+        """Return the requested number: ONNX Runtime does not report the actual one."""
         return self._threads
 
     def infer(self, tensor: FloatArray) -> Logits:
@@ -63,7 +63,7 @@ class OnnxRuntimeEngine:
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that are worth running on this processor."""
+    """Return the precisions worth running on this CPU."""
     return ("f32",)
 
 

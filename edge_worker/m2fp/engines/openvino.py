@@ -1,4 +1,4 @@
-"""OpenVINO: runs exported models, in reduced precision where the processor has it."""
+"""OpenVINO: runs exported models, in reduced precision if the CPU supports it."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ _cores: list[openvino.Core] = []
 
 @dataclass(frozen=True)
 class _Compiled:
-    """A network that is ready to run, and the memory that its constants lie in where that is not OpenVINO's own."""
+    """A compiled network and the mapped memory of its constants, if not owned by OpenVINO."""
 
     request: openvino.InferRequest
     memory: MappedBlob | None
 
 
 class OpenVinoEngine:
-    """A compiled network for each shape; compiled networks are kept on disk."""
+    """One compiled network per input shape, cached on disk."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
-        """Take the exported *model*; a shape is compiled, or loaded, when it first comes."""
+        """Use the exported *model*; a shape is compiled or loaded on first use."""
         self._model, self._options = model, options
         self._file = model.network_file(options.precision)
         self._core = _new_core()
@@ -53,7 +53,7 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": network_precision(options.precision),
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            # Several model processes would all be pinned to the same cores.
+            # Pinning would put all model processes on the same cores.
             "ENABLE_CPU_PINNING": False,
         }
         if options.threads is not None:
@@ -68,19 +68,19 @@ class OpenVinoEngine:
         self._networks: ShapeCache[_Compiled] = ShapeCache(self._network, options.shapes)
 
     def is_compiled(self, shape: Shape) -> bool:
-        """Whether a request for the shape is at hand."""
+        """Return whether a request for the shape exists."""
         return shape in self._networks
 
     def compile(self, shape: Shape) -> None:
-        """Compile for the shape, or load what was compiled before."""
+        """Compile for the shape, or load it from the cache."""
         self._networks.get(shape)
 
     def compile_to_disk(self, shape: Shape) -> None:
-        """Compile for the shape and leave the result in the cache directory, for others to load."""
+        """Compile for the shape and write the result to the cache directory, for other processes to load."""
         self._blobs.store(shape, self._compile(shape).export_model)
 
     def threads(self) -> int | None:
-        """What OpenVINO says."""
+        """Return the number of threads reported by OpenVINO."""
         network = self._networks.newest()
         return int(network.request.get_compiled_model().get_property("INFERENCE_NUM_THREADS")) if network else None
 
@@ -95,7 +95,7 @@ class OpenVinoEngine:
         self._networks.clear()
 
     def _key(self) -> tuple[str, ...]:
-        """All that compiled networks depend on besides the shape."""
+        """Return everything compiled networks depend on besides the shape."""
         processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
         networks = (self._model.sha256, *self._model.quantised_sha256)
         key = (*networks, openvino.get_version(), self._options.precision, *processor)
@@ -103,7 +103,7 @@ class OpenVinoEngine:
         return (*key, *filter(None, kernels))
 
     def _network(self, shape: Shape) -> _Compiled:
-        """Load the network for a shape; if it was not there, compile it, by another process where that saves memory."""
+        """Load the network for a shape, or compile it, in a subprocess if that saves memory."""
         loaded = self._load(shape)
         if loaded is None and self._blobs.keeps and compiler.is_worth_it(self._file):
             compiler.compile_apart(self._model.path, self._options, shape)
@@ -121,9 +121,9 @@ class OpenVinoEngine:
         try:
             tensor = openvino.Tensor(blob.content, shared_memory=True)
             request = self._core.import_model(tensor, _DEVICE, self._settings).create_infer_request()
-        except RuntimeError:  # written by a crash or by another build: as if it were not there
+        except RuntimeError:  # truncated, or from another build: treat as missing
             return None
-        blob.forget()  # most weights were copied into the processor's own order, and are not looked at again
+        blob.forget()  # most weights were repacked for the CPU and are not read again
         return _Compiled(request, blob)
 
     def _compile(self, shape: Shape) -> openvino.CompiledModel:
@@ -141,22 +141,22 @@ class OpenVinoEngine:
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that are worth running on this processor."""
+    """Return the precisions worth running on this CPU."""
     return offered((*_capabilities(_new_core()), *((SPLIT,) if gemm.is_usable() else ())))
 
 
 def _kernel_for(precision: str) -> Kernel | None:
-    """The kernel of ours for convolutions in this *precision*; None: OpenVINO's own are better, or there is none."""
+    """Return our convolution kernel for this *precision*; None if unavailable or if OpenVINO's own are faster."""
     if precision == SPLIT:
         return gemm
     return winograd if precision == "f32" and winograd.is_usable() else None
 
 
 def _new_core() -> openvino.Core:
-    """Make a core that stays until the process ends.
+    """Create a core that lives until the process exits.
 
-    A core with AMX gives the main thread another signal stack, and puts the one before it back when it goes. Cores that
-    go in another order than they came leave a stack that is gone, and then the next signal ends the process.
+    On AMX a core replaces the main thread's signal stack and restores the previous one on destruction. Destroying cores
+    out of order restores a freed stack, and the next signal crashes the process.
     """
     _cores.append(openvino.Core())
     return _cores[-1]

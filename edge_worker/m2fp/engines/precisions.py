@@ -1,4 +1,4 @@
-"""Precisions that OpenVINO can run a model in, and what each asks of the processor."""
+"""Precisions that OpenVINO can run a model in, and the CPU features each requires."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 SPLIT = "bf16x3"
 """Large products of f32 by three products of bf16, the rest in f32; the capability of it is called the same."""
 
-# f32, then the fastest first. Behind a plus: what everything is computed in that is not quantised.
+# f32, then the fastest first. After the plus: the precision of the layers that are not quantised.
 _PRECISIONS = ("f32", "int8+bf16", "bf16", "int8+f32", SPLIT, "f16")
 
-# The capability that is needed, as OpenVINO names it.
+# Required capability, in OpenVINO's terms.
 _CAPABILITY = {"f32": "FP32", "bf16": "BF16", "f16": "FP16", SPLIT: SPLIT}
 
-# Instruction sets that add products of bytes without saturating in between: /proc/cpuinfo, x86-64 and aarch64. On other
-# processors int8 is hardly faster, and not what it was found faithful with.
+# Flags in /proc/cpuinfo (x86-64, aarch64) of instructions that accumulate int8 products without saturation. On other
+# CPUs int8 is hardly faster, and its results differ from those the gate measured.
 _EXACT_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8", "i8mm"})
 
 
 _ALL = frozenset({"int8", "bf16", "f16", "amx"})
-# What an instruction set may compute, by the names that oneDNN's limit may have; x86-64, from the oldest on.
+# Features by value of oneDNN's ISA limit; x86-64, oldest first.
 _WITHIN = {
     **dict.fromkeys(("SSE41", "AVX", "AVX2", "AVX512_CORE"), frozenset[str]()),
     **dict.fromkeys(("AVX2_VNNI", "AVX2_VNNI_2", "AVX512_CORE_VNNI"), frozenset({"int8"})),
@@ -38,13 +38,13 @@ ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
 
 
 def _allowed(environ: Mapping[str, str]) -> frozenset[str]:
-    """What the engine may use of the CPU. OpenVINO names what the CPU has, and computes the rest by other means."""
+    """Return the CPU features allowed by the ISA limit; OpenVINO reports those of the CPU and emulates the rest."""
     limit = next((environ[name] for name in ISA_LIMITS if environ.get(name)), "")
     return _WITHIN.get(limit.upper(), _ALL)
 
 
 def network_precision(precision: str) -> str:
-    """What everything is computed in that is neither quantised nor split, as OpenVINO calls it."""
+    """Return OpenVINO's name for the precision of everything neither quantised nor split."""
     return "f32" if precision == SPLIT else precision.rpartition("+")[2]
 
 
@@ -53,7 +53,7 @@ def offered(
     cpuinfo: Path = Path("/proc/cpuinfo"),
     environ: Mapping[str, str] = os.environ,
 ) -> tuple[str, ...]:
-    """The precisions for a CPU of these *capabilities* and the flags in *cpuinfo*, within the limit in *environ*."""
+    """Return the precisions for a CPU with *capabilities* and the flags in *cpuinfo*, within the limit in *environ*."""
     allowed = _allowed(environ)
     return tuple(
         precision
@@ -65,7 +65,7 @@ def offered(
 
 
 def _needs(precision: str) -> frozenset[str]:
-    """What *precision* asks of the instruction set."""
+    """Return the CPU features that *precision* requires."""
     rest = precision.rpartition("+")[2]
     return frozenset({*({"int8"} if is_quantised(precision) else ()), {SPLIT: "amx"}.get(rest, rest)}) - {"f32"}
 

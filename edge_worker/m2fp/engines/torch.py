@@ -1,4 +1,4 @@
-"""PyTorch: runs checkpoints as they are."""
+"""PyTorch: runs checkpoints without export."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _AUTOCAST = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
 class TorchEngine(AnyShape):
-    """The network of ``edge_worker.m2fp.network`` itself; nothing to compile, any shape."""
+    """Runs ``edge_worker.m2fp.network`` directly, for any input shape."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
         """Load the checkpoint *model*."""
@@ -31,7 +31,7 @@ class TorchEngine(AnyShape):
         self._dtype = _AUTOCAST[options.precision]
 
     def threads(self) -> int | None:
-        """What PyTorch says."""
+        """Return PyTorch's number of threads."""
         with limited_threads(self._threads):
             return torch.get_num_threads()
 
@@ -46,9 +46,9 @@ class TorchEngine(AnyShape):
 
 @contextmanager
 def limited_threads(count: int | None) -> Iterator[None]:
-    """Let PyTorch use *count* threads meanwhile (None: as many as it likes).
+    """Limit PyTorch to *count* threads inside the context (None: no limit).
 
-    The number is the whole process's: it is put back, for a program that uses the library may use PyTorch, too.
+    The limit is process-wide, so it is restored on exit: the host program may use PyTorch too.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
@@ -59,7 +59,7 @@ def limited_threads(count: int | None) -> Iterator[None]:
 
 
 def precisions() -> tuple[str, ...]:
-    """The precisions that are worth running on this processor."""
+    """Return the precisions worth running on this CPU."""
     return ("f32", "bf16") if torch.cpu._is_avx512_bf16_supported() else ("f32",)  # noqa: SLF001  no public name yet
 
 

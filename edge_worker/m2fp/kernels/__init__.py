@@ -1,1 +1,1 @@
-"""Compiled kernels: C sources, their wrappers and the loader. Each is optional, and has a plain twin."""
+"""Compiled kernels: C sources, Python wrappers and the loader. Each is optional and has a fallback."""

@@ -1,4 +1,4 @@
-"""What C may assume of an array is checked before it is entered: a wrong size there would be a wrong address."""
+"""Checks of array arguments before C is called, where a wrong size would be an out-of-bounds access."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def address_of(array: NDArray[Any], name: str, dtype: DTypeLike, shape: tuple[int, ...]) -> int:
-    """The address of a C-contiguous *array* of this *dtype* and *shape*.
+    """Return the address of a C-contiguous *array* of this *dtype* and *shape*.
 
     Raises:
-        ValueError: it is another; the message names it, and gives both.
+        ValueError: the array does not match; the message has *name*, the expected and the actual layout.
     """
     if array.dtype == dtype and array.shape == shape and array.flags.c_contiguous:
         return int(array.ctypes.data)

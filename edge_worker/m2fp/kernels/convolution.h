@@ -1,4 +1,4 @@
-/* What the kernels for convolutions are told; maps are channels last. */
+/* Task description of the convolution kernels; maps are channels last. */
 
 #ifndef EDGE_WORKER_CONVOLUTION_H
 #define EDGE_WORKER_CONVOLUTION_H
@@ -7,9 +7,9 @@
 
 typedef struct {
     const float *in;         /* (height, width, channels) */
-    const uint8_t *weights;  /* unaligned; each kernel has an order of its own */
+    const uint8_t *weights;  /* unaligned, in the kernel's own layout */
     const float *bias;       /* (filters) */
-    const float *added;      /* as out, added before the rectifier; or null */
+    const float *added;      /* residual of out's shape, added before the ReLU; or null */
     float *out;              /* (rows, columns, filters) */
     int32_t height, width, channels, filters, kernel, stride, rectified, rows, columns;
 } Convolution;

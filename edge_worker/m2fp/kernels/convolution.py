@@ -1,4 +1,4 @@
-"""What the compiled kernels for convolutions are told, and the memory they are lent."""
+"""Task descriptions and scratch memory for the convolution kernels."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.types import FloatArray
 
-# Channels and filters come in multiples of this.
+# Channels and filters must be multiples of this.
 UNIT = 32
 
-_LINE = 64  # bytes
+_LINE = 64  # bytes per cache line
 
 _own = threading.local()
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution.
+    """Parameters of a convolution.
 
     Attributes:
-        weights: as the kernel's ``packed`` returns them; they may lie at any address.
+        weights: in the layout returned by the kernel's ``packed``; any alignment.
         bias: float32 (filters,).
-        kernel: height and width of the window, 1 or 3; a margin of zeros keeps the map's size at stride 1.
+        kernel: height and width of the window, 1 or 3; zero padding keeps the map's size at stride 1.
         stride: 1 or 2.
-        rectified: whether negative results become 0.
+        rectified: whether to apply ReLU.
     """
 
     weights: NDArray[np.uint8]
@@ -44,7 +44,7 @@ class Layer:
 
 
 class Task(ctypes.Structure):
-    """``Convolution`` of ``convolution.h``."""
+    """``struct Convolution`` of ``convolution.h``."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("source", "weights", "bias", "added", "out")),
@@ -54,16 +54,16 @@ class Task(ctypes.Structure):
 
     @classmethod
     def of(cls, source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray) -> Task:
-        """Describe contiguous arrays, which must live as long as this does.
+        """Describe contiguous arrays, which must outlive the task.
 
         Args:
             source: float32 (height, width, channels); for a matrix product (rows, 1, channels).
-            layer: what is done to it.
-            added: float32, of the shape of *out*, added before the rectifier; or None.
+            layer: the convolution.
+            added: residual, float32 of the shape of *out*, added before the ReLU; or None.
             out: float32 (height / stride, width / stride, filters), rounded up.
 
         Raises:
-            ValueError: an array is of another kind; the message names it.
+            ValueError: an array has the wrong dtype, shape or layout; the message names it.
         """
         height, width, channels = source.shape
         filters, steps = len(layer.bias), layer.stride
@@ -83,9 +83,9 @@ class Task(ctypes.Structure):
 
 
 def lent_memory(size: int, name: str = "scratch") -> int:
-    """The address of so many bytes of this thread's own, at the start of a cache line; kept for the next call.
+    """Return the address of *size* bytes of thread-local memory, aligned to a cache line and reused by later calls.
 
-    Memory under another *name* is other memory.
+    Each *name* is a separate buffer.
     """
     kept = getattr(_own, name, None)
     if kept is None or len(kept) < size + _LINE:

@@ -1,9 +1,9 @@
 /* Sampling of multi-scale deformable attention (Deformable DETR, arXiv 2010.04159, equation 3), fused.
 
-   For every query and head: a softmax over its points, and the weighted sum of bilinear samples of the values, zeros
-   outside. Values are channels last, so that a sample is a run of contiguous floats; sums are float32.
+   For each query and head: softmax over the points, then the weighted sum of bilinear samples of the values, with zeros
+   outside. Values are channels last, so that a sample is contiguous; fp32 accumulation.
 
-   Weights and places of all heads of a query are computed together, in vectors, before anything is summed. */
+   Weights and positions of all heads of a query are computed together, vectorised, before any sum. */
 
 #include <math.h>
 #include <stdint.h>
@@ -21,21 +21,21 @@ typedef struct {
     int32_t levels, heads, channels, points; /* channels per head, points per level */
 } Task;
 
-/* The points of some heads, a head after another: what is known of their levels before any query is looked at. The room
-   is for many heads of few points, or few of many. */
+/* Per-point level data of some heads, independent of the query, one head after another. The buffers fit many heads of
+   few points, or few heads of many. */
 typedef struct {
     float height[ROOM], width[ROOM];
     int32_t first[ROOM]; /* cell of the level */
     int32_t per_head, heads;
 } Points;
 
-/* What one query sums: by corner and point the distance from the head's first value, in floats, and the weight. */
+/* The terms of one query by corner and point: offset in floats from the head's first value, and weight. */
 typedef struct {
     int32_t from[CORNERS][ROOM];
     float weight[CORNERS][ROOM];
 } Terms;
 
-/* A softmax for each head: numerators into *weights*, the inverse of their sum into *inverse*. */
+/* Softmax per head: numerators to *weights*, the inverse of their sum to *inverse*. */
 INLINED void softmax(const float *scores, const Points *points, float *restrict weights, float *restrict inverse) {
     const int count = points->per_head;
     for (int head = 0; head < points->heads; head++) {
@@ -53,7 +53,7 @@ INLINED void softmax(const float *scores, const Points *points, float *restrict 
 }
 
 INLINED float clamp(float x, float most) {
-    const float low = x > -1.0f ? x : -1.0f; /* so is what is not a number */
+    const float low = x > -1.0f ? x : -1.0f; /* maps NaN to -1 */
     return low < most ? low : most;
 }
 
@@ -62,8 +62,8 @@ INLINED float within(float x, float size) {
     return low < size - 1.0f ? low : size - 1.0f;
 }
 
-/* Where the bilinear samples at *offsets* (x y, in cells) from a centre are taken. A corner outside has no weight, and
-   its place is that of a cell inside. */
+/* Compute corners and weights of the bilinear samples at *offsets* (x y, in cells) from a centre. A corner outside gets
+   weight 0 and the position of a cell inside. */
 INLINED void place(const Points *points, const float *offsets, const float *weights, float centre_x, float centre_y,
                    int32_t row, Terms *restrict terms) {
     for (int i = 0; i < points->heads * points->per_head; i++) {
@@ -89,10 +89,10 @@ INLINED void place(const Points *points, const float *offsets, const float *weig
     }
 }
 
-/* 16 floats, wherever they lie. */
+/* 16 unaligned floats. */
 typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
 
-/* The sum of one head's terms from *begin* on, times *scale*, for 32 channels. */
+/* Sum one head's terms from *begin* on, times *scale*, for 32 channels. */
 INLINED void sum_usual(const float *plane, const Terms *terms, int begin, int count, float scale, float *out) {
     Vector low[2] = {{0}, {0}}, high[2] = {{0}, {0}};
     for (int i = begin; i < begin + count; i++)
@@ -152,7 +152,7 @@ INLINED void lay_out(const Task *task, int heads, Points *points) {
 
 INLINED int32_t smaller(int32_t one, int32_t other) { return one < other ? one : other; }
 
-/* The queries begin <= index < end, which are the cells of all levels in turn, row by row. */
+/* Compute the queries begin <= index < end: the cells of all levels in order, row by row. */
 DISPATCHED void deformable_sampling(const Task *task, int64_t begin, int64_t end) {
     if (task->levels <= 0 || task->points <= 0 || task->levels > ROOM || task->points > ROOM / task->levels) return;
     const int32_t together = ROOM / (task->levels * task->points);

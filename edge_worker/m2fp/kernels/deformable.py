@@ -1,6 +1,6 @@
-"""The compiled kernel for deformable attention's sampling, where it was built; without it engines use plain operators.
+"""Wrapper of the compiled sampling kernel for deformable attention; without it engines use standard operators.
 
-``deformable.c`` is an optional extension: a box without a compiler installs the package all the same.
+``deformable.c`` is an optional extension: the package installs without a compiler, too.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.kernels.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
-# Names the kernel and what is done with it; compiled networks that contain another are not used.
+# Kernel version, part of the cache key: compiled networks with another version are not used.
 KERNEL = "deformable-1"
 
 # Sampling points per head and level, as in the network.
 POINTS = 4
 
-# Points of all levels together that the kernel has room for.
+# Maximum number of points of all levels together.
 _MOST_POINTS = 64
 
 
 class _Task(ctypes.Structure):
-    """``Task`` of ``deformable.c``."""
+    """``struct Task`` of ``deformable.c``."""
 
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("value", "projected", "sizes", "out")),
@@ -49,27 +49,27 @@ def _library() -> ctypes.CDLL | None:
 
 
 def is_built(levels: int = 1) -> bool:
-    """Whether the kernel is there, and has room for the points of that many levels."""
+    """Return whether the kernel is available and supports this number of levels."""
     return _library() is not None and levels * POINTS <= _MOST_POINTS
 
 
 def sample(
     value: FloatArray, projected: FloatArray, sizes: NDArray[np.int32], out: FloatArray, workers: Workers
 ) -> None:
-    """Weighted sums of samples (Deformable DETR, equation 3, without the projections), into *out*.
+    """Compute weighted sums of samples (Deformable DETR, equation 3, without the projections) into *out*.
 
-    All arrays are contiguous; N tokens are the cells of all levels in turn, row by row.
+    All arrays are contiguous; the N tokens are the cells of all levels in order, row by row.
 
     Args:
         value: float32 (N, C), projected values.
         projected: float32 (N, heads·levels·POINTS·3): offsets in cells (head, level, point, x y), then scores before
-            their softmax (head, level, point).
+            softmax (head, level, point).
         sizes: int32 (levels, 2), height and width of each level.
         out: float32 (N, C).
-        workers: who does it.
+        workers: threads that share the work.
 
     Raises:
-        ValueError: an array is of another kind; the message names it.
+        ValueError: an array has the wrong dtype, shape or layout; the message names it.
     """
     library = _library()
     assert library is not None  # noqa: S101 - is_built said so

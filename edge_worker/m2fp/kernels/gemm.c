@@ -1,14 +1,14 @@
-/* Convolutions and matrix products of float32 by three products of bf16 with sums in float32, on AMX tiles.
+/* float32 GEMM and convolution by three bf16 products with fp32 accumulation, on AMX tiles.
 
-   A float32 is the sum of two bf16, high + low, to 2^-16 of itself; of the product of two such sums all but low * low
-   is computed. That is what PyTorch calls float32 products of precision "high" (bf16x3). AMX multiplies bf16 sixteen
+   A float32 is split into two bf16, high + low, with a relative error of 2^-16; of the product of two such sums all
+   terms but low * low are computed (bf16x3, PyTorch's float32 matmul precision "high"). AMX multiplies bf16 sixteen
    times as fast as AVX-512 multiplies float32.
 
-   Maps are channels last. A matrix product is a convolution by 1x1 of a map that is one column wide. Output cells are
-   computed in bands of rows: what a band reads is split once, into padded rows of cells, so that the cells below every
-   place of the convolution's window are rows of tiles as they lie there.
+   Maps are channels last. A matrix product is a 1x1 convolution of a map one column wide. The output is computed in
+   bands of rows. The input of a band is split once, into padded rows of cells, from which tiles are loaded directly for
+   every offset in the convolution's window.
 
-   Weights: bf16 (filters / 32, steps, high and low, 2 tiles); see products.py. */
+   Weights: bf16 (filters / 32, steps, high and low, 2 tiles); see gemm.py. */
 
 #include "convolution.h"
 #include "source.h"
@@ -25,28 +25,28 @@
 #define INLINED static inline __attribute__((always_inline)) TILED
 
 enum {
-    SIDE = 16,           /* rows of a tile, and columns of its float32 */
+    SIDE = 16,           /* rows of a tile, and its columns of float32 */
     DEPTH = 32,          /* bf16 in a row of a tile: channels of one step */
     TILE = SIDE * DEPTH, /* bf16 */
     FILTERS = 8 * TILE,  /* bytes of a step's weights: high and low of 32 filters */
-    BLOCK = 2 * SIDE,    /* cells, and filters, of the four sums that are computed together */
+    BLOCK = 2 * SIDE,    /* cells and filters of the four accumulator tiles */
     SUMS = BLOCK * BLOCK,
-    MOST_STEPS = 5,  /* of those sums before they are put aside: what so many read stays in the nearest cache */
-    CELLS = 256,     /* of a band of a 1x1 convolution, about */
+    MOST_STEPS = 5,  /* steps before the accumulators are stored: their operands fit the L1 cache */
+    CELLS = 256,     /* approximate cells of a band, 1x1 convolution */
     WINDOW_CELLS = 512,
     LINE = 64, /* bytes of a cache line */
 };
 
 typedef struct {
-    int32_t rows, width;  /* of a band's output; cells of a padded row of its input */
-    int32_t pitch;        /* bf16 from cell to cell, a cache line more than it has, lest a tile's rows share a set */
-    int32_t steps, tiles; /* of 32 channels of one place of the window; of 16 output cells each, an even number */
+    int32_t rows, width;  /* output rows of a band; cells of a padded input row */
+    int32_t pitch;        /* bf16 from cell to cell; one extra cache line avoids set conflicts in a tile */
+    int32_t steps, tiles; /* of 32 channels at one window offset; of 16 output cells, an even number */
     uint16_t *high, *low;
-    uint16_t *weights; /* of one block of filters and some steps, aligned */
+    uint16_t *weights; /* aligned copy for one block of filters and some steps */
     float *sums;
-    int32_t *from;   /* for each tile its first cell, in the padded rows */
-    int32_t *target; /* for each row of each tile the output cell, -1: none */
-    int64_t *places; /* for each step where its bf16 lie, seen from the first of the first place of the window */
+    int32_t *from;   /* first cell of each tile, in the padded rows */
+    int32_t *target; /* output cell of each row of each tile; -1: none */
+    int64_t *places; /* offset in bf16 of each step, from the first offset of the window */
 } Band;
 
 int product_is_usable(void) {
@@ -71,7 +71,7 @@ static int32_t tiles_of(const Convolution *task, const Band *band, int32_t rows)
     return (int32_t)round_up(cells, BLOCK) / SIDE;
 }
 
-/* How a band is laid out in *memory*; returns how many bytes that takes. */
+/* Lay out a band in *memory*; returns its size in bytes. */
 static int64_t lay_out(const Convolution *task, char *memory, Band *band) {
     char *end = memory;
     const int32_t usual = task->kernel == 1 ? CELLS : WINDOW_CELLS;
@@ -82,7 +82,7 @@ static int64_t lay_out(const Convolution *task, char *memory, Band *band) {
     band->steps = task->kernel * task->kernel * task->channels / DEPTH;
     band->tiles = tiles_of(task, band, band->rows);
     const int64_t read = (int64_t)((band->rows - 1) * task->stride + task->kernel) * band->width;
-    const int64_t beyond = (int64_t)BLOCK * task->stride + task->kernel; /* cells of the last tiles without output */
+    const int64_t beyond = (int64_t)BLOCK * task->stride + task->kernel; /* cells read by surplus tiles */
     band->high = (uint16_t *)take(&end, (read + beyond) * band->pitch * 2);
     band->low = (uint16_t *)take(&end, (read + beyond) * band->pitch * 2);
     band->weights = (uint16_t *)take(&end, (int64_t)MOST_STEPS * FILTERS);
@@ -105,7 +105,7 @@ static void find_places(const Convolution *task, const Band *band) {
             for (int c = 0; c < task->channels; c += DEPTH) *place++ = (int64_t)(y * band->width + x) * band->pitch + c;
 }
 
-/* 32 floats into the two bf16 of each. */
+/* Split 32 floats into high and low bf16. */
 INLINED void split(const float *from, uint16_t *high, uint16_t *low) {
     const __m512 first = _mm512_loadu_ps(from), second = _mm512_loadu_ps(from + SIDE);
     const __m512i rounded = (__m512i)_mm512_cvtne2ps_pbh(second, first);
@@ -122,7 +122,7 @@ static void clear(uint16_t *high, uint16_t *low, int64_t count) {
     memset(low, 0, (size_t)count * 2);
 }
 
-/* The padded rows of input that *rows* of output from *row* on need. */
+/* Split and pad the input rows needed by *rows* of output starting at *row*. */
 INLINED void split_band(const Convolution *task, const Band *band, int64_t row, int32_t rows) {
     const int32_t margin = task->kernel / 2;
     const int64_t a_row = (int64_t)band->width * band->pitch;
@@ -145,7 +145,7 @@ INLINED void split_band(const Convolution *task, const Band *band, int64_t row, 
     }
 }
 
-/* Which cells the tiles of a band hold, of *rows* of output from *row* on. A tile too many reads what is there. */
+/* Map the tiles of a band to cells, for *rows* of output starting at *row*. A surplus tile reads arbitrary data. */
 static void aim(const Convolution *task, const Band *band, int64_t row, int32_t rows, int32_t tiles) {
     const int32_t a_row = (task->columns + SIDE - 1) / SIDE;
     for (int32_t tile = 0; tile < tiles; tile++) {
@@ -160,14 +160,14 @@ static void aim(const Convolution *task, const Band *band, int64_t row, int32_t 
     }
 }
 
-/* Tiles 0 to 3 += cells in tiles 4 and 5 times filters in 6 and 7. */
+/* Accumulate tiles 0 to 3 += cells in tiles 4 and 5 times filters in tiles 6 and 7. */
 #define ADD_PRODUCTS \
     _tile_dpbf16ps(0, 4, 6); \
     _tile_dpbf16ps(1, 4, 7); \
     _tile_dpbf16ps(2, 5, 6); \
     _tile_dpbf16ps(3, 5, 7)
 
-/* Tiles 0 to 3 += cells times filters over the steps begin <= step < end: high * low, high * high, low * high. */
+/* Accumulate tiles 0 to 3 over the steps begin <= step < end: high * low, high * high, low * high. */
 INLINED void multiply(const Band *band, const int32_t *from, int64_t stride, int begin, int end) {
     const int64_t first = (int64_t)from[0] * band->pitch, second = (int64_t)from[1] * band->pitch;
     const uint16_t *filter = band->weights;
@@ -208,7 +208,7 @@ INLINED void keep_sums(float *sums) {
     _tile_stored(3, sums + SIDE * BLOCK + SIDE, 2 * LINE);
 }
 
-/* 32 cells' sums of the filters from *filter* on, with bias and rectifier, to where they belong. */
+/* Write the sums of 32 cells for the filters from *filter* on, with bias and ReLU, to the output. */
 INLINED void put_out(const Convolution *task, const float *sums, const int32_t *target, int filter) {
     for (int cell = 0; cell < BLOCK; cell++) {
         if (target[cell] < 0) continue;
@@ -223,7 +223,7 @@ INLINED void put_out(const Convolution *task, const float *sums, const int32_t *
     }
 }
 
-/* One block of filters of a band, by the steps of one part. */
+/* Compute one block of filters of a band over one range of steps. */
 INLINED void compute_block(const Convolution *task, const Band *band, int32_t tiles, int block, int part, int parts) {
     const int begin = band->steps * part / parts, end = band->steps * (part + 1) / parts;
     const int64_t stride = (int64_t)band->pitch * task->stride * 2;
@@ -260,7 +260,7 @@ TILED static void configure_tiles(void) {
     _tile_loadconfig(&layout);
 }
 
-/* The rows begin <= row < end of the output, with *memory* of product_memory() bytes from the start of a line. */
+/* Compute output rows begin <= row < end; *memory* has product_memory() bytes, aligned to a cache line. */
 TILED void product_rows(const Convolution *task, int64_t begin, int64_t end, char *memory) {
     Band band;
     if (begin < 0) begin = 0;

@@ -1,7 +1,7 @@
-"""The compiled kernel for convolutions and matrix products of float32 on AMX; where it cannot run the engine's own do.
+"""Wrapper of the compiled float32 GEMM and convolution kernel for AMX; elsewhere the engine's own kernels run.
 
-The processor multiplies bf16 only. A float32 is split into two of them, which keep 16 of its 24 bits; the sums are
-float32 (bf16x3, PyTorch's float32 products of precision "high").
+AMX multiplies bf16 only. Each float32 is split into two bf16, which keep 16 of its 24 bits, with fp32 accumulation
+(bf16x3, as PyTorch's float32 matmul precision "high").
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.kernels.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
-# Names the kernel and how weights are packed; compiled networks that contain another are not used.
+# Version of kernel and weight layout, part of the cache key: compiled networks with another version are not used.
 KERNEL: Final = "products-1"
 
 _SIDE: Final = 16
@@ -40,24 +40,24 @@ def _library() -> ctypes.CDLL | None:
 
 
 def is_usable() -> bool:
-    """Whether the kernel was built, and runs on this processor."""
+    """Return whether the kernel is built and this CPU supports it."""
     return _library() is not None
 
 
 def suits(kernel: int, stride: int, size: tuple[int, int]) -> bool:  # noqa: ARG001 - asked of every kernel
-    """Whether it computes such convolutions: windows of 1 and 3, steps of 1 and 2, maps of any *size*."""
+    """Return whether the kernel supports such a convolution: window 1 or 3, stride 1 or 2, any map *size*."""
     return kernel in (1, 3) and stride in (1, 2)
 
 
 def packed(weights: FloatArray) -> NDArray[np.uint8]:
-    """*weights* as the kernel reads them, in as many bytes.
+    """Pack *weights* into the kernel's layout, of the same size in bytes.
 
     Args:
         weights: float32 (filters, kernel, kernel, channels), filters and channels multiples of UNIT.
 
     Returns:
-        The bf16, high then low, of 32 filters and 32 channels after another, in tiles of 16 pairs of channels by
-        16 filters.
+        Blocks of 32 filters by 32 channels, the high bf16 parts before the low ones, each in tiles of 16 pairs of
+        channels by 16 filters.
     """
     tiles = weights.reshape(len(weights) // UNIT, 2, _SIDE, -1, _SIDE, 2)  # block, half, filter, step, pair, channel
     high = _rounded(tiles)
@@ -66,7 +66,7 @@ def packed(weights: FloatArray) -> NDArray[np.uint8]:
 
 
 def _rounded(numbers: FloatArray) -> NDArray[np.uint16]:
-    """The bits of the nearest bf16, ties to even."""
+    """Return the bits of the nearest bf16, ties to even."""
     bits = np.ascontiguousarray(numbers, np.float32).view(np.uint32)
     return ((bits + np.uint32(0x7FFF) + (bits >> np.uint32(16) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
@@ -76,7 +76,7 @@ def _widened(bits: NDArray[np.uint16]) -> FloatArray:
 
 
 def convolve(source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray, workers: Workers) -> None:
-    """Convolve, add, rectify; the arrays are those of :meth:`Task.of`."""
+    """Convolve, add the residual and apply ReLU; the arrays are those of :meth:`Task.of`."""
     library = _library()
     assert library is not None  # noqa: S101 - is_usable said so
     task = Task.of(source, layer, added, out)

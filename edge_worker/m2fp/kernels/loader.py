@@ -1,9 +1,9 @@
-"""Compiled kernels, where they were built: optional extensions, which a box without a compiler goes without.
+"""Loader of the compiled kernels, which are optional extensions: without a compiler they are missing.
 
-A library is loaded only if it was built for this Python and from these sources. What an older checkout or another
-interpreter left beside it is passed over, as if it were not there.
+A library is loaded only if it was built for this Python and from these sources. Libraries left by an older checkout or
+another interpreter are ignored.
 
-Standard library only, and none of this package: ``setup.py`` loads this file to know the sources' digest.
+Imports only the standard library: ``setup.py`` loads this file to compute the digest of the sources.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _DIGITS = 16
 
 @cache
 def source_digest() -> str:
-    """Hexadecimal digits that change with any of the C files."""
+    """Return the hex digest of all C sources."""
     digest = hashlib.sha256()
     for file in sorted(_PACKAGE.glob("*.[ch]")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
@@ -40,25 +40,25 @@ def source_digest() -> str:
 
 
 def load_kernel(name: str) -> ctypes.CDLL | None:
-    """Load the kernel of this *name*, one of :data:`KERNELS`; None where it was not built from these sources."""
+    """Load the kernel *name*, one of :data:`KERNELS`; None if it was not built from these sources."""
     if name in os.environ.get(WITHOUT, "").split(","):
         return None
     file = _PACKAGE / f"_{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     try:
         library = ctypes.CDLL(str(file))
         built_from = (ctypes.c_char * _DIGITS).in_dll(library, _SYMBOL).value.decode()
-    except (OSError, ValueError):  # not there, for another kind of machine, or from before there was such a symbol
+    except (OSError, ValueError):  # missing, for another architecture, or without the version symbol
         return None
     return library if built_from == source_digest() else None
 
 
 def loaded_kernels() -> tuple[str, ...]:
-    """Names of the kernels that are there."""
+    """Return the names of the available kernels."""
     return tuple(name for name in KERNELS if load_kernel(name) is not None)
 
 
 def describe_kernels(loaded: Collection[str]) -> str:
-    """Name the kernels that are *loaded*, and the remedy where some are missing."""
+    """Describe the *loaded* kernels, with the remedy if any are missing."""
     missing = [name for name in KERNELS if name not in loaded]
     if not missing:
         return ", ".join(loaded)

@@ -1,8 +1,8 @@
-/* Mask logits of queries, enlarged to the frame and read there in one pass (resample.py tells of the enlargement).
+/* Upsample mask logits to the frame and evaluate them in one pass (resample.py describes the operator).
 
-   The frame is read in tiles, whose numbers stay in a core's own cache: nothing of the size of the frame is written but
-   masks and labels. A tile is skipped where none of the logits that it depends on is above the threshold, for their
-   weighted means are not either: masks cover small parts of their boxes. */
+   The frame is processed in tiles that fit a core's cache: only masks and labels are written at frame size. A tile is
+   skipped if none of its source logits exceeds the threshold, since no weighted mean of them does either. This is
+   common: masks cover small parts of their boxes. */
 
 #include <stdint.h>
 
@@ -13,9 +13,9 @@ enum { TAPS = 3, BLOCK = 16, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
 
 /* The operator along one axis. */
 typedef struct {
-    const int32_t *first, *last; /* (pixels): the logits that each pixel depends on, TAPS at most; both rise */
-    const float *weights;        /* (logits, stride): of each logit for each pixel; BLOCK zeros at the end of a row */
-    int32_t pixels, low, stride; /* pixels of the frame; logits; pixels and zeros */
+    const int32_t *first, *last; /* (pixels): first and last source logit, at most TAPS; both non-decreasing */
+    const float *weights;        /* (logits, stride): weight of each logit for each pixel; rows end with BLOCK zeros */
+    int32_t pixels, low, stride; /* pixels of the frame; logits; pixels plus padding */
 } Axis;
 
 typedef struct {
@@ -27,15 +27,15 @@ typedef struct {
 } Box;
 
 typedef struct {
-    double sigmoids; /* sum over the mask */
-    int64_t pixels;  /* of the mask */
-    Box box;         /* the smallest around the mask; meaningless where there is none */
+    double sigmoids; /* sum of sigmoids over the mask */
+    int64_t pixels;  /* pixels in the mask */
+    Box box;         /* bounding box of the mask; undefined if empty */
 } Reading;
 
 typedef struct {
     const float *logits;
-    Box box;                /* outside, it does not count */
-    float score, threshold; /* of the candidate; of logits, for sigmoid times score to exceed a half */
+    Box box;                /* the vote is 0 outside */
+    float score, threshold; /* score of the candidate; logit above which sigmoid * score > 0.5 */
     int32_t class_id;
 } Vote;
 
@@ -48,7 +48,7 @@ INLINED Box common(Box one, Box other) {
     return box;
 }
 
-/* The tile with this upper left corner, as far as it lies in a box. */
+/* The tile with this upper left corner, clipped to a box. */
 INLINED Box tile_at(int32_t left, int32_t top, Box within) {
     Box tile = {left, top, left + TILE_WIDTH, top + TILE_HEIGHT};
     return common(tile, within);
@@ -56,7 +56,7 @@ INLINED Box tile_at(int32_t left, int32_t top, Box within) {
 
 INLINED float sigmoid_of_positive(float x) { return 1.0f / (1.0f + exp_of_negative(-x)); }
 
-/* Whether any logit that the tile depends on is above the threshold. */
+/* Whether any source logit of the tile exceeds the threshold. */
 INLINED int exceeds(const Enlargement *to, const float *logits, Box tile, float threshold) {
     const Axis *rows = &to->rows, *columns = &to->columns;
     int32_t first = columns->first[tile.left], last = columns->last[tile.right - 1];
@@ -70,7 +70,7 @@ INLINED int exceeds(const Enlargement *to, const float *logits, Box tile, float 
     return 0;
 }
 
-/* Enlarge the columns of one row of logits; zeros beyond the frame. */
+/* Upsample one row of logits horizontally; zeros beyond the frame. */
 INLINED void widen(const Axis *columns, const float *row, Box tile, float *restrict wide) {
     for (int32_t left = tile.left; left < tile.left + TILE_WIDTH; left += BLOCK) {
         float sums[BLOCK] = {0};
@@ -83,7 +83,7 @@ INLINED void widen(const Axis *columns, const float *row, Box tile, float *restr
     }
 }
 
-/* Enlarge the rows of one tile. The logits that a row depends on are neighbours: their places in a ring of TAPS differ. */
+/* Upsample one tile vertically. The source rows of a pixel are adjacent: each has its own slot in a ring of TAPS. */
 INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float (*restrict values)[TILE_WIDTH]) {
     const Axis *rows = &to->rows;
     float ring[TAPS][TILE_WIDTH] = {{0}};
@@ -104,7 +104,7 @@ INLINED void enlarge(const Enlargement *to, const float *logits, Box tile, float
     }
 }
 
-/* Let a box hold the mask of a tile as well, of which these rows and columns are not empty. */
+/* Extend a box by the non-empty rows and columns of a tile. */
 INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32_t first_row, int32_t last_row) {
     int32_t first = 0, last = TILE_WIDTH - 1;
     while (!in_column[first]) first++;
@@ -115,7 +115,7 @@ INLINED void extend(Box *box, Box tile, const int32_t *restrict in_column, int32
     box->bottom = most(box->bottom, tile.top + last_row + 1);
 }
 
-/* Add one tile to a reading, and write its part of the mask. Right of the box no value is positive. */
+/* Add one tile to the result and write its part of the mask. Right of the box no value is positive. */
 INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mask, long stride, Reading *reading) {
     const int32_t width = tile.right - tile.left;
     float sums[TILE_WIDTH] = {0};
@@ -140,7 +140,7 @@ INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mas
     if (last_row >= 0) extend(&reading->box, tile, in_column, first_row, last_row);
 }
 
-/* Enlarge logits within a box of the frame; mask is (box height, box width), zeros before. */
+/* Upsample logits within a box of the frame; mask is (box height, box width), initially zero. */
 DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box *within, uint8_t *mask,
                           Reading *reading) {
     const long stride = within->right - within->left;
@@ -162,14 +162,14 @@ DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box 
     *reading = found;
 }
 
-/* The numbers of one tile while its labels are found. */
+/* Working values of one tile during labelling. */
 typedef struct {
     float values[TILE_HEIGHT][TILE_WIDTH], sums[TILE_HEIGHT][TILE_WIDTH], best[TILE_HEIGHT][TILE_WIDTH];
     float counts[TILE_HEIGHT][TILE_WIDTH];
     int32_t labels[TILE_HEIGHT][TILE_WIDTH];
 } Tally;
 
-/* Let sigmoid times score count where that is above a half. */
+/* Add sigmoid * score where it exceeds 0.5. */
 INLINED void count_vote(Tally *tally, int32_t height, float score) {
     for (int32_t y = 0; y < height; y++) {
         float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y];
@@ -182,7 +182,7 @@ INLINED void count_vote(Tally *tally, int32_t height, float score) {
     }
 }
 
-/* Let a class have the pixels where its mean is better than the best so far, and begin anew. */
+/* Assign a class to the pixels where its mean exceeds the best so far, and reset the sums. */
 INLINED void take_better(Tally *tally, int32_t height, int32_t class_id) {
     for (int32_t y = 0; y < height; y++) {
         float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y], *restrict best = tally->best[y];
@@ -214,7 +214,7 @@ INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count,
     }
 }
 
-/* Label the rows top <= y < bottom of the frame; votes in the order of their classes, labels (frame height, width). */
+/* Label the rows top <= y < bottom of the frame; votes are sorted by class, labels is (frame height, width). */
 DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
                            uint8_t *labels) {
     const int32_t width = to->columns.pixels;

@@ -1,7 +1,7 @@
-"""The compiled kernel for masks, where it was built; without it NumPy does the same.
+"""Wrapper of the compiled mask kernel; without it NumPy computes the same.
 
-``masks.c`` enlarges masks and reads them in one pass, tile by tile, and skips the tiles where there is nothing to
-see. The interpreter is free while it runs, so that threads help.
+``masks.c`` upsamples and evaluates masks in one pass, tile by tile, and skips empty tiles. It releases the GIL, so
+threads run in parallel.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Vote(ctypes.Structure):
 
     @classmethod
     def of(cls, vote: Vote, to_frame: Enlargement) -> _Vote:
-        """Sigmoid × score exceeds a half where the logit exceeds log(0.5 / (score - 0.5))."""
+        """Compute the logit threshold: sigmoid × score exceeds 0.5 where the logit exceeds log(0.5 / (score - 0.5))."""
         threshold = math.log(0.5 / (vote.score - 0.5))
         mask = vote.mask
         return cls(_logits(mask.logits, to_frame), _Box.of(mask.region.box), vote.score, threshold, vote.class_id)
@@ -95,7 +95,7 @@ def _library() -> Any:  # noqa: ANN401 - ctypes makes functions of any name
 
 
 def is_built() -> bool:
-    """Whether the kernel is there."""
+    """Return whether the kernel is available."""
     return _library() is not None
 
 
@@ -104,9 +104,9 @@ def _logits(logits: FloatArray, to_frame: Enlargement) -> int:
 
 
 def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArray) -> tuple[Region, float]:
-    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there.
+    """Return the region of *box* where upsampled logits (h, w) are positive, and the sum of their sigmoids there.
 
-    *mask*, of the box's size and all False, is where it is written.
+    *mask*, of the box's size and all False, receives the result.
     """
     operator, found = _Enlargement.of(to_frame), _Reading()
     height, width = to_frame.size
@@ -123,14 +123,14 @@ def _region(found: _Reading, mask: BoolArray, box: Box, frame: Size) -> Region:
     return Region(tight, mask[inside.slices], found.pixels, frame)
 
 
-@cache  # of at most as many lengths as a model has queries
+@cache  # at most one entry per number of queries
 def _table_of(length: int) -> type[ctypes.Array[_Vote]]:
-    """The array type, kept: ctypes makes a new one each time, which only the rarest of garbage collections takes."""
+    """Return the array type, cached: ctypes creates a new type on each call, freed only by a full collection."""
     return _Vote * length
 
 
 def row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
-    """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
+    """Return a function that labels a slice of rows in *labels*, uint8 H×W; *votes* are sorted by class."""
     operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*(_Vote.of(vote, to_frame) for vote in votes))
     target = address_of(labels, "labels", np.uint8, to_frame.size)
 

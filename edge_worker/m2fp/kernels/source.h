@@ -1,4 +1,4 @@
-/* Names what a library was built from: setup.py defines KERNEL_SOURCE, and the loader compares. */
+/* Version symbol: setup.py defines KERNEL_SOURCE as the digest of the sources, which the loader compares. */
 
 #ifndef EDGE_WORKER_SOURCE_H
 #define EDGE_WORKER_SOURCE_H

@@ -1,5 +1,5 @@
-/* What the kernels share: functions compiled for several instruction sets, of which the machine's best is taken at run
-   time, and an exponential that compilers vectorise. */
+/* Shared by the kernels: function multiversioning, which selects the best instruction set at run time, and a
+   vectorisable exponential. */
 
 #ifndef EDGE_WORKER_VECTOR_H
 #define EDGE_WORKER_VECTOR_H
@@ -20,7 +20,7 @@
 
 /* exp of x <= 0, to 2 units in the last place: a power of two, and 2^part for |part| <= 0.5 (Cephes, exp2f.c). */
 INLINED float exp_of_negative(float x) {
-    const float rounder = 12582912.0f; /* 1.5 * 2^23: what is added to it loses its fraction */
+    const float rounder = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float t = (x < -87.0f ? -87.0f : x) * 1.44269504f;
     float shifted = t + rounder, part = t - (shifted - rounder);
     float p = 1.535336188e-4f;
@@ -32,7 +32,7 @@ INLINED float exp_of_negative(float x) {
     p = p * part + 1.0f;
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
-    bits = (bits + 127u) << 23; /* the low bits of what was rounded are the whole number */
+    bits = (bits + 127u) << 23; /* the low bits of the rounded sum are the integer */
     float scale;
     memcpy(&scale, &bits, sizeof scale);
     return p * scale;

@@ -1,6 +1,6 @@
-"""The compiled kernel for convolutions of float32 by 3x3 with a quarter of the multiplications.
+"""Wrapper of the compiled float32 3x3 convolution kernel, which needs a quarter of the multiplications.
 
-Where it cannot run the engine's own do. Winograd's F(4x4, 3x3): Lavin and Gray, arXiv 1509.09308.
+Winograd's F(4x4, 3x3): Lavin and Gray, arXiv 1509.09308. Where it cannot run, the engine's own kernels do.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.kernels.workers import Workers
     from edge_worker.m2fp.types import FloatArray
 
-# Names the kernel and how weights are packed; compiled networks that contain another are not used.
+# Version of kernel and weight layout, part of the cache key: compiled networks with another version are not used.
 KERNEL: Final = "winograd-1"
 
 _AVX2_FLOATS: Final = 8
-_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"  # OpenVINO's kernels go by it
+_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"  # ISA limit of OpenVINO's kernels
 
 _WINDOW: Final = 3
-_TILE: Final = 4  # output cells of its side
+_TILE: Final = 4  # output cells per side
 _PLACES: Final = 36  # of a transformed tile
 
-# With fewer the transformed weights, four times as many as there are, take longer than they save.
+# With fewer tiles, transforming the weights (to four times their size) costs more than it saves.
 _FEWEST_TILES: Final = 48
 
-# A piece of the work fetches all transformed weights; they serve this many tiles at least.
+# Minimum tiles per piece of work, since each piece reads all transformed weights.
 _PIECE_TILES: Final = 48
 
 
@@ -54,9 +54,9 @@ def _library() -> ctypes.CDLL | None:
 
 
 def width() -> int:
-    """Floats in a vector as the kernel uses them on this processor: 8, 16; 0: it was not built, or cannot run.
+    """Return the kernel's vector width in floats on this CPU: 8 or 16, or 0 if it is not built or not supported.
 
-    Where OpenVINO is held to AVX2, so is the kernel: what boxes without AVX-512 take can be measured on one with it.
+    The kernel follows OpenVINO's limit to AVX2, so that CPUs without AVX-512 can be benchmarked on one that has it.
     """
     library = _library()
     floats = 0 if library is None else int(library.winograd_width())
@@ -64,18 +64,18 @@ def width() -> int:
 
 
 def is_usable() -> bool:
-    """Whether the kernel was built, and runs on this processor."""
+    """Return whether the kernel is built and this CPU supports it."""
     return width() > 0
 
 
 def suits(kernel: int, stride: int, size: tuple[int, int]) -> bool:
-    """Whether it computes such convolutions, and faster than the engine, for a map of this *size* (height, width)."""
+    """Return whether the kernel supports such a convolution on a map of this *size* (height, width) and is faster."""
     tiles = -(-size[0] // _TILE) * -(-size[1] // _TILE)
     return (kernel, stride) == (_WINDOW, 1) and tiles >= _FEWEST_TILES
 
 
 def packed(weights: FloatArray) -> NDArray[np.uint8]:
-    """*weights* as the kernel reads them, in as many bytes.
+    """Pack *weights* into the kernel's layout, of the same size in bytes.
 
     Args:
         weights: float32 (filters, 3, 3, channels), filters and channels multiples of UNIT.
@@ -88,7 +88,7 @@ def packed(weights: FloatArray) -> NDArray[np.uint8]:
 
 
 def convolve(source: FloatArray, layer: Layer, added: FloatArray | None, out: FloatArray, workers: Workers) -> None:
-    """Convolve by 3x3 with stride 1, add, rectify; the arrays are those of :meth:`Task.of`."""
+    """Convolve 3x3 with stride 1, add the residual and apply ReLU; the arrays are those of :meth:`Task.of`."""
     library = _library()
     assert library is not None  # noqa: S101 - is_usable said so
     task, floats = Task.of(source, layer, added, out), width()

@@ -1,4 +1,4 @@
-/* The steps of winograd.c for vectors of WIDTH floats, of which products keep 2 times ROWS in registers. */
+/* The steps of winograd.c for vectors of WIDTH floats; the products keep 2 * ROWS accumulators in registers. */
 
 typedef float OF_WIDTH(Vector) __attribute__((vector_size(4 * WIDTH)));
 typedef float OF_WIDTH(Unaligned) __attribute__((vector_size(4 * WIDTH), aligned(1), may_alias));
@@ -8,7 +8,7 @@ typedef int32_t OF_WIDTH(Bits) __attribute__((vector_size(4 * WIDTH)));
 #define AT(address) (*(const OF_WIDTH(Unaligned) *)(address))
 #define PUT(address) (*(OF_WIDTH(Unaligned) *)(address))
 #define STEP TARGET static inline __attribute__((always_inline))
-#define SPAN (2 * WIDTH) /* filters whose weights lie side by side */
+#define SPAN (2 * WIDTH) /* filters with interleaved weights */
 
 /* -- one dimension of the transforms ------------------------------------------------------------------------------ */
 
@@ -45,7 +45,7 @@ STEP void OF_WIDTH(transform_output)(const VECTOR m[INPUT], VECTOR y[OUTPUT]) {
 
 /* -- weights ------------------------------------------------------------------------------------------------------ */
 
-/* The weights of one channel for WIDTH filters: *from* (3, 3, channels, 32), *to* (places, channels, SPAN). */
+/* Transform one channel's weights for WIDTH filters: *from* (3, 3, channels, 32), *to* (places, channels, SPAN). */
 STEP void OF_WIDTH(transform_window)(const Convolution *task, const uint8_t *from, float *to) {
     const int64_t from_place = (int64_t)task->channels * FILTERS * 4, to_place = (int64_t)task->channels * FILTERS;
     VECTOR half[INPUT][3]; /* y, x */
@@ -62,7 +62,7 @@ STEP void OF_WIDTH(transform_window)(const Convolution *task, const uint8_t *fro
     }
 }
 
-/* Weights come as (filters / 32, 3, 3, channels, 32), and go to (filters / 32, places, 32 / SPAN, channels, SPAN). */
+/* Transform weights (filters / 32, 3, 3, channels, 32) to (filters / 32, places, 32 / SPAN, channels, SPAN). */
 TARGET static void OF_WIDTH(transform_weights)(const Convolution *task, int64_t begin, int64_t end,
                                                float *transformed) {
     for (int64_t filter = 0; filter < task->filters; filter += WIDTH) {
@@ -76,7 +76,7 @@ TARGET static void OF_WIDTH(transform_weights)(const Convolution *task, int64_t 
 
 /* -- maps --------------------------------------------------------------------------------------------------------- */
 
-/* Where the input cells of the tile lie whose first is at *top* and *left*. */
+/* Find the input cells of the tile whose first cell is at *top* and *left*. */
 STEP void OF_WIDTH(find_cells)(const Convolution *task, const Block *block, int32_t top, int32_t left,
                                const float *cells[INPUT][INPUT]) {
     for (int32_t y = top; y < top + INPUT; y++)
@@ -108,7 +108,7 @@ STEP void OF_WIDTH(read_tile)(const Convolution *task, const Block *block, int64
     }
 }
 
-/* WIDTH filters of one output cell, the first of them *filter*. */
+/* Write WIDTH filters of one output cell, starting at *filter*. */
 STEP void OF_WIDTH(put_out)(const Convolution *task, VECTOR value, int64_t cell, int32_t filter) {
     const int64_t at = cell * task->filters + filter;
     value += AT(task->bias + filter);
@@ -117,7 +117,7 @@ STEP void OF_WIDTH(put_out)(const Convolution *task, VECTOR value, int64_t cell,
     PUT(task->out + at) = value;
 }
 
-/* WIDTH filters of a tile, the first of them *filter*, from the products *from*. */
+/* Transform the products *from* back and write WIDTH filters of a tile, starting at *filter*. */
 STEP void OF_WIDTH(write_tile)(const Convolution *task, const Block *block, int64_t tile, const float *from,
                                int32_t filter) {
     const int32_t top = (int32_t)(tile / block->across) * OUTPUT, left = (int32_t)(tile % block->across) * OUTPUT;
@@ -138,7 +138,7 @@ STEP void OF_WIDTH(write_tile)(const Convolution *task, const Block *block, int6
 
 /* -- products ----------------------------------------------------------------------------------------------------- */
 
-/* Some tiles' transformed input times SPAN filters, at one place. */
+/* Multiply the transformed input of *rows* tiles by SPAN filters, at one place. */
 STEP void OF_WIDTH(multiply)(const Block *block, const float *input, const float *weights, int32_t channels,
                              const int rows, float *products) {
     VECTOR sums[ROWS][2];
@@ -157,7 +157,7 @@ STEP void OF_WIDTH(multiply)(const Block *block, const float *input, const float
     }
 }
 
-/* All tiles of a block; the last few by three at a time, of which one or two may be none, and are never looked at. */
+/* Multiply all tiles of a block, the last few three at a time; surplus results are never read. */
 TARGET static void OF_WIDTH(multiply_block)(const Block *block, const float *input, const float *weights,
                                             int32_t channels, int32_t tiles, float *products) {
     int32_t tile = 0;

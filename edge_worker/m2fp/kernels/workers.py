@@ -1,4 +1,4 @@
-"""Threads that share the work of one operation."""
+"""A thread pool for the work of one kernel call."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Pieces of the work per thread: a thread that is held up by others leaves more to the rest.
+# Pieces of work per thread: several, so that other threads take over from a delayed one.
 _PIECES = 4
 
 
 class Workers:
-    """Threads that share the work of one call; the one that calls is one of them: it need not be woken first."""
+    """Threads that share the work of one call; the calling thread takes part, which saves a wake-up."""
 
     def __init__(self, count: int) -> None:
-        """As many as *count*; they wait without using the processor."""
+        """Use *count* threads, including the caller; idle threads do not spin."""
         self._count = count
         self._others = ThreadPoolExecutor(count - 1, thread_name_prefix="kernels") if count > 1 else None
 
     def share(self, work: Callable[[int, int], object], length: int, least: int = 1) -> None:
-        """Have *work* done for all of range(*length*), a piece (begin, end) at a time, of *least* of them or more.
+        """Call *work* on pieces (begin, end) that cover range(*length*), each of *least* or more.
 
-        A piece may be smaller where there would be fewer pieces than threads. What *work* raises is raised
-        when no thread is at work any more.
+        Pieces are smaller if there would be fewer than threads. An exception of *work* is raised after all
+        threads have finished.
         """
         pieces = min(self._count * _PIECES, max(length // least // self._count, 1) * self._count)
         step = -(-length // pieces)
