@@ -1,8 +1,8 @@
 /* float32 3x3 convolution of stride 1 with a quarter of the multiplications: Winograd's F(4x4, 3x3).
 
    Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (arXiv 1509.09308): tiles of 4x4 output cells are
-   computed from 6x6 input cells, which overlap by 2. Input tiles and weights are transformed to 36 places; at each place
-   a matrix product over the channels remains, and its result is transformed back.
+   computed from 6x6 input cells, which overlap by 2. Input tiles and weights are transformed to 36 places; at each
+   place a matrix product over the channels remains, and its result is transformed back.
 
    The interpolation points are 0, a, -a, b, -b and infinity. a = 1/sqrt(2) and b = sqrt(2) instead of 1 and 2 keep the
    values in a narrower range, with less rounding error (on the choice of points: Alam et al., "Winograd

@@ -1,4 +1,4 @@
-"""Backbones: image → feature maps by name. The base class, and the published ResNet."""
+"""Backbones (image → feature maps by name): the base class and the published ResNet."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edge_worker.m2fp.network.layers import ConvNorm
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import ResNetConfig
 
-# Bottleneck blocks of res2, res3, res4, res5 by depth (He et al., arXiv 1512.03385, table 1).
+# Number of bottleneck blocks in res2 to res5 by depth (He et al., arXiv 1512.03385, table 1).
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 _STEM_STRIDE = 4
 
 
 class Backbone(nn.Module):
-    """What the pixel decoders need of a backbone."""
+    """Interface of a backbone for the pixel decoders."""
 
     channels: dict[str, int]
     strides: dict[str, int]
@@ -33,7 +33,7 @@ class Stem(nn.Module):
     """Three 3×3 convolutions and a max-pooling: (B, 3, H, W) → (B, out, H/4, W/4) (DeepLab's stem)."""
 
     def __init__(self, out_channels: int) -> None:
-        """Half of *out_channels* in the first two convolutions."""
+        """Create the stem; the first two convolutions have half of *out_channels*."""
         super().__init__()
         half = out_channels // 2
         self.conv1 = ConvNorm(3, half, 3, nn.BatchNorm2d(half), stride=2, relu=True)
@@ -52,7 +52,7 @@ class Bottleneck(nn.Module):
     def __init__(
         self, in_channels: int, out_channels: int, width: int, config: ResNetConfig, *, stride: int, dilation: int
     ) -> None:
-        """*width* channels inside; the *stride* is on the 3×3 unless ``stride_in_1x1``."""
+        """Use *width* inner channels; the *stride* is on the 3×3 convolution unless ``stride_in_1x1``."""
         super().__init__()
         outer, inner = (stride, 1) if config.stride_in_1x1 else (1, stride)
         self.conv1 = ConvNorm(in_channels, width, 1, nn.BatchNorm2d(width), stride=outer, relu=True)
@@ -112,7 +112,7 @@ def _dilation(number: int, config: ResNetConfig) -> int:
 
 
 def _stage_stride(number: int, config: ResNetConfig) -> int:
-    """2, but 1 in res2 (the stem has pooled) and in a dilated stage."""
+    """Return 2, or 1 in res2 (the stem pools already) and in dilated stages."""
     return 1 if number == 2 or _dilation(number, config) > 1 else 2  # noqa: PLR2004  res2 is a name
 
 

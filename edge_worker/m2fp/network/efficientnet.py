@@ -18,7 +18,7 @@ _EPSILON = 1e-3  # of BatchNorm, as published
 
 
 class _Stage(NamedTuple):
-    """Blocks of one kind: only the first has the stride and changes the number of channels."""
+    """A sequence of equal blocks; only the first applies the stride and changes the number of channels."""
 
     kernel: int
     stride: int
@@ -27,7 +27,7 @@ class _Stage(NamedTuple):
     blocks: int
 
 
-# Table 1 of the paper, by the name of the map that each group ends in.
+# Table 1 of the paper, grouped by output feature map.
 _STAGES = {
     "res2": (_Stage(3, 1, 1, 16, 1), _Stage(3, 2, 6, 24, 2)),
     "res3": (_Stage(5, 2, 6, 40, 2),),
@@ -37,12 +37,12 @@ _STAGES = {
 
 
 class SameConv(ConvNorm):
-    """A convolution padded as TensorFlow's ``SAME``: at stride 2 one pixel more to the right and below than before."""
+    """Convolution with TensorFlow's ``SAME`` padding: at stride 2 one pixel more on the right and bottom."""
 
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, *, stride: int = 1, groups: int = 1
     ) -> None:
-        """With BatchNorm, without activation."""
+        """Create the convolution with BatchNorm and no activation."""
         norm = nn.BatchNorm2d(out_channels, eps=_EPSILON)
         super().__init__(in_channels, out_channels, kernel_size, norm, stride=stride, groups=groups)
         self.before = (kernel_size - stride) // 2
@@ -57,10 +57,10 @@ class SameConv(ConvNorm):
 
 
 class InvertedResidual(nn.Module):
-    """1×1 to more channels, depthwise, 1×1 to fewer; a residual where the shape stays (MobileNetV2's block)."""
+    """MobileNetV2's block: 1×1 expansion, depthwise, 1×1 projection; a residual if the shape is unchanged."""
 
     def __init__(self, in_channels: int, stage: _Stage, *, stride: int) -> None:
-        """*in_channels* in, the channels of *stage* out."""
+        """Map *in_channels* to the channels of *stage*."""
         super().__init__()
         inner = in_channels * stage.expansion
         self.expand = SameConv(in_channels, inner, 1) if stage.expansion > 1 else None
@@ -76,10 +76,10 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(Backbone):
-    """Stem and blocks, in four groups that end in the maps ``res2`` to ``res5``."""
+    """Stem and four groups of blocks, which output the maps ``res2`` to ``res5``."""
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
-        """The maps that *config* names are given out."""
+        """Create all groups; :meth:`forward` returns the maps that *config* names."""
         super().__init__()
         self.out_features = config.out_features
         self.stem = SameConv(3, _STEM_CHANNELS, 3, stride=2)

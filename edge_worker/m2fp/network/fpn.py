@@ -1,7 +1,7 @@
-"""Pixel decoder without deformable attention: a transformer on the coarsest map, then a feature pyramid.
+"""Pixel decoder without deformable attention: a transformer on the coarsest map and a feature pyramid.
 
 MaskFormer's transformer-encoder pixel decoder (Cheng et al., arXiv 2107.06278, section 4.1), with BatchNorm, which
-folds into the convolutions when exported.
+is folded into the convolutions on export.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention of the cells of one map, then a feed-forward network, residual and post-norm."""
+    """Self-attention over the cells of one map and a feed-forward network, each with residual and post-norm."""
 
     def __init__(self, config: FpnConfig) -> None:
-        """Sizes of *config*."""
+        """Create the layer with the sizes of *config*."""
         super().__init__()
         self.self_attn = Attention(config.conv_dim, config.transformer_nheads)
         self.norm1 = nn.LayerNorm(config.conv_dim)
@@ -40,25 +40,25 @@ class EncoderLayer(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions with a residual (He et al., arXiv 1512.03385); does nothing before it is trained."""
+    """Two 3×3 convolutions with a residual (He et al., arXiv 1512.03385), initialised to the identity."""
 
     def __init__(self, channels: int) -> None:
-        """*channels* in, inside and out."""
+        """Use *channels* for input, inner and output channels."""
         super().__init__()
         self.conv1 = _smooth(channels)
         self.conv2 = ConvNorm(channels, channels, 3, nn.BatchNorm2d(channels))
         nn.init.zeros_(cast("Tensor", self.conv2.norm.weight))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w), not negative → (B, C, h, w)."""
+        """(B, C, h, w), non-negative → (B, C, h, w)."""
         return functional.relu(x + self.conv2(self.conv1(x)))
 
 
 class FpnPixelDecoder(PixelDecoder):
-    """Coarse to fine: each backbone map through a 1×1 convolution, plus the coarser result, through 3×3 ones."""
+    """Top-down pyramid: 1×1 convolution of each backbone map, plus the upsampled coarser result, then 3×3 ones."""
 
     def __init__(self, config: FpnConfig, backbone: Backbone) -> None:
-        """Sizes of *config*, input channels and strides of *backbone*."""
+        """Use the sizes of *config* and the channels and strides of *backbone*."""
         super().__init__()
         channels = config.conv_dim
         self.levels = sorted(config.in_features, key=lambda name: -backbone.strides[name])

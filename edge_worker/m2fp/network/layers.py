@@ -1,4 +1,4 @@
-"""Building blocks that more than one part of the network uses."""
+"""Building blocks shared by several parts of the network."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-# Sine position embedding as published: base of the geometric series of wavelengths, and the guard of the division.
+# Sine position embedding as published: base of the wavelengths, and the epsilon of the division.
 _TEMPERATURE = 10000.0
 _EPSILON = 1e-6
 
 
 class ConvNorm(nn.Conv2d):
-    """Convolution without bias, its normalisation (child ``norm``) and, where asked for, ReLU."""
+    """Convolution without bias, its normalisation (child ``norm``) and optional ReLU."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class ConvNorm(nn.Conv2d):
         groups: int = 1,
         relu: bool = False,
     ) -> None:
-        """Padding keeps the size at stride 1; *norm* takes *out_channels*."""
+        """Pad to keep the size at stride 1; *norm* takes *out_channels*."""
         padding = dilation * (kernel_size // 2)
         super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias=False)
         self.norm = norm
@@ -43,22 +43,22 @@ class ConvNorm(nn.Conv2d):
 def channels_first(tokens: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Project tokens (B, N, in) by *weight* (out, in) and transpose the result: (B, out, N).
 
-    As a convolution: engines compute it channels last and put it into order with their tuned reorder, in a fraction of
-    the time that a transposition takes.
+    Computed as a convolution: engines run it channels last and use their tuned reorder, which is much faster than a
+    transpose.
     """
     image = tokens.transpose(1, 2)[:, :, None]  # (B, in, 1, N)
     return functional.conv2d(image, weight[:, :, None, None], bias)[:, :, 0]
 
 
 def resize(x: Tensor, like: Tensor) -> Tensor:
-    """Bilinear resize (align_corners False, no antialiasing) of (B, C, h, w) to the height and width of *like*."""
+    """Resize (B, C, h, w) bilinearly (align_corners False, no antialiasing) to the height and width of *like*."""
     return functional.interpolate(x, size=like.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def sine_positions(x: Tensor, channels: int) -> Tensor:
-    """Sine position embedding of the map *x* (B, C, h, w) → (1, h·w, *channels*), y before x.
+    """Return the sine position embedding of the map *x* (B, C, h, w): (1, h·w, *channels*), y before x.
 
-    Coordinates count 1…n, are divided by n + 1e-6 and scaled by 2π (Mask2Former, section 3.2.1, after DETR).
+    Coordinates run from 1 to n, are divided by n + 1e-6 and scaled by 2π (Mask2Former, section 3.2.1, after DETR).
     """
     height, width = x.shape[-2:]
     wavelengths = _wavelengths(channels // 2, x)
@@ -69,14 +69,14 @@ def sine_positions(x: Tensor, channels: int) -> Tensor:
 
 
 def _wavelengths(features: int, like: Tensor) -> Tensor:
-    """Wavelength of each of the *features* of one axis; a sine and a cosine share one."""
+    """Return the wavelength of each of the *features* of one axis; sine and cosine pairs share one."""
     index = torch.arange(features, dtype=torch.float32, device=like.device)
     exponent = 2 * torch.div(index, 2, rounding_mode="floor") / features
     return torch.pow(torch.full_like(exponent, _TEMPERATURE), exponent)
 
 
 def _waves(length: int, wavelengths: Tensor) -> Tensor:
-    """(length, features): sine on even and cosine on odd features, at the positions 1…length."""
+    """Return (length, features): sine on even, cosine on odd features, at positions 1…length."""
     position = torch.arange(1, length + 1, dtype=torch.float32, device=wavelengths.device)
     angle = (position * (2 * math.pi) / (length + _EPSILON))[:, None] / wavelengths  # (length, features)
     pairs = torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=-1)  # (length, features/2, 2)

@@ -1,4 +1,4 @@
-"""The whole network: normalised images → class and mask logits of the queries."""
+"""The complete network: normalised images → class and mask logits of the queries."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class SemSegHead(nn.Module):
-    """Pixel decoder and transformer decoder (a level of their own in the tensor names)."""
+    """Pixel decoder and transformer decoder; a separate module to match the published tensor names."""
 
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
-        """Sizes of *config*, on top of *backbone*."""
+        """Create both decoders with the sizes of *config*, on top of *backbone*."""
         super().__init__()
         pixel_decoder = build_pixel_decoder(config.encoder, backbone)
         self.pixel_decoder = pixel_decoder
@@ -30,13 +30,13 @@ class M2FP(nn.Module):
     """Mask2Former for Parsing (arXiv 2301.00394), sized by its configuration."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Random weights; :func:`edge_worker.m2fp.checkpoint.load_network` fills them."""
+        """Create the network with random weights; see :func:`edge_worker.m2fp.checkpoint.load_network`."""
         super().__init__()
         self.backbone = build_backbone(config.backbone)
         self.sem_seg_head = SemSegHead(config, self.backbone)
 
     def features(self, images: Tensor) -> PixelFeatures:
-        """Normalised RGB (B, 3, H, W), H and W multiples of 32 → what the transformer decoder is given."""
+        """Normalised RGB (B, 3, H, W), H and W multiples of 32 → input of the transformer decoder."""
         return self.sem_seg_head.pixel_decoder(self.backbone(images))
 
     def forward(self, images: Tensor) -> Prediction:

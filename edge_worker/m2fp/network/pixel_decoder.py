@@ -1,6 +1,6 @@
-"""Pixel decoders: feature maps of the backbone → mask features and the maps the transformer decoder attends to.
+"""Pixel decoders: backbone feature maps → mask features and the maps the transformer decoder attends to.
 
-The base class, and the published one with deformable attention.
+The base class and the published decoder with deformable attention.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ if TYPE_CHECKING:
 # Sampling points per head and level (Deformable DETR, section 4.1); not configurable in published files.
 _POINTS = 4
 
-# The transformer decoder attends to the three coarsest maps in turn (Mask2Former, section 3.2.2).
+# The transformer decoder cycles through the three coarsest maps (Mask2Former, section 3.2.2).
 MAX_MAPS = 3
 
 
 class PixelFeatures(NamedTuple):
-    """Answer of a pixel decoder."""
+    """Output of a pixel decoder."""
 
     mask_features: Tensor  # (B, mask_dim, H/common_stride, W/common_stride)
     maps: list[Tensor]  # (B, map_channels, h, w) each, coarsest first
 
 
 class PixelDecoder(nn.Module):
-    """What the transformer decoder needs of a pixel decoder."""
+    """Interface of a pixel decoder for the transformer decoder."""
 
     map_channels: int
     num_maps: int
 
     def __call__(self, features: dict[str, Tensor]) -> PixelFeatures:
-        """Maps of the backbone by name → mask features and maps."""
+        """Backbone maps by name → mask features and maps."""
         return cast("PixelFeatures", super().__call__(features))
 
 
@@ -50,7 +50,7 @@ class MSDeformAttn(nn.Module):
     """Multi-scale deformable self-attention (Deformable DETR, section 4.1, equation 3)."""
 
     def __init__(self, channels: int, heads: int, levels: int) -> None:
-        """*heads* divide *channels*; every token samples 4 points on each of *levels*."""
+        """Create the projections; *heads* must divide *channels*; a token samples 4 points on each of *levels*."""
         super().__init__()
         self.heads, self.levels = heads, levels
         self.sampling_offsets = nn.Linear(channels, heads * levels * _POINTS * 2)
@@ -60,7 +60,7 @@ class MSDeformAttn(nn.Module):
         self._start()
 
     def _start(self) -> None:
-        """Start from equal weights on points that fan out, a direction for each head (Deformable DETR, section A.4)."""
+        """Initialise equal weights and offsets that fan out, one direction per head (Deformable DETR, section A.4)."""
         nn.init.zeros_(self.sampling_offsets.weight)
         nn.init.zeros_(self.attention_weights.weight)
         nn.init.zeros_(self.attention_weights.bias)
@@ -73,12 +73,12 @@ class MSDeformAttn(nn.Module):
             self.sampling_offsets.bias.copy_(fan.expand(-1, self.levels, -1, -1).flatten())
 
     def forward(self, query: Tensor, source: Tensor, references: Tensor, maps: list[Tensor]) -> Tensor:
-        """Attend from *query* to *source*, both (B, N, C); *maps* (B, C, h, w) only lend their sizes.
+        """Attend from *query* to *source*, both (B, N, C); only the sizes of *maps* (B, C, h, w) are used.
 
         *references* (N, 2) are the cell centres (x, y) of the tokens in [0, 1]². Returns (B, N, C).
 
-        A point at a time: the samples of all points together are twelve times as large as the values, and to move them
-        takes longer than to compute them.
+        Samples are summed one point at a time: together they would be twelve times the size of the values, and moving
+        them takes longer than computing them.
         """
         value = channels_first(source, self.value_proj.weight, self.value_proj.bias)  # (B, C, N)
         offsets, weights = self._points(query)
@@ -93,9 +93,9 @@ class MSDeformAttn(nn.Module):
         return cast("Tensor", self.output_proj(merged.transpose(1, 2)))
 
     def _points(self, query: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets in cells (B, heads, levels, points, N, 2) and weights (B, heads, levels, points, N).
+        """Return offsets in cells (B, heads, levels, points, N, 2) and weights (B, heads, levels, points, N).
 
-        Both are projections of *query*, taken in one.
+        Both are projections of *query*, computed as one.
         """
         projections = self.sampling_offsets, self.attention_weights
         weight, bias = (torch.cat([getattr(one, name) for one in projections]) for name in ("weight", "bias"))
@@ -107,14 +107,14 @@ class MSDeformAttn(nn.Module):
 
 
 def _sample(plane: Tensor, offsets: Tensor, weights: Tensor, references: Tensor) -> Tensor:
-    """Weighted sum over the points of one level, (B·heads, C/heads, N).
+    """Return the weighted sum over the points of one level, (B·heads, C/heads, N).
 
-    *plane* (B·heads, C/heads, h, w), *offsets* (B, heads, points, N, 2) in its cells, *weights* (B, heads, points, N).
+    *plane* (B·heads, C/heads, h, w), *offsets* (B, heads, points, N, 2) in cells, *weights* (B, heads, points, N).
     """
     cells = shape_as_tensor(plane)[2:].flip(0).to(offsets.dtype)  # (2): w, h
     samples: list[Tensor] = []
     for point in range(_POINTS):
-        # location = reference + offset / (w, h); grid_sample counts from -1 to 1, so grid = 2·location - 1
+        # location = reference + offset / (w, h); grid_sample expects [-1, 1], so grid = 2·location - 1
         grid = (2 * references - 1) + offsets[:, :, point].flatten(0, 1) * (2 / cells)  # (B·heads, N, 2)
         values = functional.grid_sample(
             plane, grid[:, None], mode="bilinear", padding_mode="zeros", align_corners=False
@@ -127,7 +127,7 @@ class EncoderLayer(nn.Module):
     """Deformable self-attention and a feed-forward network, each with residual and post-norm."""
 
     def __init__(self, config: MSDeformAttnConfig) -> None:
-        """Sizes of *config*."""
+        """Create the layer with the sizes of *config*."""
         super().__init__()
         channels, hidden = config.conv_dim, config.transformer_dim_feedforward
         self.self_attn = MSDeformAttn(channels, config.transformer_nheads, len(config.transformer_in_features))
@@ -146,10 +146,10 @@ class EncoderLayer(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The stack of encoder layers (a level of its own in the tensor names)."""
+    """Stack of encoder layers; a separate module to match the published tensor names."""
 
     def __init__(self, config: MSDeformAttnConfig) -> None:
-        """As many layers as *config* says."""
+        """Create the layers of *config*."""
         super().__init__()
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.transformer_enc_layers))
 
@@ -161,10 +161,10 @@ class Encoder(nn.Module):
 
 
 class DeformableTransformer(nn.Module):
-    """All levels as one sequence through the encoder, and back into maps."""
+    """Flattens all levels to one sequence, encodes it and splits it into maps again."""
 
     def __init__(self, config: MSDeformAttnConfig) -> None:
-        """One learnt ``level_embed`` per transformer level."""
+        """Create the encoder and a learned ``level_embed`` per level."""
         super().__init__()
         self.encoder = Encoder(config)
         self.level_embed = nn.Parameter(torch.randn(len(config.transformer_in_features), config.conv_dim))
@@ -181,10 +181,10 @@ class DeformableTransformer(nn.Module):
 
 
 class MSDeformAttnPixelDecoder(PixelDecoder):
-    """Deformable encoder on the coarse maps, then an FPN down to ``common_stride``."""
+    """Deformable encoder on the coarse maps, followed by an FPN down to ``common_stride``."""
 
     def __init__(self, config: MSDeformAttnConfig, backbone: Backbone) -> None:
-        """Sizes of *config*, input channels and strides of *backbone*."""
+        """Use the sizes of *config* and the channels and strides of *backbone*."""
         super().__init__()
         channels, levels = config.conv_dim, list(reversed(config.transformer_in_features))
         finest = min(backbone.strides[name] for name in levels)
@@ -203,7 +203,7 @@ class MSDeformAttnPixelDecoder(PixelDecoder):
         self.num_maps = min(MAX_MAPS, len(levels) + steps)
 
     def forward(self, features: dict[str, Tensor]) -> PixelFeatures:
-        """Maps of the backbone by name → mask features and the maps of strides 32, 16, 8."""
+        """Backbone maps by name → mask features and the maps of strides 32, 16, 8."""
         projected = [project(features[name]) for project, name in zip(self.input_proj, self.levels, strict=True)]
         maps = self.transformer(projected)
         for number, name in self.fpn:
@@ -217,7 +217,7 @@ def _group_norm(channels: int) -> nn.GroupNorm:
 
 
 def _cell_centres(x: Tensor) -> Tensor:
-    """Centres (x, y) of the cells of the map *x* (B, C, h, w) in [0, 1]², (h·w, 2)."""
+    """Return the cell centres (x, y) of the map *x* (B, C, h, w) in [0, 1]²: (h·w, 2)."""
     height, width = x.shape[-2:]
     rows = (torch.arange(height, dtype=torch.float32, device=x.device) + 0.5) / height
     columns = (torch.arange(width, dtype=torch.float32, device=x.device) + 0.5) / width
@@ -227,7 +227,7 @@ def _cell_centres(x: Tensor) -> Tensor:
 
 
 def _split(tokens: Tensor, maps: list[Tensor]) -> list[Tensor]:
-    """(B, N, C) → one (B, C, h, w) per level, of the sizes of *maps*."""
+    """(B, N, C) → one (B, C, h, w) per level, with the sizes of *maps*."""
     parts, start = [], 0
     for like in maps:
         height, width = like.shape[-2:]

@@ -1,4 +1,4 @@
-"""Which class builds which section of the configuration: a variant is a line here and a file beside."""
+"""Registry of network classes by configuration section; a new variant is one entry here and one module."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {
 
 
 def build_backbone(config: BackboneConfig) -> Backbone:
-    """Build the backbone whose configuration section this is."""
+    """Build the backbone described by *config*."""
     return BACKBONES[type(config)](config)
 
 
 def build_pixel_decoder(config: PixelDecoderConfig, backbone: Backbone) -> PixelDecoder:
-    """Build the pixel decoder whose configuration section this is, on top of *backbone*."""
+    """Build the pixel decoder described by *config*, on top of *backbone*."""
     return PIXEL_DECODERS[type(config)](config, backbone)

@@ -1,4 +1,4 @@
-"""ShuffleNetV2 (Ma et al., arXiv 1807.11164): the light backbone."""
+"""ShuffleNetV2 (Ma et al., arXiv 1807.11164), a light backbone."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def _depthwise(channels: int, stride: int) -> ConvNorm:
 
 
 class Unit(nn.Module):
-    """The basic unit (figure 3c): every other channel passes, the others are convolved."""
+    """Basic unit (figure 3c): every other channel passes through, the rest are convolved."""
 
     def __init__(self, channels: int) -> None:
-        """*channels* in and out."""
+        """Use *channels* for input and output."""
         super().__init__()
         half = channels // 2
         self.main = nn.Sequential(_conv(half, half), _depthwise(half, 1), _conv(half, half))
@@ -40,10 +40,10 @@ class Unit(nn.Module):
 
 
 class DownUnit(nn.Module):
-    """The unit that halves the size (figure 3d): both branches see all channels."""
+    """Downsampling unit (figure 3d): both branches process all channels."""
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
-        """*out_channels* less *in_channels* come from the main branch, the others from the depthwise one."""
+        """Take *out_channels* - *in_channels* channels from the main branch, the rest from the depthwise branch."""
         super().__init__()
         half, rest = out_channels // 2, out_channels - in_channels
         self.main = nn.Sequential(_conv(in_channels, half), _depthwise(half, 2), _conv(half, rest))
@@ -58,7 +58,7 @@ class ShuffleNet(Backbone):
     """Stem and three stages; ``res2`` is the pooled stem, ``res3`` to ``res5`` are the stages."""
 
     def __init__(self, config: ShuffleNetConfig) -> None:
-        """Channels and numbers of units of *config*."""
+        """Use the channels and numbers of units of *config*."""
         super().__init__()
         self.out_features = config.out_features
         self.stem = ConvNorm(3, config.stem_channels, 3, nn.BatchNorm2d(config.stem_channels), stride=2, relu=True)

@@ -1,4 +1,4 @@
-"""Transformer decoder with masked attention: learnt queries → class and mask logits (Mask2Former, section 3.2)."""
+"""Transformer decoder with masked attention: learned queries → class and mask logits (Mask2Former, section 3.2)."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import DecoderConfig
     from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
 
-# Layers of the mask embedding (Mask2Former, section 3.2.2).
+# Number of layers of the mask embedding (Mask2Former, section 3.2.2).
 _MASK_EMBED_LAYERS = 3
 
 
 class Prediction(NamedTuple):
-    """What the network says of every query."""
+    """Class and mask logits of the queries."""
 
     class_logits: Tensor  # (B, Q, classes + 1), the last is "no object"
     mask_logits: Tensor  # (B, Q, H/4, W/4), positive inside
 
 
 class Attention(nn.Module):
-    """Multi-head attention with the query, key and value projections packed in one matrix, in this order."""
+    """Multi-head attention; one matrix packs the query, key and value projections in this order."""
 
     def __init__(self, channels: int, heads: int) -> None:
-        """*heads* divide *channels*."""
+        """Create the projections; *heads* must divide *channels*."""
         super().__init__()
         self.heads = heads
         self.scale = 1 / math.sqrt(channels // heads)
@@ -64,7 +64,7 @@ class SelfAttentionLayer(nn.Module):
     """Self-attention of the queries, with residual and norm."""
 
     def __init__(self, config: DecoderConfig) -> None:
-        """Sizes of *config*."""
+        """Create the layer with the sizes of *config*."""
         super().__init__()
         self.self_attn = Attention(config.hidden_dim, config.nheads)
         self.norm = nn.LayerNorm(config.hidden_dim)
@@ -79,10 +79,10 @@ class SelfAttentionLayer(nn.Module):
 
 
 class CrossAttentionLayer(nn.Module):
-    """Masked attention of the queries to one map, with residual and norm."""
+    """Masked cross-attention from the queries to one map, with residual and norm."""
 
     def __init__(self, config: DecoderConfig) -> None:
-        """Sizes of *config*."""
+        """Create the layer with the sizes of *config*."""
         super().__init__()
         self.multihead_attn = Attention(config.hidden_dim, config.nheads)
         self.norm = nn.LayerNorm(config.hidden_dim)
@@ -99,7 +99,7 @@ class FFNLayer(nn.Module):
     """Feed-forward network of the queries, with residual and norm."""
 
     def __init__(self, config: DecoderConfig) -> None:
-        """Sizes of *config*."""
+        """Create the layer with the sizes of *config*."""
         super().__init__()
         self.linear1 = nn.Linear(config.hidden_dim, config.dim_feedforward)
         self.linear2 = nn.Linear(config.dim_feedforward, config.hidden_dim)
@@ -117,7 +117,7 @@ class MLP(nn.Module):
     """Linear layers with ReLU between them."""
 
     def __init__(self, in_channels: int, hidden: int, out_channels: int, layers: int) -> None:
-        """*layers* linear layers, *hidden* channels between them."""
+        """Create *layers* linear layers with *hidden* channels between them."""
         super().__init__()
         sizes = [in_channels, *[hidden] * (layers - 1), out_channels]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
@@ -130,18 +130,18 @@ class MLP(nn.Module):
 
 
 class Level(NamedTuple):
-    """One map as the decoder attends to it."""
+    """One map, prepared for cross-attention."""
 
     tokens: Tensor  # (B, h·w, C), level embedding added
     positions: Tensor  # (1, h·w, C)
-    mask_features: Tensor  # (B, mask_dim, h·w): those of the pixel decoder, resized to this map
+    mask_features: Tensor  # (B, mask_dim, h·w): from the pixel decoder, resized to this map
 
 
 class TransformerDecoder(nn.Module):
-    """Queries attend in turn to the maps, each only inside the mask it predicted so far."""
+    """Queries attend to the maps in turn, each only inside its currently predicted mask."""
 
     def __init__(self, config: DecoderConfig, map_channels: int, num_maps: int) -> None:
-        """Sizes of *config*; *num_maps* maps of *map_channels* channels."""
+        """Use the sizes of *config*, for *num_maps* maps of *map_channels* channels."""
         super().__init__()
         hidden, layers = config.hidden_dim, range(config.dec_layers)
         project = map_channels != hidden or config.enforce_input_project
@@ -160,14 +160,14 @@ class TransformerDecoder(nn.Module):
         self._mask_bias = config.mask_bias
 
     def forward(self, features: PixelFeatures) -> Prediction:
-        """Predict after the last layer, calibrated."""
+        """Return the calibrated prediction of the last layer."""
         answer = self.predict(self.states(features)[-1], features.mask_features)
         if not self._mask_bias:
             return answer
         return answer._replace(mask_logits=answer.mask_logits + torch.tensor(self._mask_bias)[:, None, None])
 
     def states(self, features: PixelFeatures) -> list[Tensor]:
-        """Normalised queries (B, Q, C) before the first layer and after each."""
+        """Return the normalised queries (B, Q, C) before the first layer and after each layer."""
         levels = self._levels(features)
         positions = self.query_embed.weight[None]  # (1, Q, C)
         x = self.query_feat.weight[None].expand(features.mask_features.shape[0], -1, -1)  # (B, Q, C)
@@ -195,17 +195,17 @@ class TransformerDecoder(nn.Module):
         return levels
 
     def _attention_mask(self, state: Tensor, level: Level) -> Tensor:
-        """Additive mask (B, 1, Q, h·w): -inf where a query predicted "outside", unless it did so everywhere.
+        """Return the additive mask (B, 1, Q, h·w): -inf where a query predicts "outside", unless it does so everywhere.
 
-        Resizing and the dot product are both linear, so the mask logits are taken from mask features resized once
-        per map instead of resizing every query's mask logits; their sign is sigmoid's comparison with a half.
+        Resizing and the dot product are linear, so the mask features are resized once per map instead of the mask
+        logits of every query. A negative logit is a sigmoid below 0.5.
         """
         outside = self.mask_embed(state) @ level.mask_features < 0  # (B, Q, h·w)
         nowhere = outside.all(dim=-1, keepdim=True)
         return torch.zeros_like(outside, dtype=state.dtype).masked_fill(outside & ~nowhere, -torch.inf)[:, None]
 
     def predict(self, state: Tensor, mask_features: Tensor) -> Prediction:
-        """What normalised queries (B, Q, C) say; training asks this of the early layers too (deep supervision)."""
+        """Predict from normalised queries (B, Q, C); training also applies it to early layers (deep supervision)."""
         embedded = self.mask_embed(state)  # (B, Q, mask_dim)
         masks = embedded @ mask_features.flatten(2)  # (B, Q, H/4·W/4)
         return Prediction(self.class_embed(state), masks.reshape(*masks.shape[:2], *mask_features.shape[2:]))

@@ -1,7 +1,7 @@
-"""Logits of the queries → label map, parts and persons. One for all engines.
+"""Postprocessing: query logits → label map, parts and persons. Shared by all engines.
 
-A model's output is interpreted in one of two ways, as published: multi-human models (``parsing_on``) give instances and
-a label map made of them; single-human models (``semantic_on``) give a label map alone.
+As published, multi-human models (``parsing_on``) yield instances and a label map made of them; single-human models
+(``semantic_on``) yield a label map only.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def postprocess(logits: Logits, geometry: Geometry, config: ModelConfig, each: Each = one_by_one) -> Parsing:
-    """Interpret the output of a network, given how the frame lay in its input; *each* maps over pieces of the work."""
+    """Interpret network output for a frame placed by *geometry*; *each* maps over independent pieces of work."""
     read = parse_instances if config.parsing_on else parse_semantics
     return read(logits.mask_logits, class_probabilities(logits.class_logits), geometry, config, each)
 
 
 def class_probabilities(class_logits: FloatArray) -> FloatArray:
-    """Softmax of (Q, classes + 1), "no object" dropped: (Q, classes)."""
+    """Return the softmax of (Q, classes + 1) without "no object": (Q, classes)."""
     shifted = np.exp(class_logits - class_logits.max(axis=1, keepdims=True))
     return np.asarray((shifted / shifted.sum(axis=1, keepdims=True))[:, :-1], np.float32)

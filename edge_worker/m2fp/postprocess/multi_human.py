@@ -1,8 +1,8 @@
 """Postprocessing of multi-human models: candidates → parts, persons and label map.
 
-Work is done on few masks and small parts of them: a mask's quality is at most 1, so a candidate whose class score is
-under every threshold is dropped before its mask is enlarged; and a mask is enlarged only where it can be positive. What
-was enlarged is not kept: for the label map, which depends on the quality, it is done again, in less time and memory.
+Few masks are upsampled, and only in part. A mask's quality is at most 1, so a candidate whose class score is below
+every threshold is dropped first; masks are upsampled only where they can be positive. Upsampled values are not kept:
+the label map, which depends on the quality, computes them again, which takes less time and memory.
 """
 
 from __future__ import annotations
@@ -27,46 +27,46 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.preprocess import Geometry
     from edge_worker.m2fp.types import FloatArray
 
-# Query and class pairs that become candidates: those of the highest class scores, as published.
+# Number of (query, class) pairs, by highest class score, that become candidates, as published.
 _CANDIDATES = 100
 
-# A part needs at least this score, a person more than this.
+# Minimum score of a part; a person must exceed it.
 _INSTANCE_THRESHOLD = 0.1
 
 
 class Candidate(NamedTuple):
-    """A class that a query is taken for."""
+    """A class assigned to a query."""
 
     class_id: int
     class_score: float
 
 
 class Rules:
-    """Which candidates become what; the thresholds of one model."""
+    """Thresholds of one model that decide what a candidate becomes."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Take the person class and the threshold of the label map from *config*."""
+        """Read the person class and the label map threshold from *config*."""
         self.classes = config.classes
         self._human = config.num_parsing
         self._semantic_threshold = config.parsing_ins_score_thr
 
     def is_person(self, class_id: int) -> bool:
-        """Whether *class_id* is the whole person."""
+        """Return whether *class_id* is the whole person."""
         return class_id == self._human
 
     def is_instance(self, class_id: int, score: float) -> bool:
-        """Whether a candidate of this *score* is a part or a person of the result."""
+        """Return whether a candidate with this *score* is a part or person of the result."""
         if self.is_person(class_id):
             return score > _INSTANCE_THRESHOLD
         return class_id != BACKGROUND and score >= _INSTANCE_THRESHOLD
 
     def is_semantic(self, class_id: int, score: float) -> bool:
-        """Whether a candidate of this *score* can count for the label map (a sigmoid is at most 1)."""
+        """Return whether a candidate with this *score* can vote for the label map (a sigmoid is at most 1)."""
         below_human = self._human is not None and class_id < self._human
         return below_human and score >= self._semantic_threshold and score > PIXEL_THRESHOLD
 
     def candidates(self, probabilities: FloatArray) -> Mapping[int, Sequence[Candidate]]:
-        """Choose candidates from class probabilities (Q, classes); by query, for those of one query share a mask."""
+        """Choose candidates from class probabilities (Q, classes), grouped by query, since a query has one mask."""
         flat = probabilities.ravel()
         count = min(_CANDIDATES, flat.size)
         chosen: dict[int, list[Candidate]] = defaultdict(list)
@@ -79,7 +79,7 @@ class Rules:
 
 
 class Reading(NamedTuple):
-    """What one query comes to."""
+    """Votes and instances of one query."""
 
     votes: Sequence[Vote]
     instances: Sequence[Instance]
@@ -88,7 +88,7 @@ class Reading(NamedTuple):
 def parse_instances(
     mask_logits: FloatArray, probabilities: FloatArray, geometry: Geometry, config: ModelConfig, each: Each
 ) -> Parsing:
-    """Read mask logits (Q, h, w) and class probabilities (Q, classes) as parts, persons and a label map."""
+    """Turn mask logits (Q, h, w) and class probabilities (Q, classes) into parts, persons and a label map."""
     rules = Rules(config)
     to_frame = enlargement(Size(mask_logits.shape[2], mask_logits.shape[1]), geometry)
     chosen = rules.candidates(probabilities)
@@ -105,7 +105,7 @@ def parse_instances(
 
 
 def _read(mask: QueryMask, candidates: Sequence[Candidate], rules: Rules) -> Reading:
-    """The parts, persons and votes for the label map among *candidates* of one query; they share a mask."""
+    """Return the parts, persons and label map votes among the *candidates* of one query, which share its mask."""
     scored = [(candidate.class_id, candidate.class_score * mask.quality) for candidate in candidates]
     return Reading(
         [Vote(class_id, score, mask) for class_id, score in scored if rules.is_semantic(class_id, score)],

@@ -1,4 +1,4 @@
-"""Label map and owners in one map: every pixel has one label and one owner, or nobody."""
+"""Combined map of labels and owners: each pixel has one label and at most one owner."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.types import ByteArray
 
-# The key of a pixel is this times its owner's rank, plus its label.
+# Key of a pixel: _RANK × rank of its owner + label.
 _RANK = 256
 
-# The rank of what has no owner.
+# Rank of pixels without an owner.
 NOBODY = 0
 
 
 class Patch(NamedTuple):
-    """All pixels of one label that have one owner.
+    """All pixels of one label and one owner.
 
     Attributes:
-        rank: of the owner, or NOBODY.
+        rank: rank of the owner, or NOBODY.
         class_id: the label.
-        pixels: how many.
-        box: the smallest rectangle around them.
+        pixels: number of pixels.
+        box: bounding box.
     """
 
     rank: int
@@ -40,40 +40,40 @@ class Patch(NamedTuple):
 
 
 class Partition:
-    """A frame divided among regions that may overlap; the rank of a region is the higher the earlier it comes."""
+    """Division of a frame among regions that may overlap; earlier regions have a higher rank."""
 
     def __init__(self, regions: Sequence[Region], label_map: ByteArray) -> None:
-        """Give each pixel of *label_map*, uint8 H×W, to the first of the *regions* (255 at most) that has it."""
+        """Assign each pixel of *label_map*, uint8 H×W, to the first of the *regions* (at most 255) that contains it."""
         self._ranks = np.zeros(label_map.shape, np.uint8)
         for rank, region in zip(range(len(regions), 0, -1), regions, strict=True):
             place = self._ranks[region.box.slices]
-            # By arithmetic: a conditional copy takes a hundred times as long where pixels alternate.
+            # Arithmetic instead of a conditional copy, which takes a hundred times as long if pixels alternate.
             np.maximum(place, region.crop.view(np.uint8) * np.uint8(rank), out=place)
         self._keys = self._ranks * np.uint16(_RANK) + label_map
         self._runs = Runs.of(self._keys)
 
     @cached_property
     def patches(self) -> tuple[Patch, ...]:
-        """All that there are, by rank and then by class."""
+        """All patches, sorted by rank, then class."""
         return tuple(Patch(*divmod(key, _RANK), pixels, box) for key, pixels, box in self._runs.areas())
 
     def owned(self, patches: Sequence[Patch]) -> Region:
-        """The pixels of one owner, all of whose patches these are."""
+        """Return the pixels of one owner, given all of its *patches*."""
         box = Box.around([patch.box for patch in patches])
         mask = self._ranks[box.slices] == patches[0].rank
         return Region(box, mask, sum(patch.pixels for patch in patches), self._size)
 
     def region(self, patch: Patch) -> Region:
-        """The pixels of a patch."""
+        """Return the pixels of *patch*."""
         return Region(patch.box, self._keys[patch.box.slices] == _key(patch), patch.pixels, self._size)
 
     def shared(self, regions: Iterable[Region], patches: Iterable[Patch]) -> list[list[int]]:
-        """How many pixels each of the *regions* shares with each of the *patches*."""
+        """Count the pixels that each of the *regions* shares with each of the *patches*."""
         places = [self._runs.places(_key(patch)) for patch in patches]
         return [[int(np.count_nonzero(mask[place])) for place in places] for mask in self._flat(regions)]
 
     def _flat(self, regions: Iterable[Region]) -> Iterator[NDArray[np.bool_]]:
-        """The mask of each of the *regions*, H·W, in the same memory: getting new takes longer than writing it."""
+        """Yield the mask of each of the *regions*, H·W, in one reused buffer: allocating takes longer than writing."""
         frame = np.zeros(self._keys.shape, np.bool_)
         for region in regions:
             frame[region.box.slices] = region.crop
@@ -91,11 +91,11 @@ def _key(patch: Patch) -> int:
 
 
 class Runs(NamedTuple):
-    """The runs of equal keys in the rows of a map H×W, by key and then from top to bottom.
+    """Runs of equal keys in the rows of a map H×W, sorted by key, then top to bottom.
 
     Attributes:
-        keys: of each run; ``starts`` its first pixel, counted through the map; ``lengths`` its pixels.
-        width: of the map.
+        keys: key of each run; ``starts`` is the flat index of its first pixel, ``lengths`` its number of pixels.
+        width: width of the map.
     """
 
     keys: NDArray[np.integer]
@@ -105,16 +105,16 @@ class Runs(NamedTuple):
 
     @classmethod
     def of(cls, keys: NDArray[np.integer]) -> Runs:
-        """Find those of *keys*, H×W."""
+        """Find the runs of *keys*, H×W."""
         begins = np.ones(keys.shape, np.bool_)
         np.not_equal(keys[:, 1:], keys[:, :-1], out=begins[:, 1:])
         starts = np.flatnonzero(begins)
-        order = np.argsort(keys.ravel()[starts], kind="stable")  # a radix sort; rows stay in order
+        order = np.argsort(keys.ravel()[starts], kind="stable")  # radix sort; stable, so rows stay in order
         lengths = np.diff(starts, append=keys.size)
         return cls(keys.ravel()[starts[order]], starts[order], lengths[order], keys.shape[1])
 
     def areas(self) -> list[tuple[int, int, Box]]:
-        """Each key in rising order, how often it occurs and the smallest box around it."""
+        """Return each key in ascending order, its number of pixels and its bounding box."""
         present, first = np.unique(self.keys, return_index=True)
         row, left = np.divmod(self.starts, self.width)
         last = np.append(first[1:], len(row)) - 1
@@ -124,7 +124,7 @@ class Runs(NamedTuple):
         return [(key, pixels, Box(*box)) for key, pixels, *box in zip(*(one.tolist() for one in columns), strict=True)]
 
     def places(self, key: int) -> NDArray[np.intp]:
-        """The pixels that have a *key*, counted through the map."""
+        """Return the flat indices of the pixels with *key*."""
         begin, end = np.searchsorted(self.keys, (key, key + 1))
         lengths = self.lengths[begin:end]
         before = np.cumsum(lengths) - lengths  # pixels of the runs before each

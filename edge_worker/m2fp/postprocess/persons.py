@@ -1,8 +1,8 @@
-"""Labels and persons of a parsing: disjoint masks, the parts inside each, and pixel counts that add up.
+"""Labels and persons of a parsing: disjoint masks, the parts inside each, and consistent pixel counts.
 
-The model's candidates overlap and repeat each other, and its label map does not tell persons apart. Here every pixel of
-the label map belongs to one person or to none, so that for every class the pixels of all persons and of ``unassigned``
-add up to the label's.
+The model's candidates overlap and duplicate each other, and its label map does not separate persons. Here each pixel of
+the label map belongs to at most one person: for every class, the pixels of all persons and of ``unassigned`` add up to
+the pixels of the label.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_worker.m2fp.types import BoolArray, Box, HasRegion, Instance, Parsing,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-# A person that overlaps a better one by more than this is the same person found again.
+# A person that overlaps a better one by more than this is a duplicate.
 _DUPLICATE_IOU = 0.8
 
 T = TypeVar("T")
@@ -30,11 +30,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """The label map inside a person, of one class.
+    """The pixels of one class inside a person.
 
     Attributes:
         label: name of the class.
-        score: of the candidate that explains it best.
+        score: score of the best-matching candidate.
     """
 
     label: str
@@ -49,33 +49,33 @@ class Part:
 
     @property
     def box(self) -> Box:
-        """The smallest rectangle around it."""
+        """Bounding box."""
         return self._patch.box
 
     @property
     def pixels(self) -> int:
-        """Number of its pixels."""
+        """Number of pixels."""
         return self._patch.pixels
 
     @property
     def region(self) -> Region:
-        """Its mask, cropped to the box; made anew at each access, for few have a use for it."""
+        """The mask, cropped to the box; computed on each access, since it is rarely needed."""
         return self._partition.region(self._patch)
 
     @property
     def mask(self) -> BoolArray:
-        """Its mask at the size of the frame, bool H×W; made anew at each access."""
+        """The mask at the size of the frame, bool H×W; computed on each access."""
         return self.region.mask
 
 
 @dataclass(frozen=True, eq=False)
 class Person(HasRegion):
-    """One person: its own pixels, and the label map inside them.
+    """One person: its pixels and the parts inside them.
 
     Attributes:
-        number: 0 is the highest score.
-        score: of the candidate it comes from.
-        region: what no better person has.
+        number: index by score, 0 is the highest.
+        score: score of its candidate.
+        region: pixels not owned by a better person.
         parts: the label map inside the region, by class.
     """
 
@@ -87,12 +87,12 @@ class Person(HasRegion):
 
 @dataclass(frozen=True)
 class Label:
-    """One class that is present in the label map.
+    """One class present in the label map.
 
     Attributes:
-        score: that of its best part.
-        box: around all its pixels.
-        pixels: how many; ``fraction`` of the frame.
+        score: score of its best part.
+        box: bounding box of all its pixels.
+        pixels: number of pixels; ``fraction`` is their share of the frame.
     """
 
     class_id: int
@@ -114,10 +114,10 @@ class Unassigned:
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """The labels and persons of one frame.
+    """Labels and persons of one frame.
 
     Attributes:
-        labels: classes that are present, without background, largest first.
+        labels: present classes without background, largest first.
         persons: disjoint, highest score first.
         unassigned: pixels of the label map outside every person, by class.
     """
@@ -128,7 +128,7 @@ class Summary:
 
 
 def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary:
-    """Find labels and persons in *parsing*; candidates for persons under *score_threshold* are left out."""
+    """Find labels and persons in *parsing*; person candidates below *score_threshold* are ignored."""
     candidates = _without_duplicates(
         [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
     )
@@ -143,20 +143,20 @@ def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary
 
 
 def intersection_over_union(one: Region, other: Region) -> float:
-    """Pixels in both over pixels in either; 0 where both are empty."""
+    """Return the intersection over union; 0 if both are empty."""
     common = one.box.common(other.box)
     shared = int(np.count_nonzero(one.within(common) & other.within(common))) if common else 0
     return _ratio(shared, one.pixels, other.pixels)
 
 
 def _ratio(shared: int, one: int, other: int) -> float:
-    """Intersection over union from numbers of pixels; 0 where there are none."""
+    """Return the intersection over union from pixel counts; 0 if there are none."""
     either = one + other - shared
     return shared / either if either else 0.0
 
 
 def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
-    """Best first, without those that overlap a better one too much."""
+    """Sort by descending score and drop those that overlap a better one too much."""
     kept: list[Instance] = []
     for person in sorted(persons, key=lambda one: -one.score):
         if not any(_is_duplicate(person.region, better.region) for better in kept):
@@ -165,7 +165,7 @@ def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
 
 
 def _is_duplicate(one: Region, other: Region) -> bool:
-    """Whether they overlap by more than the limit; most that do not are told apart by their first rows."""
+    """Return whether the overlap exceeds the limit; the first rows rule out most pairs."""
     smaller, larger = sorted((one, other), key=lambda region: region.pixels)
     common = smaller.box.common(larger.box)
     if common is None:
@@ -182,7 +182,7 @@ def _is_duplicate(one: Region, other: Region) -> bool:
 def _persons(
     parsing: Parsing, candidates: Sequence[Instance], partition: Partition, scores: Mapping[Patch, float]
 ) -> list[Person]:
-    """The candidates, best first, that have pixels which no better one has."""
+    """Return the persons, best first, of the candidates that own pixels."""
     by_rank = _grouped(partition.patches, lambda patch: patch.rank)
     persons: list[Person] = []
     for candidate, rank in zip(candidates, range(len(candidates), NOBODY, -1), strict=True):
@@ -198,7 +198,7 @@ def _persons(
 
 
 def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, float]:
-    """For each patch but background: the score of the candidate of its class that overlaps it best."""
+    """Return for each patch except background the score of the candidate of its class with the best overlap."""
     candidates = _grouped(parts, lambda part: part.class_id)
     scores: dict[Patch, float] = {}
     for class_id, patches in _grouped(partition.patches, lambda patch: patch.class_id).items():
@@ -208,8 +208,8 @@ def _scores(parts: Sequence[Instance], partition: Partition) -> dict[Patch, floa
 
 
 def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], partition: Partition) -> list[float]:
-    """The score of the best of the *candidates* for each of the *patches*, all those of one class; 0 without any."""
-    if len(candidates) <= 1:  # none to compare with
+    """Return the score of the best of the *candidates* for each of the *patches* of one class; 0 without any."""
+    if len(candidates) <= 1:  # nothing to compare
         return [candidates[0].score if candidates else 0.0] * len(patches)
     shared = partition.shared([one.region for one in candidates], patches)
 
@@ -221,7 +221,7 @@ def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], parti
 
 
 def _labels(parsing: Parsing, scores: Mapping[Patch, float]) -> tuple[Label, ...]:
-    """All patches of a class as one label, the largest first."""
+    """Merge the patches of each class into one label, largest first."""
     labels = [
         Label(
             class_id=class_id,
@@ -237,7 +237,7 @@ def _labels(parsing: Parsing, scores: Mapping[Patch, float]) -> tuple[Label, ...
 
 
 def _grouped(items: Iterable[T], key: Callable[[T], int]) -> defaultdict[int, list[T]]:
-    """*items* by their *key*, in order."""
+    """Group *items* by *key*, in order."""
     groups: defaultdict[int, list[T]] = defaultdict(list)
     for item in items:
         groups[key(item)].append(item)

@@ -1,4 +1,4 @@
-"""Working on all pixels of a frame, as both kinds of models need it."""
+"""Per-pixel helpers shared by both kinds of models."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.types import ByteArray, FloatArray
 
-# Numbers of which a few arrays at a time stay in a core's cache.
+# Array size of which a few fit a core's cache.
 _CACHED = 1 << 16
 
 
 def take_better(labels: ByteArray, best: FloatArray, class_id: int, value: FloatArray) -> None:
-    """Let *class_id* have the pixels where its *value* is better than the *best* so far; both are updated.
+    """Assign *class_id* to the pixels where *value* exceeds *best*; update both arrays in place.
 
-    By arithmetic: a conditional copy takes ten times as long where pixels alternate.
+    Uses arithmetic: a conditional copy takes ten times as long if pixels alternate.
     """
     better = value > best
     np.maximum(best, value, out=best)
@@ -27,7 +27,7 @@ def take_better(labels: ByteArray, best: FloatArray, class_id: int, value: Float
 
 
 def strips(top: int, bottom: int, width: int, numbers: int = _CACHED) -> Iterator[slice]:
-    """Cut the rows *top* … *bottom* (exclusive), of *width* numbers each, into strips of at most so many *numbers*."""
+    """Split rows *top* to *bottom* (exclusive) of *width* values each into strips of at most *numbers* values."""
     step = max(1, numbers // width)
     for start in range(top, bottom, step):
         yield slice(start, min(start + step, bottom))

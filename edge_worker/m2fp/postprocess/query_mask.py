@@ -1,4 +1,4 @@
-"""The masks of queries, enlarged to the frame where they can be positive."""
+"""Query masks, upsampled to the frame where they can be positive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.postprocess.resample import Enlargement
     from edge_worker.m2fp.types import BoolArray, Box, FloatArray
 
-# Guards the division of the mask quality.
+# Epsilon of the division in the mask quality.
 _EPSILON = 1e-6
 
 
@@ -27,9 +27,9 @@ class QueryMask:
     """The mask of one query.
 
     Attributes:
-        logits: float32 (h, w), contiguous, as the network gave them.
-        region: of the frame, where they are positive once enlarged.
-        quality: mean of the sigmoids of the mask, 0.5 to 1, or 0 where it is empty.
+        logits: float32 (h, w), contiguous, output of the network.
+        region: region of the frame where the upsampled logits are positive.
+        quality: mean sigmoid inside the mask, 0.5 to 1, or 0 if the mask is empty.
     """
 
     logits: FloatArray
@@ -38,9 +38,9 @@ class QueryMask:
 
 
 def query_masks(logits: Sequence[FloatArray], to_frame: Enlargement, each: Each) -> list[QueryMask | None]:
-    """Enlarge the logits (h, w) of each query where they can be positive; None where they can nowhere.
+    """Upsample the logits (h, w) of each query where they can be positive; None if they cannot be anywhere.
 
-    Masks lie in one block of memory: a large one the kernel gives in large pages, in a third of the time.
+    All masks share one allocation: the kernel backs a large one with huge pages, in a third of the time.
     """
     boxes = [to_frame.positive_box(one) for one in logits]
     ends = np.cumsum([box.width * box.height if box else 0 for box in boxes], dtype=np.intp)
@@ -61,14 +61,14 @@ def _query_mask(logits: FloatArray, to_frame: Enlargement, box: Box, room: BoolA
 
 
 def read_plainly(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArray) -> tuple[Region, float]:
-    """The part of *box* where logits (h, w) are positive once enlarged, and the sum of their sigmoids there.
+    """Return the region of *box* where upsampled logits (h, w) are positive, and the sum of their sigmoids there.
 
-    *mask*, of the box's size, is where it is written.
+    *mask*, of the box's size, receives the result.
     """
     excess = 0.0
     for rows, values in to_frame.strips(logits, box):
         np.greater(values, 0, out=mask[rows])
-        # A sigmoid is (1 + tanh(x / 2)) / 2, and one tanh costs less than an exp, a sum and a division.
+        # sigmoid(x) = (1 + tanh(x / 2)) / 2; a tanh is cheaper than exp, sum and division.
         np.tanh(np.multiply(values, 0.5, out=values), out=values)
         excess += cv2.sumElems(cv2.threshold(values, 0, 0, cv2.THRESH_TOZERO, dst=values)[1])[0]
     height, width = to_frame.size

@@ -1,9 +1,9 @@
-"""Enlarging mask logits to the frame as one linear operator per axis.
+"""Upsampling of mask logits to the frame as one linear operator per axis.
 
 The published pipeline resizes mask logits bilinearly to the padded input, crops the padding, and resizes bilinearly to
-the frame (both align_corners False). Both steps are linear and separable, so that together they are one matrix per
-axis, banded, with at most three taps a row: ``enlarged = rows @ logits @ columns.T``. A part of the frame needs only a
-part of each matrix.
+the frame (both align_corners False). Both steps are linear and separable and combine to one banded matrix per axis
+with at most three taps per row: ``enlarged = rows @ logits @ columns.T``. A part of the frame needs only a part of each
+matrix.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# Geometries whose operators are kept; one per size of frame in use.
+# Number of cached operators; one per frame size in use.
 _GEOMETRIES = 16
 
-# Logits that one pixel depends on, at most: it is a mean of two neighbours in the padded input, each a mean of two
-# neighbouring logits, of which they share at least one, for the first resize enlarges.
+# Maximum number of logits that a pixel depends on: it averages two neighbours in the padded input, which average two
+# neighbouring logits each and share at least one of them, since the first resize upsamples.
 TAPS = 3
 
-# Pixels that the compiled kernel enlarges at a time.
+# Pixels that the compiled kernel upsamples at a time.
 BLOCK = 16
 
-# Multiplications of a matrix product that OpenBLAS does not spread over threads. Its threads wait for each other by
-# spinning: on a box where anything else runs, products as small as these take ten times as long with them.
+# Multiplications up to which OpenBLAS runs a matrix product in one thread. Its threads spin while waiting: on a busy
+# machine small products take ten times as long with threads.
 _SMALL_PRODUCT = 1 << 18
 _LONGEST_STRIP = 64
 
@@ -44,8 +44,8 @@ class Axis:
     """The operator along one axis.
 
     Attributes:
-        weights: float32 (low, out + BLOCK), contiguous: weight of each logit for each pixel, then zeros.
-        first, last: int32, the first and the last logit that each pixel depends on, TAPS at most; both rise.
+        weights: float32 (low, out + BLOCK), contiguous: weight of each logit for each pixel, padded with zeros.
+        first, last: int32, first and last logit that each pixel depends on, at most TAPS; both non-decreasing.
     """
 
     weights: FloatArray
@@ -54,7 +54,7 @@ class Axis:
 
     @classmethod
     def from_matrix(cls, matrix: NDArray[np.float64]) -> Axis:
-        """Find the band of *matrix* (out, low)."""
+        """Extract the band of *matrix* (out, low)."""
         weights = np.pad(matrix.T.astype(np.float32), ((0, 0), (0, BLOCK)))
         positive = weights[:, :-BLOCK] > 0
         first, last = positive.argmax(axis=0), len(weights) - 1 - positive[::-1].argmax(axis=0)
@@ -67,17 +67,17 @@ class Axis:
         return self.weights[:, :-BLOCK].T
 
     def reach(self, low: int, high: int) -> slice:
-        """The pixels that depend on any of the logits *low* … *high* (inclusive)."""
+        """Return the pixels that depend on any of the logits *low* to *high* (inclusive)."""
         return slice(int(np.searchsorted(self.last, low, "left")), int(np.searchsorted(self.first, high, "right")))
 
     def support(self, pixels: slice) -> slice:
-        """The logits that *pixels* (not empty) depend on."""
+        """Return the logits that *pixels* (not empty) depend on."""
         return slice(int(self.first[pixels.start]), int(self.last[pixels.stop - 1]) + 1)
 
     def strips(self, pixels: slice, width: int) -> Iterator[tuple[slice, slice]]:
-        """Cut *pixels* into strips that are multiplied at a time, when each pixel is *width* numbers.
+        """Split *pixels* of *width* values each into strips that are multiplied at a time.
 
-        Yields the pixels of a strip and the logits they depend on: of the matrix only the band is multiplied.
+        Yields the pixels of a strip and the logits they depend on, so that only the band is multiplied.
         """
         step = self._step(width)
         for start in range(pixels.start, pixels.stop, step):
@@ -85,7 +85,7 @@ class Axis:
             yield strip, self.support(strip)
 
     def _step(self, width: int) -> int:
-        """The largest step with step · (step · low / pixels + taps) · width multiplications, or fewer, in a product."""
+        """Return the largest step whose product, step · (step · low / pixels + taps) · width, stays in the limit."""
         pixels, low = self.matrix.shape
         ratio, limit = low / pixels, _SMALL_PRODUCT / width
         step = (math.sqrt(TAPS**2 + 4 * ratio * limit) - TAPS) / (2 * ratio)
@@ -94,18 +94,18 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Enlargement:
-    """Mask logits (h, w) → the frame."""
+    """Operator from mask logits (h, w) to the frame."""
 
     rows: Axis
     columns: Axis
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of what comes out."""
+        """Height and width of the output."""
         return len(self.rows.matrix), len(self.columns.matrix)
 
     def positive_box(self, logits: FloatArray) -> Box | None:
-        """Where logits (h, w) can be positive once enlarged: a weighted mean is positive only near a positive value."""
+        """Return where upsampled logits (h, w) can be positive: a mean is positive only near a positive value."""
         positive = logits > 0
         rows, columns = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
         if not rows.size:
@@ -117,9 +117,9 @@ class Enlargement:
         return Box(across.start, down.start, across.stop - across.start, down.stop - down.start)
 
     def strips(self, logits: FloatArray, box: Box) -> Iterator[tuple[slice, FloatArray]]:
-        """Enlarge logits (h, w) in the part *box* of the frame, some rows at a time, which stay in the cache.
+        """Upsample logits (h, w) inside *box* of the frame in strips of rows that fit the cache.
 
-        Yields the rows, counted from the top of the box, and their float32 rows × box.width.
+        Yields the rows, relative to the top of the box, and their values, float32 rows × box.width.
         """
         down, across = box.slices
         wide = self.widen(logits, down, across)
@@ -129,7 +129,7 @@ class Enlargement:
             yield rows, self.rows.matrix[strip, low] @ wide[low.start - top : low.stop - top]
 
     def widen(self, logits: FloatArray, down: slice, across: slice) -> FloatArray:
-        """Enlarge logits (h, w) across: the columns *across* of the rows that *down* depends on, rows × columns."""
+        """Upsample logits (h, w) horizontally: columns *across* of the rows that *down* depends on, rows × columns."""
         logits = logits[self.rows.support(down)]
         wide = np.empty((len(logits), across.stop - across.start), np.float32)
         for strip, low in self.columns.strips(across, len(logits)):
@@ -140,7 +140,7 @@ class Enlargement:
 
 @lru_cache(maxsize=_GEOMETRIES)
 def enlargement(low: Size, geometry: Geometry) -> Enlargement:
-    """The operator from mask logits of the size *low* to the frame of *geometry*."""
+    """Return the operator from mask logits of size *low* to the frame of *geometry*."""
     frame, padded, window = geometry.frame, geometry.padded, geometry.window
     return Enlargement(
         Axis.from_matrix(_axis(low.height, padded.height, window.y, window.height, frame.height)),
@@ -149,13 +149,13 @@ def enlargement(low: Size, geometry: Geometry) -> Enlargement:
 
 
 def padded_window(low: Size, geometry: Geometry) -> Enlargement:
-    """The operator from mask logits of the size *low* to the window of the padded input that shows the frame."""
+    """Return the operator from mask logits of size *low* to the window of the padded input covered by the frame."""
     window = geometry.window
     return enlargement(low, Geometry(Size(window.width, window.height), geometry.padded, window))
 
 
 def _axis(low: int, padded: int, start: int, length: int, frame: int) -> NDArray[np.float64]:
-    """Resize *low* to *padded*, crop *length* from *start*, resize to *frame*: (frame, low)."""
+    """Return the matrix (frame, low): resize *low* to *padded*, crop *length* from *start*, resize to *frame*."""
     enlarged = _mix(np.eye(low), padded)[start : start + length]
     return _mix(enlarged, frame)
 

@@ -1,4 +1,4 @@
-"""The label map of multi-human models: per class the mean of its candidates, and the highest mean names the pixel."""
+"""Label map of multi-human models: each pixel gets the class with the highest mean over its candidates."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.postprocess.resample import Enlargement
     from edge_worker.m2fp.types import ByteArray, FloatArray
 
-# A candidate counts at a pixel where sigmoid × score exceeds this.
+# A candidate votes at a pixel where sigmoid × score exceeds this.
 PIXEL_THRESHOLD = 0.5
 
-# Rows of the frame that are labelled at a time: several tiles of the kernel, and few enough for a core's cache.
+# Rows of the frame labelled at a time: several tiles of the kernel, and small enough for a core's cache.
 _ROWS = 64
 
 
 class Vote(NamedTuple):
-    """A candidate that may count: its class, its score (above the threshold, at most 1) and its mask."""
+    """A candidate that may vote: its class, its score (above the threshold, at most 1) and its mask."""
 
     class_id: int
     score: float
@@ -37,7 +37,7 @@ class Vote(NamedTuple):
 
 
 def label_map(votes: Sequence[Vote], to_frame: Enlargement, each: Each) -> ByteArray:
-    """The class of the highest mean at each pixel, uint8 H×W; background where no candidate counts."""
+    """Return the class with the highest mean at each pixel, uint8 H×W; background where no candidate votes."""
     height, width = to_frame.size
     labels = np.full((height, width), BACKGROUND, np.uint8)
     ordered = sorted(votes, key=lambda vote: vote.class_id)
@@ -47,7 +47,7 @@ def label_map(votes: Sequence[Vote], to_frame: Enlargement, each: Each) -> ByteA
 
 
 def plain_row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
-    """What labels some rows of the frame in *labels*, uint8 H×W; *votes* come in the order of their classes."""
+    """Return a function that labels a slice of rows in *labels*, uint8 H×W; *votes* are sorted by class."""
     return lambda rows: _label_rows(labels, rows, votes, to_frame)
 
 
@@ -63,7 +63,7 @@ def _label_rows(labels: ByteArray, rows: slice, votes: Sequence[Vote], to_frame:
 
 
 def _mean(parts: Sequence[tuple[Vote, Box]], box: Box, to_frame: Enlargement) -> FloatArray:
-    """The mean of the values that exceed the threshold in *box*, of votes in the parts of it where each may count."""
+    """Return the mean of the values above the threshold in *box*; *parts* are the votes and where each may count."""
     sums = np.zeros((box.height, box.width), np.float32)
     counts = np.zeros(sums.shape, np.uint8)
     for vote, part in parts:
@@ -76,7 +76,7 @@ def _mean(parts: Sequence[tuple[Vote, Box]], box: Box, to_frame: Enlargement) ->
 
 
 def _sigmoid_times_score(values: FloatArray, score: float) -> None:
-    """Turn logits into sigmoid × *score* = (1 + tanh(x / 2)) / 2 × *score* where that exceeds the threshold, else 0."""
+    """Convert logits in place to sigmoid × *score* where that exceeds the threshold, else 0."""
     values *= np.float32(0.5)
     np.tanh(values, out=values)
     values *= np.float32(score / 2)

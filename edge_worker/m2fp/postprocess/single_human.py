@@ -1,4 +1,4 @@
-"""Postprocessing of single-human models: a label map from the sum of all queries."""
+"""Postprocessing of single-human models: a label map from the sum over all queries."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.parallel import Each
     from edge_worker.m2fp.preprocess import Geometry
 
-# Numbers of the enlarged masks of all queries that are in memory at a time, per thread.
+# Values of upsampled masks (all queries) in memory at a time, per thread.
 _BLOCK = 1 << 19
 
 
 def parse_semantics(
     mask_logits: FloatArray, probabilities: FloatArray, geometry: Geometry, config: ModelConfig, each: Each
 ) -> Parsing:
-    """Read mask logits (Q, h, w) and class probabilities (Q, classes) as a label map, one part per present class."""
+    """Turn mask logits (Q, h, w) and class probabilities (Q, classes) into a label map and one part per class."""
     low = Size(mask_logits.shape[2], mask_logits.shape[1])
     values = semantic_values(mask_logits, probabilities, padded_window(low, geometry), each)
     labels, best = arg_max(values, geometry.frame)
@@ -31,9 +31,9 @@ def parse_semantics(
 
 
 def semantic_values(mask_logits: FloatArray, probabilities: FloatArray, enlarge: Enlargement, each: Each) -> FloatArray:
-    """Σ over queries of class probability × sigmoid(enlarged mask), float32 (classes, H, W).
+    """Return Σ over queries of class probability × sigmoid(upsampled mask), float32 (classes, H, W).
 
-    Where no query sees anything, the tiniest of sigmoids decide: they have to be right to their last digit.
+    Where no query is confident, tiny sigmoids decide, so they must be accurate to the last digit.
     """
     height, width = enlarge.size
     down, across = slice(0, height), slice(0, width)
@@ -52,7 +52,7 @@ def semantic_values(mask_logits: FloatArray, probabilities: FloatArray, enlarge:
 
 
 def arg_max(values: FloatArray, frame: Size) -> tuple[ByteArray, FloatArray]:
-    """Resize *values* (classes, h, w) to the *frame*; the best class and its value at each pixel, both H×W."""
+    """Resize *values* (classes, h, w) to *frame*; return the best class and its value at each pixel, both H×W."""
     best = np.full((frame.height, frame.width), -np.inf, np.float32)
     labels = np.zeros(best.shape, np.uint8)
     for class_id, plane in enumerate(values):
@@ -61,7 +61,7 @@ def arg_max(values: FloatArray, frame: Size) -> tuple[ByteArray, FloatArray]:
 
 
 def _sigmoid(values: FloatArray) -> FloatArray:
-    """1 / (1 + exp(-x)), in place; exp of what overflows gives 0, as it should."""
+    """Compute 1 / (1 + exp(-x)) in place; an overflowing exp correctly gives 0."""
     np.negative(values, out=values)
     with np.errstate(over="ignore"):
         np.exp(values, out=values)
@@ -70,7 +70,7 @@ def _sigmoid(values: FloatArray) -> FloatArray:
 
 
 def _parts(labels: ByteArray, best: FloatArray, classes: tuple[str, ...]) -> tuple[Instance, ...]:
-    """One instance per present class; its score is the published Σ sigmoid(value) / (pixels + 1)."""
+    """Return one instance per present class; its score is Σ sigmoid(value) / (pixels + 1), as published."""
     sums = np.bincount(labels.ravel(), weights=_sigmoid(best).ravel(), minlength=len(classes))
     counts = np.bincount(labels.ravel(), minlength=len(classes))
     frame = Size(labels.shape[1], labels.shape[0])

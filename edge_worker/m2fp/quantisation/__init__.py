@@ -1,1 +1,1 @@
-"""Reduced precisions: quantising, and judging what it does to the results."""
+"""Quantisation, and the accuracy gate for reduced precisions."""

@@ -1,4 +1,4 @@
-"""How near one parsing of a frame comes to another: its label map, and what it says of persons."""
+"""Agreement between two parsings of a frame: label maps, parts and persons."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.types import Instance, Parsing
 
 
-# Scores from which an instance counts as found. The candidates below it are those that the model itself holds for more
-# likely wrong than right; their masks lie near zero, and rounding decides about them.
+# Minimum score of a found instance. The model itself rates candidates below it as more likely wrong than right; their
+# mask logits are near zero, so rounding decides.
 _FOUND = 0.5
 
 
 class Match(NamedTuple):
-    """An instance: its score, and its intersection over union with the best of its class in the other parsing."""
+    """Score of an instance, and its IoU with the best match of its class in the other parsing."""
 
     score: float
     overlap: float
@@ -31,12 +31,13 @@ class Match(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FrameAgreement:
-    """Of one frame's parsing with the reference's.
+    """Agreement of one frame's parsing with the reference.
 
     Attributes:
-        pixels: share of the label map's pixels that are the same.
-        matches: of each part and person of the reference.
-        counter_matches: of each of the parsing that is compared with it: what it made up counts as what it missed.
+        pixels: share of identical label map pixels.
+        matches: one for each part and person of the reference.
+        counter_matches: one for each part and person of the compared parsing, so that false positives count like
+            misses.
     """
 
     pixels: float
@@ -46,14 +47,14 @@ class FrameAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of many frames.
+    """Agreement over many frames.
 
     Attributes:
-        frames: how many.
-        pixels: share of the label maps' pixels that are the same, the mean over the frames; ``worst`` of one frame.
-        instances: parts and persons that the reference found, with a score of 0.5 or more.
-        instance_iou: the mean of their overlaps, and of those of what the other parsings found; 1 where there are none.
-        candidate_iou: the same of all candidates, from a score of 0.1.
+        frames: number of frames.
+        pixels: mean share of identical label map pixels; ``worst`` is that of the worst frame.
+        instances: parts and persons that the reference found with a score of 0.5 or more.
+        instance_iou: mean IoU of found instances, in both directions; 1 if there are none.
+        candidate_iou: the same for all candidates, from a score of 0.1.
     """
 
     frames: int
@@ -65,7 +66,7 @@ class Agreement:
 
     @classmethod
     def over(cls, frames: Sequence[FrameAgreement]) -> Agreement:
-        """Sum up *frames*, of which there is at least one."""
+        """Summarise *frames*, at least one."""
         pixels = [frame.pixels for frame in frames]
         matches = [match for frame in frames for match in (*frame.matches, *frame.counter_matches)]
         found = [match for match in matches if match.score >= _FOUND]
@@ -73,7 +74,7 @@ class Agreement:
         return cls(len(frames), fmean(pixels), min(pixels), instances, _mean(found), _mean(matches))
 
     def __str__(self) -> str:
-        """The figures, for people."""
+        """Return the figures as text."""
         return (
             f"{self.pixels:.2%} of label-map pixels ({self.worst:.2%} on the worst frame), instance IoU "
             f"{self.instance_iou:.3f} ({self.instances} with a score of 0.5 or more; {self.candidate_iou:.3f} of all "
@@ -88,7 +89,7 @@ def agreement(parsing: Parsing, reference: Parsing) -> FrameAgreement:
 
 
 def _matches(one: Parsing, other: Parsing) -> tuple[Match, ...]:
-    """Of each instance of *one* that has a pixel."""
+    """Match each non-empty instance of *one* with *other*."""
     by_class: dict[int, list[Instance]] = defaultdict(list)
     for instance in (*other.parts, *other.persons):
         by_class[instance.class_id].append(instance)

@@ -1,4 +1,4 @@
-"""What a reduced precision must hold before ``auto`` may choose it: agreement with f32 on frames of the user's own."""
+"""The gate a reduced precision must pass before ``auto`` may choose it: agreement with f32 on the user's frames."""
 
 from __future__ import annotations
 
@@ -19,51 +19,51 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.types import ByteArray
 
-# The engine that reduced precisions are run in, and so are judged in.
+# The engine that runs reduced precisions.
 ENGINE = "openvino"
 _REFERENCE = "f32"
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The least agreement with f32: of the label maps' pixels, and of instances, by their mean IoU."""
+    """Minimum agreement with f32: share of label map pixels, and mean IoU of instances."""
 
     pixels: float
     instance_iou: float
 
 
-_SPLIT = Bar(pixels=0.9995, instance_iou=0.99)  # the pixels of two ways to compute the same
+_SPLIT = Bar(pixels=0.9995, instance_iou=0.99)  # rounding only: the same computation in another order
 _REDUCED = Bar(pixels=0.99, instance_iou=0.98)
 _QUANTISED = Bar(pixels=0.98, instance_iou=0.95)
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How a precision fared."""
+    """Result of the gate for one precision."""
 
     precision: str
     agreement: Agreement
 
     @property
     def bar(self) -> Bar:
-        """What is asked of this precision."""
+        """Thresholds for this precision."""
         if self.precision == SPLIT:
             return _SPLIT
         return _QUANTISED if is_quantised(self.precision) else _REDUCED
 
     @property
     def agrees(self) -> bool:
-        """Whether the figures are what is asked."""
+        """Whether the agreement meets the thresholds."""
         found, bar = self.agreement, self.bar
         return found.pixels >= bar.pixels and found.instance_iou >= bar.instance_iou
 
     @property
     def passed(self) -> bool:
-        """Whether it may be chosen unasked: it agrees, and on frames that show something."""
+        """Whether ``auto`` may choose it: it agrees, on frames with at least one instance."""
         return self.agrees and self.agreement.instances > 0
 
     def __str__(self) -> str:
-        """The figures, and what was asked, for people."""
+        """Return the figures and thresholds as text."""
         outcome = "passed" if self.passed else "missed" if not self.agrees else "not judged, nothing is on the frames"
         asked = f"{100 * self.bar.pixels:g} % and {self.bar.instance_iou:.2f}"
         return f"{self.precision} {outcome}: {self.agreement}; asked: {asked}"
@@ -74,10 +74,10 @@ def judge(
 ) -> list[Verdict]:
     """Parse every image, RGB uint8 H×W×3, in f32 and in each of *precisions*, and compare.
 
-    Images of one size are best given one after another: networks are compiled for few sizes at a time.
+    Pass images of the same size consecutively: few input shapes stay compiled at a time.
 
     Raises:
-        EngineError: a precision is not offered here.
+        EngineError: a precision is not available here.
     """
     found: dict[str, list[FrameAgreement]] = {precision: [] for precision in precisions}
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Which layers of a quantised network to leave in floating point, so that its answers stay those of f32."""
+"""Search for the layers to keep in floating point so that a quantised network agrees with f32."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Groups = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Faithful:
-    """The first network that passed.
+    """The first configuration that passed.
 
     Attributes:
-        without: groups of layers that are left in floating point.
-        verdicts: of each precision that runs it.
+        without: groups of layers kept in floating point.
+        verdicts: one for each precision that runs the network.
     """
 
     without: Groups
@@ -34,21 +34,21 @@ def leave_out(
     judge: Callable[[Groups], Sequence[Verdict]],
     note: Callable[[str], None],
 ) -> Faithful:
-    """Leave out one group of layers after another, those that do most harm first, until all precisions pass.
+    """Exclude one more group of layers at a time, the most harmful first, until all precisions pass.
 
     Args:
-        groups: that are quantised.
-        glance: judges the network without some groups by a few frames; many attempts end there.
-        judge: judges it by all.
-        note: is told how each attempt fared.
+        groups: quantised groups.
+        glance: judges the network without some groups on a few frames, which rejects most attempts.
+        judge: judges it on all frames.
+        note: receives the outcome of each attempt.
 
     Raises:
-        ModelError: nothing passed; the message has the last figures.
+        ModelError: no attempt passed; the message has the last figures.
     """
     verdicts: Sequence[Verdict] = ()
     for without in _attempts(groups, glance):
         verdicts = _tried(glance, without, note)
-        if not all(verdict.agrees for verdict in verdicts):  # on a few frames there may be nothing to find
+        if not all(verdict.agrees for verdict in verdicts):  # not `passed`: a few frames may contain no instance
             continue
         verdicts = _tried(judge, without, note)
         if all(verdict.passed for verdict in verdicts):
@@ -61,14 +61,14 @@ def leave_out(
 def _tried(
     trial: Callable[[Groups], Sequence[Verdict]], without: Groups, note: Callable[[str], None]
 ) -> Sequence[Verdict]:
-    """What a *trial* says of the network without some groups, after telling *note*."""
+    """Run *trial* on the network without some groups and report the outcome to *note*."""
     verdicts = trial(without)
     note(_told(without, verdicts))
     return verdicts
 
 
 def _attempts(groups: Groups, glance: Callable[[Groups], Sequence[Verdict]]) -> Iterator[Groups]:
-    """None left out; then more and more, but never all. What harm a group does is measured by quantising it alone."""
+    """Yield the exclusions to try: none, then more, never all. Harm is measured by quantising a group alone."""
     yield ()
     overlap = {
         group: min(

@@ -1,8 +1,8 @@
-"""Post-training quantisation by NNCF: int8 where it is fast and does little harm.
+"""Post-training quantisation with NNCF: int8 where it is fast and costs little accuracy.
 
-Convolutions of the backbone and the pixel decoder, and the feed-forward layers of its encoder: most of the arithmetic.
-Attention, the sampling of deformable attention, the whole transformer decoder and the heads stay as they are:
-quantised, they ruin detectors of this kind (RT-DETR's precision fell from 0.65 to 0.0002).
+Quantises the convolutions of the backbone and the pixel decoder and the feed-forward layers of its encoder, which are
+most of the arithmetic. Attention, deformable sampling, the transformer decoder and the heads stay in floating point:
+quantising them ruins detectors of this kind (RT-DETR's precision fell from 0.65 to 0.0002).
 """
 
 from __future__ import annotations
@@ -29,35 +29,35 @@ T = TypeVar("T")
 
 _PRODUCTS = frozenset({"Convolution", "GroupConvolution", "MatMul"})
 
-# Scopes as the exporter names them: group, then the rest. The heads' features are a product with them, hence a head.
+# Scopes as named by the exporter: group, then the rest. mask_features is excluded because it feeds the mask head.
 _BACKBONE = re.compile(r"/(backbone/[^/]+)/")
 _PIXEL_DECODER = re.compile(r"/(pixel_decoder/(?!mask_features)[^/.]+)(?!.*/self_attn/)")
 
 
 class QuantisedNetwork:
-    """A network of which everything is quantised that may be; any group of layers can be left out again."""
+    """A fully quantised network, from which groups of layers can be excluded again."""
 
     def __init__(self, model: ModelDirectory, frames: Sequence[T], load: Callable[[T], FloatArray]) -> None:
-        """Quantise an exported *model* by the ranges that its values take on *frames*.
+        """Quantise an exported *model* with the activation ranges observed on *frames*.
 
-        *load* makes a frame the network's input, float32 1×3×H×W.
+        *load* converts a frame to the network's input, float32 1×3×H×W.
         """
         network = openvino.Core().read_model(model.path / ONNX_FILE)
         self._network = _quantise(network, frames, load)
         self.groups = tuple(dict.fromkeys(group for node in network.get_ordered_ops() if (group := _group(node))))
 
     def write(self, file: Path, without: Collection[str]) -> None:
-        """Write it as OpenVINO's XML *file* and the weights beside it; groups in *without* stay in floating point."""
+        """Write OpenVINO IR (XML *file*, weights next to it); groups in *without* stay in floating point."""
         network = self._network.clone()
         for node in network.get_ordered_ops():
             if _group(node) in without:
                 _leave_out(node)
-        compress_quantize_weights_transformation(network)  # kept as bytes; only now, so that layers could be left out
+        compress_quantize_weights_transformation(network)  # to int8; last, after layers are excluded
         openvino.save_model(network, file, compress_to_fp16=False)
 
 
 def load_nncf() -> ModuleType:
-    """NNCF, an extra that is slow to import, in silence: left alone it reports to its makers what it is used for."""
+    """Import NNCF (an extra, slow to import) with telemetry and log output disabled."""
     os.environ["NNCF_CI"] = "1"
     import nncf  # noqa: PLC0415 - an extra
 
@@ -74,16 +74,16 @@ def _quantise(network: openvino.Model, frames: Sequence[T], load: Callable[[T], 
         subset_size=len(frames),
         ignored_scope=nncf.IgnoredScope(names=others, validate=False),
         advanced_parameters=nncf.AdvancedQuantizationParameters(
-            disable_bias_correction=True,  # it moves biases, also of layers that are left out later
+            disable_bias_correction=True,  # it would also change biases of layers excluded later
             backend_params={"compress_weights": False},
         ),
     )
 
 
 def _group(node: Any) -> str | None:  # noqa: ANN401 - OpenVINO has no types
-    """The group that a node is quantised in; None: it is not."""
+    """Return the group of a quantised node, or None."""
     name = node.get_friendly_name()
-    if found := _BACKBONE.match(name):  # additions and poolings, too: products can then hand bytes to each other
+    if found := _BACKBONE.match(name):  # includes additions and pooling, so int8 passes between products
         return found[1]
     if node.get_type_name() in _PRODUCTS and (found := _PIXEL_DECODER.match(name)):
         return found[1]
@@ -91,7 +91,7 @@ def _group(node: Any) -> str | None:  # noqa: ANN401 - OpenVINO has no types
 
 
 def _leave_out(node: Any) -> None:  # noqa: ANN401
-    """Connect *node* with what its quantised inputs were made of."""
+    """Bypass the FakeQuantize nodes at the inputs of *node*."""
     for port in node.inputs():
         source = port.get_source_output().get_node()
         if source.get_type_name() == "FakeQuantize":
