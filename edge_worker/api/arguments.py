@@ -1,4 +1,4 @@
-"""What a caller of the library passes is checked before it is used; messages name the argument and what was seen."""
+"""Argument validation of the library; messages name the argument and the value seen."""
 
 from __future__ import annotations
 

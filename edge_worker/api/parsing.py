@@ -1,4 +1,4 @@
-"""What was found in one image, as users of the library see it."""
+"""Result of parsing one image, for users of the library."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every room may use: whole files, timestamps, topics, deadlines. Standard library only."""
+"""Shared helpers: atomic files, timestamps, topics, deadlines. Standard library only."""

@@ -1,4 +1,4 @@
-"""Addresses as people may see them: without the login that a URL may hold."""
+"""Redaction of credentials in URLs."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from enum import Enum
 
 
 class EngineName(str, Enum):  # noqa: UP042 - not StrEnum: the published pipeline's environment has Python 3.10
-    """What runs a network; fastest first, behind ``auto``."""
+    """Inference engine; ``auto``, then fastest first."""
 
     AUTO = "auto"
     OPENVINO = "openvino"
@@ -14,7 +14,7 @@ class EngineName(str, Enum):  # noqa: UP042 - not StrEnum: the published pipelin
 
 
 class Precision(str, Enum):  # noqa: UP042 - as above
-    """What a network is computed in."""
+    """Precision of inference."""
 
     AUTO = "auto"
     F32 = "f32"

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written; and locks on them."""
+"""Atomic file writes, bounded reads and file locks."""
 
 from __future__ import annotations
 

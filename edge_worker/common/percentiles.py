@@ -1,4 +1,4 @@
-"""The percentile that stats, demo, bench and fault tests speak of."""
+"""The percentile function shared by stats, demo, bench and fault tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names for the arrays that cross borders; shape and meaning are part of the name."""
+"""Type aliases for arrays; the name implies shape and meaning."""
 
 from __future__ import annotations
 

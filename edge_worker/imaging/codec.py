@@ -38,7 +38,7 @@ __all__ = [
     "silence_decoder",
 ]
 
-_SMALLEST_SIDE = 32  # pixels; a smaller image shows nothing to anybody
+_SMALLEST_SIDE = 32  # pixels; a smaller image is useless
 
 _READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION

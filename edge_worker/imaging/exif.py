@@ -1,4 +1,4 @@
-"""The one EXIF tag that matters here: how to turn an image to see it as it was taken. Standard library only."""
+"""Reader of the EXIF orientation tag. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image's header says, without decoding it: format, size, orientation, and whether the file is whole.
+"""Parser of image headers, without decoding: format, size, orientation, and whether the file is complete.
 
 Everything here is linear in the payload at worst and takes no memory for pixels, so it is safe on hostile bytes.
 Standard library only. The content decides what a payload is, never a name or a declared type.
@@ -39,7 +39,7 @@ class DecodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """An image as its header describes it.
+    """Contents of an image header.
 
     ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1 to 8) is applied. ``alpha``
     says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands, ``coding`` what a JPEG has

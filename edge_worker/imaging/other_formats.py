@@ -1,4 +1,4 @@
-"""What a payload seems to be that is none of the formats we read, so that its sender knows what to change."""
+"""Detection of unsupported formats, so that an error message can say what the payload is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A colour for every class: fixed ones for the classes of CIHP, made ones for other class lists."""
+"""Class colours: fixed for the CIHP classes, generated for other class lists."""
 
 from __future__ import annotations
 

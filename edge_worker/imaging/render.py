@@ -1,4 +1,4 @@
-"""Label maps and persons drawn for viewers: colours, colours over the frame, outlines, and a legend."""
+"""Rendering of label maps and persons: colour maps, overlays, outlines and a legend."""
 
 from __future__ import annotations
 

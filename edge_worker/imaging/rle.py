@@ -1,4 +1,4 @@
-"""COCO run lengths of masks, as pycocotools writes them, made from a box and the mask inside it."""
+"""COCO run-length encoding of masks, compatible with pycocotools, from a box and its crop."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The model process, and what is said between it and the worker. Its values and messages import no numeric library."""
+"""The model process and its IPC with the worker. Types and messages import no numeric library."""

@@ -1,4 +1,4 @@
-"""The pipeline as a model process runs it: opened by its settings, warmed up, described for the model card."""
+"""The pipeline inside a model process: load, warm up, describe for the model card, run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PipelineHandler:
         self._memory = SizeMemory(settings.cache_directory, settings.limits.max_pixels)
 
     def card(self) -> ModelCardFacts:
-        """What was loaded, and which threads took effect."""
+        """Return the facts of the loaded model and the effective threads."""
         info, palette = self._pipeline.parser.info, self._pipeline.palette
         return ModelCardFacts(
             name=info.name,

@@ -36,14 +36,14 @@ Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 class ProtocolError(EdgeWorkerError):
-    """The other end said something that is not a message within the limits."""
+    """The peer sent something other than a message within the limits."""
 
 
 class Channel:
     """One end of the connection; not safe to share between threads."""
 
     def __init__(self, sock: socket.socket, *, max_blob_bytes: int) -> None:
-        """Speak over *sock* (owned from now on); refuse to receive blobs of more than *max_blob_bytes* together."""
+        """Take ownership of *sock*; reject messages whose blobs exceed *max_blob_bytes* in total."""
         self._socket = sock
         self._max_blob_bytes = max_blob_bytes
         self._outbox: deque[memoryview] = deque()
@@ -98,7 +98,7 @@ class Channel:
         return message
 
     def close(self) -> None:
-        """Close this end; the other one sees EOFError."""
+        """Close this end; the peer gets EOFError."""
         self._socket.close()
 
     def _waiting(self, until: float | None, transfer: Callable[[], _T]) -> _T:

@@ -39,10 +39,10 @@ _STDERR = 2
 
 
 class FrameHandler(Protocol):
-    """What works on the frames of a model process."""
+    """Handler of frames in a model process."""
 
     def card(self) -> ModelCardFacts:
-        """What was loaded."""
+        """Return the facts of the loaded model."""
 
     def warm_up(self, note: Callable[[str], None]) -> float:
         """Do once what is slow the first time; return the seconds that a frame takes afterwards."""
@@ -108,7 +108,7 @@ def _serve_next(channel: Channel, handler: FrameHandler, note: Callable[[str], N
 
 
 def _stand_apart() -> None:
-    """Leave signals to the worker."""
+    """Ignore signals, which the worker handles."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 

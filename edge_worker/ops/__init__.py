@@ -1,1 +1,1 @@
-"""What an operator sees of the worker: logs, metrics, health, the service manager's notifications."""
+"""Operations: logs, health, service manager notifications, signals, sandbox, thread limits."""

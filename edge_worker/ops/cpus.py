@@ -1,4 +1,4 @@
-"""How much processor this process may really use: its affinity, and the CPU quota of its control group."""
+"""CPUs available to this process: affinity mask and cgroup CPU quota."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CpuAllowance:
-    """What the machine allows.
+    """CPU affinity and quota of this process.
 
     Attributes:
         cpus: numbers of the processors the affinity mask allows, ascending.

@@ -1,4 +1,4 @@
-"""Where a worker keeps what outlives it: its quarantine (state) and compiled networks (cache)."""
+"""Directories of persistent data: quarantine (state) and compiled networks (cache)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to the kernel that Python has no function for."""
+"""System calls that Python does not wrap."""
 
 from __future__ import annotations
 

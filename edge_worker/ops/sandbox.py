@@ -1,4 +1,4 @@
-"""What a model process gives up before it is shown a byte that a stranger sent.
+"""Sandbox of a model process, entered before it handles untrusted bytes.
 
 Every measure is one that the kernel grants to any process, and may still be refused: by an old kernel, or by a
 container's profile. That is no reason not to work; it is reported, in the log and on the model card.
@@ -60,7 +60,7 @@ class Sandbox:
             "no_new_privileges": forbid_new_privileges,
             "capabilities": drop_capabilities,
             "files": self._confine_files,
-            "network": _cut_off,
+            "network": _deny_network,
             "open_files": lambda: _lower(resource.RLIMIT_NOFILE, _OPEN_FILES),
             "core_dumps": lambda: _lower(resource.RLIMIT_CORE, 0),  # a frame must not reach the disk in one
         }
@@ -100,8 +100,8 @@ def _status() -> list[str]:
     return Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
 
 
-def _cut_off() -> None:
-    """Deny the network, and believe it only after a socket was refused."""
+def _deny_network() -> None:
+    """Deny the network, and verify that creating a socket fails."""
     deny_network()
     try:
         socket.socket().close()

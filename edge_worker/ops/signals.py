@@ -1,4 +1,4 @@
-"""Signals as orders to the main loop: a handler only puts a word into a queue."""
+"""Signals as orders to the main loop: a handler only puts an order into a queue."""
 
 from __future__ import annotations
 

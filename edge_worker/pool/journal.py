@@ -1,4 +1,4 @@
-"""Which frames are in work, on disk: what a worker that ends under a frame leaves for the next one to read."""
+"""On-disk journal of frames in flight, read by the next worker after a crash."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Journal:
 
     @contextmanager
     def entry(self, slot: int, payload_sha: str) -> Iterator[None]:
-        """Have the payload written down as in work in *slot* for as long as the block lasts."""
+        """Record the payload as in flight in *slot* for the duration of the block."""
         self._write(slot, payload_sha.encode() + b"\n")
         try:
             yield
@@ -63,7 +63,7 @@ class Journal:
             self._write(slot, _BLANK)
 
     def close(self) -> None:
-        """Let go of the file; what is written afterwards goes nowhere."""
+        """Close the file; later writes are discarded."""
         with self._lock:
             descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:

@@ -1,4 +1,4 @@
-"""How a model process is started: its command, an environment without secrets, and one end of a socket pair."""
+"""Starts a model process: command, environment without secrets, and a socket pair."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.inference.types import ModelSettings
 
-# All the child gets of the worker's environment; never more, for it may hold secrets.
+# The only variables inherited by the child: the worker's environment may hold secrets.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
 # Memory for the moment of a frame. Measured: 24 megapixels with eight persons and all outputs took 2.2 GB, 92 bytes per
@@ -30,7 +30,7 @@ _STDERR = 2  # standard output belongs to the worker's logs or to a command's re
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a model process is started, and what it is told.
+    """Command, environment and first message of a model process.
 
     Attributes:
         command: program and arguments; the number of its end of the channel is added as the last one.
@@ -51,7 +51,7 @@ def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) ->
 
 
 def sandbox_for(config: Config, environ: Mapping[str, str], cache_directory: Path | None) -> Sandbox:
-    """What the model processes of a worker with this configuration and environment are limited to."""
+    """Return the sandbox of the model processes for this configuration and environment."""
     return Sandbox(
         hidden=tuple(str(path.absolute()) for path in secret_paths(config.mqtt, environ)),
         cache_directory=None if cache_directory is None else str(cache_directory.absolute()),

@@ -51,7 +51,7 @@ class ModelPool:
         environ: Mapping[str, str] = os.environ,
         command: tuple[str, ...] = MODEL_PROCESS,
     ) -> None:
-        """Prepare; nothing is started.
+        """Prepare the pool without starting processes.
 
         Args:
             config: its sections model, threads, watchdog, memory, limits and palette are used.
@@ -86,7 +86,7 @@ class ModelPool:
 
     @property
     def slots(self) -> int:
-        """How many processes; slots are numbered from 0."""
+        """Number of processes; slots are numbered from 0."""
         return len(self._slots)
 
     def make_ready(self, slot: int) -> bool:
@@ -137,11 +137,11 @@ class ModelPool:
             slot.kill()
 
     def close(self) -> None:
-        """Let go of the journal, after the owners have ended their slots."""
+        """Close the journal, after the owners have ended their slots."""
         self._journal.close()
 
     def state(self) -> PoolState:
-        """What the processes are doing."""
+        """Return the state of all processes."""
         processes = tuple(slot.info() for slot in self._slots)
         ready = all(process.ready for process in processes)
         details = (f"model process {number}: {info.detail}" for number, info in enumerate(processes) if not info.ready)

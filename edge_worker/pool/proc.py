@@ -1,4 +1,4 @@
-"""What Linux says of a process: its memory, whether it is stopped, how it ended."""
+"""Process information from Linux: memory, stopped state, exit reason."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MB = 1_000_000
 
 
 def rss_mb(pid: int) -> float:
-    """Resident memory, MB; 0 when the process has ended."""
+    """Return the resident memory in MB; 0 if the process has ended."""
     with suppress(OSError):
         pages = int(_file(pid, "statm").read_bytes().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / _MB
@@ -38,7 +38,7 @@ def _file(pid: int, name: str) -> Path:
 
 
 def how_it_ended(returncode: int | None) -> str:
-    """Say in words what a return code means (negative: the signal that ended the process)."""
+    """Describe a return code (negative: the signal that ended the process)."""
     if returncode is None:
         return "did not end when killed"
     if returncode >= 0:

@@ -1,4 +1,4 @@
-"""One model process, seen from the worker: started, given frames under deadlines, ended."""
+"""Worker-side handle of one model process: start, run frames under deadlines, stop."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class ModelProcess:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """Process ID."""
         return self._process.pid
 
     @property
@@ -88,7 +88,7 @@ class ModelProcess:
         self._process.kill()
 
     def load(self) -> ModelCardFacts:
-        """Tell it what to load and wait until it is warm.
+        """Send the settings and wait until the model is loaded and warmed up.
 
         Raises:
             ModelError: the model cannot be used.
@@ -108,7 +108,7 @@ class ModelProcess:
         return {"type": "settings", "parent": os.getpid(), "settings": settings, "sandbox": sandbox}
 
     def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:
-        """Have one frame parsed.
+        """Parse one frame.
 
         Raises:
             FrameRejected: it has no result; the process is fit for the next one.
@@ -132,7 +132,7 @@ class ModelProcess:
         return result
 
     def check(self) -> None:
-        """See that the idle process is still there; call it from time to time.
+        """Check that the idle process is alive; call it periodically.
 
         Raises:
             ModelProcessDied, ModelProcessStuck: it has ended, or was stopped by a signal.
@@ -199,7 +199,7 @@ class ModelProcess:
             raise self._stuck(phase)
 
     def _stuck(self, phase: str) -> ModelProcessStuck:
-        """Kill the process, which does not go on."""
+        """Kill the process, which makes no progress."""
         self.ended_from_outside = proc.is_stopped(self.pid)
         self.kill()
         limit = self._timeouts.limit_s(phase)
@@ -228,6 +228,6 @@ def _max_result_bytes(settings: ModelSettings) -> int:
 
 
 def _tell_trace(header: dict[str, Any]) -> None:
-    """Log where the model failed, of a frame for which the process says so."""
+    """Log the traceback of a frame, if the process sent one."""
     if trace := str(header.get("trace", "")):
         _log.error(log_events.MODEL_FAILED, trace=trace[-_MAX_TRACE:])

@@ -1,4 +1,4 @@
-"""Payloads that ended the model process, so that none does it a third time; kept across restarts of the worker."""
+"""Quarantine of poison messages: payloads that crashed the model process; kept across restarts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Deaths:
 
     @property
     def verdict(self) -> str | None:
-        """Why the payload must not be tried again; None: it may."""
+        """Return why the payload must not be retried; None if it may be."""
         if self.count > _DEATHS_ALLOWED:
             return f"the model process ended {self.count} times under this payload: {self.detail}"
         if self.with_worker > _WORKER_DEATHS_ALLOWED:
@@ -63,13 +63,13 @@ class Quarantine:
         self._deaths = {} if self._file is None else _read(self._file)
 
     def verdict(self, payload_sha: str) -> str | None:
-        """Why the payload must not be tried again; None: it may."""
+        """Return why the payload must not be retried; None if it may be."""
         with self._lock:
             deaths = self._deaths.get(payload_sha)
         return None if deaths is None else deaths.verdict
 
     def died(self, payload_sha: str, detail: str) -> None:
-        """The process ended under the payload, as *detail* says."""
+        """Record that the process ended while it handled the payload, as described by *detail*."""
         with self._lock:
             earlier = self._deaths.get(payload_sha, _NONE)
             self._enter(payload_sha, replace(earlier, count=earlier.count + 1, detail=detail))

@@ -1,4 +1,4 @@
-"""When a model process that works has served its time. Pure."""
+"""Recycle policy: when to replace a working model process. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FAILURES_ALLOWED: Final = 3
 
 
 class RecyclePolicy:
-    """Of one process, from the moment at which its model is loaded."""
+    """Recycle policy of one process, starting when its model is loaded."""
 
     def __init__(self, limit_mb: float, loaded_mb: float) -> None:
         """Allow *limit_mb* of memory to a process that has *loaded_mb* before its first frame.

@@ -1,4 +1,4 @@
-"""One place for a model process, which is kept up by the thread that gives it frames."""
+"""A slot for one model process, supervised by the thread that feeds it frames."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Slot:
         self._frames = self._crashes = self._recycles = 0
         self.seen_at = monotonic()
 
-    # -- the owner's --
+    # -- for the owner thread --
 
     def make_ready(self) -> bool:
         """Check the process, and replace it where that is due; False if no frame can be taken now.
@@ -119,7 +119,7 @@ class Slot:
         self._end_process()
         self._enter(SlotState.STOPPED, "stopped")
 
-    # -- anybody's --
+    # -- for any thread --
 
     def restart(self) -> None:
         """Have the process replaced after the frame in work, or a pause cut short; returns at once.
@@ -143,7 +143,7 @@ class Slot:
             process.kill()
 
     def info(self) -> ProcessInfo:
-        """What is going on."""
+        """Return the state of the process."""
         process, (state, detail) = self._process, self._condition
         return ProcessInfo(
             pid=None if process is None else process.pid,

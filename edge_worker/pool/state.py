@@ -1,4 +1,4 @@
-"""What the rest of the worker may know of the model processes."""
+"""State of the model processes as seen by the rest of the worker."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SlotState(StrEnum):
-    """What a slot is doing; a process at work is ``READY``."""
+    """State of a slot; a busy process is ``READY``."""
 
     NEW = "new"
     LOADING = "loading"

@@ -1,4 +1,4 @@
-"""How long a model process may take, and how long to pause before starting it again. Pure: no clock is read here."""
+"""Timeout policy of a model process and backoff between its restarts. Pure: no clock is read here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Validates what a model process says of a frame and of its model.
+"""Validation of the untrusted output of a model process.
 
-A process that a hostile image has taken over may lie about the image, and no more: what passes here can be published,
-and is what was asked for.
+A process compromised by a hostile image can only lie about the image: everything that passes here is publishable and
+was requested.
 """
 
 from __future__ import annotations
