@@ -1,1 +1,1 @@
-"""Frames on their way through the worker: queues, turns, counters, acknowledgements. Pure but for the queue's lock."""
+"""Frames inside the worker: queues, scheduling, counters, acknowledgements. Pure except for the queue's lock."""

@@ -1,6 +1,6 @@
-"""When a frame may be acknowledged: after all its results were. Pure.
+"""Acknowledgement tracker: a frame is acknowledged after all its results were. Pure.
 
-The caller holds the lock that it holds for the scheduler.
+The caller must hold the scheduler's lock.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(Enum):
-    """What is known of an arriving frame."""
+    """Classification of an arriving frame."""
 
     NEW = "new"
     """Not seen before: it goes on to the scheduler."""
@@ -28,7 +28,7 @@ class Verdict(Enum):
 
 
 class Remedy(Enum):
-    """What is to be done about a reply that will never arrive."""
+    """Action after a reply was given up."""
 
     NOTHING = "nothing"
     """It was an image for people; the rest of the reply stands."""
@@ -71,7 +71,7 @@ class _Entry:
 
 
 class AckTracker:
-    """Knows the frames without a complete reply and the publications each still waits for.
+    """Tracks frames without a complete reply and the publications each still waits for.
 
     Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
     the content is the same: a still camera may repeat itself, so equal content alone proves nothing. And a frame that
@@ -88,11 +88,11 @@ class AckTracker:
 
     @property
     def awaited(self) -> int:
-        """How many publications in reply to frames the broker has not confirmed yet."""
+        """Number of reply publications that the broker has not acknowledged yet."""
         return len(self._by_publication)
 
     def opened(self, frame: Frame) -> Verdict:
-        """Enter an arriving frame. Only a NEW one goes on to the scheduler."""
+        """Register an arriving frame. Only a NEW one goes on to the scheduler."""
         if (frame.sender_id or frame.redelivered) and (known := self._duplicate(frame)) is not None:
             return known
         key = _key(frame)

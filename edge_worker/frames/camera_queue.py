@@ -1,7 +1,7 @@
-"""Where the frames of one camera wait. Pure.
+"""The queue of one camera. Pure.
 
-A ``latest`` queue has one waiting slot, an ``every`` queue a queue, which the broker's Receive Maximum bounds
-(but for frames in QoS 0, which the scheduler's budget does).
+``latest`` is a drop-oldest queue of one. ``every`` is a FIFO, bounded by the Receive Maximum, or for QoS 0 by the
+scheduler's memory budget.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class CameraQueue:
 
     @property
     def latest(self) -> bool:
-        """Whether a newer frame takes the place of the waiting one."""
+        """Whether a newer frame replaces the waiting one."""
         return self.policy.delivery == "latest"
 
     @property

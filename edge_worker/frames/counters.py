@@ -1,4 +1,4 @@
-"""How frames are counted: each one exactly once. Pure."""
+"""Frame counters: each frame is counted exactly once. Pure."""
 
 from __future__ import annotations
 

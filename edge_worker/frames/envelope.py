@@ -1,6 +1,6 @@
 """The JSON envelope around an image: ``{"image": base64, "frame_id"?, "captured_at"?}``. Standard library only.
 
-What arrives is hostile: every bound is checked before the step it bounds.
+Input is untrusted: each limit is checked before the step it protects.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def is_envelope(payload: bytes) -> bool:
 
 
 def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
-    """Read an envelope; keys that are not ours are ignored.
+    """Parse an envelope; unknown keys are ignored.
 
     The base64 text may be broken into lines, may be a ``data:`` URL, as browsers make them, and may be URL-safe.
 

@@ -1,4 +1,4 @@
-"""A frame on its way through the worker, and the words that say what became of it. Pure, standard library only."""
+"""A frame inside the worker, and the reasons for rejecting or dropping it. Pure, standard library only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Frame:
     request: Request | None = None
 
     def is_expired(self, now: float) -> bool:
-        """Whether whoever asked for the results has stopped waiting for them at monotonic *now*."""
+        """Return whether the request for the results has expired at monotonic *now*."""
         return self.request is not None and self.request.expires is not None and now > self.request.expires
 
     def age_s(self, now: float) -> float:

@@ -26,7 +26,7 @@ _SHUTTING_DOWN = "shutting_down"
 
 
 class FrameQueue:
-    """Where the router puts frames and the dispatchers take them. Safe to call from any thread."""
+    """Queue between the router and the dispatchers. Thread-safe."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class FrameQueue:
         self._closed = False
 
     def arrive(self, frame: Frame) -> None:
-        """Queue a frame that just arrived, unless it is known already."""
+        """Queue an arriving frame unless it is a duplicate."""
         with self._changed:
             verdict = self._acks.opened(frame)
             if verdict is Verdict.NEW:
@@ -61,7 +61,7 @@ class FrameQueue:
                 self._acknowledge(frame.delivery)
 
     def dismiss(self, delivery: Delivery | None) -> None:
-        """Acknowledge a message that is no frame of ours: left alone, it would keep back those behind it."""
+        """Acknowledge a message that is not a frame: unacknowledged, it would block those behind it."""
         with self._changed:
             self._acknowledge_all(() if delivery is None else (delivery,))
 
@@ -166,7 +166,7 @@ class FrameQueue:
             self._changed.notify_all()
 
     def account(self) -> Account:
-        """Give the present counts."""
+        """Return the current counts."""
         with self._changed:
             return self._scheduler.account(time.monotonic())
 

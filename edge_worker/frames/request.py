@@ -1,4 +1,4 @@
-"""A frame that somebody asked about over MQTT 5 and whose results go back to that client alone. Pure."""
+"""MQTT 5 request/response: a frame whose results go only to the requesting client. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KIND: Final = "kind"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Where the results of a frame go, and what is wanted.
+    """Response topic and options of a request.
 
     Attributes:
         topic: the Response Topic.

@@ -1,4 +1,4 @@
-"""Which frame is next: slots, queues, turns and exact accounting. Pure: no locks, no clock, no I/O.
+"""Scheduler: chooses the next frame and counts every frame. Pure: no locks, no clock, no I/O.
 
 The caller holds one lock around every call and passes the monotonic time in.
 
@@ -37,7 +37,7 @@ class Turn:
 
 
 class Scheduler:
-    """Takes frames of all cameras, hands them out in fair turns, and counts every one exactly once."""
+    """Schedules the frames of all cameras fairly and counts each exactly once."""
 
     def __init__(
         self, policies: Sequence[Policy], *, max_cameras: int = 1024, max_waiting_bytes: int = 256 << 20
@@ -205,7 +205,7 @@ class Scheduler:
     # -- accounts -------------------------------------------------------------------------------------------------
 
     def account(self, now: float) -> Account:
-        """Give the counts as of monotonic *now*."""
+        """Return the counts at monotonic *now*."""
         by_camera: dict[str, list[CameraQueue]] = {}
         for queue in self._queues.values():
             by_camera.setdefault(queue.camera, []).append(queue)

@@ -1,4 +1,4 @@
-"""Files that a process may no longer read or write (landlock(7): Linux 5.13, for any process that confines itself).
+"""File access limits of a process by Landlock (landlock(7), Linux 5.13, no privileges required).
 
 A confined process may not look into the memory and the environment of processes outside either, and from Linux 6.12 on
 may not send them signals.

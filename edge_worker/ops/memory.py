@@ -1,7 +1,7 @@
-"""Memory that was freed goes back to the kernel or is used again, and does not lie about for hours.
+"""Allocator settings and periodic trimming, which return freed memory to the kernel.
 
-Glibc's allocator adapts: it raises its limits to the largest block freed so far, and opens heaps for threads. Where
-payloads and images of all sizes come and go, what a process holds then depends on their order.
+Glibc raises its mmap and trim thresholds to the largest block freed so far, and creates heaps for threads. With
+payloads and images of all sizes, the memory a process holds then depends on their order.
 
 Python keeps freed tuples, two thousand of each length, until a full collection of garbage. Where hardly any garbage is
 made, as here, the first such collection comes after hours.
@@ -22,7 +22,7 @@ _M_ARENA_MAX: Final = -8
 
 @dataclass(frozen=True)
 class Allocation:
-    """How the C library's allocator works; with all three set it adapts nothing.
+    """Settings of the C library's allocator; with all three set it does not adapt.
 
     Attributes:
         large_bytes: blocks from this size on are the kernel's, mapped and unmapped one by one.
@@ -63,7 +63,7 @@ TIDY_S: Final = 30.0  # it takes some 20 ms
 
 
 class Tidying:
-    """Gives back what Python and the C library keep of freed memory, from time to time.
+    """Periodically returns memory that Python and the C library keep after it was freed.
 
     By itself the library gives back no more than the end of a heap: one small block there keeps all holes before it.
     """
