@@ -19,7 +19,7 @@ class Deadline:
 
     @property
     def expired(self) -> bool:
-        """Whether nothing is left."""
+        """Return whether the budget is used up."""
         return self.remaining() <= 0
 
     def remaining(self) -> float:

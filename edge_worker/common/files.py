@@ -38,7 +38,7 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
 
 
 def content_of(file: Path, max_bytes: int) -> bytes:
-    """Read *file* whole.
+    """Read all of *file*.
 
     Raises:
         ValueError: it is a pipe or a device, which might never end, or holds more than *max_bytes*.

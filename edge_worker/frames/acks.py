@@ -62,7 +62,7 @@ class _Entry:
         return self.frame.delivery is not None
 
     def owe(self, delivery: Delivery | None) -> None:
-        """Add what must be acknowledged; what came by an older connection of that link never can be again."""
+        """Add what must be acknowledged; a delivery of an older connection can no longer be."""
         if delivery is None or delivery in self.deliveries:
             return
         current = (delivery.link, delivery.epoch)

@@ -21,7 +21,7 @@ class Rle(TypedDict):
 
 
 def rle(region: Region) -> Rle:
-    """Encode a region of a frame from its crop: nothing as large as the frame is made."""
+    """Encode a region from its crop, without allocating a mask of the frame's size."""
     height, width = region.frame.height, region.frame.width
     counts = np.diff(_run_edges(region), prepend=0, append=height * width)
     if counts.size > 1 and counts[-1] == 0:  # the mask reaches the last pixel: pycocotools ends with its run

@@ -90,7 +90,7 @@ class SizeMemory:
         self._learnt = False
 
     def recall(self) -> tuple[int, int]:
-        """Width and height to warm up with."""
+        """Return width and height of the warm-up frame."""
         with suppress(OSError, ValueError, LookupError, TypeError, OverflowError, RecursionError):
             size = json.loads(content_of(self._file, _MAX_SIZE_BYTES)) if self._file else {}
             width, height = int(size["width"]), int(size["height"])

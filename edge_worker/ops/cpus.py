@@ -17,7 +17,7 @@ class CpuAllowance:
     """CPU affinity and quota of this process.
 
     Attributes:
-        cpus: numbers of the processors the affinity mask allows, ascending.
+        cpus: CPU numbers in the affinity mask, ascending.
         quota: processors' worth of time the control group allows; None: no limit.
     """
 

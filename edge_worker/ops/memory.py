@@ -69,12 +69,12 @@ class Tidying:
     """
 
     def __init__(self) -> None:
-        """Begin the time."""
+        """Start the interval."""
         self._last = monotonic()
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
 
     def do_if_due(self) -> None:
-        """Do it, if that was last done ``TIDY_S`` ago; call it where nobody waits."""
+        """Trim if ``TIDY_S`` have passed since the last time; call it when idle."""
         if monotonic() - self._last < TIDY_S:
             return
         gc.collect()

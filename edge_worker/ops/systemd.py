@@ -38,7 +38,7 @@ class Notifier:
         self._send(f"STATUS={text}")
 
     def watchdog(self) -> None:
-        """All parts have advanced since the last call."""
+        """Report that all parts have advanced since the last call."""
         self._send("WATCHDOG=1")
 
     def reloading(self, status: str) -> None:
@@ -46,7 +46,7 @@ class Notifier:
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", f"STATUS={status}")
 
     def stopping(self, status: str) -> None:
-        """The service is shutting down."""
+        """Report that the service is shutting down."""
         self._send("STOPPING=1", f"STATUS={status}")
 
     def extend_timeout(self, seconds: float) -> None:

@@ -84,7 +84,7 @@ class ModelProcess:
         return proc.rss_mb(self.pid)
 
     def kill(self) -> None:
-        """End it at once; harmless when it has ended."""
+        """Kill the process; harmless if it has ended."""
         self._process.kill()
 
     def load(self) -> ModelCardFacts:

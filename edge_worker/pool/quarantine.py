@@ -57,7 +57,7 @@ class Quarantine:
     """
 
     def __init__(self, state_directory: Path | None) -> None:
-        """Take over what an earlier run left in *state_directory*; None: keep it in memory only."""
+        """Load the entries of *state_directory*; None keeps the quarantine in memory only."""
         self._file = None if state_directory is None else state_directory / _FILE
         self._lock = Lock()
         self._deaths = {} if self._file is None else _read(self._file)
@@ -75,13 +75,13 @@ class Quarantine:
             self._enter(payload_sha, replace(earlier, count=earlier.count + 1, detail=detail))
 
     def died_with_worker(self, payload_sha: str) -> None:
-        """Process and worker ended together while the payload was in work."""
+        """Record that process and worker ended together while the payload was in flight."""
         with self._lock:
             earlier = self._deaths.get(payload_sha, _NONE)
             self._enter(payload_sha, replace(earlier, with_worker=earlier.with_worker + 1))
 
     def survived(self, payload_sha: str) -> None:
-        """The process did not end under the payload: an earlier death was not its fault."""
+        """Record that the process survived the payload: an earlier death was not its fault."""
         with self._lock:
             if self._deaths.pop(payload_sha, None) is not None:
                 self._save()

@@ -22,11 +22,11 @@ class RecyclePolicy:
         self._failures = 0
 
     def worked(self) -> None:
-        """Note that the model had a result for a frame."""
+        """Record a frame with a result."""
         self._failures = 0
 
     def failed(self) -> None:
-        """Note that the model failed under a frame."""
+        """Record a frame on which the model failed."""
         self._failures += 1
 
     def reason_to_replace(self, rss_mb: float) -> str:

@@ -55,7 +55,7 @@ class Slot:
         on_loaded: Callable[[ModelCardFacts], None],
         on_change: Callable[[], None],
     ) -> None:
-        """Prepare; nothing is started. *on_loaded* and *on_change* are called by the owner."""
+        """Prepare the slot without starting a process. *on_loaded* and *on_change* are called by the owner."""
         self._launch = launch
         self._limits = limits
         self._quarantine = quarantine
@@ -92,7 +92,7 @@ class Slot:
         return self._is_ready
 
     def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
-        """Have a frame parsed; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
+        """Parse a frame; raises as :meth:`edge_worker.pool.ModelPool.run` does."""
         process, model = self._process, self._model
         if not self._is_ready or process is None or model is None:
             state, detail = self._condition

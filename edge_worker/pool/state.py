@@ -49,7 +49,7 @@ class ProcessInfo:
 
     @property
     def ready(self) -> bool:
-        """It can take a frame, or is at work on one."""
+        """Whether it can take a frame or is processing one."""
         return self.state is SlotState.READY
 
     @property

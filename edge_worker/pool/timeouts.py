@@ -25,7 +25,7 @@ class TimeoutPolicy:
         self._recent: deque[float] = deque(maxlen=_RECENT_FRAMES)
 
     def learn(self, seconds: float) -> None:
-        """A frame took *seconds*, compilation not counted."""
+        """Record that a frame took *seconds*, excluding compilation."""
         self._recent.append(seconds)
 
     @property
@@ -35,7 +35,7 @@ class TimeoutPolicy:
         return max(self._watchdog.frame_min_s, self._watchdog.frame_factor * slowest)
 
     def limit_s(self, phase: str) -> float:
-        """The limit that holds in *phase*."""
+        """Return the time limit of *phase*."""
         return self._watchdog.load_s if phase in LOADING_PHASES else self.frame_limit_s
 
 
@@ -56,7 +56,7 @@ class PhaseClock:
 
     @property
     def left_s(self) -> float:
-        """What is left for phases of the current kind."""
+        """Seconds left for phases of the current kind."""
         spent = self.loaded_s if self.phase in LOADING_PHASES else self.worked_s
         return self._timeouts.limit_s(self.phase) - spent
 
