@@ -1,4 +1,4 @@
-"""Every event that the worker's log may show: its words, level, fields, and what an operator does about it.
+"""All log events of the worker: words, level, fields and recommended action.
 
 ``docs/operations.md`` prints this list; a test holds it to the code.
 """

@@ -57,7 +57,7 @@ _TURNS: Mapping[int, tuple[bool, int | None]] = {
 
 
 def silence_decoder() -> None:
-    """Keep OpenCV's own lines about broken images out of standard error, for this process.
+    """Disable OpenCV's messages about broken images on standard error, process-wide.
 
     A broken frame gets an error message; a camera could flood the log with such lines.
     """

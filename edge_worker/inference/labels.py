@@ -1,4 +1,4 @@
-"""A parsed frame as the plain values of the labels message: the part that depends on the image alone.
+"""Conversion of a parsed frame to the values of the labels message that depend on the image alone.
 
 ``docs/schema/labels.schema.json`` describes them; :class:`edge_worker.messages.LabelsBody` checks them.
 """

@@ -1,9 +1,8 @@
 """The model process: frames in, encoded results out, over one channel; started by the worker, one frame at a time.
 
-It touches bytes that strangers sent and runs native code on them. So it may crash or hang: the worker notices and
-starts another. And it may be taken over: before it loads anything it gives up the network, most files and the sight of
-other processes. It decides nothing about its own life: it ends when the channel closes or the worker dies, and ignores
-the signals that are meant for the worker.
+It runs native code on untrusted bytes, so it may crash or hang; the worker then starts another. It may also be
+compromised, so before loading anything it gives up the network, most files and access to other processes. The worker
+controls its lifetime: it exits when the channel closes or the worker dies, and ignores signals meant for the worker.
 
 Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
 process sends ``phase`` at every change of phase; ``ready`` or ``failed`` after loading; ``result`` or ``rejected`` for
@@ -45,7 +44,7 @@ class FrameHandler(Protocol):
         """Return the facts of the loaded model."""
 
     def warm_up(self, note: Callable[[str], None]) -> float:
-        """Do once what is slow the first time; return the seconds that a frame takes afterwards."""
+        """Run what is slow the first time; return the seconds that a frame takes afterwards."""
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
         """Parse one frame, calling *note* with each phase as it begins.
@@ -56,7 +55,7 @@ class FrameHandler(Protocol):
 
 
 class StandardError:
-    """This process's standard error, silent at times.
+    """Standard error of this process, silenced while images are decoded.
 
     libjpeg and libpng write a line there for each damaged image, and have no switch: a camera could flood the log,
     and the reply to the frame says it all. What is written in other phases is heard.
@@ -81,7 +80,7 @@ def main() -> int:
 
 
 def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
-    """Load what the first message asks for, then reply to frames until the other end closes; return the exit status."""
+    """Load the model of the first message, then serve frames until the peer closes; return the exit status."""
     stderr = StandardError()
 
     def note(phase: str) -> None:

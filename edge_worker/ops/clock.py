@@ -1,4 +1,4 @@
-"""The wall clock, watched: what it says stands in messages and decides nothing, but a jump should be known."""
+"""Detection of wall clock jumps. The wall clock is used only for timestamps in messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class ClockWatch:
     """Compares the wall clock with the monotonic one, which nobody can set."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Begin; the clocks return seconds."""
+        """Start comparing; the clocks return seconds."""
         self._wall, self._monotonic = wall, monotonic
         self._offset = self._read()
 

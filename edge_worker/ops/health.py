@@ -45,7 +45,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the worker: is it well, and if not, what is the matter."""
+    """Health of one part of the worker, with the problem if it is unhealthy."""
 
     name: str
     ok: bool
@@ -54,13 +54,13 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The verdict on all parts."""
+    """Health of all parts."""
 
     checks: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether every part is well."""
+        """Whether every part is healthy."""
         return all(check.ok for check in self.checks)
 
     def to_json(self) -> bytes:

@@ -1,7 +1,7 @@
 """Sandbox of a model process, entered before it handles untrusted bytes.
 
-Every measure is one that the kernel grants to any process, and may still be refused: by an old kernel, or by a
-container's profile. That is no reason not to work; it is reported, in the log and on the model card.
+No measure needs privileges, but an old kernel or a container's profile may refuse one. A refusal is not fatal; it is
+reported in the log and on the model card.
 """
 
 from __future__ import annotations
@@ -43,18 +43,18 @@ class Sandbox:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Sandbox:
-        """The limits that :meth:`to_wire` wrote."""
+        """Read what :meth:`to_wire` wrote."""
         return cls(**{**wire, "hidden": tuple(wire["hidden"])})
 
     def to_wire(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return plain JSON values."""
         return asdict(self)
 
     def enter(self) -> dict[str, str]:
-        """Put this process under the limits; call it once, before numeric libraries load or a second thread runs.
+        """Apply the limits to this process; call once, before numeric libraries load or a second thread runs.
 
         Returns:
-            Each measure that was taken, and why the kernel refused it, or nothing.
+            Each measure and why the kernel refused it; empty if it did not.
         """
         measures: dict[str, Callable[[], None]] = {
             "no_new_privileges": forbid_new_privileges,
@@ -118,7 +118,7 @@ def _lower(limit: int, value: int) -> None:
 
 
 def _refusal(measure: Callable[[], None]) -> str:
-    """Take a *measure*; returns why the kernel refused it, or nothing."""
+    """Apply a *measure*; return why the kernel refused it, or an empty string."""
     try:
         measure()
     except OSError as error:

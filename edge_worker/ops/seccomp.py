@@ -1,8 +1,8 @@
-"""A filter of system calls that leaves a process the sockets it has and gives it no others (seccomp(2)).
+"""A system call filter that denies new sockets and keeps those already open (seccomp(2)).
 
 Chosen over a network namespace, which needs a user namespace: systemd's ``RestrictNamespaces=``, Docker's default
-profile and Ubuntu's AppArmor policy refuse those to an unprivileged process. A filter is granted everywhere, since it
-can only take rights away.
+profile and Ubuntu's AppArmor policy refuse those to an unprivileged process. A filter is allowed everywhere, since it
+can only remove permissions.
 """
 
 from __future__ import annotations
@@ -68,14 +68,14 @@ def deny_network() -> None:
     code = ctypes.create_string_buffer(program, len(program))
     header = ctypes.create_string_buffer(struct.pack("@HP", len(program) // _INSTRUCTION.size, ctypes.addressof(code)))
     try:
-        # Before Linux 5.16 a filter slows the processor down, as a measure against Spectre, unless it says not to.
+        # Before Linux 5.16 a filter enables a slow Spectre mitigation unless this flag is set.
         syscall(machine.seccomp, _SET_MODE_FILTER, _FLAG_SPEC_ALLOW, ctypes.addressof(header))
     except OSError:  # the call is too new, or a service's own filter knows only the older way
         prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
 
 
 def _program(audit: int, denied: Iterable[int]) -> bytes:
-    """The filter: another architecture's calls and *denied* ones fail, all else is allowed."""
+    """Return the filter: calls of other architectures and *denied* calls fail, all others are allowed."""
     tests = [(_EQUAL, number) for number in denied] + [(_AT_LEAST, _X32)]
     lines = [
         (_LOAD, 0, 0, _AT_ARCHITECTURE),

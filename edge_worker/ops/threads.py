@@ -1,7 +1,7 @@
 """Thread limits of a model process: planned by the worker, set in the child before numeric libraries load, reported.
 
-Numeric libraries size their thread pools when they are loaded, from the processors they see. In a container with a
-quota they see the whole machine, start a thread for each processor and are throttled; so the limits are fixed before.
+Numeric libraries size their thread pools when they are loaded, from the CPUs they see. In a container with a quota
+they see the whole machine, start a thread per CPU and are throttled; so the limits are set before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ThreadPlan:
     Attributes:
         inference: threads of the engine and of the OpenMP and MKL pools.
         opencv: threads of OpenCV.
-        cpus: processors it is tied to; None: those of the worker.
+        cpus: CPUs it is pinned to; None: those of the worker.
         nice: added to the worker's niceness.
     """
 
@@ -93,7 +93,7 @@ class ThreadPlan:
 
 
 def effective(inference: int | None) -> dict[str, Any]:
-    """What took effect in this process, as libraries and kernel say.
+    """Return the effective settings of this process, as reported by libraries and kernel.
 
     Args:
         inference: what the engine says of its own threads; None if it cannot tell.
