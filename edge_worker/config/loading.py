@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -16,10 +16,13 @@ from edge_worker.config.tree import Origin, Problem, Tree
 from edge_worker.config.yaml_source import read
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from edge_worker.config.tree import Location
 
 FILE_VARIABLE = "EDGE_WORKER_CONFIG"
 _NO_FILE = "no configuration file (name one with -c; edge-worker config prints one)"
+_WITH_TOPICS = ("node", "cameras", "output", "commands")
 USUAL_FILES = (Path("/etc/edge-worker/edge_worker.yaml"), Path("config/edge_worker.yaml"))
 
 
@@ -52,12 +55,46 @@ def load_with_origins(path: Path | None, environ: Mapping[str, str]) -> tuple[Co
     tree = Tree(origins={(): Origin(_NO_FILE)}) if path is None else read(path)
     override(tree, environ)
     config, problems = _validate(tree, path)
-    if config is None or problems:
-        raise tree.error(problems)
-    problems = [*check(config, environ), *check_topics(config)]
+    if config is None:
+        raise tree.error([*problems, *_further(tree, path, problems, environ)])
+    problems = [*problems, *check(config, environ), *check_topics(config)]
     if problems:
         raise tree.error(problems)
     return config, tree
+
+
+def _further(
+    tree: Tree, path: Path | None, problems: Sequence[Problem], environ: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield what else is wrong, besides the *problems* with single keys: looked for without these.
+
+    Which topics meet is left out where one may be missing.
+    """
+    told = [problem.location for problem in problems]
+    values = {"mqtt": {}, **tree.values}
+    for location in told:
+        values = _without(values, location)
+    values["mqtt"] = {"host": "localhost", **values.get("mqtt", {})}
+    config, others = _validate(Tree(values), path)
+    if config is None or others:
+        return
+    meet = () if any(location[0] in _WITH_TOPICS for location in told) else check_topics(config)
+    for problem in (*check(config, environ), *meet):
+        if not any(problem.location[: len(location)] == location for location in told):
+            yield problem
+
+
+def _without(value: Any, location: Location) -> Any:  # noqa: ANN401 - a value of any type
+    """Return *value* without what is at *location* in it, or else without the innermost section around that."""
+    if not location or not isinstance(value, dict | tuple):
+        return value
+    step, rest = location[0], location[1:]
+    if isinstance(value, tuple):
+        return tuple(_without(item, rest) if index == step else item for index, item in enumerate(value))
+    inner = value.get(step)
+    if rest and isinstance(inner, dict | tuple):
+        return {**value, step: _without(inner, rest)}
+    return {key: item for key, item in value.items() if key != step}
 
 
 def _validate(tree: Tree, path: Path | None) -> tuple[Config | None, list[Problem]]:

@@ -207,3 +207,27 @@ def test_the_file_is_searched_for_in_the_documented_order(tmp_path: Path, monkey
     assert find_config(None, {"EDGE_WORKER_CONFIG": ""}) == usual[1]
     usual[0].touch()
     assert find_config(None, {}) == usual[0]
+
+
+def test_all_problems_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+    """Those of single keys, and those that only several keys, files or the machine tell: nobody corrects in stages."""
+    text = """\
+mqtt: {host: mqtt://broker, password_file: missing, tls: {ca_file: missing.pem}}
+cameras:
+  - topic: cameras/+/frame
+  - {topic: "a/{camera}/frame", delivery: every, qos: 0}
+model: {path: missing}
+threads: {cpus: [9999]}
+"""
+    with pytest.raises(ConfigError) as caught:
+        _load(tmp_path, text)
+    told = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    assert sorted(told) == [
+        "cameras[0].topic",
+        "cameras[1].qos",
+        "model.path",
+        "mqtt.host",
+        "mqtt.password_file",
+        "mqtt.tls.ca_file",
+        "threads.cpus",
+    ]
