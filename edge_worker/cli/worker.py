@@ -33,8 +33,12 @@ def _add_run(commands: Commands) -> None:
 def _run(arguments: Arguments) -> int:
     from queue import SimpleQueue
 
+    from edge_worker.common.platforms import RUNS_WORKER
+    from edge_worker.errors import EdgeWorkerError
     from edge_worker.ops.signals import Order, signals_as_orders
 
+    if not RUNS_WORKER:
+        raise EdgeWorkerError("edge-worker run needs Linux or macOS: on Windows, use WSL or the container image")
     orders: SimpleQueue[Order] = SimpleQueue()
     # Before the worker's modules are loaded, which takes a part of a second.
     with signals_as_orders(orders, ends_process=True):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import stat
 import tempfile
 from pathlib import Path
 from typing import Final
+
+from edge_worker.common import platforms
 
 _DRAFT: Final = ".part"
 TRIAL_BYTES: Final = 4096
@@ -55,7 +56,7 @@ def content_of(file: Path, max_bytes: int) -> bytes:
 
 def _without_waiting(path: str, flags: int) -> int:
     """Open a pipe, too, that nobody writes to."""
-    return os.open(path, flags | os.O_NONBLOCK)
+    return os.open(path, flags | platforms.O_NONBLOCK)
 
 
 def problem_with(directory: Path) -> str | None:
@@ -83,7 +84,7 @@ def locked(path: Path, flags: int) -> int:
     """
     descriptor = os.open(path, flags, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        platforms.lock(descriptor)
     except OSError:
         os.close(descriptor)
         raise

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_worker.common.platforms import available_cpus
 from edge_worker.config.credentials import read_password
 from edge_worker.config.mqtt import is_host, is_loopback
 from edge_worker.config.tree import Location, Problem
@@ -199,7 +200,7 @@ def _is_readable_directory(path: Path) -> bool:
 
 def _cpus(config: Config) -> Iterator[Problem]:
     place, wanted = ("threads", "cpus"), config.threads.cpus or ()
-    count, usable = os.cpu_count() or 1, sorted(os.sched_getaffinity(0))
+    count, usable = os.cpu_count() or 1, list(available_cpus())
     if missing := [cpu for cpu in wanted if cpu >= count]:
         yield Problem(place, f"this machine has no CPU {_listed(missing)}: they are 0 to {count - 1}")
     elif denied := [cpu for cpu in wanted if cpu not in usable]:

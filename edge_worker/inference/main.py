@@ -17,9 +17,11 @@ import signal
 import socket
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edge_worker.common.platforms import signals
 from edge_worker.errors import EdgeWorkerError, FrameRejected
 from edge_worker.inference.ipc import Channel
 from edge_worker.inference.types import ModelSettings, OutputRequest
@@ -108,7 +110,7 @@ def _serve_next(channel: Channel, handler: FrameHandler, note: Callable[[str], N
 
 def _stand_apart() -> None:
     """Ignore signals, which the worker handles."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in signals("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -123,7 +125,8 @@ def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
 
 def _die_with(parent: int) -> None:
     """Have the kernel end this process when the worker dies, even in the middle of native code."""
-    prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    with suppress(OSError):  # Linux only; elsewhere the process ends when it next reads from the worker
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel knew
         raise EOFError("the worker is gone")
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from edge_worker.common.platforms import available_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +28,7 @@ class CpuAllowance:
     @classmethod
     def read(cls, root: Path = Path("/")) -> CpuAllowance:
         """Read this process's allowance; *root* is where ``proc`` and ``sys`` are found."""
-        return cls(cpus=tuple(sorted(os.sched_getaffinity(0))), quota=cgroup_quota(root))
+        return cls(cpus=available_cpus(), quota=cgroup_quota(root))
 
     @property
     def usable(self) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
+from typing import Any
+
+from edge_worker.common.platforms import IS_LINUX, c_function
 
 _PR_SET_NO_NEW_PRIVS = 38  # <linux/prctl.h>
 # <linux/capability.h>: sets of 64 capabilities in two words each of effective, permitted, inheritable.
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1 << 1
-
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def prctl(option: int, *arguments: int) -> None:
@@ -21,7 +23,7 @@ def prctl(option: int, *arguments: int) -> None:
         OSError: the kernel refuses.
     """
     words = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    if _libc.prctl(option, *words) != 0:
+    if _function("prctl")(option, *words) != 0:
         raise _last_error()
 
 
@@ -31,7 +33,7 @@ def syscall(number: int, *arguments: int) -> int:
     Raises:
         OSError: the kernel refuses, or does not know it.
     """
-    result = int(_libc.syscall(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments)))
+    result = int(_function("syscall")(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments)))
     if result < 0:
         raise _last_error()
     return result
@@ -58,8 +60,15 @@ def drop_capabilities() -> None:
         return
     header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)
     kept = struct.pack("=6I", _CAP_DAC_OVERRIDE, _CAP_DAC_OVERRIDE, 0, 0, 0, 0)
-    if _libc.capset(header, kept) != 0:
+    if _function("capset")(header, kept) != 0:
         raise _last_error()
+
+
+def _function(name: str) -> Any:  # noqa: ANN401 - ctypes makes functions of any name
+    function = c_function(name) if IS_LINUX else None  # elsewhere the numbers mean something else
+    if function is None:
+        raise OSError(errno.ENOSYS, f"there is no {name} on this platform")
+    return function
 
 
 def _last_error() -> OSError:

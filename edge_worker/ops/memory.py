@@ -9,11 +9,12 @@ made, as here, the first such collection comes after hours.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from dataclasses import dataclass
 from time import monotonic
 from typing import Final
+
+from edge_worker.common.platforms import c_function
 
 _M_TRIM_THRESHOLD: Final = -1  # <malloc.h>
 _M_MMAP_THRESHOLD: Final = -3
@@ -40,7 +41,7 @@ class Allocation:
         Returns:
             Whether the C library knows how.
         """
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+        mallopt = c_function("mallopt")
         if mallopt is None:
             return False
         wanted = (
@@ -71,7 +72,7 @@ class Tidying:
     def __init__(self) -> None:
         """Start the interval."""
         self._last = monotonic()
-        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._trim = c_function("malloc_trim")
 
     def do_if_due(self) -> None:
         """Trim if ``TIDY_S`` have passed since the last time; call it when idle."""

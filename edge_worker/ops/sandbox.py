@@ -6,11 +6,11 @@ reported in the log and on the model card.
 
 from __future__ import annotations
 
-import resource
 import socket
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,8 +61,8 @@ class Sandbox:
             "capabilities": drop_capabilities,
             "files": self._confine_files,
             "network": _deny_network,
-            "open_files": lambda: _lower(resource.RLIMIT_NOFILE, _OPEN_FILES),
-            "core_dumps": lambda: _lower(resource.RLIMIT_CORE, 0),  # a frame must not reach the disk in one
+            "open_files": lambda: _lower("RLIMIT_NOFILE", _OPEN_FILES),
+            "core_dumps": lambda: _lower("RLIMIT_CORE", 0),  # a frame must not reach the disk in one
         }
         return {name: _refusal(measure) for name, measure in measures.items()}
 
@@ -87,7 +87,7 @@ class Sandbox:
         """
         has = {line.split()[0]: int(line.split()[1]) * 1024 for line in _status() if line.startswith("Vm")}
         growth = max(0, int(self.keep_mb or 0) * _BYTES_PER_MB - has["VmRSS:"])
-        _lower(resource.RLIMIT_DATA, has["VmData:"] + growth + int(self.frame_mb * _BYTES_PER_MB))
+        _lower("RLIMIT_DATA", has["VmData:"] + growth + int(self.frame_mb * _BYTES_PER_MB))
 
 
 def summary(measures: Mapping[str, str]) -> dict[str, Any]:
@@ -110,8 +110,10 @@ def _deny_network() -> None:
     raise OSError("a socket can still be opened")
 
 
-def _lower(limit: int, value: int) -> None:
+def _lower(name: str, value: int) -> None:
     """Set a limit of this process to *value*, or leave it where it is lower."""
+    resource: Any = import_module("resource")
+    limit = getattr(resource, name)
     current = resource.getrlimit(limit)[1]
     lowest = value if current == resource.RLIM_INFINITY else min(value, current)
     resource.setrlimit(limit, (lowest, lowest))
@@ -121,6 +123,6 @@ def _refusal(measure: Callable[[], None]) -> str:
     """Apply a *measure*; return why the kernel refused it, or an empty string."""
     try:
         measure()
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, ImportError) as error:  # without the module, the platform has no such limits
+        return getattr(error, "strerror", None) or str(error)
     return ""

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from edge_worker.common.platforms import signals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from queue import SimpleQueue
@@ -39,12 +41,14 @@ def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False)
         if stopping:
             _end_by(number)
         stopping = True
-        orders.put(Order.MAKE_WAY if number == signal.SIGUSR1 else Order.STOP)
+        orders.put(Order.MAKE_WAY if number in to_make_way else Order.STOP)
 
     def reload(_number: int, _frame: FrameType | None) -> None:
         orders.put(Order.RELOAD)
 
-    handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGUSR1: stop, signal.SIGHUP: reload}
+    to_make_way = signals("SIGUSR1")
+    stoppers = (*signals("SIGTERM", "SIGINT"), *to_make_way)
+    handlers = dict.fromkeys(stoppers, stop) | dict.fromkeys(signals("SIGHUP"), reload)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

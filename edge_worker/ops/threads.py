@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.platforms import available_cpus
 from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -77,14 +78,14 @@ class ThreadPlan:
     def apply_to_process(self) -> None:
         """Set affinity and niceness of this process; call it before numeric libraries load.
 
-        A refusal (a processor gone offline, a negative niceness without the right to it) is no reason not to work:
-        :func:`effective` reports what took effect.
+        A refusal (a CPU that is offline, a negative niceness without the right to it) and a platform that has neither
+        do not matter: :func:`effective` reports what took effect.
         """
         if self.cpus is not None:
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):
                 os.sched_setaffinity(0, self.cpus)
         if self.nice:
-            with suppress(OSError):
+            with suppress(OSError, AttributeError):
                 os.nice(self.nice)
 
     def apply_to_opencv(self) -> None:
@@ -101,8 +102,8 @@ def effective(inference: int | None) -> dict[str, Any]:
     return {
         "inference": inference,
         "opencv": import_module("cv2").getNumThreads(),
-        "cpus": sorted(os.sched_getaffinity(0)),
-        "nice": os.getpriority(os.PRIO_PROCESS, 0),
+        "cpus": list(available_cpus()),
+        "nice": os.getpriority(os.PRIO_PROCESS, 0) if hasattr(os, "getpriority") else 0,
     }
 
 

@@ -6,6 +6,8 @@ import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edge_worker.common.platforms import signals
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
@@ -18,7 +20,7 @@ def until_interrupted() -> Iterator[None]:
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {signum: signal.signal(signum, interrupt) for signum in (signal.SIGTERM, signal.SIGHUP)}
+    before = {signum: signal.signal(signum, interrupt) for signum in signals("SIGTERM", "SIGHUP")}
     try:
         yield
     except KeyboardInterrupt:

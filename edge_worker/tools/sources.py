@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import select
 import subprocess
 import sys
 import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from edge_worker.common.addresses import without_login
-from edge_worker.common.deadline import Deadline
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.tools.capture import Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
@@ -154,24 +154,21 @@ class LiveStream:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            bufsize=0,
         ) as process:
+            shots: SimpleQueue[Shot | None] = SimpleQueue()
+            Thread(target=_read, args=(process.stdout, shots), daemon=True).start()
             try:
                 _ask(process, f"{self._address}\n".encode())
                 while True:
                     _ask(process, b"\n")
-                    yield self._next(process)
+                    yield self._next(shots)
             finally:
                 process.kill()
 
-    def _next(self, process: subprocess.Popen[bytes]) -> Shot:
-        deadline = Deadline(SILENCE_S)
-        head = _exactly(process, HEAD.size, deadline)
-        if head is not None:
-            taken, size = HEAD.unpack(head)
-            data = _exactly(process, size, deadline)
-            if data is not None:
-                return Shot(data, "image/jpeg", taken)
+    def _next(self, shots: SimpleQueue[Shot | None]) -> Shot:
+        with suppress(Empty):
+            if (shot := shots.get(timeout=SILENCE_S)) is not None:
+                return shot
         raise EdgeWorkerError(f"{without_login(str(self._address))}: no frame for {SILENCE_S:.0f} s")
 
 
@@ -179,20 +176,18 @@ def _ask(process: subprocess.Popen[bytes], line: bytes) -> None:
     assert process.stdin  # noqa: S101 - it was asked for
     with suppress(BrokenPipeError):  # it has ended; then no frame comes, and that is said
         process.stdin.write(line)
+        process.stdin.flush()
 
 
-def _exactly(process: subprocess.Popen[bytes], size: int, deadline: Deadline) -> bytes | None:
-    """Read *size* bytes; None where they do not come before *deadline*, or never will."""
-    assert process.stdout  # noqa: S101 - it was asked for
-    data = bytearray()
-    while len(data) < size:
-        if not select.select([process.stdout], [], [], deadline.remaining())[0]:
-            return None
-        piece = process.stdout.read(size - len(data))
-        if not piece:
-            return None
-        data += piece
-    return bytes(data)
+def _read(stream: IO[bytes], shots: SimpleQueue[Shot | None]) -> None:
+    """Put each frame of a stream process into *shots*, and None at its end; in a thread: Windows selects no pipes."""
+    while len(head := stream.read(HEAD.size)) == HEAD.size:
+        taken, size = HEAD.unpack(head)
+        data = stream.read(size)
+        if len(data) < size:
+            break
+        shots.put(Shot(data, "image/jpeg", taken))
+    shots.put(None)
 
 
 def _jpeg(bgr: Bgr) -> Shot:

@@ -13,15 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_worker.common.files import locked
+from edge_worker.common.platforms import OPEN_DIRECTORY
 from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 
 # Increment when the exported graph of the same checkpoint changes, to invalidate cached exports.
 _EXPORT_REVISION = "2"
-
-# O_NOFOLLOW: in a shared temporary directory a symbolic link may be an attack.
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:
@@ -81,10 +79,10 @@ def _own_directory(parent: Path, prefix: str) -> Path:
     """
     for left in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # in use, or owned by another user
-            handle = locked(left, _DIRECTORY)
+            handle = locked(left, OPEN_DIRECTORY)
             shutil.rmtree(left, ignore_errors=True)
             os.close(handle)
     own = Path(tempfile.mkdtemp(dir=parent, prefix=prefix))
     with suppress(OSError):  # the file system does not support locks
-        locked(own, _DIRECTORY)
+        locked(own, OPEN_DIRECTORY)
     return own

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import openvino
 
+from edge_worker.common.platforms import available_cpus
 from edge_worker.errors import EngineError
 from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
@@ -58,7 +58,7 @@ class OpenVinoEngine:
         }
         if options.threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
-        workers = Workers(options.threads or len(os.sched_getaffinity(0)))
+        workers = Workers(options.threads or len(available_cpus()))
         self._sampling = sampling_operation(workers) if is_built() else None
         self._kernel = _kernel_for(options.precision)
         self._product = product_operation(self._kernel, workers) if self._kernel else None
