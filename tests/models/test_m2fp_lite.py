@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.parser import Parser
 
 MODEL = "builtin:m2fp-lite"
-LARGEST = 12_000_000  # bytes of the exported network
+LARGEST = 24_000_000  # bytes of the exported network
 PHOTOS = Path(__file__).parents[3] / "shared/data/ccp/photos"
 
 CIHP = (
