@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STREAM = b"GET /api/v1/cameras/door/stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n"
-IMAGE = b"\xff\xd8\xff" + bytes(4_000_000)
+IMAGE = b"\xff\xd8\xff" + bytes(12_000_000)  # more than the kernel keeps to be sent
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Served:
 
 @pytest.fixture
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
-    """A gateway without a broker, whose camera ``door`` has an image of 4 MB; it waits 0.5 s for readers."""
+    """A gateway without a broker, whose camera ``door`` has an image of 12 MB; it waits 0.5 s for readers."""
     monkeypatch.setattr(protocol, "WRITE_S", 0.5)
     monkeypatch.setattr(cameras, "STILL_S", 0.01)
     gateway = GatewayConfig(port=free_port(), jobs=JobsConfig(max_jobs=0))
@@ -57,10 +57,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
         thread.join(20.0)
 
 
-def opened(port: int) -> socket.socket:
-    """A connection that asks for the stream and has not read anything."""
-    client = socket.create_connection(("127.0.0.1", port), 10.0)
-    client.sendall(STREAM)
+def opened(port: int, request: bytes = STREAM) -> socket.socket:
+    """A connection that has sent its request and reads nothing."""
+    client = socket.socket()
+    client.settimeout(10.0)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)  # else the kernel may take megabytes for it
+    client.connect(("127.0.0.1", port))
+    client.sendall(request)
     return client
 
 
@@ -88,8 +91,7 @@ def test_who_never_reads_holds_no_place_for_ever(served: Served) -> None:
 def test_an_answer_that_is_not_read_is_given_up(served: Served) -> None:
     """Not streams alone: whoever asks for an image and leaves it lying loses the connection."""
     connections: Any = served.server.server_state.connections
-    with socket.create_connection(("127.0.0.1", served.port), 10.0) as client:
-        client.sendall(STREAM.replace(b"stream.mjpeg", b"latest/frame.jpg"))
+    with opened(served.port, STREAM.replace(b"stream.mjpeg", b"latest/frame.jpg")):
         wait_until(lambda: any(one.flow.write_paused for one in connections), "the answer is on its way")
         wait_until(lambda: not connections, "the connection is given up")
 
