@@ -37,8 +37,8 @@ pytestmark = pytest.mark.mosquitto
 _output, _node = OutputConfig(), NodeConfig(id="box")
 FRAME = CameraConfig().topic.replace("{camera}", "front-door")
 RESULTS = [
-    kind.topic.replace("{camera}", "front-door")
-    for kind in (_output.colormap, _output.labels, _output.overlay, _output.error)
+    kind.topic.replace("{camera}", "front-door").replace("{person}", "1")
+    for kind in (_output.colormap, _output.labels, _output.overlay, _output.crops, _output.error)
 ]
 STATUS, MODEL, STATS, RESPONSE, REQUEST = (
     template.replace("{node}", "box").replace("{command}", "ping")
