@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "edge_worker"
-MAX_MB = 20.0
+MAX_MB = 26.0  # 24 of them the light model's at most: tests/models/test_m2fp_lite.py
 _DATA = re.compile(r"^edge_worker-[^/]+\.data/data/")
 _NOT_SHIPPED = {"__pycache__", ".so", ".pyd"}
 
