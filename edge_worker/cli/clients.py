@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_worker.cli.arguments import (
     MODELS,
@@ -17,6 +18,9 @@ from edge_worker.cli.arguments import (
     takes_broker,
     takes_config,
 )
+
+if TYPE_CHECKING:
+    import argparse
 
 COMMANDS = ("ping", "stats", "config", "pause", "resume", "set", "snapshot", "restart")
 """What a worker can be asked for; a test compares it with the messages, which are slow to import."""
@@ -128,11 +132,7 @@ def _add_status(commands: Commands) -> None:
         "node", metavar="NODE", nargs="?", type=level, help="node.id of a worker (default: all workers)"
     )
     command.add_argument("--json", action="store_true", help="print the status messages as they are, one a line")
-    command.add_argument(
-        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="seconds to wait for the broker (default 10)"
-    )
-    takes_config(command)
-    takes_broker(command)
+    _asks_the_broker(command, "the broker")
 
 
 def _status(arguments: Arguments) -> int:
@@ -155,11 +155,7 @@ def _add_request(commands: Commands) -> None:
         "arguments", metavar="KEY=VALUE", nargs="*", help="its arguments, such as camera=door overlay=true"
     )
     command.add_argument("--node", type=level, help="the worker's node.id (default: that of the configuration)")
-    command.add_argument(
-        "--timeout", type=positive, default=10.0, metavar="SECONDS", help="seconds to wait for the answer (default 10)"
-    )
-    takes_config(command)
-    takes_broker(command)
+    _asks_the_broker(command, "the answer")
 
 
 def _request(arguments: Arguments) -> int:
@@ -169,3 +165,12 @@ def _request(arguments: Arguments) -> int:
     pairs = request.arguments_of(arguments.arguments)
     config, _ = load_config(arguments)
     return request.run(config, arguments.command, pairs, node=arguments.node, timeout_s=arguments.timeout)
+
+
+def _asks_the_broker(command: argparse.ArgumentParser, awaited: str) -> None:
+    """Let *command* wait for what is *awaited*, from the broker of a configuration."""
+    command.add_argument(
+        "--timeout", type=positive, default=10.0, metavar="SECONDS", help=f"seconds to wait for {awaited} (default 10)"
+    )
+    takes_config(command)
+    takes_broker(command)
