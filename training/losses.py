@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.labels import PARTS, SHOE, Part, allowed_parts
+from training.labels import MIRRORED, PARTS, SHOE, Part, allowed_parts
 from training.matching import assign
 from training.model import MASK_BIAS, PART_BIAS
 
@@ -70,6 +70,7 @@ class Weights:
     dice: float = 1.0
     presence: float = 0.5
     foreground: float = 2.0
+    side: float = 1.0
     person_mask: float = 2.0
     person_dice: float = 2.0
     person_class: float = 2.0
@@ -149,6 +150,7 @@ class Criterion:
             "mask": weights.mask * mask,
             "dice": weights.dice * dice,
             "presence": weights.presence * presence_loss(classes[:, :PARTS], targets),
+            "side": weights.side * side_loss(part_masks, targets),
             "foreground": weights.foreground * foreground_loss(shown(part_masks, classes[:, :PARTS]), targets),
         }
         return losses | self._persons(person_masks, classes[:, PARTS:], targets)
@@ -220,6 +222,21 @@ def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
     present = targets.present > 0
     masked = torch.where(targets.known[present] > 0, logits[present], -20.0)
     return mask, dice_loss(masked, targets.parts[present]).mean()
+
+
+def side_loss(masks: Tensor, targets: Targets) -> Tensor:
+    """Cross-entropy of left against right where a limb's side is known; each pair of limbs counts the same.
+
+    The classes' cross-entropy hardly teaches it: limbs are few pixels, and a wrong side costs no more than a wrong
+    garment, though it takes the whole figure to tell a person's front from the back.
+    """
+    losses = []
+    for left, right in MIRRORED:
+        limb = targets.parts[:, left] + targets.parts[:, right]
+        truth = targets.parts[:, left] / limb.clamp(min=1e-6)
+        entropy = binary_loss(masks[:, left] - masks[:, right], truth.clamp(max=1))
+        losses.append((entropy * limb).sum() / (limb.sum() + 1))
+    return torch.stack(losses).sum()
 
 
 def presence_loss(classes: Tensor, targets: Targets) -> Tensor:

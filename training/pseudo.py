@@ -1,7 +1,8 @@
 """Label the unlabelled photos by a run's average, held to their tags: `python -m training.pseudo --run DIR`.
 
 For self-training: the tags say which classes a photo holds, so that what the network confuses most (dress or skirt and
-blouse, coat or sweater) is decided by people; where the network doubts, a pixel stays undecided.
+blouse, coat or sweater) is decided by people; where the network doubts, a pixel stays undecided. Left and right are the
+detected pose's, or undecided: taught its own sides, a network would only grow surer of them.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from rich.progress import track
 
 from training.cache import Pack, tagged_classes
 from training.export import kept_network, trained_network
-from training.labels import PARTS, PERSON_OTHER, Part
+from training.labels import MIRRORED, PARTS, PERSON_OTHER, SHOE, SHOE_PARTS, SKIN, Part, mirror_table
 from training.model import normalise
+from training.pose import read_poses, split_by_pose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,17 +46,36 @@ def part_logits(network: M2FP, image: Image) -> Floats:
 
 
 def decide(logits: Floats, allowed: frozenset[int]) -> Image | None:
-    """Class map of a photo that holds the `allowed` classes; None where too little or too much is in doubt."""
+    """Class map of a photo that holds the `allowed` classes; None where too little or too much is in doubt.
+
+    Of a limb or shoe it says no more than that: both sides are called by the left one's class.
+    """
     permitted = np.full(PARTS, -np.inf, dtype=np.float32)
     permitted[list(allowed)] = 0
     exponent = np.exp(logits + permitted - logits.max(axis=2, keepdims=True))
     share = exponent / exponent.sum(axis=2, keepdims=True)
+    for left, right in MIRRORED:
+        share[..., left] += share[..., right]
+        share[..., right] = 0
     parts = share[..., 1:] / np.maximum(1 - share[..., :1], 1e-6)
     labels = np.where(parts.max(axis=2) > CERTAIN, parts.argmax(axis=2) + 1, PERSON_OTHER).astype(np.uint8)
     labels[~_largest(share[..., 0] < 0.5)] = Part.BACKGROUND
     person = np.count_nonzero(labels)
     doubtful = np.count_nonzero(labels == PERSON_OTHER) > MOST_DOUBT * person
     return None if person < LEAST_PERSON * labels.size or doubtful else labels
+
+
+def decide_sides(label_map: Image, landmarks: npt.NDArray[np.float64] | None) -> Image:
+    """The sides of limbs and shoes by a pose (33, 4); where it does not tell, SKIN and SHOE."""
+    table = np.arange(256, dtype=np.uint8)
+    table[[limb for pair in MIRRORED for limb in pair]] = SKIN
+    table[list(SHOE_PARTS)] = SHOE
+    unsided = table[label_map]
+    if landmarks is None:
+        return unsided
+    # The pose leaves what it cannot tell as it was: that is where two opposite guesses stay different.
+    one, other = (split_by_pose(unsided, guess, landmarks) for guess in (label_map, mirror_table()[label_map]))
+    return np.where(one == other, one, unsided)
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
@@ -65,12 +86,15 @@ def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return np.asarray(index == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
 
 
-def label_all(network: M2FP, photos: Pack, tags: dict[str, frozenset[int]]) -> Iterator[tuple[str, Image]]:
+def label_all(network: M2FP, photos: Pack, data: Path) -> Iterator[tuple[str, Image]]:
     """Name and class map of every photo that could be labelled."""
+    tags, poses = tagged_classes(data), read_poses(data / "pose_ccp" / "unlabelled.npz")
     for i, name in enumerate(track(photos.names, "pseudo-labels")):
         labels = decide(part_logits(network, photos[i]), tags[name])
         if labels is not None:
-            yield name, np.asarray(cv2.resize(labels, photos[i].shape[1::-1], interpolation=cv2.INTER_NEAREST))
+            size = photos[i].shape[1::-1]
+            large = np.asarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST), dtype=np.uint8)
+            yield name, decide_sides(large, poses.get(name))
 
 
 def main() -> None:
@@ -85,7 +109,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     network = trained_network(arguments.run) if arguments.start is None else kept_network(arguments.start)
     photos = Pack(arguments.cache / "unlabelled.bin")
-    Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, tagged_classes(arguments.data)))
+    Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, arguments.data))
     print(f"{len(Pack(arguments.cache / 'pseudo.bin'))} of {len(photos)} photos labelled")
 
 

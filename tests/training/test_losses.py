@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 
 from training.groups import GROUPS, confusion, ious, summary
 from training.labels import SKIN, Part
-from training.losses import TargetMaker, dice_loss
+from training.losses import TargetMaker, dice_loss, side_loss
 from training.matching import assign
 from training.train import schedule
 
@@ -65,6 +65,22 @@ def test_dice_is_zero_for_the_right_mask_and_one_for_the_wrong() -> None:
     logits = 40 * (truth - 0.5)
     assert float(dice_loss(logits, truth)) < 0.01
     assert float(dice_loss(-logits, truth)) > 0.95
+
+
+def test_only_limbs_of_a_known_side_teach_the_side() -> None:
+    """The right side costs little, the wrong one much; skin of no known side teaches nothing."""
+    labels = torch.full((1, 16, 16), Part.COAT, dtype=torch.uint8)
+    labels[0, :, :8] = Part.LEFT_ARM
+    targets = TargetMaker()(labels, torch.ones_like(labels))
+    masks = torch.zeros(1, 20, 4, 4)
+    masks[:, Part.LEFT_ARM], masks[:, Part.RIGHT_ARM] = 4.0, -4.0
+    right = float(side_loss(masks, targets))
+    swapped = masks.clone()
+    swapped[:, Part.LEFT_ARM], swapped[:, Part.RIGHT_ARM] = -4.0, 4.0
+    assert right < 0.01
+    assert float(side_loss(swapped, targets)) > 5
+    labels[0, :, :8] = SKIN
+    assert float(side_loss(swapped, TargetMaker()(labels, torch.ones_like(labels)))) == 0
 
 
 def test_counts_of_a_perfect_map() -> None:
