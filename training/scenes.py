@@ -23,6 +23,7 @@ MAX_PERSONS = 5
 _RARE = 0.35  # classes in a smaller share of photos are shown more often (repeat factors of LVIS, arXiv 1908.03195)
 _REPEAT_POWER = 0.75
 _MAX_REPEAT = 4.0
+_CLOSE = 0.2  # of the groups stand close before the camera
 _RENDERED_FIGURES = 0.35  # of the people before backgrounds
 _MOST_ENLARGED = 1.6  # scale of a cut-out: rendered ones are small
 
@@ -144,12 +145,29 @@ class Composer:
 
     def _add_people(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
         """Cut-out people, the far (small, high) ones first."""
+        if count > 1 and rng.random() < _CLOSE:
+            self._add_close_group(rng, scene, min(count, 3))
+            return
         base = rng.uniform(0.3, 1.05)
         heights = np.sort(base * rng.uniform(0.65, 1.15, count))
         for height in heights:
-            self._add_person(rng, scene, float(height))
+            self._add_person(rng, scene, float(height), rng.uniform(0.03, 0.97))
 
-    def _add_person(self, rng: np.random.Generator, scene: Scene, relative: float) -> None:
+    def _add_close_group(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
+        """People side by side before the camera, heads at a similar height, cut by the lower edge."""
+        relative = rng.uniform(1.2, 2.4)
+        columns = (np.arange(count) + 0.5) / count + rng.normal(0, 0.07, count)
+        for column in rng.permutation(columns):
+            height = float(relative * rng.uniform(0.85, 1.15))
+            self._add_person(rng, scene, height, float(column), top=rng.uniform(0.03, 0.3))
+
+    def _add_person(
+        self, rng: np.random.Generator, scene: Scene, relative: float, column: float, *, top: float | None = None
+    ) -> None:
+        """A person about *relative* times as high as the picture, at shares of its width and height.
+
+        Without *top*, the feet stand where a person of that size does on level ground.
+        """
         image, label_map = self._figure(rng)
         if rng.random() < 0.7:
             image = recolour(rng, image)
@@ -159,8 +177,9 @@ class Composer:
         rows, columns = np.nonzero(label_map)
         scale = min(max(relative * height, 40) / (rows[-1] - rows[0] + 1), _MOST_ENLARGED)
         feet = np.array([float(np.median(columns)), float(rows[-1])])
-        ground = height * min(1.25, max(0.55, 0.5 + 0.5 * relative + rng.normal(0, 0.08)))
-        target = np.array([width * rng.uniform(0.03, 0.97), ground])
+        shown = scale * (rows[-1] - rows[0] + 1) / height
+        ground = min(1.25, max(0.55, 0.5 + 0.5 * shown + rng.normal(0, 0.08))) if top is None else top + shown
+        target = np.array([width * column, height * ground])
         place = Placement(scale, float(rng.normal(0, 4)), bool(rng.random() < 0.5), feet, target)
         paste(scene, image, label_map, place, whole_photo=False)
 
