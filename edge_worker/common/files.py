@@ -1,8 +1,9 @@
-"""Atomic file writes, bounded reads and file locks."""
+"""Atomic file writes, bounded reads, removal and file locks."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
 from pathlib import Path
@@ -52,6 +53,28 @@ def content_of(file: Path, max_bytes: int) -> bytes:
     if len(content) > max_bytes:
         raise ValueError(f"{file} holds more than {max_bytes} bytes")
     return content
+
+
+def remove(path: Path) -> None:
+    """Remove *path*, whatever it is: a file, a link or a directory with all that is in it; nothing may be there.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename *path*, whatever it is, to ``NAME.damaged``, in place of an earlier one; None if that is not possible."""
+    aside = path.with_name(f"{path.name}.damaged")
+    try:
+        remove(aside)
+        return path.rename(aside)
+    except OSError:
+        return None
 
 
 def _without_waiting(path: str, flags: int) -> int:

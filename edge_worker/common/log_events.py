@@ -177,7 +177,10 @@ MODEL_SHAPE = LogEvent(
     "`model.shapes` as many as the cameras have aspect ratios",
 )
 COMPILED_NETWORK_DAMAGED = LogEvent(
-    "compiled network %s is damaged, compiling it anew", "warning", "", "watch the disk: something altered a file"
+    "compiled network %s is not used (%s); compiling it anew", "warning", "", "watch the disk: something altered a file"
+)
+EXPORT_DAMAGED = LogEvent(
+    "exported model %s is not used (%s); exporting it anew", "warning", "", "watch the disk: something altered a file"
 )
 MEMORY_LIMIT_UNUSABLE = LogEvent(
     "memory.limit_mb is not in force: the model alone takes more",
@@ -186,7 +189,9 @@ MEMORY_LIMIT_UNUSABLE = LogEvent(
     "raise the limit",
 )
 QUARANTINE_IN_MEMORY = LogEvent("quarantine is kept in memory only", "warning", "file error", "free space, permissions")
-QUARANTINE_UNUSABLE = LogEvent("quarantine file is not usable, starting an empty one", "warning", "file error")
+QUARANTINE_DAMAGED = LogEvent(
+    "quarantine file is damaged", "warning", "file problem kept", "watch the disk; `problem` names the file set aside"
+)
 JOURNAL_UNUSABLE = LogEvent(
     "frames in work are not written down: one that ends the worker is tried for ever",
     "warning",

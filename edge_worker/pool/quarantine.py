@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.common.files import content_of, write_whole
+from edge_worker.common.sealed import SealedFile
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _log = structlog.get_logger(__name__)
 
-_FILE = "quarantine.json"
-_SCHEMA = "edge-worker.quarantine/1"
+_FILE: Final = "quarantine.json"
+_SCHEMA: Final = "edge-worker.quarantine/2"
 _DEATHS_ALLOWED = 1  # once may be bad luck: memory was short, someone killed the process
 # A worker has other reasons to end than its frames, and meets the same frame first after each of its starts. While a
 # network is compiled for the frame's shape it gets nowhere with it: killed every few seconds, it had ended five times
 # under a frame that was not to blame. A frame that is to blame costs some minutes of restarts.
 _WORKER_DEATHS_ALLOWED = 19
 _MAX_ENTRIES = 1000  # about 100 kB of file
-_MAX_FILE_BYTES = 10_000_000  # a larger file is none of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +48,27 @@ class Deaths:
 _NONE = Deaths(0, "")
 
 
+def _deaths(entry: Mapping[str, Any]) -> Deaths:
+    return Deaths(int(entry["count"]), str(entry["detail"]), int(entry["with_worker"]))
+
+
 class Quarantine:
     """Deaths by payload hash, in a file that is replaced as a whole; safe to share between threads.
 
-    A file that cannot be read or written costs a warning, and the quarantine goes on in memory. To let a payload in
-    again, delete its entry, or the file, and restart.
+    A file that is damaged is set aside with a warning, and the sound entries are kept; one that cannot be written costs
+    a warning, and the quarantine goes on in memory. To let a payload in again, delete its entry, or the file, and
+    restart.
     """
 
     def __init__(self, state_directory: Path | None) -> None:
         """Load the entries of *state_directory*; None keeps the quarantine in memory only."""
-        self._file = None if state_directory is None else state_directory / _FILE
+        self._file = None
+        if state_directory is not None:
+            self._file = SealedFile(state_directory / _FILE, _SCHEMA, "payloads", _deaths)
         self._lock = Lock()
-        self._deaths = {} if self._file is None else _read(self._file)
+        self._deaths: dict[str, Deaths] = {}
+        if self._file is not None:
+            self._load(self._file)
 
     def verdict(self, payload_sha: str) -> str | None:
         """Return why the payload must not be retried; None if it may be."""
@@ -93,27 +101,20 @@ class Quarantine:
             del self._deaths[next(iter(self._deaths))]
         self._save()
 
+    def _load(self, file: SealedFile[Deaths]) -> None:
+        """Take over what is sound of *file*, of the newest entries; what is not sound is said once."""
+        found = file.read()
+        self._deaths = dict([*found.entries.items()][-_MAX_ENTRIES:])
+        if found.problem:
+            _log.warning(
+                log_events.QUARANTINE_DAMAGED, file=str(file.file), problem=found.problem, kept=len(self._deaths)
+            )
+            self._save()
+
     def _save(self) -> None:
         if self._file is None:
             return
-        entries = {sha: asdict(deaths) for sha, deaths in self._deaths.items()}
         try:
-            write_whole(self._file, json.dumps({"schema": _SCHEMA, "payloads": entries}, indent=1).encode())
+            self._file.write({sha: asdict(deaths) for sha, deaths in self._deaths.items()})
         except OSError as error:
-            _log.warning(log_events.QUARANTINE_IN_MEMORY, file=str(self._file), error=str(error))
-
-
-def _read(file: Path) -> dict[str, Deaths]:
-    """The entries of *file*; none where it is missing or damaged."""
-    try:
-        entries = json.loads(content_of(file, _MAX_FILE_BYTES))["payloads"].items()
-        return {sha: _deaths(entry) for sha, entry in [*entries][-_MAX_ENTRIES:]}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        _log.warning(log_events.QUARANTINE_UNUSABLE, file=str(file), error=repr(error))
-        return {}
-
-
-def _deaths(entry: dict[str, Any]) -> Deaths:
-    return Deaths(int(entry["count"]), str(entry["detail"]), int(entry.get("with_worker", 0)))
+            _log.warning(log_events.QUARANTINE_IN_MEMORY, file=str(self._file.file), error=str(error))

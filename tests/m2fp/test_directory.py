@@ -10,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from checkpoints import GOLDEN
+from damages import DAMAGES
 
 from edge_worker.errors import CheckpointError
-from edge_worker.m2fp.directory import builtin_names, open_directory, resolve, sha256_of
+from edge_worker.m2fp.directory import (
+    QUANTISED_FILES,
+    builtin_names,
+    open_directory,
+    read_manifest,
+    resolve,
+    sha256_of,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,13 +69,18 @@ def test_every_builtin_model_is_whole() -> None:
         assert open_directory(f"builtin:{name}").config.classes[0] == "Background"
 
 
-@pytest.mark.parametrize("file", ["model.onnx", "configuration.json"])
-def test_altered_files_are_named(exported: Path, file: str) -> None:
-    """One changed byte is found, and the message says in which file."""
-    content = bytearray((exported / file).read_bytes())
-    content[len(content) // 2] ^= 1
-    (exported / file).write_bytes(content)
-    with pytest.raises(CheckpointError, match=rf"{file}: SHA-256"):
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("file", ["model.onnx", "configuration.json", *QUANTISED_FILES])
+def test_altered_files_are_named(exported: Path, file: str, damage: str) -> None:
+    """The network, a quantised one too, is refused, and the message says which file it is."""
+    for number, name in enumerate(QUANTISED_FILES):
+        (exported / name).write_bytes(bytes((number,)) * 1000)
+    sums = {name: sha256_of(exported / name) for name in QUANTISED_FILES}
+    manifest = read_manifest(exported)
+    write_manifest(exported, manifest.model_copy(update={"files": {**manifest.files, **sums}}))
+    assert open_directory(exported).quantised_sha256 == tuple(sums.values())
+    DAMAGES[damage](exported / file, GOLDEN / "tiny-multi" / "configuration.json")
+    with pytest.raises(CheckpointError, match=rf"{file}: (SHA-256|Is a directory)"):
         open_directory(exported)
 
 

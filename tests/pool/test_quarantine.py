@@ -7,13 +7,22 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
+from edge_worker.common.sealed import SealedFile
+from edge_worker.pool import quarantine as module
 from edge_worker.pool.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHA = "ab" * 32
+
+
+def _written(directory: Path, *payloads: str) -> None:
+    """Write a quarantine in which each of *payloads* has died twice."""
+    file = SealedFile(directory / "quarantine.json", module._SCHEMA, "payloads", module._deaths)
+    file.write({sha: {"count": 2, "detail": "killed", "with_worker": 0} for sha in payloads})
 
 
 def test_two_deaths_in_a_row_are_the_verdict() -> None:
@@ -61,9 +70,7 @@ def test_it_outlives_the_worker(tmp_path: Path) -> None:
 
 def test_it_is_bounded(tmp_path: Path) -> None:
     """After a thousand payloads the one that died longest ago is forgotten."""
-    deaths = {"count": 2, "detail": "killed"}
-    entries = {SHA: deaths} | {f"{number:064x}": deaths for number in range(999)}
-    (tmp_path / "quarantine.json").write_text(json.dumps({"payloads": entries}))
+    _written(tmp_path, SHA, *(f"{number:064x}" for number in range(999)))
     quarantine = Quarantine(tmp_path)
     assert quarantine.verdict(SHA)
     quarantine.died(f"{999:064x}", "killed")
@@ -78,27 +85,67 @@ def test_it_is_bounded(tmp_path: Path) -> None:
         b"{",
         b"[]",
         b"{}",
-        b'{"payloads": []}',
-        b'{"payloads": {"ab": 3}}',
-        b'{"payloads": {"ab": {"count": 1e999, "detail": ""}}}',
+        b'{"schema": "edge-worker.quarantine/1", "payloads": {}}',
+        b'{"schema": "edge-worker.quarantine/2", "payloads": []}',
+        b'{"schema": "edge-worker.quarantine/2", "payloads": {"ab": 3}}',
+        b'{"schema": "edge-worker.quarantine/2", "payloads": {"ab": {"count": 1e999, "detail": ""}}}',
         b"\xff\xfe",
         b"[" * 100_000,
     ],
 )
-def test_a_damaged_file_is_replaced(tmp_path: Path, content: bytes) -> None:
-    """It costs its entries and a warning, no more."""
+def test_a_damaged_file_is_set_aside(tmp_path: Path, content: bytes) -> None:
+    """It costs its entries and one warning with the place where it is kept; the next start has nothing to say."""
     (tmp_path / "quarantine.json").write_bytes(content)
-    quarantine = Quarantine(tmp_path)
+    with capture_logs() as logs:
+        quarantine = Quarantine(tmp_path)
+    assert [(line["event"], line["kept"]) for line in logs] == [("quarantine file is damaged", 0)]
+    assert str(tmp_path / "quarantine.json.damaged") in logs[0]["problem"]
+    assert (tmp_path / "quarantine.json.damaged").read_bytes() == content
     for _ in range(2):
         quarantine.died(SHA, "killed")
-    assert Quarantine(tmp_path).verdict(SHA)
+    with capture_logs() as logs:
+        assert Quarantine(tmp_path).verdict(SHA)
+    assert logs == []
+
+
+def test_a_changed_byte_costs_the_entry_that_it_is_in(tmp_path: Path) -> None:
+    """Wherever it is: no payload gets a verdict that was not its own, and nothing is lost in silence."""
+    other = "cd" * 32
+    _written(tmp_path, SHA, other)
+    file = tmp_path / "quarantine.json"
+    whole = file.read_bytes()
+    for place in range(0, len(whole), 7):
+        file.write_bytes(whole[:place] + bytes((whole[place] ^ 4,)) + whole[place + 1 :])
+        with capture_logs() as logs:
+            kept = Quarantine(tmp_path)._deaths
+        assert kept.keys() <= {SHA, other}
+        assert {deaths.count for deaths in kept.values()} <= {2}
+        assert len(kept) == 2 or [line["event"] for line in logs] == ["quarantine file is damaged"]
+
+
+def test_an_entry_may_be_deleted_by_hand(tmp_path: Path) -> None:
+    """As docs/operations.md says; the others stay."""
+    _written(tmp_path, SHA, "cd" * 32)
+    file = tmp_path / "quarantine.json"
+    document = json.loads(file.read_text())
+    del document["payloads"][SHA]
+    file.write_text(json.dumps(document))
+    assert Quarantine(tmp_path)._deaths.keys() == {"cd" * 32}
+    assert not (tmp_path / "quarantine.json.damaged").exists()
+
+
+def test_a_directory_in_its_place_is_set_aside(tmp_path: Path) -> None:
+    """Also where one was set aside before: deaths are written down again."""
+    for _ in range(2):
+        (tmp_path / "quarantine.json" / "in it").mkdir(parents=True)
+        Quarantine(tmp_path).died(SHA, "killed")
+        assert (tmp_path / "quarantine.json.damaged" / "in it").is_dir()
+        (tmp_path / "quarantine.json").unlink()
 
 
 def test_more_than_it_ever_held_is_not_taken_over(tmp_path: Path) -> None:
     """Who altered the file shall not fill the memory; the newest stand last."""
-    deaths = {"count": 2, "detail": "killed"}
-    entries = {f"{number:064x}": deaths for number in range(2000)} | {SHA: deaths}
-    (tmp_path / "quarantine.json").write_text(json.dumps({"payloads": entries}))
+    _written(tmp_path, *(f"{number:064x}" for number in range(2000)), SHA)
     quarantine = Quarantine(tmp_path)
     assert (quarantine.verdict(f"{0:064x}"), len(quarantine._deaths)) == (None, 1000)
     assert quarantine.verdict(SHA)

@@ -1,8 +1,8 @@
 """On-disk cache of compiled networks, for fast restarts.
 
 A blob's file name is a hash of everything it depends on (weights, runtime, precision, CPU, shape), so a stale blob is
-never found. The file ends with the SHA-256 of its content; a corrupt blob is detected and compiled again. Disk errors
-only make the next start slower.
+never found. The file ends with the SHA-256 of its name and content, so that one that was damaged or renamed is detected
+and compiled again. Disk errors only make the next start slower.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ import hashlib
 import logging
 import mmap
 import os
+import stat
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
 from edge_worker.common import log_events
-from edge_worker.common.files import write_whole
+from edge_worker.common.files import remove, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -37,10 +38,12 @@ class MappedBlob:
 
     def __init__(self, file: Path) -> None:
         """Map *file*; raise OSError if it cannot be read, ValueError if it is corrupt."""
+        if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait for ever
+            raise ValueError("no ordinary file")
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size - _DIGEST_BYTES
-            if size <= 0 or _digest(stream, size) != stream.read():
-                raise ValueError(f"{file} is not what was written")
+            if size <= 0 or _digest(file.name, stream, size) != stream.read():
+                raise ValueError("its digest is not that of what was written")
             # Copy-on-write, because OpenVINO shares only writable memory; nothing is ever written.
             self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY)
         self.content: ByteArray = np.frombuffer(self._map, np.uint8, count=size)
@@ -50,9 +53,9 @@ class MappedBlob:
         self._map.madvise(mmap.MADV_DONTNEED)
 
 
-def _digest(stream: BinaryIO, size: int) -> bytes:
-    """Return the SHA-256 of the next *size* bytes, read in chunks: mapped pages would count as process memory."""
-    digest, left = hashlib.sha256(), size
+def _digest(name: str, stream: BinaryIO, size: int) -> bytes:
+    """Return the SHA-256 of *name* and the next *size* bytes, read in chunks: mapped pages count as process memory."""
+    digest, left = hashlib.sha256(name.encode()), size
     while left and (piece := stream.read(min(left, 1 << 20))):
         digest.update(piece)
         left -= len(piece)
@@ -78,18 +81,28 @@ class BlobStore:
         return self._directory is not None
 
     def map(self, shape: Shape) -> MappedBlob | None:
-        """Return the blob for *shape*, or None if it is missing or corrupt."""
+        """Return the blob for *shape*, or None if it is missing or corrupt; one that is corrupt is removed."""
         file = self._file(shape)
         if file is None:
             return None
-        try:
+        with contextlib.suppress(OSError):
             os.utime(file)  # mark as recently used
+        try:
             return MappedBlob(file)
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except ValueError:
-            _log.warning(log_events.COMPILED_NETWORK_DAMAGED, file)
+        except (OSError, ValueError) as error:
+            self.discard(shape, str(error))
             return None
+
+    def discard(self, shape: Shape, problem: str) -> None:
+        """Remove the blob for *shape*, which cannot be used because of *problem*, and say so."""
+        file = self._file(shape)
+        if file is None:
+            return
+        _log.warning(log_events.COMPILED_NETWORK_DAMAGED, file, problem)
+        with contextlib.suppress(OSError):
+            remove(file)
 
     def store(self, shape: Shape, export: Callable[[], BytesIO]) -> None:
         """Store the result of *export* as the blob for *shape*, atomically."""
@@ -98,8 +111,10 @@ class BlobStore:
             return
         with contextlib.suppress(OSError):
             blob = export()
+            digest = hashlib.sha256(file.name.encode())
+            digest.update(blob.getbuffer())
             blob.seek(0, os.SEEK_END)
-            blob.write(hashlib.sha256(blob.getbuffer()).digest())
+            blob.write(digest.digest())
             write_whole(file, blob.getbuffer())
             self._prune(file.parent)
 
@@ -112,4 +127,4 @@ class BlobStore:
     def _prune(self, directory: Path) -> None:
         blobs = sorted(directory.glob("*.blob"), key=lambda file: file.stat().st_mtime)
         for file in blobs[: -self._limit]:
-            file.unlink(missing_ok=True)
+            remove(file)

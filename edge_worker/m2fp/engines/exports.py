@@ -1,10 +1,14 @@
-"""Cached exports of checkpoints, for engines that run exported models."""
+"""Cached exports of checkpoints, for engines that run exported models.
+
+An export is used only if its files are those of its manifest, and that is of this checkpoint; else it is made anew.
+"""
 
 from __future__ import annotations
 
 import atexit
 import hashlib
 import importlib
+import logging
 import os
 import shutil
 import tempfile
@@ -12,7 +16,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from edge_worker.common.files import locked
+from edge_worker.common import log_events
+from edge_worker.common.files import locked, remove
 from edge_worker.common.platforms import OPEN_DIRECTORY
 from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
@@ -21,26 +26,36 @@ from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 # Increment when the exported graph of the same checkpoint changes, to invalidate cached exports.
 _EXPORT_REVISION = "2"
 
+_log = logging.getLogger(__name__)
+
 
 def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirectory:
     """Return the export of a checkpoint in *cache_directory* (or a temporary directory); create it if missing."""
-    key = hashlib.sha256()
-    for part in (model.sha256, sha256_of(model.path / CONFIGURATION_FILE), _EXPORT_REVISION):
-        key.update(part.encode())
+    configuration = sha256_of(model.path / CONFIGURATION_FILE)
+    key = hashlib.sha256(f"{model.sha256}{configuration}{_EXPORT_REVISION}".encode())
     place = _export_home(cache_directory) / key.hexdigest()[:32]
-    found = _whole(place)
+    found = _whole(place, model.sha256, configuration)
     if found is None:
-        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):
+            remove(place)
         _export(model, place)
         found = open_directory(place)
     # Checkpoints of the same content share one export, whatever their names.
     return replace(found, manifest=found.exported().model_copy(update={"name": model.name}))
 
 
-def _whole(place: Path) -> ModelDirectory | None:
-    """Return the export in *place*; None if it is missing or incomplete, as after a power failure."""
-    with suppress(CheckpointError):
-        return open_directory(place)
+def _whole(place: Path, weights: str, configuration: str) -> ModelDirectory | None:
+    """Return the export in *place*; None if it is missing, not whole, or not of the checkpoint with these SHA-256."""
+    if not place.exists() and not place.is_symlink():
+        return None
+    try:
+        found = open_directory(place)
+        if (found.exported().source_sha256, found.exported().files[CONFIGURATION_FILE]) == (weights, configuration):
+            return found
+        problem = "it is of another checkpoint"
+    except CheckpointError as error:
+        problem = str(error)
+    _log.warning(log_events.EXPORT_DAMAGED, place, problem)
     return None
 
 

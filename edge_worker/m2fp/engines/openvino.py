@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.types import FloatArray
 
 _DEVICE = "CPU"
+_MAX_PROBLEM = 300  # characters of OpenVINO's explanations, which quote its source code
 
 _cores: list[openvino.Core] = []
 
@@ -121,7 +122,8 @@ class OpenVinoEngine:
         try:
             tensor = openvino.Tensor(blob.content, shared_memory=True)
             request = self._core.import_model(tensor, _DEVICE, self._settings).create_infer_request()
-        except RuntimeError:  # truncated, or from another build: treat as missing
+        except RuntimeError as error:  # from another build
+            self._blobs.discard(shape, f"OpenVINO does not load it: {error}"[:_MAX_PROBLEM])
             return None
         blob.forget()  # most weights were repacked for the CPU and are not read again
         return _Compiled(request, blob)

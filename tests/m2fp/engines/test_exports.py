@@ -9,13 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
+from checkpoints import GOLDEN
+from damages import DAMAGES
 
-from edge_worker.m2fp.directory import open_directory, sha256_of
+from edge_worker.m2fp.directory import open_directory, read_manifest, resolve, sha256_of, write_manifest
 from edge_worker.m2fp.engines import exports
 from edge_worker.m2fp.parser import load_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from edge_worker.m2fp.directory import ModelDirectory
 
 
 def test_checkpoints_run_without_a_cache(seeded: Callable[[str], Path], tmp_path: Path) -> None:
@@ -44,12 +49,51 @@ def test_an_export_has_the_name_of_its_checkpoint(seeded: Callable[[str], Path],
     assert names == [model.name, "renamed", model.name]
 
 
-def test_an_export_that_is_not_whole_is_made_again(seeded: Callable[[str], Path], tmp_path: Path) -> None:
-    """A power cut may leave half a file under its name: that costs time and nothing else."""
-    model = open_directory(seeded("few-classes"))
-    network = exports.exported(model, tmp_path).path / "model.onnx"
-    network.write_bytes(network.read_bytes()[:1000])
-    assert exports.exported(model, tmp_path).sha256 == sha256_of(network)
+@pytest.fixture
+def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelDirectory:
+    """A checkpoint whose export is quick: another model's network with the right manifest."""
+
+    def export(model: ModelDirectory, place: Path) -> None:
+        shutil.copytree(resolve("builtin:seeded"), place)
+        shutil.copyfile(model.path / "configuration.json", place / "configuration.json")
+        sums = {name: sha256_of(place / name) for name in ("model.onnx", "configuration.json")}
+        manifest = read_manifest(place).model_copy(update={"files": sums, "source_sha256": model.sha256})
+        write_manifest(place, manifest)
+
+    monkeypatch.setattr(exports, "_export", export)
+    return open_directory(shutil.copytree(GOLDEN / "tiny-multi", tmp_path / "checkpoint"))
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("name", ["model.onnx", "configuration.json", "manifest.json"])
+def test_a_damaged_export_is_made_anew(
+    checkpoint: ModelDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, damage: str
+) -> None:
+    """Said once, with its place; a sound one lies there afterwards."""
+    export = exports.exported(checkpoint, tmp_path)
+    another = resolve("builtin:m2fp-lite") / name
+    DAMAGES[damage](export.path / name, another)
+    made = exports.exported(checkpoint, tmp_path)
+    assert made.sha256 == export.sha256 == sha256_of(made.path / "model.onnx")
+    assert exports.exported(checkpoint, tmp_path).sha256 == export.sha256
+    assert [str(export.path) in record.getMessage() for record in caplog.records] == [True]
+
+
+@pytest.mark.parametrize("instead", ["another's", "a file", "a link to nowhere"])
+def test_the_export_of_another_checkpoint_is_not_taken(
+    checkpoint: ModelDirectory, tmp_path: Path, caplog: pytest.LogCaptureFixture, instead: str
+) -> None:
+    """Sound as it may be in itself; nor does anything else in its place keep the model from being exported."""
+    export = exports.exported(checkpoint, tmp_path)
+    shutil.rmtree(export.path)
+    if instead == "another's":
+        shutil.copytree(resolve("builtin:seeded"), export.path)
+    elif instead == "a file":
+        export.path.touch()
+    else:
+        export.path.symlink_to("nowhere")
+    assert exports.exported(checkpoint, tmp_path).sha256 == export.sha256
+    assert [str(export.path) in record.getMessage() for record in caplog.records] == [True]
 
 
 def test_what_killed_processes_left_of_exports_is_removed(tmp_path: Path) -> None:
