@@ -27,7 +27,7 @@ from edge_worker.messages import ModelName
 from edge_worker.mqtt.events import Arrived, Incoming
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
-from edge_worker.pool.state import Computed
+from edge_worker.pool.state import Computed, LoadedModel
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.replies import ReplyBuilder
@@ -59,7 +59,8 @@ class _Parse:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline, info = pipeline, pipeline.parser.info
-        self.model = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
+        name = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
+        self.model = LoadedModel(name, info.fingerprint)
 
     def make_ready(self, slot: int) -> bool:
         del slot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -56,6 +57,7 @@ class PipelineHandler:
             },
             warning=info.warning,
             kernels=loaded_kernels(),
+            fingerprint=hashlib.sha256(repr((info.fingerprint, palette.names, palette.colors)).encode()).hexdigest(),
         )
 
     def warm_up(self, note: Callable[[str], None]) -> float:

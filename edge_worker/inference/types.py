@@ -193,6 +193,7 @@ class ModelCardFacts:
         warning: a sentence for users, where the model needs one (seeded weights: its labels mean nothing).
         kernels: names of the compiled kernels that are loaded.
         sandbox: what :meth:`edge_worker.ops.sandbox.Sandbox.enter` said; added by the model process.
+        fingerprint: digest of everything that its results depend on besides payload and request; not published.
     """
 
     name: str
@@ -206,6 +207,7 @@ class ModelCardFacts:
     warning: str = ""
     kernels: tuple[str, ...] = ()
     sandbox: dict[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ModelCardFacts:
@@ -216,4 +218,4 @@ class ModelCardFacts:
         """
         sandbox = {"in_force": list(wire["sandbox"]["in_force"]), "refused": dict(wire["sandbox"]["refused"])}
         names = {key: tuple(wire[key]) for key in ("classes", "colors", "kernels")}
-        return cls(**{**wire, **names, "sandbox": sandbox})
+        return cls(**{**wire, **names, "sandbox": sandbox, "fingerprint": str(wire["fingerprint"])})

@@ -122,6 +122,11 @@ class ModelDirectory:
         files = self.manifest.files if self.manifest else {}
         return tuple(files[name] for name in QUANTISED_FILES if name in files)
 
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Digests of all that the results of this model depend on: weights, quantised network and configuration."""
+        return (self.sha256, *self.quantised_sha256, hashlib.sha256(self.config.model_dump_json().encode()).hexdigest())
+
     def network_file(self, precision: str) -> Path:
         """Return the file of an exported model to run in *precision*."""
         return self.path / (QUANTISED_FILES[0] if is_quantised(precision) else ONNX_FILE)

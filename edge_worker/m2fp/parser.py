@@ -12,6 +12,7 @@ import numpy as np
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions, shape_of
 from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
+from edge_worker.m2fp.engines.fingerprint import fingerprint
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.preprocess import NetInput, preprocess
 
@@ -33,6 +34,7 @@ class ModelInfo:
         reason: why this engine and precision were chosen, for operators.
         threads: requested threads per inference; None leaves it to the engine.
         warning: a sentence for users, or empty.
+        fingerprint: digest of all that results depend on besides the image: model, engine, precision, input size.
     """
 
     name: str
@@ -42,6 +44,7 @@ class ModelInfo:
     reason: str
     threads: int | None
     warning: str
+    fingerprint: str = ""
 
 
 class Parser:
@@ -58,7 +61,14 @@ class Parser:
         self._short_side = short_side
         self._pool = ThreadPoolExecutor(threads or _cpus(), thread_name_prefix="postprocess")
         self.info = ModelInfo(
-            model.name, model.sha256, choice.name, choice.precision, choice.reason, threads, model.warning
+            name=model.name,
+            sha256=model.sha256,
+            engine=choice.name,
+            precision=choice.precision,
+            reason=choice.reason,
+            threads=threads,
+            warning=model.warning,
+            fingerprint=fingerprint(choice.name, choice.precision, *model.digests, str(short_side)),
         )
 
     @property

@@ -11,10 +11,9 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
-from edge_worker.messages import ModelName
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.recycling import RecyclePolicy
-from edge_worker.pool.state import Computed, ProcessInfo, SlotState
+from edge_worker.pool.state import Computed, LoadedModel, ProcessInfo, SlotState
 from edge_worker.pool.timeouts import RestartPauses, TimeoutPolicy
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class Slot:
         self._condition = (SlotState.NEW, "not started")  # state and detail, replaced together
         self._reason, self._pause_s = "loading the model", 0.0  # of the next start, and the pause before it
         self._process: ModelProcess | None = None
-        self._model: ModelName | None = None
+        self._model: LoadedModel | None = None
         self._recycling = RecyclePolicy(limits.memory_mb, 0)  # of the present process
         self._frames = self._crashes = self._recycles = 0
         self.seen_at = monotonic()
@@ -196,7 +195,7 @@ class Slot:
             return
         card = process.load()
         self._on_loaded(card)
-        self._model, self._recycling = ModelName.of(card), self._recycle_policy(process.rss_mb)
+        self._model, self._recycling = LoadedModel.of(card), self._recycle_policy(process.rss_mb)
         self._enter(SlotState.READY, "")
 
     def _recycle_policy(self, loaded_mb: float) -> RecyclePolicy:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from edge_worker.messages import ModelName
+
 if TYPE_CHECKING:
-    from edge_worker.inference.types import EncodedResult
-    from edge_worker.messages import ModelName
+    from edge_worker.inference.types import EncodedResult, ModelCardFacts
 
 
 class SlotState(StrEnum):
@@ -75,8 +76,21 @@ class PoolState:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model as one process loaded it: its name for messages, and the fingerprint of what its results depend on."""
+
+    name: ModelName
+    fingerprint: str
+
+    @classmethod
+    def of(cls, card: ModelCardFacts) -> LoadedModel:
+        """The model that *card* describes."""
+        return cls(ModelName.of(card), card.fingerprint)
+
+
+@dataclass(frozen=True, slots=True)
 class Computed:
     """A result, and which model computed it: a model replaced on disk is loaded by one process after the other."""
 
     result: EncodedResult
-    model: ModelName
+    model: LoadedModel

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import OutputRequest
-    from edge_worker.messages import ModelName
     from edge_worker.mqtt.events import Outgoing
     from edge_worker.pool import ModelPool
+    from edge_worker.pool.state import LoadedModel
     from edge_worker.service.overrides import Overrides
     from edge_worker.service.replies import ReplyBuilder
     from edge_worker.service.result_cache import ResultCache
@@ -77,11 +77,11 @@ class Dispatchers:
         pool: ModelPool,
         cache: ResultCache,
         overrides: Overrides,
-        model: Callable[[], ModelName],
+        model: Callable[[], LoadedModel],
         max_payload_bytes: int,
         outlets: Outlets,
     ) -> None:
-        """Prepare; ``sections`` must be set before :meth:`start`. *model* names the one loaded last."""
+        """Prepare; ``sections`` must be set before :meth:`start`. *model* is the one loaded last."""
         self._frame_queue, self._pool, self._cache, self._overrides = frame_queue, pool, cache, overrides
         self._model = model
         self._max_payload_bytes = max_payload_bytes
@@ -162,10 +162,10 @@ class Dispatchers:
         model = self._model()
         result = self._cache.get((digest, request, model))
         if result is not None:
-            return Parsed(result, model, taken, cached=True)
+            return Parsed(result, model.name, taken, cached=True)
         computed = self._pool.run(slot, frame.payload, digest, request)
         self._cache.put((digest, request, computed.model), computed.result)
-        return Parsed(computed.result, computed.model, taken, cached=False)
+        return Parsed(computed.result, computed.model.name, taken, cached=False)
 
     def _request(self, frame: Frame, section: SectionOutputs, *, snapshot: bool) -> OutputRequest:
         """What is wanted of *frame*, by configuration and operator, and fits through its link."""

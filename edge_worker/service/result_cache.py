@@ -27,7 +27,8 @@ class CacheStats:
 class ResultCache:
     """The results used most recently, bounded by their bytes; safe to share between threads.
 
-    The key is whatever decides a result: the payload's SHA-256, the :class:`OutputRequest` and the model.
+    The key is whatever decides a result: the payload's SHA-256, the :class:`OutputRequest` and the loaded model, whose
+    fingerprint covers weights, configuration, engine, precision, palette and version.
     """
 
     def __init__(self, max_mb: float) -> None:

@@ -13,7 +13,6 @@ from edge_worker.common.topics import Template
 from edge_worker.config import read_password
 from edge_worker.config.tls_context import certificate_expiries
 from edge_worker.frames.queue import FrameQueue
-from edge_worker.messages import ModelName
 from edge_worker.mqtt import events
 from edge_worker.mqtt.events import Connected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
@@ -23,6 +22,7 @@ from edge_worker.ops.health import HealthServer
 from edge_worker.ops.signals import Order
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
+from edge_worker.pool.state import LoadedModel
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.links import CONTROL, Links
@@ -155,7 +155,7 @@ class Components:
             pool=self.pool,
             cache=self.cache,
             overrides=overrides,
-            model=lambda: ModelName.of(self._card()),
+            model=lambda: LoadedModel.of(self._card()),
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self.links.reply,

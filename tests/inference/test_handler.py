@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 from images import encoded, photo
@@ -12,22 +13,23 @@ from images import encoded, photo
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
 from edge_worker.inference.handler import PipelineHandler, SizeMemory
 from edge_worker.inference.types import ModelSettings, OutputRequest
+from edge_worker.m2fp.directory import read_manifest, resolve, sha256_of, write_manifest
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 MAX_PIXELS = 1_000_000
+MODEL = ModelConfig(path="builtin:seeded", short_side=64)
 
 
-def settings(cache_directory: Path | None) -> ModelSettings:
+def settings(
+    cache_directory: Path | None, model: ModelConfig = MODEL, colour: str = "#123456", threads: int = 1
+) -> ModelSettings:
     config = Config(
         mqtt=MqttConfig(host="localhost"),
-        model=ModelConfig(path="builtin:seeded", short_side=64),
-        threads=ThreadsConfig(inference=1),
+        model=model,
+        threads=ThreadsConfig(inference=threads),
         limits=LimitsConfig(max_pixels=MAX_PIXELS),
-        palette={"Hat": "#123456"},
+        palette={"Hat": colour},
     )
     return ModelSettings.from_config(
         config, ThreadPlan.from_config(config.threads, CpuAllowance.read()), cache_directory
@@ -50,6 +52,30 @@ def test_it_is_warm_and_can_say_what_it_runs(tmp_path: Path) -> None:
     assert len(card.classes) == len(card.colors) == 21
     assert "mean nothing" in card.warning
     assert card.threads["requested"]["inference"] == card.threads["effective"]["inference"] == 1
+
+
+def test_the_fingerprint_covers_what_changes_a_result(tmp_path: Path) -> None:
+    """Engine, input size, palette, and every file of the model; not how fast it runs."""
+    copy = Path(shutil.copytree(resolve("builtin:seeded"), tmp_path / "model"))
+    configuration = (copy / "configuration.json").read_text(encoding="utf-8")
+    changed = configuration.replace('"parsing_ins_score_thr": 0.3', '"parsing_ins_score_thr": 0.75')
+    (copy / "configuration.json").write_text(changed, encoding="utf-8")
+    manifest = read_manifest(copy)
+    sums = {**manifest.files, "configuration.json": sha256_of(copy / "configuration.json")}
+    write_manifest(copy, manifest.model_copy(update={"files": sums}))
+    found = [
+        PipelineHandler(one).card().fingerprint
+        for one in (
+            settings(None),
+            settings(None, threads=2),
+            settings(None, colour="#123457"),
+            settings(None, ModelConfig(path="builtin:seeded", short_side=96)),
+            settings(None, ModelConfig(path="builtin:seeded", short_side=64, engine="onnxruntime")),
+            settings(None, ModelConfig(path=str(copy), short_side=64)),
+        )
+    ]
+    assert found[0] == found[1]
+    assert len(set(found)) == len(found) - 1
 
 
 def test_the_size_of_the_first_frame_is_kept_for_the_next_process(tmp_path: Path) -> None:

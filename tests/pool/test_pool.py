@@ -361,6 +361,7 @@ CARD = {
     "warning": "",
     "kernels": ["masks"],
     "sandbox": {"in_force": [], "refused": {}},
+    "fingerprint": "",
 }
 
 
@@ -686,7 +687,7 @@ def test_a_result_names_the_model_of_its_own_process(make_pool: PoolFactory, tmp
     with pytest.raises(ModelProcessDied):
         run(pool, b"exit 1")
     assert pool.make_ready(0)
-    made = [pool.run(slot, b"next", SHA, REQUEST).model.name for slot in range(2)]
+    made = [pool.run(slot, b"next", SHA, REQUEST).model.name.name for slot in range(2)]
     card = pool.card()
     assert card is not None
     assert (made, card.name) == (["new", "old"], "new")

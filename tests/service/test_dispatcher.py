@@ -19,7 +19,7 @@ from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
-from edge_worker.pool.state import Computed
+from edge_worker.pool.state import Computed, LoadedModel
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.replies import ReplyBuilder
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 SOON_S = 10.0
 BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
 RESULT = encoded_result(2, 1, None, None, BODY, {"inference": 1.0})
-MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
+MODEL = LoadedModel(ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32"), "1")
 
 
 class ScriptedPool:
@@ -176,12 +176,20 @@ def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
 def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) -> None:
     """Its model replaced on disk, a process goes on with the old one; that is said, and not remembered for the new."""
     one = bench(RESULT)
-    one.loaded_last = MODEL.model_copy(update={"name": "new"})
+    one.loaded_last = LoadedModel(MODEL.name.model_copy(update={"name": "new"}), "2")
     assert one.reply_to(frame_id="1")["model"]["name"] == "tiny"
     one.pool.model = one.loaded_last
     again = one.reply_to(frame_id="2", arrived=1.0)
     assert (again["model"]["name"], again["cached"]) == ("new", False)
     assert one.reply_to(frame_id="3", arrived=2.0)["cached"]
+
+
+def test_a_model_of_the_same_name_that_computes_otherwise_shares_no_results(bench: Callable[..., Bench]) -> None:
+    """Its configuration or quantised network was replaced on disk: the fingerprint tells them apart."""
+    one = bench(RESULT)
+    assert not one.reply_to(frame_id="1")["cached"]
+    one.pool.model = one.loaded_last = LoadedModel(MODEL.name, "2")
+    assert not one.reply_to(frame_id="2", arrived=1.0)["cached"]
 
 
 def test_a_rejected_frame_gets_one_error_and_the_next_goes_on(bench: Callable[..., Bench]) -> None:
