@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 Arguments: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
-SOURCES = "an image, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people drawn walking by"
+SOURCES = "an image, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people who walk by, rendered"
 MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
 
 

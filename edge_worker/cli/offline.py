@@ -116,10 +116,10 @@ def _export_to(results: Path, name: str, out: Path | None) -> int:
 def _add_bench(commands: Commands) -> None:
     command = add_command(commands, "bench", _bench, "time each stage, compare engines and precisions in turn")
     command.add_argument(
-        "paths", metavar="PATH", nargs="*", type=Path, help="images, or folders of them (default: a drawn frame)"
+        "paths", metavar="PATH", nargs="*", type=Path, help="images, or folders of them (default: a rendered frame)"
     )
     command.add_argument(
-        "--size", type=size, default=(1280, 720), metavar="WxH", help="pixels of the drawn frame (default 1280x720)"
+        "--size", type=size, default=(1280, 720), metavar="WxH", help="pixels of the rendered frame (default 1280x720)"
     )
     command.add_argument(
         "--variants",

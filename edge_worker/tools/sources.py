@@ -16,7 +16,7 @@ from edge_worker.common.addresses import without_login
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.tools.capture import Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
-from edge_worker.tools.scene.scene import Scene
+from edge_worker.tools.scene import Scene
 from edge_worker.tools.stream_process import HEAD
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def open_source(source: str) -> Source:
         EdgeWorkerError: there is no such file, or it is none of these.
     """
     if source == SCENE:
-        return DrawnScene()
+        return RenderedScene()
     if source.isdecimal():
         return LiveStream(int(source))
     if "://" in source:
@@ -74,13 +74,13 @@ def open_source(source: str) -> Source:
     return VideoFile(path)
 
 
-class DrawnScene:
-    """People drawn walking by (:mod:`edge_worker.tools.scene.scene`), for ever."""
+class RenderedScene:
+    """People who walk by (:mod:`edge_worker.tools.scene`), for ever."""
 
     fps = SCENE_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:
-        """Draw the scene at the moments *fps* asks for."""
+        """Give the scene at the moments *fps* asks for."""
         scene, number = Scene(), 0
         while True:
             yield _jpeg(scene.at(number / fps)[..., ::-1])

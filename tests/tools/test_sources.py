@@ -63,7 +63,7 @@ def test_video_keeps_its_pace_at_other_rates(video: Path) -> None:
 
 
 def test_scene_is_endless() -> None:
-    """The drawn scene goes on, and its frames differ."""
+    """The scene goes on, and its frames differ."""
     assert len({shot.payload for shot in islice(open_source("scene").shots(5.0), 3)}) == 3
 
 

@@ -73,8 +73,13 @@ class People:
         self._skins: list[str] = pack.json("skins")  # the order decides which skin a scene number gets
         self._recorded = {name: read_bvh(text, self.body) for name, text in pack.texts("poses", ".bvh").items()}
 
-    def make(self, rng: np.random.Generator, pose: str, likely: Likelihoods) -> Character:
-        """A person in one of `poses.POSES`, or in a recorded pose where *pose* is "mh"."""
+    def make(
+        self, rng: np.random.Generator, pose: str, likely: Likelihoods, *, phase: float | None = None
+    ) -> Character:
+        """A person in one of `poses.POSES`, or in a recorded pose where *pose* is "mh".
+
+        With *phase* (radians of a step) a walk's legs are not drawn at random.
+        """
         age = _age(rng, likely)
         gender = float(np.clip(rng.choice([0, 1]) + rng.normal(0, 0.12), 0, 1))
         build = _build(rng, gender, age)
@@ -83,7 +88,7 @@ class People:
         skin = self._skin(rng, build, male=male)
         dresser = Dresser(rng, self._store, self._layers, positions, likely)
         dresser.wear_all("male" if male else "female", age, seated=pose == "sit")
-        name, posed = self._pose(rng, pose, joints)
+        name, posed = self._pose(rng, pose, joints, phase)
         turns, places = forward(self.body, joints, posed.local, posed.absolute)
         matrices = skinning_matrices(joints, turns, places)
         solid = [self._bare(positions, matrices, skin, dresser), *self._clothed(dresser, matrices)]
@@ -101,8 +106,8 @@ class People:
         tint = tint * (1 - np.array([0, 0.06, 0.12]) * rng.uniform(-0.3, 1))
         return Material(TEXTURE, texture, tint, shine=0.04)
 
-    def _pose(self, rng: np.random.Generator, pose: str, joints: Array) -> tuple[str, Any]:
-        poser = Poser(rng, self.body, joints)
+    def _pose(self, rng: np.random.Generator, pose: str, joints: Array, phase: float | None) -> tuple[str, Any]:
+        poser = Poser(rng, self.body, joints, phase)
         if pose != "mh":
             return pose, poser.draw(pose)
         name = str(rng.choice(RECORDED))

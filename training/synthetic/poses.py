@@ -27,6 +27,7 @@ _ARMS = (
 _DONE_WITH_BOTH = ("hang", "fore", "cross", "carry", "type", "behind", "reach")
 _SPINE = ("spine04", "spine03", "spine02", "spine01")
 SIDES = ((".L", 1), (".R", -1))
+_STRIDE, _KNEE = 24.0, 45.0  # degrees of a thigh before and behind, and by which a knee bends
 Range = tuple[float, float]
 
 
@@ -55,9 +56,9 @@ class Pose(NamedTuple):
 class Poser:
     """Draws one pose for one body."""
 
-    def __init__(self, rng: np.random.Generator, body: Body, joints: Array) -> None:
-        """*joints* (B, 3) of the shaped body in the rest pose."""
-        self._rng, self._body, self._joints = rng, body, joints
+    def __init__(self, rng: np.random.Generator, body: Body, joints: Array, phase: float | None = None) -> None:
+        """*joints* (B, 3) of the shaped body in the rest pose; *phase* (radians) of a walk that is not to be random."""
+        self._rng, self._body, self._joints, self._phase = rng, body, joints, phase
         self._local: Local = {}
         self._absolute: Absolute = {}
         self._step = 0.0  # degrees by which the legs are apart in a walk
@@ -97,6 +98,17 @@ class Poser:
             self._leg(side, (azimuth, -90 + abs(angle)), knee, foot=20 if angle < 0 else -8)
         self._spine(self._u(0, 8), self._u(-12, 12), self._u(-3, 3))
         self._step = step
+        if self._phase is not None:
+            self._stride(self._phase)
+
+    def _stride(self, phase: float) -> None:
+        """Legs of a steady walk: thighs swing like a pendulum, the knee bends while its foot is in the air."""
+        self._step = _STRIDE * np.sin(phase)
+        for side, sign in SIDES:
+            thigh = sign * self._step
+            shin = thigh - 4 - _KNEE * max(0.0, sign * float(np.cos(phase)))
+            foot = 0.5 * max(0.0, -shin) - 0.4 * max(0.0, thigh)
+            self._leg(side, _swung(thigh), _swung(shin), foot=foot)
 
     def _stand(self, aside: float = 7) -> None:
         for side, _ in SIDES:
@@ -218,6 +230,11 @@ class Poser:
             if self._rng.random() < 0.5:
                 for bone in ("upperarm01", "lowerarm01"):
                     self._absolute[f"{bone}{side}"] = (None, self._absolute[f"{bone}{side}"][1])
+
+
+def _swung(degrees: float) -> Range:
+    """Direction of a hanging bone that is swung forward, or back where negative."""
+    return (4.0 if degrees >= 0 else 176.0, -90 + abs(degrees))
 
 
 _ARM_RANGES = {

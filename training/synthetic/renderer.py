@@ -82,8 +82,8 @@ def _floats(values: Any) -> tuple[float, ...]:  # noqa: ANN401  any numbers
 class Renderer:
     """One OpenGL context with the pack's textures, loaded when they are first used."""
 
-    def __init__(self, pack: Pack) -> None:
-        """Compile the programs, make the patterns.
+    def __init__(self, pack: Pack, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
+        """Compile the programs, make the patterns; pictures of *size* (width, height) are drawn twice as large.
 
         Raises:
             NoContextError: EGL gives no context.
@@ -93,7 +93,7 @@ class Renderer:
             self._context: Any = moderngl.create_context(**_CONTEXT)
         except Exception as error:  # whatever the driver raises
             raise NoContextError(f"no OpenGL context from EGL ({error})") from error
-        self.size = (WIDTH * SUPERSAMPLING, HEIGHT * SUPERSAMPLING)
+        self.size = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
         self._make_targets()
         self._program: Any = self._context.program(shaders.VERTEX, shaders.FRAGMENT)
         self._shadows: Any = self._context.program(shaders.SHADOW_VERTEX, shaders.SHADOW_FRAGMENT)

@@ -51,9 +51,9 @@ class Scene(NamedTuple):
 class Studio:
     """Makes scenes; reads the pack and starts the renderer once."""
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, size: tuple[int, int] = SIZE) -> None:
         """Raises NoContextError where there is no OpenGL."""
-        self.renderer = Renderer(pack)
+        self.renderer = Renderer(pack, size)
         self.people = People(pack, self.renderer.layers)
         self.furniture = pack.arrays("furniture")
         self.skies = pack.names("hdri_")
@@ -96,7 +96,7 @@ class _Take:
         for _ in range(count):
             self._casting.add(likely, seats, grouped=grouped)
         light = self._light()
-        self._add_room()
+        self._meshes += room_meshes(room, rng, self._studio.skies)
         view = room.view
         camera = Camera(view.eye, view.forward, view.up, view.fov)
         drawn = self._studio.renderer.draw(self._meshes, camera, light)
@@ -138,17 +138,6 @@ class _Take:
         room = self._room
         return self._u(-0.5, 0.5) * room.width, min(room.height, 3) - 0.2, self._u(-0.5, 0.5) * room.depth
 
-    def _add_room(self) -> None:
-        room, material = self._room, Material(PATTERN_OF_VERTEX, shine=0.03)
-        if room.shell.parts:
-            self._meshes.append(Mesh(room.shell.triangles(), material, casts_shadow=False))
-        if room.things.parts:
-            self._meshes.append(Mesh(room.things.triangles(), material))
-        if room.kind == "out":
-            name = self._studio.skies[self._rng.integers(len(self._studio.skies))]
-            tint = np.ones(3) * self._u(0.7, 1.1)
-            self._meshes.append(Mesh(_sky(room.view), Material(SKY, name, tint), casts_shadow=False))
-
     # What is written down
 
     def _description(self, drawn: Drawn, shot: Shot) -> dict[str, Any]:
@@ -184,6 +173,20 @@ class _Take:
             out["bbox"] = [int(v) for v in box]
         root, eye = one.joints[bone["root"]], self._room.view.eye
         return out | {"dist": round(float(np.hypot(root[0] - eye[0], root[2] - eye[2])), 2)}
+
+
+def room_meshes(room: Room, rng: np.random.Generator, skies: list[str]) -> list[Mesh]:
+    """Walls, floor, what stands on it, and outdoors one of the skies."""
+    material, meshes = Material(PATTERN_OF_VERTEX, shine=0.03), []
+    if room.shell.parts:
+        meshes.append(Mesh(room.shell.triangles(), material, casts_shadow=False))
+    if room.things.parts:
+        meshes.append(Mesh(room.things.triangles(), material))
+    if room.kind == "out":
+        name = skies[rng.integers(len(skies))]
+        tint = np.ones(3) * rng.uniform(0.7, 1.1)
+        meshes.append(Mesh(_sky(room.view), Material(SKY, name, tint), casts_shadow=False))
+    return meshes
 
 
 def _sky(view: View) -> Array:

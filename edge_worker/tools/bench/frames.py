@@ -1,4 +1,4 @@
-"""Frames to measure with: files, or the drawn scene at a size."""
+"""Frames to measure with: files, or the demo's scene at a size."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.imaging.codec import encode_jpeg
 from edge_worker.tools.image_files import find_all_there
-from edge_worker.tools.scene.scene import Scene
+from edge_worker.tools.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _QUALITY = 90
-_SECOND = 2.0  # of the scene: everybody is in view
+_SECOND = 3.2  # of the scene: three people are in view
 
 
 def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[Path]:
