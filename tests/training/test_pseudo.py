@@ -7,7 +7,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from tests.training.test_pose import figure, pose
+from poses import figure, pose
+
 from training.labels import PARTS, SHOE, SHOE_PARTS, SKIN, Part
 from training.pseudo import decide, decide_sides
 
