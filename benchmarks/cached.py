@@ -119,6 +119,7 @@ class Place:
             max_packet=lambda _frame, _topic: _UNLIMITED,
             observe=lambda _timings, _age: self._done.put(None),
             fatal=self._fatal,
+            misconfigured=lambda error: self._fatal("the model", error),
         )
         dispatchers = Dispatchers(
             frame_queue=self._frame_queue,

@@ -55,7 +55,15 @@ class CheckpointError(ModelError):
 
 
 class EngineError(ModelError):
-    """The engine or precision asked for is not available here; the message says which are."""
+    """The engine or precision asked for is not available here; the message says which are.
+
+    ``option`` is the one to change: engine or precision.
+    """
+
+    def __init__(self, problem: str, *, option: str = "engine") -> None:
+        """Describe the *problem*."""
+        self.option = option
+        super().__init__(problem)
 
 
 class FrameRejected(EdgeWorkerError):

@@ -29,6 +29,9 @@ IMAGE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
 class WorkerProcess:
     """``edge-worker run`` with node id ``box``, a small model and short waiting times."""
 
+    _trials: bytes | None = None
+    """What the first worker found out about engines: the others need not try them again."""
+
     def __init__(
         self, directory: Path, port: int, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None
     ) -> None:
@@ -58,6 +61,10 @@ class WorkerProcess:
 
     def start(self) -> Self:
         """Start it; it may not be ready yet."""
+        known = self._directory / "edge-worker" / "engines.json"
+        if WorkerProcess._trials and not known.exists():
+            known.parent.mkdir(exist_ok=True)
+            known.write_bytes(WorkerProcess._trials)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "edge_worker", "run", "-c", self.configuration],
@@ -72,6 +79,8 @@ class WorkerProcess:
         seen = len(self.states())
         self.start()
         wait_until(lambda: "online" in self.states()[seen:], f"the worker is online ({self.log_file})", START_S)
+        with suppress(OSError):
+            WorkerProcess._trials = (self._directory / "edge-worker" / "engines.json").read_bytes()
         return self
 
     def log(self) -> list[dict[str, Any]]:

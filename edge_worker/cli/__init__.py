@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_worker import __version__
 from edge_worker.cli import clients, completion, gateway, model, offline, worker
-from edge_worker.cli.arguments import as_typed
+from edge_worker.cli.arguments import as_typed, located
 from edge_worker.cli.output import drop_what_cannot_be_written, write_whatever_the_encoding
 from edge_worker.errors import ConfigError, EdgeWorkerError
 
@@ -39,7 +39,7 @@ def _run(arguments: argparse.Namespace) -> int:
         code = int(arguments.run(arguments))
         sys.stdout.flush()
     except ConfigError as error:
-        return _fail(as_typed(error, arguments), CONFIGURATION)
+        return _fail(as_typed(located(error, arguments), arguments), CONFIGURATION)
     except EdgeWorkerError as error:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:

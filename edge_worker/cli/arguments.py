@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config import Config
+    from edge_worker.errors import ConfigError
 
 Arguments: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
@@ -71,6 +72,21 @@ def as_typed(problem: object, arguments: Arguments) -> str:
         if getattr(arguments, variable) is not None:
             text = text.replace(f"{variable}: ", f"{option}: ")
     return text
+
+
+def located(error: ConfigError, arguments: Arguments) -> ConfigError:
+    """Give *error* with the place where its key was written, which those found out while running do not know."""
+    from edge_worker.config import Problem, find_config, load_with_origins
+    from edge_worker.errors import ConfigError
+
+    if error.file is not None or not error.key or not hasattr(arguments, "config"):
+        return error
+    environ = without_broker(arguments)
+    try:
+        _, tree = load_with_origins(find_config(arguments.config, environ), environ)
+    except ConfigError:
+        return error
+    return tree.error([Problem(tuple(error.key.split(".")), error.problem)])
 
 
 def environment(arguments: Arguments) -> dict[str, str]:

@@ -182,6 +182,12 @@ COMPILED_NETWORK_DAMAGED = LogEvent(
 EXPORT_DAMAGED = LogEvent(
     "exported model %s is not used (%s); exporting it anew", "warning", "", "watch the disk: something altered a file"
 )
+ENGINE_PASSED_OVER = LogEvent(
+    "engine %s is passed over: %s", "warning", "", "nothing, if another is chosen; `engines.json` in the cache has it"
+)
+ENGINE_TRIALS_DAMAGED = LogEvent(
+    "trials of engines %s are damaged (%s); engines are tried anew", "warning", "", "watch the disk"
+)
 MEMORY_LIMIT_UNUSABLE = LogEvent(
     "memory.limit_mb is not in force: the model alone takes more",
     "warning",

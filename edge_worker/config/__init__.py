@@ -20,7 +20,7 @@ from edge_worker.config.sections import (
     ThreadsConfig,
     WatchdogConfig,
 )
-from edge_worker.config.tree import Location, Tree
+from edge_worker.config.tree import Location, Problem, Tree
 from edge_worker.config.warnings import warnings
 
 __all__ = [
@@ -45,6 +45,7 @@ __all__ = [
     "OpsConfig",
     "OutputConfig",
     "OverlayConfig",
+    "Problem",
     "ReconnectConfig",
     "Reload",
     "ThreadsConfig",

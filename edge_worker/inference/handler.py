@@ -37,8 +37,8 @@ class PipelineHandler:
         settings.threads.apply_to_opencv()
         silence_decoder()
         self._requested_threads = settings.requested_threads
-        self._pipeline = Pipeline.open(settings)
         self._memory = SizeMemory(settings.cache_directory, settings.limits.max_pixels)
+        self._pipeline = Pipeline.open(settings, trial_size=self._memory.recall())
 
     def card(self) -> ModelCardFacts:
         """Return the facts of the loaded model and the effective threads."""

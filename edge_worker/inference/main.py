@@ -22,7 +22,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_worker.common.platforms import signals
-from edge_worker.errors import EdgeWorkerError, FrameRejected
+from edge_worker.errors import ConfigError, EdgeWorkerError, EngineError, FrameRejected
 from edge_worker.inference.ipc import Channel
 from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.kernel import prctl
@@ -141,11 +141,20 @@ def _load(
         note("warm_up")
         warm_up_s = handler.warm_up(note)
     except EdgeWorkerError as error:
-        channel.send({"type": "failed", "detail": str(error)})
+        channel.send({"type": "failed", **_failure(error)})
         return None
     card = replace(handler.card(), sandbox=summary(measures | sandbox.limit_memory()))
     channel.send({"type": "ready", "card": asdict(card), "warm_up_s": warm_up_s})
     return handler
+
+
+def _failure(error: EdgeWorkerError) -> dict[str, str]:
+    """Return the words for *error*, and the key to change where nothing else helps."""
+    if isinstance(error, EngineError):
+        return {"detail": str(error), "key": f"model.{error.option}"}
+    if isinstance(error, ConfigError):
+        return {"detail": error.problem, "key": error.key}
+    return {"detail": str(error), "key": ""}
 
 
 def _reply(

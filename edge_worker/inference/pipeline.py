@@ -93,8 +93,8 @@ class Pipeline:
         self._limits = limits
 
     @classmethod
-    def open(cls, settings: ModelSettings) -> Pipeline:
-        """Load what *settings* ask for.
+    def open(cls, settings: ModelSettings, *, trial_size: tuple[int, int] | None = None) -> Pipeline:
+        """Load what *settings* ask for; engines are tried on frames of *trial_size* as in :func:`load_parser`.
 
         Raises:
             ModelError: the model cannot be used.
@@ -109,6 +109,7 @@ class Pipeline:
             short_side=model.short_side,
             cache_directory=None if settings.cache_directory is None else Path(settings.cache_directory),
             shapes=model.shapes,
+            trial_size=trial_size,
         )
         palette = Palette.for_classes(parser.classes, settings.palette)
         accepted = DecodeLimits(limits.max_payload_bytes, limits.max_pixels, frozenset(limits.formats))

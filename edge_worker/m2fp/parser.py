@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.m2fp.directory import ModelDirectory
+    from edge_worker.m2fp.engines.base import Shape
     from edge_worker.m2fp.types import ByteArray, Logits, Parsing
 
 
@@ -125,6 +126,12 @@ def _cpus() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def _input_shape(model: ModelDirectory, size: tuple[int, int], short_side: int | None) -> Shape:
+    """Return the shape of the network's input for frames of *size* (width, height)."""
+    width, height = size
+    return shape_of(preprocess(np.zeros((height, width, 3), np.uint8), model.config, short_side).tensor)
+
+
 def load_parser(
     path: str | Path,
     engine: str = AUTO,
@@ -134,6 +141,7 @@ def load_parser(
     short_side: int | None = None,
     cache_directory: Path | None = None,
     shapes: int = EngineOptions.shapes,
+    trial_size: tuple[int, int] | None = None,
 ) -> Parser:
     """Load a model.
 
@@ -145,11 +153,14 @@ def load_parser(
         short_side: shorter side of the network's input in multi-human models, pixels; None uses the model's own.
         cache_directory: cache for compiled and exported networks; None disables it.
         shapes: number of input shapes that stay compiled.
+        trial_size: width and height of frames that engines are tried on, in a process of their own and once for a
+            cache, before one is loaded; None: an engine that ends its process ends this one.
 
     Raises:
         CheckpointError: the model is missing, incomplete or altered.
         EngineError: the requested engine or precision cannot run it here.
     """
     model = open_directory(path)
-    choice = start_engine(model, engine, EngineOptions(precision, threads, cache_directory, shapes))
+    trial = None if trial_size is None else _input_shape(model, trial_size, short_side)
+    choice = start_engine(model, engine, EngineOptions(precision, threads, cache_directory, shapes, trial))
     return Parser(model, choice, threads, short_side)

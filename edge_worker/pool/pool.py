@@ -93,6 +93,9 @@ class ModelPool:
         """Start the process of *slot* where there is none, and replace one that is due; False if it takes no frame now.
 
         Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
+
+        Raises:
+            ConfigError: the model cannot run as configured, and never did.
         """
         return self._slots[slot].make_ready()
 

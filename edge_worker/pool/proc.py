@@ -1,9 +1,8 @@
-"""Process information from Linux: memory, stopped state, exit reason."""
+"""Process information from Linux: memory, stopped state."""
 
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -35,14 +34,3 @@ def _file(pid: int, name: str) -> Path:
     it doubles: after half an hour a worker held 0.9 MB more.
     """
     return Path(f"/proc/{pid}/{name}")
-
-
-def how_it_ended(returncode: int | None) -> str:
-    """Describe a return code (negative: the signal that ended the process)."""
-    if returncode is None:
-        return "did not end when killed"
-    if returncode >= 0:
-        return f"ended with status {returncode}"
-    name = signal.Signals(-returncode).name if -returncode in set(signal.Signals) else f"signal {-returncode}"
-    hint = " (out of memory, or killed from outside)" if -returncode == signal.SIGKILL else ""
-    return f"ended by {name}{hint}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.common.processes import how_it_ended
 from edge_worker.errors import ModelProcessDied, ModelProcessStuck
 from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
@@ -91,7 +92,7 @@ class ModelProcess:
         """Send the settings and wait until the model is loaded and warmed up.
 
         Raises:
-            ModelError: the model cannot be used.
+            ModelError, ConfigError: the model cannot be used, at all or as configured.
             ModelProcessDied, ModelProcessStuck: it ended or passed ``load_s``.
         """
         clock = PhaseClock(self._timeouts, "load")
@@ -182,7 +183,7 @@ class ModelProcess:
     def _death(self, phase: str) -> ModelProcessDied:
         """Describe how the process ended, of which it has shown the first sign."""
         self._end()
-        return ModelProcessDied(proc.how_it_ended(self._process.returncode), phase=phase)
+        return ModelProcessDied(how_it_ended(self._process.returncode), phase=phase)
 
     def _look_for_a_stop(self, phase: str) -> None:
         """Give the process up if it has been stopped for some seconds: it will not go on by itself.

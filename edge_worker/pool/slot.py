@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.errors import FrameRejected, ModelError, ModelProcessDied, ModelProcessError
+from edge_worker.errors import ConfigError, FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.recycling import RecyclePolicy
 from edge_worker.pool.state import Computed, LoadedModel, ProcessInfo, SlotState
@@ -79,6 +79,9 @@ class Slot:
         """Check the process, and replace it where that is due; False if no frame can be taken now.
 
         Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
+
+        Raises:
+            ConfigError: the model cannot run as configured, and never did.
         """
         self._beat()
         try:
@@ -88,6 +91,10 @@ class Slot:
                 self._replace()
         except (ModelError, ModelProcessError) as error:
             self._failed(error)
+        except ConfigError as error:
+            self._failed(error)
+            if self._model is None:
+                raise
         return self._is_ready
 
     def run(self, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
@@ -182,7 +189,7 @@ class Slot:
         """End the process that is not ready, if there is one, and load another after the pause that is due.
 
         Raises:
-            ModelError, ModelProcessError: there is no process that could be given a frame.
+            ModelError, ModelProcessError, ConfigError: there is no process that could be given a frame.
         """
         self._end_process()
         self._pause()
@@ -209,7 +216,7 @@ class Slot:
             )
         return recycling
 
-    def _failed(self, error: ModelError | ModelProcessError) -> None:
+    def _failed(self, error: ModelError | ModelProcessError | ConfigError) -> None:
         """Count a failure that nobody ordered; the pause it costs is waited for later: a frame may be in hand."""
         self._reason = str(error)
         if not self._killed:

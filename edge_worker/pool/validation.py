@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.common.timestamps import rfc3339
-from edge_worker.errors import FrameRejected, ModelError
+from edge_worker.errors import ConfigError, FrameRejected, ModelError
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import KINDS
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in a reply or the status
 _MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
 _MAX_PERSONS: Final = 1000  # queries of a model are fewer: a number stands in a topic
+_KEYS: Final = ("model.engine", "model.precision", "palette")  # that a model may not be able to run with
 _MEASURED_HERE: Final = ("queued", "total")
 
 
@@ -38,13 +39,14 @@ def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
     return facts
 
 
-def failure_of(header: Mapping[str, Any]) -> ModelError:
-    """The error that a message reports of loading the model.
+def failure_of(header: Mapping[str, Any]) -> ModelError | ConfigError:
+    """The error that a message reports of loading the model; of the configuration, if it names a key to change.
 
     Raises:
         LookupError: it reports none.
     """
-    return ModelError(str(header["detail"])[:_MAX_DETAIL])
+    detail, key = str(header["detail"])[:_MAX_DETAIL], header["key"]
+    return ConfigError(detail, key=key) if key in _KEYS else ModelError(detail)
 
 
 def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: OutputRequest) -> EncodedResult:

@@ -75,7 +75,7 @@ def run(
         The exit code: 0 after a clean stop, 1 after a defect.
 
     Raises:
-        ConfigError: a certificate cannot be read, a CPU cannot be used here.
+        ConfigError: a certificate cannot be read, a CPU cannot be used here, the model cannot run as configured.
         EdgeWorkerError: the health page cannot listen on its address.
     """
     WAITING.take_effect()
@@ -108,6 +108,8 @@ class App:
         while self._look():
             pass
         self._shut_down()
+        if self._components.misconfigured:
+            raise self._components.misconfigured
         return 1 if self._components.failed else 0
 
     def _start(self) -> None:
@@ -189,8 +191,9 @@ class App:
         components.dispatchers.stop(replies_by)  # reply to those in work
         self._settle(replies_by)  # have the replies' arrival confirmed, and so the frames acknowledged
         self._publish_stats()  # the account is closed
-        reason = "failed" if components.failed else "stopped"
-        components.node_status.move(Judgement(State.OFFLINE, reason, membership))
+        wrong = components.misconfigured
+        reason = "misconfigured" if wrong else "failed" if components.failed else "stopped"
+        components.node_status.move(Judgement(State.OFFLINE, reason, str(wrong) if wrong else membership))
         components.links.stop(Deadline(min(GOODBYE_S, deadline.remaining())))  # say goodbye
         components.router.stop(deadline.remaining())
         components.dispatchers.kill()  # nobody could be told the result of a frame still in work

@@ -18,7 +18,7 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
-from edge_worker.errors import FrameRejected, ModelProcessError, ResultTooLarge
+from edge_worker.errors import ConfigError, FrameRejected, ModelProcessError, ResultTooLarge
 from edge_worker.inference.outputs import KINDS, OVERLAY
 from edge_worker.service.overrides import with_overlay
 from edge_worker.service.replies import Now, Parsed, Reply, fitting, left_out, timings_ms
@@ -58,13 +58,15 @@ class Outlets:
 
     ``publish`` hands a reply to a frame to the link the frame came by, and ``max_packet`` says how large a
     packet for a topic is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame,
-    both in milliseconds; ``fatal`` takes a defect that ended a dispatcher.
+    both in milliseconds; ``fatal`` takes a defect that ended a dispatcher, ``misconfigured`` a setting with which the
+    model cannot run.
     """
 
     publish: Callable[[Frame, Outgoing], object]
     max_packet: Callable[[Frame, str], int]
     observe: Callable[[dict[str, float], float], None]
     fatal: Callable[[str, BaseException], None]
+    misconfigured: Callable[[ConfigError], None]
 
 
 class Dispatchers:
@@ -124,6 +126,8 @@ class Dispatchers:
         try:
             while not self._stopping.is_set():
                 self._serve(slot)
+        except ConfigError as error:
+            self._outlets.misconfigured(error)
         except Exception as error:  # noqa: BLE001 - reported, and ends the worker
             self._outlets.fatal(f"dispatcher {slot} failed", error)
         finally:

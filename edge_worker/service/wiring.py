@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from edge_worker.config import Config
+    from edge_worker.errors import ConfigError
     from edge_worker.frames.frame import Delivery
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
@@ -77,6 +78,8 @@ class Components:
         self.config, self._wake, self._environ = config, wake, environ
         self.failed = False
         """Whether a defect is what ends this worker."""
+        self.misconfigured: ConfigError | None = None
+        """The setting that ends this worker."""
         self.notifier = Notifier(environ)
         self.cache = ResultCache(config.cache.max_mb)
         self.frame_queue = FrameQueue(config.cameras, self._acknowledge, self._has_room)
@@ -162,6 +165,7 @@ class Components:
                 max_packet=self.links.max_packet,
                 observe=self.probes.observe,
                 fatal=self._fatal,
+                misconfigured=self._misconfigured,
             ),
         )
 
@@ -220,6 +224,11 @@ class Components:
         """End the worker because of a defect; the service manager starts another. Called from any thread."""
         _log.critical(log_events.FATAL, problem=what, exc_info=error)
         self.failed = True
+        self._wake.put(Order.STOP)
+
+    def _misconfigured(self, error: ConfigError) -> None:
+        """End the worker because the model cannot run as configured: starting it again helps nobody."""
+        self.misconfigured = error
         self._wake.put(Order.STOP)
 
     def _card(self) -> ModelCardFacts:

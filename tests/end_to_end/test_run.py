@@ -77,6 +77,28 @@ def wait_for_labels(client: Client, frame_ids: set[str], timeout_s: float = STAR
     )
 
 
+def test_a_precision_that_does_not_run_is_an_error_of_the_configuration(
+    make_worker: Callable[..., WorkerProcess], mosquitto: Mosquitto
+) -> None:
+    """Not a restart for ever: exit code 78, file, line, key and remedy on standard error, and on the status topic."""
+    worker = make_worker(
+        mosquitto.port, model={"path": "builtin:seeded", "engine": "onnxruntime", "precision": "bf16"}
+    ).start()
+    assert worker.wait() == 78
+    lines = worker.configuration.read_text().splitlines()
+    line = 1 + next(number for number, text in enumerate(lines) if "precision: bf16" in text)
+    said = worker.log_file.read_text().splitlines()[-1]
+    assert said.startswith(
+        f"{worker.configuration}:{line}: model.precision: precision bf16 is not offered by onnxruntime"
+    )
+    assert "offered: f32" in said
+    with Client(mosquitto.port, "edge-worker/box/status") as late:
+        wait_until(lambda: bool(late.messages), "the status is retained")
+        status = last(late, "edge-worker/box/status")
+    assert (status["state"], status["reason"]) == ("offline", "misconfigured")
+    assert "model.precision" in status["detail"]
+
+
 def send(camera: Client, frames: list[bytes], name: str = "door") -> set[str]:
     """Publish *frames* in QoS 1; returns the frame ids they must be answered with."""
     for frame in frames:

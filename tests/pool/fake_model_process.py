@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.errors import CheckpointError, DecodeError
+from edge_worker.errors import CheckpointError, DecodeError, EngineError
 from edge_worker.imaging import png
 from edge_worker.inference import main
 from edge_worker.inference.types import EncodedImage, EncodedResult, ModelCardFacts
@@ -60,6 +60,12 @@ def _message(header: bytes) -> bytes:
 
 # What a process that was taken over can do to the channel.
 _SAYINGS = {"babble": _babble, "say": _say, "dither": _dither}
+
+# Why a model cannot be loaded.
+_REFUSALS: dict[str, Exception] = {
+    "unusable": CheckpointError("pytorch_model.pt is missing"),
+    "misfit": EngineError("precision int8 is not offered", option="precision"),
+}
 
 
 class Handler:
@@ -118,8 +124,8 @@ class Handler:
             raise DecodeError("undecodable", "this is not an image")
         elif word == "bug":
             raise ZeroDivisionError("a defect")
-        elif word == "unusable":
-            raise CheckpointError("pytorch_model.pt is missing")
+        elif word in _REFUSALS:
+            raise _REFUSALS[word]
         elif word == "connect":
             socket.create_connection(("127.0.0.1", int(argument)))
         elif word in _SAYINGS:

@@ -644,6 +644,14 @@ def test_a_model_that_cannot_be_used_is_tried_again_with_pauses(make_pool: PoolF
         until(lambda: "next start in 16 s" in pool.state().detail, within_s=7.9)
 
 
+def test_a_model_that_cannot_run_as_configured_is_not_tried_again(make_pool: PoolFactory) -> None:
+    """The owner is told which key to change; the state says it, too."""
+    pool = make_pool(config("fake:misfit"), wait=False)
+    with pytest.raises(ConfigError, match=r"model\.precision: precision int8 is not offered"):
+        pool.make_ready(0)
+    assert "model.precision" in pool.state().detail
+
+
 @pytest.mark.parametrize("model", ["fake:sleep 60", "fake:raise SIGSEGV", "fake:babble"])
 def test_a_failure_while_loading_is_a_failure(make_pool: PoolFactory, model: str) -> None:
     """A hang, a crash and nonsense while loading are noticed, and loading is tried again."""

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
-
-import pytest
+from typing import TYPE_CHECKING
 
 from edge_worker.pool import proc
+
+if TYPE_CHECKING:
+    import pytest
 
 GONE = 2**22 + 1  # above the largest process number there can be
 
@@ -32,22 +34,6 @@ def test_a_stopped_process_is_seen() -> None:
         process.kill()
     assert not proc.is_stopped(process.pid)
     assert not proc.is_stopped(GONE)
-
-
-@pytest.mark.parametrize(
-    ("returncode", "words"),
-    [
-        (None, "did not end when killed"),
-        (0, "ended with status 0"),
-        (3, "ended with status 3"),
-        (-11, "ended by SIGSEGV"),
-        (-9, "ended by SIGKILL (out of memory, or killed from outside)"),
-        (-40, "ended by signal 40"),
-    ],
-)
-def test_how_a_process_ended_in_words(returncode: int | None, words: str) -> None:
-    """Signals have their names."""
-    assert proc.how_it_ended(returncode) == words
 
 
 def test_looking_again_makes_no_new_path(monkeypatch: pytest.MonkeyPatch) -> None:

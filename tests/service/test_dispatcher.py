@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
-from edge_worker.errors import FrameRejected, ModelProcessDied, ResultTooLarge
+from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
@@ -86,6 +86,7 @@ class Bench:
         self.acknowledged: list[Delivery] = []
         self.refuses: Callable[[Outgoing], bool] = lambda _: False
         self.failures: list[str] = []
+        self.misfits: list[ConfigError] = []
         self.loaded_last = MODEL
         self.overrides = Overrides()
         self._done = Event()
@@ -94,6 +95,7 @@ class Bench:
             max_packet=lambda _, _topic: max_packet,
             observe=lambda _timings, _age: None,
             fatal=self._fail,
+            misconfigured=self.misfits.append,
         )
         self.dispatchers = Dispatchers(
             frame_queue=self.frame_queue,

@@ -27,12 +27,14 @@ class EngineOptions:
         cache_directory: cache for compiled networks; None disables it.
         shapes: number of input shapes that stay compiled. With more shapes in use, networks are compiled or loaded
             repeatedly.
+        trial: input shape on which an engine is tried in a process of its own before it is used; None: it is not.
     """
 
     precision: str
     threads: int | None
     cache_directory: Path | None
     shapes: int = 4
+    trial: Shape | None = None
 
 
 class Engine(Protocol):

@@ -11,9 +11,10 @@ from edge_worker.errors import EngineError
 from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.engines.exports import exported
+from edge_worker.m2fp.engines.trials import Trials, described
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
 
     from edge_worker.m2fp.directory import ModelDirectory
@@ -64,40 +65,98 @@ class Choice:
 def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> Choice:
     """Resolve ``auto``, export a checkpoint if the engine requires it, and load the model.
 
+    What ended or crawled when it was tried (:mod:`edge_worker.m2fp.engines.trials`) is passed over.
+
     Raises:
         EngineError: the requested engine or precision cannot run here; the message lists those that can.
         CheckpointError: the model cannot be loaded.
     """
-    name, why_engine = _choose_engine(model, engine)
-    module = _import_engine(name)
-    offered = runnable(model, module.precisions())
-    precision, why_precision = _choose_precision(model, options.precision, name, offered)
-    if _RUNTIMES[name].runs_exported and model.manifest is None:
-        model = exported(model, options.cache_directory)
-    loaded = module.create(model, replace(options, precision=precision))
-    return Choice(loaded, name, precision, f"{why_engine}; {why_precision}")
+    trials = Trials(model, options, again=AUTO not in {engine, options.precision})
+    passed: list[str] = []
+    last_resort: _Candidate | None = None
+    for candidate in _candidates(model, engine, options, trials, passed):
+        outcome = trials.of(candidate.model, candidate.engine, candidate.precision)
+        if outcome.is_sound:
+            return _start(candidate, options, passed)
+        passed.append(f"{described(candidate.engine, candidate.precision)} {outcome.problem}")
+        if not outcome.is_final and last_resort is None:
+            last_resort = candidate
+    if last_resort is not None:
+        return _start(last_resort, options, passed)
+    raise EngineError(
+        f"nothing that may run this model here does: {'; '.join(passed)}; choose another, or auto",
+        option="engine" if options.precision == AUTO else "precision",
+    )
 
 
-def _import_engine(name: str) -> ModuleType:
+@dataclass(frozen=True)
+class _Candidate:
+    """An engine and a precision that may run the model, in the form that the engine takes, and why it was selected."""
+
+    model: ModelDirectory
+    engine: str
+    precision: str
+    reason: str
+
+
+def _candidates(
+    model: ModelDirectory, engine: str, options: EngineOptions, trials: Trials, passed: list[str]
+) -> Iterator[_Candidate]:
+    """Yield what may run the model, fastest first; add engines that do not load to *passed*."""
+    names, why_engine = _engines(model, engine)
+    for name in names:
+        try:
+            offered = runnable(model, _import_engine(name, trials).precisions())
+        except EngineError as error:
+            if len(names) == 1:
+                raise
+            passed.append(str(error))
+            continue
+        wanted = _precisions(model, options.precision, name, offered)
+        ready = exported(model, options.cache_directory) if _needs_export(model, name) else model
+        for precision, why in wanted:
+            yield _Candidate(ready, name, precision, f"{why_engine.format(name)}; {why}")
+
+
+def _start(candidate: _Candidate, options: EngineOptions, passed: Sequence[str]) -> Choice:
+    loaded = _module(candidate.engine).create(candidate.model, replace(options, precision=candidate.precision))
+    besides = f"; passed over: {'; '.join(passed)}" if passed else ""
+    return Choice(loaded, candidate.engine, candidate.precision, candidate.reason + besides)
+
+
+def _needs_export(model: ModelDirectory, engine: str) -> bool:
+    return _RUNTIMES[engine].runs_exported and model.manifest is None
+
+
+def _import_engine(name: str, trials: Trials) -> ModuleType:
+    """Import an engine whose library is known to load, or is found to."""
+    outcome = trials.of_library(name)
+    if not outcome.is_sound:
+        raise EngineError(f"engine {name} {outcome.problem}")
     try:
-        return importlib.import_module(f"edge_worker.m2fp.engines.{name}")
+        return _module(name)
     except ImportError as error:
         raise EngineError(f"engine {name} is installed and does not load: {error}") from error
 
 
-def _choose_engine(model: ModelDirectory, wanted: str) -> tuple[str, str]:
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"edge_worker.m2fp.engines.{name}")
+
+
+def _engines(model: ModelDirectory, wanted: str) -> tuple[tuple[str, ...], str]:
+    """Return the engines that may run the model, fastest first, and why; ``{}`` stands for the name of one."""
     obstacles = {name: _obstacle(model, name) for name in ENGINES}
     able = [name for name, obstacle in obstacles.items() if not obstacle]
     if wanted == AUTO:
         able = [name for name in able if name != _REFERENCE]
         if not able:
             raise EngineError("no engine can run this model: " + _list(obstacles))
-        return able[0], f"{able[0]} is the fastest engine that runs this model here"
+        return tuple(able), "{} is the fastest engine that runs this model here"
     if wanted not in obstacles:
         raise EngineError(f"engine {wanted!r} is unknown; known are {', '.join(ENGINES)}")
     if obstacles[wanted]:
         raise EngineError(f"engine {wanted} {obstacles[wanted]}; usable here: {', '.join(able) or 'none'}")
-    return wanted, f"{wanted} was asked for"
+    return (wanted,), "{} was asked for"
 
 
 def _obstacle(model: ModelDirectory, name: str) -> str:
@@ -121,22 +180,32 @@ def runnable(model: ModelDirectory, precisions: Iterable[str]) -> tuple[str, ...
     return tuple(one for one in precisions if model.quantised_sha256 or not is_quantised(one))
 
 
-def _choose_precision(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> tuple[str, str]:
-    """Choose the precision and the reason; ``auto`` picks a reduced one only if it passed the gate for this model."""
+def _precisions(
+    model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return the precisions to take and why, best first; ``auto``: reduced ones that passed the gate, then f32."""
     if wanted != AUTO:
         # Plain int8 does not fix the precision of the other layers: the fastest offered comes first.
-        fitting = next((one for one in offered if one == wanted or one.startswith(f"{wanted}+")), None)
-        if fitting is None:
-            raise EngineError(_not_offered(model, wanted, engine, offered))
-        return fitting, f"{wanted} was asked for"
+        fitting = [one for one in offered if one == wanted or one.startswith(f"{wanted}+")]
+        if not fitting:
+            raise EngineError(_not_offered(model, wanted, engine, offered), option="precision")
+        return tuple((one, f"{wanted} was asked for") for one in fitting)
     measured = model.manifest.precisions if model.manifest else {}
-    for precision in offered[1:]:
-        if precision in measured:
-            return precision, f"{precision} is fast on this processor and agrees with f32 ({measured[precision]})"
+    faithful = tuple(
+        (one, f"{one} is fast on this processor and agrees with f32 ({measured[one]})")
+        for one in offered[1:]
+        if one in measured
+    )
+    return (*faithful, ("f32", _why_f32(engine, offered, has_faithful=bool(faithful))))
+
+
+def _why_f32(engine: str, offered: tuple[str, ...], *, has_faithful: bool) -> str:
+    if has_faithful:
+        return "f32, as nothing faster runs"
     if len(offered) == 1:
-        return "f32", f"f32 is all that {engine} offers on this processor"
+        return f"f32 is all that {engine} offers on this processor"
     others = ", ".join(offered[1:])
-    return "f32", f"f32: {others} would run here, but none was found to agree with it for this model; {_TRY}"
+    return f"f32: {others} would run here, but none was found to agree with it for this model; {_TRY}"
 
 
 def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]) -> str:

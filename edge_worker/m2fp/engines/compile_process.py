@@ -7,11 +7,11 @@ directory. Exits when standard input closes, that is, with its parent.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from pathlib import Path
 
+from edge_worker.common.processes import end_with_the_input
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.openvino import OpenVinoEngine
@@ -20,14 +20,9 @@ from edge_worker.m2fp.engines.openvino import OpenVinoEngine
 def main() -> None:
     """Compile the network described by the first line of standard input."""
     order = json.loads(sys.stdin.readline())
-    threading.Thread(target=_end_with_the_input, daemon=True).start()
+    threading.Thread(target=end_with_the_input, daemon=True).start()
     options = EngineOptions(order["precision"], order["threads"], Path(order["cache_directory"]), order["shapes"])
     OpenVinoEngine(open_directory(order["model"]), options).compile_to_disk(tuple(order["shape"]))
-
-
-def _end_with_the_input() -> None:
-    os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): it would hold the lock of stdin and block a normal exit
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -53,8 +53,8 @@ def test_size_decides(tmp_path: Path) -> None:
 
 def test_it_ends_with_who_asked() -> None:
     """A compiler whose asker was killed does not go on: its input ends, and so does it."""
-    waiting = "import sys, threading; from edge_worker.m2fp.engines import compile_process; sys.stdin.readline()\n"
-    code = f"{waiting}threading.Thread(target=compile_process._end_with_the_input).start(); threading.Event().wait()"
+    waiting = "import sys, threading; from edge_worker.common import processes; sys.stdin.readline()\n"
+    code = f"{waiting}threading.Thread(target=processes.end_with_the_input).start(); threading.Event().wait()"
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE) as process:
         assert process.stdin
         process.stdin.write(b"order\n")

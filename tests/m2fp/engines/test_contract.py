@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from checkpoints import Golden
 
+    from edge_worker.m2fp.directory import ModelDirectory
+
 CLASS_TOLERANCE = 1e-3
 MASK_TOLERANCE = 5e-3
 
@@ -141,6 +143,11 @@ def test_reduced_precision(precision: str, golden: Golden, cache: Path) -> None:
     assert 0 < np.median(difference) < REDUCED_TOLERANCE
 
 
+def _first(model: ModelDirectory, wanted: str, offered: tuple[str, ...]) -> str:
+    """Return the precision that is taken if it runs."""
+    return choose._precisions(model, wanted, "openvino", offered)[0][0]
+
+
 class TestChoice:
     """Engine and precision: what auto takes, and what is said when a wish cannot be met."""
 
@@ -156,9 +163,9 @@ class TestChoice:
         assert model.manifest is not None
         manifest = model.manifest.model_copy(update={"precisions": {"bf16": "99.7 % of pixels"}})
         measured = replace(model, manifest=manifest)
-        assert choose._choose_precision(measured, "auto", "openvino", ("f32", "bf16", "f16"))[0] == "bf16"
-        assert choose._choose_precision(measured, "auto", "openvino", ("f32",))[0] == "f32"
-        precision, reason = choose._choose_precision(model, "auto", "openvino", ("f32", "bf16"))
+        assert _first(measured, "auto", ("f32", "bf16", "f16")) == "bf16"
+        assert _first(measured, "auto", ("f32",)) == "f32"
+        ((precision, reason),) = choose._precisions(model, "auto", "openvino", ("f32", "bf16"))
         assert precision == "f32"
         assert "none was found to agree" in reason
 
@@ -166,10 +173,10 @@ class TestChoice:
         """Who asks for int8 leaves open what the rest is computed in."""
         model = open_directory("builtin:seeded")
         everything = ("f32", "int8+bf16", "bf16", "int8+f32", "f16")
-        assert choose._choose_precision(model, "int8", "openvino", everything)[0] == "int8+bf16"
-        assert choose._choose_precision(model, "int8", "openvino", ("f32", "int8+f32"))[0] == "int8+f32"
+        assert _first(model, "int8", everything) == "int8+bf16"
+        assert _first(model, "int8", ("f32", "int8+f32")) == "int8+f32"
         for exactly in everything:
-            assert choose._choose_precision(model, exactly, "openvino", everything)[0] == exactly
+            assert _first(model, exactly, everything) == exactly
 
     def test_int8_needs_a_quantised_network(self) -> None:
         """A model without one offers no int8, and the error says how to make it."""

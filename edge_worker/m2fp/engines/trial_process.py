@@ -1,0 +1,63 @@
+"""Tries an engine in a process that may die of it: ``python -m edge_worker.m2fp.engines.trial_process``.
+
+Reads an order as one line of JSON from standard input and writes an answer as one line to standard output: ``seconds``
+of an inference, or a ``problem``. Exits when standard input closes, that is, with its parent.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from edge_worker.common.processes import end_with_the_input
+from edge_worker.m2fp.directory import open_directory
+from edge_worker.m2fp.engines.base import EngineOptions
+
+_TURNS = 2
+_MAX_PROBLEM = 300  # characters
+
+
+def main() -> None:
+    """Carry out the order in the first line of standard input."""
+    order = json.loads(sys.stdin.readline())
+    threading.Thread(target=end_with_the_input, daemon=True).start()
+    try:
+        answer = _seconds(order)
+    except Exception as error:  # noqa: BLE001 - libraries document none; whatever it is, the engine is not used
+        answer = {"problem": f"{type(error).__name__}: {error}"[:_MAX_PROBLEM]}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # what native libraries do at exit is not of interest
+
+
+def _seconds(order: dict[str, Any]) -> dict[str, Any]:
+    """Load the engine's library and, if the order has a precision, run the model on noise."""
+    module = importlib.import_module(f"edge_worker.m2fp.engines.{order['engine']}")
+    if not order["precision"]:
+        module.precisions()
+        return {"seconds": 0.0}
+    cache, shape = order["cache_directory"], tuple(order["shape"])
+    options = EngineOptions(order["precision"], order["threads"], Path(cache) if cache else None, order["shapes"])
+    engine = module.create(open_directory(order["model"]), options)
+    engine.compile(shape)
+    tensor = np.random.default_rng(0).standard_normal((1, 3, *shape)).astype(np.float32)
+    seconds = []
+    for _ in range(_TURNS):
+        began = perf_counter()
+        logits = engine.infer(tensor)
+        seconds.append(perf_counter() - began)
+    if not (np.isfinite(logits.class_logits).all() and np.isfinite(logits.mask_logits).all()):
+        return {"problem": "it answers with values that are no numbers"}
+    return {"seconds": min(seconds)}
+
+
+if __name__ == "__main__":
+    main()
