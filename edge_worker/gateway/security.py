@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PROXY_HEADER: Final = "x-edge-worker-proxy"
 MAX_CLIENTS: Final = 4096
+COST_OF_READING: Final = 0.1  # of a request that has something parsed or done: the page reads many images for Live
 MAX_ARGUMENTS: Final = 16_384  # bytes, as of commands by MQTT
 _STREAMED: Final = frozenset({"/api/v1/parse", "/api/v1/jobs", "/v1/vision/detection"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -52,15 +53,15 @@ class RateLimit:
         self._per_s, self._burst = per_minute / 60, max(10.0, per_minute / 10)
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def wait_s(self, client: str, now: float) -> float:
+    def wait_s(self, client: str, now: float, cost: float = 1.0) -> float:
         """Take a request of *client* at monotonic *now*; returns 0, or how long to wait before the next."""
         tokens, since = self._clients.pop(client, (self._burst, now))
         tokens = min(self._burst, tokens + (now - since) * self._per_s)
-        allowed = tokens >= 1.0
-        self._clients[client] = (tokens - allowed, now)
+        allowed = tokens >= cost
+        self._clients[client] = (tokens - cost * allowed, now)
         while len(self._clients) > MAX_CLIENTS:
             self._clients.popitem(last=False)
-        return 0.0 if allowed else (1.0 - tokens) / self._per_s
+        return 0.0 if allowed else (cost - tokens) / self._per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +150,8 @@ class Guard:
         proxied = self._secrets.by_proxy(headers)
         if path.startswith(_OPEN) or path in _OPEN_PAGES:
             return
-        wait_s = self._rates.wait_s(_client(scope, headers, proxied=proxied), time.monotonic())
+        cost = COST_OF_READING if scope["method"] in _SAFE else 1.0
+        wait_s = self._rates.wait_s(_client(scope, headers, proxied=proxied), time.monotonic(), cost)
         if wait_s:
             raise Problem("too_many_requests", "this client sends too many requests", retry_after_s=int(wait_s) + 1)
         if proxied or not self._secrets.required or path.startswith("/v1/vision/"):  # whose forms carry the token
@@ -170,7 +172,7 @@ class _Sender:
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
             headers.update(_HEADERS)
-            headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cache-Control", "no-cache" if "etag" in headers else "no-store")
         else:
             self.bytes += len(message.get("body", b""))
         await self._send(message)

@@ -110,12 +110,17 @@ def photo(tmp_path: Path) -> str:
 
 
 def test_the_first_load_is_light_and_whole(page: Chrome) -> None:
-    """All comes from the gateway, in 150 kB, and no error is on the console."""
+    """All comes from the gateway, in 150 kB and one round trip after the page, and no error is on the console."""
     entries = page.execute_script(
         "return performance.getEntriesByType('resource').map(e => [e.name, e.decodedBodySize])"
     )
     html = page.execute_script("return performance.getEntriesByType('navigation')[0].decodedBodySize")
     assert all(name.startswith("http://127.0.0.1:") for name, _ in entries)
+    assert {name for name, _ in entries if name.endswith(".js")} == set(
+        page.execute_script(
+            "return [...document.querySelectorAll('link[rel=modulepreload], script')].map(e => e.href || e.src)"
+        )
+    )
     assert html + sum(size for _, size in entries) < MAX_FIRST_LOAD
     assert [
         line for line in page.get_log("browser") if line["level"] == "SEVERE" and "503" not in line["message"]
@@ -136,6 +141,21 @@ def test_a_photo_is_parsed_and_shown(page: Chrome, stack: Stack, tmp_path: Path)
         "COCO",
     ]
     assert serious(page) == []
+
+
+def test_photos_are_dropped_and_pasted_anywhere(page: Chrome, stack: Stack) -> None:
+    """The page is not left for what is dropped beside the field, and the newest photo is the one shown."""
+    for event, carrier, name in (("DragEvent", "dataTransfer", "drop"), ("ClipboardEvent", "clipboardData", "paste")):
+        page.execute_script(
+            f"""document.createElement('canvas').toBlob((blob) => {{
+                const {carrier} = new DataTransfer();
+                {carrier}.items.add(new File([blob], '{name}.png', {{ type: 'image/png' }}));
+                document.body.dispatchEvent(
+                    new {event}('{name}', {{ {carrier}, bubbles: true, cancelable: true }}));
+            }})"""
+        )
+        seen(page, f"#result canvas[aria-label^='Parsed photo {name}.png']")
+    assert page.current_url.startswith(stack.gateway.address)
 
 
 def test_no_photo_of_many_is_lost(page: Chrome, tmp_path: Path) -> None:
@@ -179,12 +199,11 @@ def test_a_command_is_sent_after_it_was_confirmed(page: Chrome) -> None:
     """Nothing happens when the question is cancelled; the worker's response is told."""
     page.execute_script("location.hash = '#node'")
     press(page, "[data-key=command-pause]")
-    press(page, "#ask button[value=cancel]")
+    press(page, "#ask-cancel")
     assert page.find_element("id", "notices").text == ""
     press(page, "[data-key=command-pause]")
-    seen(page, "#ask-input").send_keys("door")
     assert serious(page) == []
-    press(page, "#ask button[value=ok]")
+    seen(page, "#ask-input").send_keys("door\n")
     wait_until(lambda: page.find_element("id", "notices").text == "Pause: ok", "the response", WAIT_S)
 
 

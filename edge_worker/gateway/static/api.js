@@ -3,18 +3,21 @@ import { ask } from "./dialog.js";
 import { text } from "./i18n.js";
 
 const base = "/api/v1";
-let asking = null;
+let asking = null, declined = false;
 
-function headers(more = {}) {
-  const token = sessionStorage.getItem("token");
-  return token ? { ...more, Authorization: `Bearer ${token}` } : more;
-}
+// To be called when the user does something that needs the token: who declined to type it is asked anew.
+export const askAgain = () => { declined = false; };
+const kept = () => sessionStorage.getItem("token");
 
-async function askForToken() {
-  asking ??= ask({ title: text("token.title"), message: text("token.text"), input: { type: "password" } });
+// Asks once, however many requests were refused; who cancels is left alone until askAgain.
+async function askForToken(refused) {
+  if (kept() !== refused) return true; // another request has asked meanwhile
+  if (declined) return false;
+  asking ??= ask({ title: text("token.title"), message: text(refused ? "token.wrong" : "token.text"), input: { type: "password" } });
   const token = await asking;
   asking = null;
   if (token) sessionStorage.setItem("token", token);
+  declined = !token;
   return Boolean(token);
 }
 
@@ -27,8 +30,10 @@ export class Failure extends Error {
 }
 
 export async function call(path, options = {}) {
-  const response = await fetch(base + path, { ...options, headers: headers(options.headers) });
-  if (response.status === 401 && await askForToken()) return call(path, options);
+  const token = kept();
+  const headers = token ? { ...options.headers, Authorization: `Bearer ${token}` } : options.headers;
+  const response = await fetch(base + path, { ...options, headers });
+  if (response.status === 401 && await askForToken(token)) return call(path, options);
   if (!response.ok) {
     const problem = await response.json().catch(() => ({ title: response.statusText }));
     throw new Failure(response.status, problem);

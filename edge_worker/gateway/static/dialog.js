@@ -4,6 +4,7 @@ export function ask({ title, message, input = null }) {
   const field = document.getElementById("ask-input");
   document.getElementById("ask-title").textContent = title;
   document.getElementById("ask-text").textContent = message;
+  document.getElementById("ask-cancel").onclick = () => dialog.close("cancel");
   field.hidden = input === null;
   field.type = input?.type ?? "text";
   field.value = input?.value ?? "";

@@ -23,8 +23,8 @@ export function swatch(colour) {
   return element;
 }
 
-export function notify(message) {
-  const notice = make("p", {}, message);
+export function notify(message, kind = "bad") {
+  const notice = make("p", { class: kind }, message);
   document.getElementById("notices").append(notice);
   setTimeout(() => notice.remove(), 8000);
 }

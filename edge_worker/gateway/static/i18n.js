@@ -27,4 +27,7 @@ export function text(key, values = {}) {
 
 export const language = () => current;
 export const number = (value, digits = 0) => value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: digits });
-export const percent = (value) => value.toLocaleString(current, { style: "percent", maximumFractionDigits: 1 });
+export function percent(value) {
+  const told = (share) => share.toLocaleString(current, { style: "percent", maximumFractionDigits: 1 });
+  return value > 0 && value < 0.0005 ? `< ${told(0.001)}` : told(value);
+}

@@ -6,6 +6,7 @@ import { number, text } from "./i18n.js";
 
 const STALE_S = 10;
 const MIN_INTERVAL_MS = 400; // of fetching a camera's image
+const INTERVAL_PER_CAMERA_MS = 100; // so that many cameras together stay far below the gateway's rate limit
 const cameras = new Map();
 const accounts = new Map();
 let root = null, open = true, timer = null;
@@ -15,12 +16,12 @@ export function draw(section) {
   section.replaceChildren(make("h2", { id: "tab-live-title" }, text("live.title")),
     make("p", { class: "warn", role: "status", id: "live-lost", hidden: open }, text("live.lost")),
     make("p", { class: "dim", id: "live-none" }, text("live.none")), make("div", { class: "grid", id: "tiles" }));
-  for (const camera of cameras.values()) camera.tile = null;
+  for (const camera of cameras.values()) Object.assign(camera, { tile: null, shown: null, fetchedAt: -Infinity });
   for (const name of cameras.keys()) update(name);
 }
 
 export async function enter() {
-  timer ??= setInterval(() => { for (const name of cameras.keys()) facts(name); }, 1000);
+  timer ??= setInterval(() => { for (const name of cameras.keys()) update(name); }, 1000);
   try {
     const [known, nodes] = await Promise.all([getJson("/cameras"), getJson("/nodes")]);
     for (const node of Object.values(nodes)) if (node.stats) event("stats", node.stats);
@@ -39,7 +40,7 @@ export function connected(state) {
 export function event(kind, data) {
   if (kind === "stats") for (const [name, account] of Object.entries(data.cameras)) accounts.set(name, account);
   if (kind !== "labels") return;
-  const camera = cameras.get(data.name) ?? { fetching: false, fetchedAt: 0, tile: null };
+  const camera = cameras.get(data.name) ?? { fetching: false, fetchedAt: -Infinity, shown: null, tile: null };
   cameras.set(data.name, Object.assign(camera, { data, seen: performance.now() - 1000 * (data.age_s ?? Infinity) }));
   update(data.name);
 }
@@ -86,18 +87,25 @@ function losses(account) {
   return [dropped && text("live.dropped", { reasons: dropped }), rejected && text("live.rejected", { reasons: rejected })].filter(Boolean).join(" · ");
 }
 
-// The newest overlay; without one, the frame with the map over it.
+// The newest overlay; without one, the frame with the map over it. Called at every event and every second: what is not
+// fetched now, because the tile is out of sight or its last image is too young, is fetched then.
 async function refresh(name) {
-  const camera = cameras.get(name), wait = camera.fetchedAt + MIN_INTERVAL_MS - performance.now();
-  if (camera.fetching || document.hidden) return;
+  const camera = cameras.get(name), { data, tile } = camera;
+  const tooSoon = performance.now() - camera.fetchedAt < Math.max(MIN_INTERVAL_MS, cameras.size * INTERVAL_PER_CAMERA_MS);
+  if (!tile || camera.fetching || camera.shown === data.frame_id || tooSoon || document.hidden || !inSight(tile)) return;
   camera.fetching = true;
-  if (wait > 0) await new Promise((done) => setTimeout(done, wait));
   camera.fetchedAt = performance.now();
   try {
-    const kinds = camera.data.images?.includes("overlay") ? ["overlay.jpg"] : ["frame.jpg", "colormap.png"];
+    const kinds = data.images?.includes("overlay") ? ["overlay.jpg"] : ["frame.jpg", "colormap.png"];
     await show(camera, name, kinds);
+    camera.shown = data.frame_id;
   } catch { /* nothing has been seen yet, or the gateway is away: the age tells */ }
   camera.fetching = false;
+}
+
+function inSight(tile) {
+  const { top, bottom } = tile.getBoundingClientRect();
+  return bottom > 0 && top < window.innerHeight;
 }
 
 async function show(camera, name, kinds) {

@@ -1,22 +1,35 @@
 // The view Node: what a worker says of itself, and commands to it.
-import { getJson, postJson } from "./api.js";
+import { askAgain, getJson, postJson } from "./api.js";
 import { ask } from "./dialog.js";
 import { make, notify, svg, swatch } from "./dom.js";
 import { duration } from "./format.js";
 import { number, text } from "./i18n.js";
 
 const KEPT = 60;
+const MAX_ERRORS = 20;
 const STATES = { online: "good", degraded: "warn", loading: "warn", starting: "warn", stopping: "warn", offline: "bad" };
+const PARTS = { status: statusOf, model: modelOf, timings, accounts, errors: recent };
+const PARTS_OF_EVENT = { status: ["status"], model: ["model"], stats: ["status", "timings", "accounts"] };
 const nodes = new Map();
 const errors = [];
-let root = null, chosen = null;
+let root = null, chosen = null, bodies = {}, select = null;
 
-export function draw(section) { root = section; render(); }
+// Everything stays in place but what an event is about: lists that are open, the focus, what a screen reader reads.
+export function draw(section) {
+  root = section;
+  bodies = Object.fromEntries(Object.keys(PARTS).map((part) => [part, make("div")]));
+  bodies.accounts = make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": text("node.accounts") });
+  select = make("select", { id: "node", onchange: () => { chosen = select.value; enter(); } });
+  root.replaceChildren(make("h2", { id: "tab-node-title" }, text("node.title")), make("p", { class: "dim", id: "node-none" }, text("node.none")),
+    make("div", { id: "node-known" }, make("p", { class: "row" }, make("label", { for: "node" }, text("node.choose")), select),
+      make("div", { class: "grid" }, card("status", commands()), card("model"), card("timings")), card("accounts"), card("errors")));
+  render();
+}
 
 export async function enter() {
   try {
     for (const [name, parts] of Object.entries(await getJson("/nodes"))) {
-      for (const kind of ["status", "model", "stats"]) if (parts[kind]) event(kind, { name, ...parts[kind] });
+      for (const kind of ["status", "model", "stats"]) if (parts[kind]) note(kind, { name, ...parts[kind] });
     }
     if (chosen) errors.splice(0, Infinity, ...(await getJson(`/nodes/${chosen}`)).errors.reverse());
   } catch (failure) { notify(failure.message); }
@@ -24,38 +37,36 @@ export async function enter() {
 }
 
 export function event(kind, data) {
-  if (kind === "error") { errors.unshift(data); errors.splice(20); }
-  else if (["status", "model", "stats"].includes(kind)) {
-    const node = nodes.get(data.name) ?? { history: [] };
-    nodes.set(data.name, node);
-    node[kind] = data;
-    if (kind === "stats") { node.history.push(data.frames_per_s); node.history.splice(0, node.history.length - KEPT); }
-    chosen ??= data.name;
-  } else return;
-  if (root && !root.hidden && !document.getElementById("ask").open) render();
+  if (kind === "error") {
+    errors.unshift(data);
+    errors.splice(MAX_ERRORS);
+    render(["errors"]);
+  } else if (kind in PARTS_OF_EVENT) {
+    note(kind, data);
+    render(data.name === chosen ? PARTS_OF_EVENT[kind] : []); // a new worker can be chosen at once
+  }
 }
 
-function render() {
-  if (!root) return;
-  const focused = document.activeElement?.dataset?.key;
+function note(kind, data) {
+  const node = nodes.get(data.name) ?? { history: [] }, news = node[kind]?.published_at !== data.published_at;
+  nodes.set(data.name, node);
+  node[kind] = data;
+  if (kind === "stats" && news) { node.history.push(data.frames_per_s); node.history.splice(0, node.history.length - KEPT); }
+  chosen ??= data.name;
+}
+
+function render(parts = Object.keys(PARTS)) {
   const node = nodes.get(chosen);
-  root.replaceChildren(make("h2", { id: "tab-node-title" }, text("node.title")), ...(node ? [chooser(), ...cards(node)] : [make("p", { class: "dim" }, text("node.none"))]));
-  if (focused) root.querySelector(`[data-key="${focused}"]`)?.focus();
+  document.getElementById("node-none").hidden = Boolean(node);
+  document.getElementById("node-known").hidden = !node;
+  if (!node) return;
+  const names = [...nodes.keys()].sort();
+  if (names.join("/") !== [...select.options].map((one) => one.value).join("/")) select.replaceChildren(...names.map((name) => make("option", { value: name }, name)));
+  select.value = chosen;
+  for (const part of parts) bodies[part].replaceChildren(PARTS[part](node));
 }
 
-function chooser() {
-  const options = [...nodes.keys()].sort().map((name) => make("option", { value: name, selected: name === chosen }, name));
-  return make("p", {}, make("label", { class: "row" }, text("node.choose"),
-    make("select", { "data-key": "chooser", onchange: (event) => { chosen = event.target.value; enter(); } }, ...options)));
-}
-
-function cards(node) {
-  return [
-    make("div", { class: "grid" }, card("node.status", statusOf(node), commands()), card("node.model", modelOf(node)), card("node.timings", timings(node))),
-    card("node.accounts", accounts(node)), card("node.errors", recent())];
-}
-
-const card = (key, ...content) => make("section", { class: "card" }, make("h3", {}, text(key)), ...content);
+const card = (part, ...more) => make("section", { class: "card" }, make("h3", {}, text(`node.${part}`)), bodies[part], ...more);
 const facts = (rows) => make("dl", {}, ...rows.filter(([, value]) => value).flatMap(([key, value]) => [make("dt", {}, text(key)), make("dd", {}, value)]));
 
 function statusOf({ status, stats, history }) {
@@ -102,12 +113,13 @@ function accounts({ stats }) {
   const cell = (value) => (typeof value === "object" ? Object.entries(value).map(([reason, count]) => `${reason} ${number(count)}`).join(", ") || "0" : number(value));
   const rows = Object.entries(stats.cameras).map(([name, account]) => make("tr", {}, make("th", { scope: "row" }, name), ...columns.map((one) => make("td", {}, cell(account[one] ?? 0)))));
   const head = ["camera", ...columns].map((one) => make("th", { scope: "col" }, text(`node.${one}`)));
-  return make("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": text("node.accounts"), "data-key": "accounts" }, make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows)));
+  return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
 }
 
 function recent() {
-  if (!errors.length) return make("p", { class: "dim" }, text("node.no_errors"));
-  return make("ul", {}, ...errors.filter((one) => one.node === chosen).map((one) => make("li", {}, `${new Date(one.published_at).toLocaleTimeString(document.documentElement.lang)} ${one.camera}: `, make("strong", {}, one.reason), ` ${one.detail}`)));
+  const found = errors.filter((one) => one.node === chosen);
+  if (!found.length) return make("p", { class: "dim" }, text("node.no_errors"));
+  return make("ul", {}, ...found.map((one) => make("li", {}, `${new Date(one.published_at).toLocaleTimeString(document.documentElement.lang)} ${one.camera}: `, make("strong", {}, one.reason), ` ${one.detail}`)));
 }
 
 function commands() {
@@ -121,8 +133,9 @@ async function send(command) {
   if (typed === null) return;
   try {
     if (command === "restart" && typed.trim() !== node) throw new Error(text("command.mismatch"));
+    askAgain();
     const response = await postJson(`/nodes/${node}/commands/${command}`, argumentsOf(command, typed.trim()));
-    notify(text("node.asked", { command: text(`command.${command}`), status: response.error ?? response.status }));
+    notify(text("node.asked", { command: text(`command.${command}`), status: response.error ?? response.status }), response.error ? "bad" : "good");
   } catch (failure) { notify(failure.message); }
 }
 

@@ -42,22 +42,28 @@ function personsOf(result) {
 export class Viewer {
   constructor(name, result, prepared) {
     Object.assign(this, { result, prepared, hidden: new Set(), lit: null, split: 0, opacity: 0.6, mode: "overlay" });
-    this.element = make("div", { class: "result" }, this.left(name), make("div", { class: "card" }, this.legend(), this.people()));
+    this.left = make("div", {}, this.makeStage(name), this.controls());
+    this.element = make("div", { class: "result" }, this.left, make("div", { class: "card" }, this.legend(), this.people()));
     this.draw();
     this.place();
   }
 
-  left(name) {
+  makeStage(name) {
     const { width, height, photo } = this.prepared;
     const scale = Math.min(1, MAX_SIDE / Math.max(width, height));
     this.photo = make("canvas", { width: width * scale, height: height * scale, "aria-hidden": "true" });
     this.photo.getContext("2d").drawImage(photo, 0, 0, this.photo.width, this.photo.height);
-    this.canvas = make("canvas", { class: "paint", width, height, role: "img", "aria-label": text("view.stage", { name, persons: this.result.persons.length }) });
+    photo.close();
+    const count = this.result.persons.length;
+    const told = text("view.stage", { name, persons: count === 1 ? text("live.person") : text("live.persons", { count }) });
+    this.canvas = make("canvas", { class: "paint", width, height, role: "img", "aria-label": told });
     this.edge = make("div", { class: "edge" });
     this.tip = make("div", { class: "tip", hidden: true });
-    this.stage = make("div", { class: "stage", onpointermove: (event) => this.point(event), onpointerdown: (event) => this.point(event), onpointerleave: () => this.light(null) },
-      this.photo, this.canvas, this.edge, this.tip);
-    return make("div", {}, this.stage, this.controls());
+    const point = (event) => this.point(event);
+    const leave = (event) => { if (event.pointerType === "mouse") this.light(null); }; // what was tapped stays
+    this.stage = make("div", { class: "stage", onpointermove: point, onpointerdown: point, onpointerleave: leave }, this.photo, this.canvas, this.edge, this.tip);
+    this.stage.style.setProperty("--ratio", width / height);
+    return this.stage;
   }
 
   controls() {

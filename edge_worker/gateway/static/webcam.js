@@ -12,8 +12,12 @@ export function closeWebcam() {
 
 export async function webcamPanel(area, take) {
   closeWebcam();
+  if (!navigator.mediaDevices) {
+    notify(text("try.insecure"));
+    return;
+  }
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 } } });
+    stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: 1280 }, facingMode: { ideal: "environment" } } });
   } catch (error) {
     notify(text("try.no_webcam", { reason: error.message }));
     return;
