@@ -38,10 +38,10 @@ RUN python -m venv /opt/edge-worker
 COPY deploy/gateway.txt ./
 RUN /opt/edge-worker/bin/pip install --require-hashes --only-binary=:all: -r gateway.txt
 COPY --from=wheel /wheels /wheels
-# The networks that come along are for workers; the configuration looks for their manifests.
+# The models that come along are for workers.
 RUN /opt/edge-worker/bin/pip install --no-deps --no-index /wheels/*.whl \
  && /opt/edge-worker/bin/pip uninstall --yes pip \
- && rm /opt/edge-worker/lib/python3*/site-packages/edge_worker/models/*/*.onnx
+ && rm -r /opt/edge-worker/lib/python3*/site-packages/edge_worker/models/*/
 
 # State and cache are named as systemd names them.
 FROM ${BASE} AS runtime

@@ -101,13 +101,13 @@ def without_broker(arguments: Arguments) -> dict[str, str]:
     return {**broker, **environment(arguments)}
 
 
-def load_config(arguments: Arguments) -> tuple[Config, Path | None]:
+def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Config, Path | None]:
     """Load the configuration that the arguments name, with their settings on top; and the file it came from."""
     from edge_worker.config import find_config, load
 
     environ = environment(arguments)
     file = find_config(arguments.config, environ)
-    return load(file, environ), file
+    return load(file, environ, runs_model=runs_model), file
 
 
 def log_warnings_only() -> None:

@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
 def _gateway(arguments: Arguments) -> int:
     from edge_worker.errors import EdgeWorkerError
 
-    config, _ = load_config(arguments)
+    config, _ = load_config(arguments, runs_model=False)
     try:
         from edge_worker.gateway import server
     except ModuleNotFoundError as error:

@@ -26,8 +26,10 @@ QUANTISED_NETWORK = "model-int8.xml"  # as m2fp.directory names it, which the wo
 _BUILTIN, _BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
 
 
-def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
+def check(config: Config, environ: Mapping[str, str], *, runs_model: bool) -> Iterator[Problem]:
     """Yield what is wrong with *config* as a whole. Looks at files, reads passwords, touches no network.
+
+    Where no model runs, neither its files nor the processors for it need be there.
 
     Of a path, access is asked first: where a folder on the way is closed to us, ``is_file`` raises.
     """
@@ -42,9 +44,10 @@ def check(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield from _camera(config, index)
         yield from _share_group(config, index)
         yield from _requests(config, index)
-    yield from _model(config)
-    yield from _precision(config)
-    yield from _cpus(config)
+    if runs_model:
+        yield from _model(config)
+        yield from _precision(config)
+        yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
         yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
     yield from _gateway(config.gateway)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from edge_worker.config.tree import Origin, Problem, Tree
 from edge_worker.config.yaml_source import read
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from edge_worker.config.tree import Location
 
@@ -37,16 +38,18 @@ def find_config(argument: Path | str | None, environ: Mapping[str, str]) -> Path
     return next((file for file in USUAL_FILES if file.is_file()), None)
 
 
-def load(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load(path: Path | None, environ: Mapping[str, str], *, runs_model: bool = True) -> Config:
     """Read *path* and the overrides in *environ*, and check everything that can be checked without the network.
+
+    The model's files are looked for only where this process is to run it.
 
     Raises:
         ConfigError: something is wrong. Where several things are, its text has a line for each.
     """
-    return load_with_origins(path, environ)[0]
+    return load_with_origins(path, environ, runs_model=runs_model)[0]
 
 
-def load_with_origins(path: Path | None, environ: Mapping[str, str]) -> tuple[Config, Tree]:
+def load_with_origins(path: Path | None, environ: Mapping[str, str], *, runs_model: bool = True) -> tuple[Config, Tree]:
     """Return the configuration as :func:`load` does, and what was written, with the places.
 
     Raises:
@@ -55,18 +58,19 @@ def load_with_origins(path: Path | None, environ: Mapping[str, str]) -> tuple[Co
     tree = Tree(origins={(): Origin(_NO_FILE)}) if path is None else read(path)
     override(tree, environ)
     config, problems = _validate(tree, path)
+    checked = partial(check, environ=environ, runs_model=runs_model)
     if config is None:
-        raise tree.error([*problems, *_further(tree, path, problems, environ)])
-    problems = [*problems, *check(config, environ), *check_topics(config)]
+        raise tree.error([*problems, *_further(tree, path, problems, checked)])
+    problems = [*problems, *checked(config), *check_topics(config)]
     if problems:
         raise tree.error(problems)
     return config, tree
 
 
 def _further(
-    tree: Tree, path: Path | None, problems: Sequence[Problem], environ: Mapping[str, str]
+    tree: Tree, path: Path | None, problems: Sequence[Problem], checked: Callable[[Config], Iterator[Problem]]
 ) -> Iterator[Problem]:
-    """Yield what else is wrong, besides the *problems* with single keys: looked for without these.
+    """Yield what else is wrong, besides the *problems* with single keys: looked for without these, by *checked* too.
 
     Which topics meet is left out where one may be missing.
     """
@@ -79,7 +83,7 @@ def _further(
     if config is None or others:
         return
     meet = () if any(location[0] in _WITH_TOPICS for location in told) else check_topics(config)
-    for problem in (*check(config, environ), *meet):
+    for problem in (*checked(config), *meet):
         if not any(problem.location[: len(location)] == location for location in told):
             yield problem
 

@@ -145,6 +145,15 @@ def test_a_cpu_that_is_not_ours_is_told_with_its_place(tmp_path: Path, monkeypat
     assert _load(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [0, 1]}\n").threads.cpus == (0, 1)
 
 
+def test_who_runs_no_model_needs_none(tmp_path: Path) -> None:
+    """A gateway may share the file of a worker whose model and processors are on another machine."""
+    file = tmp_path / "c.yaml"
+    file.write_text("mqtt: {host: h}\nmodel: {path: nowhere, precision: int8}\nthreads: {cpus: [99999]}\n")
+    assert load(file, {}, runs_model=False).model.path.endswith("nowhere")
+    with pytest.raises(ConfigError, match=r"model\.path"):
+        load(file, {})
+
+
 def test_commands_that_are_off_take_no_topics(tmp_path: Path) -> None:
     """Who turns commands off may use their topics for frames: nothing is subscribed to or answered there."""
     for kind in ("request", "response"):
