@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import stat
+import subprocess
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +19,7 @@ from replies import JPEG, PNG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from gateways import Response, Stack
 
@@ -198,6 +202,48 @@ def test_one_directory_has_one_gateway(stack: Stack, make_gateway: Callable[...,
     assert "another gateway uses the directory" in refused.json()["detail"]
     assert "gateway jobs" in second.log_file.read_text()
     assert second.post("/api/v1/parse", JPEG, Content_Type="image/jpeg").status == 200
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", tmp_path], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("no right to mount a file system")
+    yield tmp_path
+    subprocess.run(["umount", "--lazy", tmp_path], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave no byte free."""
+    filler = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
+    with suppress(OSError):
+        while True:
+            os.write(filler, bytes(1024))
+    os.close(filler)
+
+
+def test_a_full_disk_harms_nothing_else(
+    stack: Stack, make_gateway: Callable[..., GatewayProcess], small_disk: Path
+) -> None:
+    """A job that does not fit is refused and leaves nothing; those there are can be read, and deleted to make room."""
+    gateway = make_gateway()
+    gateway.kill()
+    gateway.state = small_disk / "state"
+    gateway.start().online()
+    location = post(gateway, photos(1)).headers["location"]
+    done(gateway, location)
+    stack.worker.patience = 0
+    waiting = post(gateway, [bytes(100_000)]).headers["location"]
+    fill(small_disk)
+    for images in (photos(1), [bytes(100_000)] * 20):
+        refused = post(gateway, images)
+        assert (refused.status, refused.json()["reason"]) == (503, "no_storage")
+    assert gateway.get(f"{location}/images/1/colormap.png").body == PNG
+    stack.worker.patience = float("inf")
+    assert gateway.post("/api/v1/parse", JPEG, Content_Type="image/jpeg").status == 200
+    assert gateway.request("DELETE", waiting, None).status == 204
+    assert done(gateway, post(gateway, photos(1)).headers["location"])["parsed"] == 1
 
 
 def test_jobs_can_be_switched_off(make_gateway: Callable[..., GatewayProcess]) -> None:

@@ -111,10 +111,10 @@ class Database:
                 [(job, number, one.filename, one.content_type, one.size) for number, one in enumerate(images, 1)],
             )
 
-    def delete(self, job: str) -> bool:
-        """Delete a job; tells whether there was one."""
+    def delete(self, job: str) -> None:
+        """Delete a job."""
         with self._connection as connection:
-            return connection.execute("DELETE FROM job WHERE id = ?", (job,)).rowcount > 0
+            connection.execute("DELETE FROM job WHERE id = ?", (job,))
 
     def jobs(self, expired_at: float = float("inf")) -> list[str]:
         """Name the jobs that are to go at epoch *expired_at*; as it is, all."""

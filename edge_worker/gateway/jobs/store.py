@@ -151,14 +151,15 @@ class Store:
         self._stored = self._database.total_bytes()
 
     def delete(self, job: str) -> None:
-        """Delete a job and all that is of it.
+        """Delete a job and all that is of it, its files first: on a full disk the database needs their room.
 
         Raises:
             Problem: ``not_found``, as in the methods below.
         """
-        if not self._database.delete(job):
+        if self._database.times(job) is None:
             raise _unknown()
         shutil.rmtree(self._directory / job, ignore_errors=True)
+        self._database.delete(job)
         self._stored = self._database.total_bytes()
 
     def expire(self, now: float) -> None:
