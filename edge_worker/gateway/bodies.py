@@ -11,6 +11,8 @@ from edge_worker.gateway.forms import FormPart, FormReader, Parts
 from edge_worker.gateway.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.requests import Request
 
 BODY_S: Final = 30.0
@@ -52,10 +54,8 @@ async def read_image(request: Request, limit: int) -> tuple[bytes, str]:
     if kind.startswith("image/") or kind == "application/octet-stream":
         return _not_empty(await read_body(request, limit)), kind
     if kind == "multipart/form-data":
-        parts = {part.name: part for part in await read_form(request, limit)}
-        if "image" not in parts:
-            raise Problem("bad_request", "the form has no part named image")
-        return _not_empty(parts["image"].content), parts["image"].content_type
+        image = image_of(await read_form(request, limit))
+        return image.content, image.content_type
     if kind == "application/json":
         return _from_json(await read_body(request, limit * 4 // 3 + _JSON_OVERHEAD)), "application/octet-stream"
     raise Problem("unsupported", "the body should be image/*, multipart/form-data with a part image, or JSON")
@@ -85,3 +85,18 @@ async def read_form(request: Request, limit: int) -> list[FormPart]:
     reader.write(await read_body(request, limit + 64 * 1024))
     reader.finish()
     return parts.parts
+
+
+def image_of(form: Sequence[FormPart]) -> FormPart:
+    """Find the image of a form.
+
+    Raises:
+        Problem: ``bad_request``: there is none, it is empty, or there are several.
+    """
+    images = [part for part in form if part.name == "image"]
+    if not images:
+        raise Problem("bad_request", "the form has no part named image")
+    if len(images) > 1:
+        raise Problem("bad_request", "the form has several parts named image: POST /api/v1/jobs takes many")
+    _not_empty(images[0].content)
+    return images[0]

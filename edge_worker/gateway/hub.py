@@ -85,11 +85,11 @@ class Hub:
         """
         if len(self._listeners) >= MAX_LISTENERS:
             raise Problem("too_many_requests", f"{MAX_LISTENERS} clients listen to events already")
-        queue: asyncio.Queue[str] = asyncio.Queue(MAX_EVENTS)
-        self._listeners.add(queue)
-        return self._events(queue)
+        return self._events()
 
-    async def _events(self, queue: asyncio.Queue[str]) -> AsyncIterator[str]:
+    async def _events(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str] = asyncio.Queue(MAX_EVENTS)
+        self._listeners.add(queue)  # here, not before: a generator whose client has gone at once never starts
         try:
             yield "retry: 2000\n\n"
             while True:

@@ -119,13 +119,16 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, sender = time.monotonic(), _Sender(send)
+        began, sender, headers = time.monotonic(), _Sender(send), Headers(scope=scope)
         try:
-            self._check(scope, Headers(scope=scope))
+            self._check(scope, headers)
         except Problem as problem:
-            await problem.response()(scope, receive, sender)
+            response = problem.response()
+            if _has_two_lengths(headers):
+                response.headers["Connection"] = "close"  # where the next request begins, nobody knows
+            await response(scope, receive, sender)
         else:
-            await self._app(scope, receive, sender)
+            await self._app(_as_get(scope), receive, sender)
         status = self._hub.responses
         status[sender.status] = status.get(sender.status, 0) + 1
         if scope["method"] not in _SAFE:
@@ -140,6 +143,8 @@ class Guard:
         Raises:
             Problem: it may not.
         """
+        if _has_two_lengths(headers):
+            raise Problem("bad_request", "send either Content-Length or Transfer-Encoding")
         host = headers.get("host", "").lower()
         if _without_port(host) not in self._hosts:
             raise Problem("forbidden", "this host name is not served: add it to gateway.hosts")
@@ -176,6 +181,17 @@ class _Sender:
         else:
             self.bytes += len(message.get("body", b""))
         await self._send(message)
+
+
+def _as_get(scope: Scope) -> Scope:
+    """Have HEAD of pages and health served as GET; uvicorn leaves the body out."""
+    outside = not scope["path"].startswith("/api/")
+    return {**scope, "method": "GET"} if scope["method"] == "HEAD" and outside else scope
+
+
+def _has_two_lengths(headers: Headers) -> bool:
+    """Whether proxies may see another end of the body than we do (request smuggling; RFC 9112, 6.1)."""
+    return "transfer-encoding" in headers and "content-length" in headers
 
 
 def _check_length(headers: Headers) -> None:

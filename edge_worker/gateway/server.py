@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -11,6 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 
 from edge_worker import __version__
@@ -21,6 +21,7 @@ from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem
 from edge_worker.gateway.protocol import Protocol
 from edge_worker.gateway.routes import cameras, deepstack, health, jobs, nodes, pages, parse
+from edge_worker.gateway.routes.openapi import name_models
 from edge_worker.gateway.security import Guard, Secrets
 from edge_worker.ops import logs
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
 
-STATIC: Final = Path(__file__).parent / "static"
 MAX_CONNECTIONS: Final = 256
 _STOP_S: Final = 5
 _log = structlog.get_logger(__name__)
@@ -89,15 +89,17 @@ def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI appli
         openapi_url="/api/v1/openapi.json",
         lifespan=_lifespan(hub),
     )
+    app.state.hub, app.state.secrets = hub, secrets
     for module in (parse, jobs, cameras, nodes):
-        app.include_router(module.router(hub), prefix="/api/v1")
-    app.include_router(deepstack.router(hub, secrets))
-    app.include_router(health.router(hub))
-    app.include_router(pages.router(STATIC))
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+        app.include_router(module.router, prefix="/api/v1")
+    for module in (deepstack, health, pages):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
+    name_models(app.openapi(), hub.requests.models)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _defect)  # which is logged besides, with its trace
     return Guard(app, hub, secrets)
 
@@ -122,6 +124,11 @@ async def _problem(_request: Request, error: Exception) -> Response:
 
 async def _defect(_request: Request, _error: Exception) -> Response:
     return Problem("model_error", "a defect of the gateway; its log says more").response()
+
+
+async def _gone(_request: Request, _error: Exception) -> Response:
+    """Answer nobody: the client left amid its body."""
+    return Problem("bad_request", "the body ends early").response()
 
 
 async def _http(_request: Request, error: Exception) -> Response:

@@ -12,6 +12,9 @@ from brokers import wait_until
 from gateways import form, seconds_of
 from replies import JPEG, PNG
 
+from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.routes.parse import negotiated
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -66,6 +69,32 @@ def test_accept_chooses_the_result(stack: Stack) -> None:
     assert len(stack.worker.requests) == seen + 2
 
 
+@pytest.mark.parametrize(
+    ("accept", "chosen"),
+    [
+        ("*/*", "application/json"),
+        ("", None),
+        ("image/*", "image/png"),
+        ("IMAGE/JPEG", "image/jpeg"),
+        ("image/png;q=0.5, image/jpeg", "image/jpeg"),
+        ("image/jpeg, application/json", "image/jpeg"),
+        ("application/json;q=0, */*", "image/png"),
+        ("image/*, image/png;q=0", "image/jpeg"),
+        ("*/*;q=0.1, image/jpeg;q=0.05", "application/json"),
+        ("text/html, */*;q=0", None),
+        (";;,,q=", None),
+        ("image/png;q=much", None),
+    ],
+)
+def test_the_closest_range_of_accept_counts(accept: str, chosen: str | None) -> None:
+    """As RFC 9110 has it: a range that names a type more closely takes precedence, a quality of 0 excludes it."""
+    if chosen is None:
+        with pytest.raises(Problem):
+            negotiated(accept)
+    else:
+        assert negotiated(accept) == chosen
+
+
 @pytest.mark.mosquitto
 def test_what_is_asked_for_reaches_the_worker(stack: Stack) -> None:
     """Overlay, masks and threshold, and how long anybody waits."""
@@ -89,6 +118,7 @@ def test_what_is_asked_for_reaches_the_worker(stack: Stack) -> None:
         (PARSE, b'{"image": "%%%"}', "application/json", (400, "bad_request")),
         (PARSE, b'{"image": 7}', "application/json", (400, "bad_request")),
         (PARSE, *form(picture=JPEG), (400, "bad_request")),
+        (PARSE, *form(images=[JPEG, JPEG]), (400, "bad_request")),
         (PARSE, b"not a form", "multipart/form-data; boundary=b", (400, "bad_request")),
         (PARSE, JPEG, "multipart/form-data", (400, "bad_request")),
         (PARSE, JPEG, "text/plain", (415, "unsupported")),
@@ -164,7 +194,7 @@ def test_without_a_worker_that_is_said_at_once(stack: Stack) -> None:
 def test_more_than_may_be_in_flight_are_refused(stack: Stack, make_gateway: Callable[..., GatewayProcess]) -> None:
     """429 with Retry-After; those in flight are not disturbed."""
     stack.worker.answer = "nothing"
-    gateway = make_gateway(max_in_flight=2, timeout_s=3.0).online()
+    gateway = make_gateway(max_in_flight=2, timeout_s=1.5).online()
     with ThreadPoolExecutor(6) as clients:
         statuses = list(clients.map(lambda _: gateway.post(PARSE, JPEG, Content_Type="image/jpeg").status, range(6)))
     assert sorted(statuses) == [429] * 4 + [504] * 2

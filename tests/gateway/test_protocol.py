@@ -1,4 +1,4 @@
-"""Clients that take nothing of what they are sent."""
+"""Clients that do not send what they began, and clients that take nothing of what they are sent."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STREAM = b"GET /api/v1/cameras/door/stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n"
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 IMAGE = b"\xff\xd8\xff" + bytes(12_000_000)  # more than the kernel keeps to be sent
 
 
@@ -69,6 +70,33 @@ def opened(port: int, request: bytes = STREAM) -> socket.socket:
 
 def status(client: socket.socket) -> bytes:
     return client.recv(12).rpartition(b" ")[2]
+
+
+def test_headers_that_do_not_come_end_the_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slowloris: without a whole request in time the connection is closed; meanwhile others are served."""
+    monkeypatch.setattr(protocol, "HEADERS_S", 1.0)
+    with opened(served.port, b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ") as slow:
+        for _ in range(3):
+            with opened(served.port, HEALTH) as other:
+                assert status(other) == b"200"
+        slow.sendall(b"still ")
+        assert slow.recv(1) == b""
+
+
+def test_nor_do_those_of_a_second_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that was good for one request is held no longer by the next."""
+    monkeypatch.setattr(protocol, "HEADERS_S", 1.0)
+    with opened(served.port, HEALTH) as slow, slow.makefile("rb") as answers:
+        response = iter(answers.readline, b"ok\n")
+        assert next(response).startswith(b"HTTP/1.1 200 ")
+        assert list(response)
+        slow.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        assert answers.read() == b""
+
+
+def test_the_waits_are_those_of_the_documentation() -> None:
+    """10 s for headers and 30 s for readers, as docs/gateway.md says."""
+    assert (protocol.HEADERS_S, protocol.WRITE_S) == (10.0, 30.0)
 
 
 def test_who_never_reads_holds_no_place_for_ever(served: Served) -> None:

@@ -125,6 +125,7 @@ def test_predictions_are_persons_and_parts_on_a_switch() -> None:
 def test_health_and_figures(stack: Stack) -> None:
     """For orchestrators by both names, and for Prometheus."""
     assert stack.gateway.get("/healthz").body == b"ok\n"
+    assert {stack.gateway.request("HEAD", path, None).status for path in ("/", "/healthz", "/readyz")} == {200}
     assert stack.gateway.get("/v2/health/live").json() == {"live": True}
     assert stack.gateway.get("/v2/health/ready").json() == {"ready": True}
     figures = stack.gateway.get("/metrics").body.decode()

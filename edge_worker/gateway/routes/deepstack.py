@@ -1,40 +1,28 @@
 """The dialect of DeepStack and CodeProject.AI, which camera software speaks."""
 
 import time
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from edge_worker import __version__
-from edge_worker.gateway.bodies import read_form
-from edge_worker.gateway.forms import FormPart
+from edge_worker.gateway.bodies import image_of, read_form
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import MEDIA_TYPE, Problem, documented
 from edge_worker.gateway.requests import Wanted
+from edge_worker.gateway.routes.dependencies import TheHub, TheSecrets
+from edge_worker.gateway.routes.openapi import body, with_image
 from edge_worker.gateway.security import Secrets
 from edge_worker.messages import LabelsMessage, PartMessage, PersonMessage
 
-MIN_CONFIDENCE = 0.4
-_FORM: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {
-                        "image": {"type": "string", "format": "binary"},
-                        "min_confidence": {"type": "number", "minimum": 0, "maximum": 1, "default": MIN_CONFIDENCE},
-                        "api_key": {"description": "The token; a field of a form has no type."},
-                    },
-                }
-            }
-        },
-    }
-}
+MIN_CONFIDENCE: Final = 0.4
+_CONFIDENCE: Final = {"type": "number", "minimum": 0, "maximum": 1, "default": MIN_CONFIDENCE}
+_KEY: Final = {"description": "The token; a field of a form has no type."}
+_FORM: Final = body({"multipart/form-data": with_image(min_confidence=_CONFIDENCE, api_key=_KEY)})
+_KEPT: Final = frozenset({"retry-after", "www-authenticate"})
 
 
 class Prediction(BaseModel):
@@ -61,39 +49,35 @@ class Detection(BaseModel):
     duration: float = 0.0
 
 
-def router(hub: Hub, secrets: Secrets) -> APIRouter:
-    """Give the routes."""
-    routes = APIRouter(tags=["deepstack"])
-
-    @routes.post(
-        "/v1/vision/detection",
-        response_model=Detection,
-        openapi_extra=_FORM,
-        responses=documented(408, 413, 415, 500, 503, 504, media_types=(MEDIA_TYPE, "application/json")),
-    )
-    async def detection(request: Request) -> Any:  # noqa: ANN401 - a model, or the dialect's way of saying no
-        """Find persons, and their parts where `gateway.deepstack_parts` is set."""
-        try:
-            return await _detect(hub, secrets, request)
-        except Problem as problem:
-            body = {**problem.values(), "success": False, "error": problem.detail, "code": problem.status}
-            response = problem.response()
-            return JSONResponse(body, problem.status, {k: v for k, v in response.headers.items() if k in _KEPT})
-
-    @routes.post("/v1/vision/custom/list", responses=documented())
-    async def custom() -> dict[str, Any]:
-        """Name the custom models; there are none."""
-        return {"success": True, "models": []}
-
-    @routes.get("/v1/status/updateavailable", responses=documented())
-    async def update() -> dict[str, Any]:
-        """Tell that this is the version there is; nothing is looked up."""
-        return {"success": True, "updateAvailable": False, "message": "", "version": __version__}
-
-    return routes
+router = APIRouter(tags=["deepstack"])
 
 
-_KEPT = frozenset({"retry-after", "www-authenticate"})
+@router.post(
+    "/v1/vision/detection",
+    response_model=Detection,
+    openapi_extra=_FORM,
+    responses=documented(408, 413, 415, 500, 503, 504, media_types=(MEDIA_TYPE, "application/json")),
+)
+async def detection(hub: TheHub, secrets: TheSecrets, request: Request) -> Any:  # noqa: ANN401 - or the dialect's no
+    """Find persons, and their parts where `gateway.deepstack_parts` is set."""
+    try:
+        return await _detect(hub, secrets, request)
+    except Problem as problem:
+        told = {**problem.values(), "success": False, "error": problem.detail, "code": problem.status}
+        response = problem.response()
+        return JSONResponse(told, problem.status, {k: v for k, v in response.headers.items() if k in _KEPT})
+
+
+@router.post("/v1/vision/custom/list", responses=documented())
+async def custom() -> dict[str, Any]:
+    """Name the custom models; there are none."""
+    return {"success": True, "models": []}
+
+
+@router.get("/v1/status/updateavailable", responses=documented())
+async def update() -> dict[str, Any]:
+    """Tell that this is the version there is; nothing is looked up."""
+    return {"success": True, "updateAvailable": False, "message": "", "version": __version__}
 
 
 async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
@@ -102,12 +86,10 @@ async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
         raise Problem("unsupported", "the body should be multipart/form-data with a part image")
     hub.require()
     with hub.requests.slot():
-        parts = {part.name: part for part in await read_form(request, hub.requests.max_bytes)}
-        _authorize(secrets, request, parts)
-        least = _min_confidence(parts)
-        if "image" not in parts or not parts["image"].content:
-            raise Problem("bad_request", "the form has no part named image")
-        image = parts["image"]
+        form = await read_form(request, hub.requests.max_bytes)
+        fields = {part.name: part.content for part in form}
+        _authorize(secrets, request, fields)
+        least, image = _min_confidence(fields), image_of(form)
         parsed = await hub.requests.parse(image.content, image.content_type, Wanted(frozenset()))
     labels = parsed.labels()
     found = predictions(labels, least, parts=hub.config.gateway.deepstack_parts)
@@ -116,7 +98,7 @@ async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
     return Detection(success=True, predictions=found, count=len(found), inferenceMs=inference_ms, processMs=process_ms)
 
 
-def _authorize(secrets: Secrets, request: Request, parts: dict[str, FormPart]) -> None:
+def _authorize(secrets: Secrets, request: Request, fields: Mapping[str, bytes]) -> None:
     """See that the request shows the token, in the form or in the header.
 
     Raises:
@@ -124,17 +106,17 @@ def _authorize(secrets: Secrets, request: Request, parts: dict[str, FormPart]) -
     """
     if not secrets.required or secrets.by_proxy(request.headers):
         return
-    key = parts["api_key"].content.decode(errors="replace") if "api_key" in parts else ""
+    key = fields.get("api_key", b"").decode(errors="replace")
     bearer = request.headers.get("authorization", "").partition(" ")[2].strip()
     if not (secrets.by_token(key) or secrets.by_token(bearer)):
         raise Problem("unauthorized", "send the token as api_key, or as Authorization: Bearer …")
 
 
-def _min_confidence(parts: dict[str, FormPart]) -> float:
-    if "min_confidence" not in parts:
+def _min_confidence(fields: Mapping[str, bytes]) -> float:
+    if "min_confidence" not in fields:
         return MIN_CONFIDENCE
     try:
-        value = float(parts["min_confidence"].content)
+        value = float(fields["min_confidence"])
     except ValueError:
         value = -1.0
     if not 0.0 <= value <= 1.0:

@@ -11,45 +11,47 @@ from prometheus_client.process_collector import ProcessCollector
 
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
+from edge_worker.gateway.routes.dependencies import TheHub
+
+router = APIRouter(tags=["health"])
 
 
-def router(hub: Hub) -> APIRouter:
-    """Give the routes."""
-    routes, registry = APIRouter(tags=["health"]), CollectorRegistry()
+@router.get("/healthz", response_class=PlainTextResponse)
+async def healthz() -> str:
+    """200 while the process advances."""
+    return "ok\n"
+
+
+@router.get("/readyz", response_class=PlainTextResponse, responses=documented(503))
+async def readyz(hub: TheHub) -> str:
+    """200 while an image could be parsed: there is a broker, and a worker is online."""
+    hub.require()
+    return "ok\n"
+
+
+@router.get("/v2/health/live", response_class=JSONResponse)
+async def live() -> dict[str, bool]:
+    """KServe's name for /healthz."""
+    return {"live": True}
+
+
+@router.get("/v2/health/ready", response_class=JSONResponse, responses=documented(503))
+async def ready(hub: TheHub) -> Response:
+    """KServe's name for /readyz."""
+    try:
+        hub.require()
+    except Problem as problem:
+        return JSONResponse({"ready": False}, problem.status)
+    return JSONResponse({"ready": True})
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=documented())
+async def metrics(hub: TheHub) -> Response:
+    """The figures in Prometheus' text format."""
+    registry = CollectorRegistry()
     registry.register(_Figures(hub))
     ProcessCollector(registry=registry)
-
-    @routes.get("/healthz", response_class=PlainTextResponse)
-    async def healthz() -> str:
-        """200 while the process advances."""
-        return "ok\n"
-
-    @routes.get("/readyz", response_class=PlainTextResponse, responses=documented(503))
-    async def readyz() -> str:
-        """200 while an image could be parsed: there is a broker, and a worker is online."""
-        hub.require()
-        return "ok\n"
-
-    @routes.get("/v2/health/live", response_class=JSONResponse)
-    async def live() -> dict[str, bool]:
-        """KServe's name for /healthz."""
-        return {"live": True}
-
-    @routes.get("/v2/health/ready", response_class=JSONResponse, responses=documented(503))
-    async def ready() -> Response:
-        """KServe's name for /readyz."""
-        try:
-            hub.require()
-        except Problem as problem:
-            return JSONResponse({"ready": False}, problem.status)
-        return JSONResponse({"ready": True})
-
-    @routes.get("/metrics", response_class=PlainTextResponse, responses=documented())
-    async def metrics() -> Response:
-        """The figures in Prometheus' text format."""
-        return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    return routes
+    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 class _Figures:

@@ -5,48 +5,47 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Body, Path
 from pydantic import JsonValue
 
-from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
+from edge_worker.gateway.routes.dependencies import TheHub
 from edge_worker.messages import CommandResponse, ModelCard
 
 Command = Literal["ping", "stats", "config", "pause", "resume", "set", "snapshot", "restart"]
 Name = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
-def router(hub: Hub) -> APIRouter:
-    """Give the routes."""
-    routes = APIRouter(tags=["nodes"])
+router = APIRouter(tags=["nodes"])
 
-    @routes.get("/nodes", responses=documented())
-    async def nodes() -> dict[str, dict[str, Any]]:
-        """The newest status, model card and stats of each worker."""
-        return {name: hub.nodes.get(name).values() for name in hub.nodes.names()}
 
-    @routes.get("/nodes/{node}", responses=documented(404))
-    async def node(node: Name) -> dict[str, Any]:
-        """The same of one worker, and the errors of frames seen last."""
-        errors = [error for error in hub.cameras.errors if error["node"] == node]
-        return {**hub.nodes.get(node).values(), "errors": errors}
+@router.get("/nodes", responses=documented())
+async def nodes(hub: TheHub) -> dict[str, dict[str, Any]]:
+    """The newest status, model card and stats of each worker."""
+    return {name: hub.nodes.get(name).values() for name in hub.nodes.names()}
 
-    @routes.post(
-        "/nodes/{node}/commands/{command}", response_model_exclude_none=True, responses=documented(404, 503, 504)
-    )
-    async def command(
-        node: Name, command: Command, arguments: Annotated[dict[str, JsonValue] | None, Body()] = None
-    ) -> CommandResponse:
-        """Send a command to a worker; `status` of the response tells whether it was carried out."""
-        if not hub.config.gateway.commands:
-            raise Problem("forbidden", "commands are switched off: gateway.commands")
-        return await hub.nodes.command(node, command, dict(arguments or {}))
 
-    @routes.get("/palette", responses=documented(503))
-    async def palette() -> list[dict[str, Any]]:
-        """The classes of the model: pixel value in the maps, name, colour."""
-        return [one.to_values() for one in hub.nodes.card().classes]
+@router.get("/nodes/{node}", responses=documented(404))
+async def node(hub: TheHub, node: Name) -> dict[str, Any]:
+    """The same of one worker, and the errors of frames seen last."""
+    errors = [error for error in hub.cameras.errors if error["node"] == node]
+    return {**hub.nodes.get(node).values(), "errors": errors}
 
-    @routes.get("/model", response_model_exclude_none=True, responses=documented(503))
-    async def model() -> ModelCard:
-        """The model card of a worker that is online."""
-        return hub.nodes.card()
 
-    return routes
+@router.post("/nodes/{node}/commands/{command}", response_model_exclude_none=True, responses=documented(404, 503, 504))
+async def command(
+    hub: TheHub, node: Name, command: Command, arguments: Annotated[dict[str, JsonValue] | None, Body()] = None
+) -> CommandResponse:
+    """Send a command to a worker; `status` of the response tells whether it was carried out."""
+    if not hub.config.gateway.commands:
+        raise Problem("forbidden", "commands are switched off: gateway.commands")
+    return await hub.nodes.command(node, command, dict(arguments or {}))
+
+
+@router.get("/palette", responses=documented(503))
+async def palette(hub: TheHub) -> list[dict[str, Any]]:
+    """The classes of the model: pixel value in the maps, name, colour."""
+    return [one.to_values() for one in hub.nodes.card().classes]
+
+
+@router.get("/model", response_model_exclude_none=True, responses=documented(503))
+async def model(hub: TheHub) -> ModelCard:
+    """The model card of a worker that is online."""
+    return hub.nodes.card()

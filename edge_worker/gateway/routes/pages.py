@@ -1,21 +1,23 @@
 """The page, and the one that shows the API; both are static files."""
 
 from pathlib import Path
+from typing import Final
 
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
+STATIC: Final = Path(__file__).parents[1] / "static"
 
-def router(static: Path) -> APIRouter:
-    """Give the routes to files in folder *static*."""
-    routes = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
-    @routes.get("/")
-    async def page() -> FileResponse:
-        return FileResponse(static / "index.html", headers={"Cache-Control": "no-cache"})
 
-    @routes.get("/docs")
-    async def docs() -> FileResponse:
-        return FileResponse(static / "docs.html", headers={"Cache-Control": "no-cache"})
+@router.get("/")
+async def page() -> FileResponse:
+    """The page."""
+    return FileResponse(STATIC / "index.html")
 
-    return routes
+
+@router.get("/docs")
+async def docs() -> FileResponse:
+    """The API."""
+    return FileResponse(STATIC / "docs.html")

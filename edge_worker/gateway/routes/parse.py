@@ -1,49 +1,35 @@
 """``POST /parse``: one image in, its labels, map or overlay out."""
 
 import base64
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 
 from edge_worker.gateway.bodies import read_image
-from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.requests import Parsed, Wanted
+from edge_worker.gateway.routes.dependencies import TheHub
+from edge_worker.gateway.routes.openapi import BINARY, body, file, with_image
 from edge_worker.messages import LabelsMessage
 
 Include = Annotated[str, Query(max_length=64, description="overlay, masks, or both with a comma")]
 Threshold = Annotated[float | None, Query(ge=0, le=1)]
-_KINDS: Final = {"application/json": "colormap", "image/png": "colormap", "image/jpeg": "overlay"}
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
-_BODY: Final[dict[str, Any]] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": _BINARY,
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "string", "format": "binary"}},
-                }
-            },
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["image"],
-                    "properties": {"image": {"type": "string", "contentEncoding": "base64", "minLength": 1}},
-                }
-            },
-        },
-    }
+Model = Annotated[str | None, Query(max_length=256)]
+MediaType = Literal["application/json", "image/png", "image/jpeg"]
+_KINDS: Final[Mapping[MediaType, str]] = {
+    "application/json": "colormap",
+    "image/png": "colormap",
+    "image/jpeg": "overlay",
 }
+_BASE64: Final = {"type": "string", "contentEncoding": "base64", "minLength": 1}
+_BODY: Final = body({"image/*": BINARY, "multipart/form-data": with_image(), "application/json": with_image(_BASE64)})
+_DESCRIPTION: Final = "The labels (with the map as base64), the map, or the overlay; the header Accept tells which."
 _RESPONSES: Final = {
-    200: {
-        "description": "The labels (with the map as base64), the map, or the overlay; the header Accept tells which.",
-        "content": {"application/json": {}, "image/png": _BINARY, "image/jpeg": _BINARY},
-    },
+    200: file("application/json", "image/png", "image/jpeg", description=_DESCRIPTION),
     **documented(406, 408, 413, 415, 500, 503, 504),
 }
 
@@ -55,39 +41,7 @@ class ParsedDocument(LabelsMessage):
     overlay: str | None = None
 
 
-def router(hub: Hub) -> APIRouter:
-    """Give the routes."""
-    routes = APIRouter(tags=["parse"])
-
-    @routes.post(
-        "/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra={**_BODY, **model_parameter(hub)}
-    )
-    async def parse(
-        request: Request,
-        include: Include = "",
-        score_threshold: Threshold = None,
-    ) -> Response:
-        """Parse one image."""
-        accepted = negotiated(request.headers.get("accept", "*/*"))
-        wanted = wanted_of(include, score_threshold)
-        if accepted != "application/json":
-            wanted = replace(wanted, images=frozenset({_KINDS[accepted]}))
-        hub.require()
-        with hub.requests.slot():
-            image, content_type = await read_image(request, hub.requests.max_bytes)
-            parsed = await hub.requests.parse(image, content_type, wanted, model=request.query_params.get("model"))
-        return _response(accepted, parsed)
-
-    return routes
-
-
-def model_parameter(hub: Hub) -> dict[str, Any]:
-    """Describe ``?model=`` for the OpenAPI document, which names the models there are."""
-    schema = {"type": "string", "enum": list(hub.requests.models)}
-    return {"parameters": [{"name": "model", "in": "query", "required": False, "schema": schema}]}
-
-
-def wanted_of(include: str, score_threshold: float | None) -> Wanted:
+async def wanted_of(include: Include = "", score_threshold: Threshold = None) -> Wanted:
     """Read what a request wants of each image, the map at least.
 
     Raises:
@@ -100,35 +54,57 @@ def wanted_of(include: str, score_threshold: float | None) -> Wanted:
     return Wanted(images, masks="masks" in extras, score_threshold=score_threshold)
 
 
-def negotiated(accept: str) -> Literal["application/json", "image/png", "image/jpeg"]:
-    """Choose what to send of what a client accepts, the first of those it likes best.
+TheWanted = Annotated[Wanted, Depends(wanted_of)]
+
+router = APIRouter(tags=["parse"])
+
+
+@router.post("/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra=_BODY)
+async def parse(hub: TheHub, request: Request, wanted: TheWanted, model: Model = None) -> Response:
+    """Parse one image."""
+    accepted = negotiated(request.headers.get("accept", "*/*"))
+    if accepted != "application/json":
+        wanted = replace(wanted, images=frozenset({_KINDS[accepted]}))
+    hub.require()
+    with hub.requests.slot():
+        image, content_type = await read_image(request, hub.requests.max_bytes)
+        parsed = await hub.requests.parse(image, content_type, wanted, model=model)
+    return _response(accepted, parsed)
+
+
+def negotiated(accept: str) -> MediaType:
+    """Choose what to send of what a client accepts: what it likes best, and of those what it names first.
 
     Raises:
         Problem: ``not_acceptable``.
     """
-    wanted = sorted((_quality(one) for one in accept.split(",")), key=lambda pair: -pair[0])
-    for quality, kind in wanted:
-        if quality <= 0:
-            continue
-        if kind in {"*/*", "application/*", "application/json"}:
-            return "application/json"
-        if kind in {"image/*", "image/png"}:
-            return "image/png"
-        if kind == "image/jpeg":
-            return "image/jpeg"
-    raise Problem("not_acceptable", "there are application/json, image/png and image/jpeg")
+    ranges = [_range(one) for one in accept.split(",")]
+    liked = {offer: _liking(offer, ranges) for offer in _KINDS}
+    best = max(liked, key=lambda offer: liked[offer])
+    if liked[best][0] <= 0.0:
+        raise Problem("not_acceptable", f"there are {', '.join(_KINDS)}")
+    return best
 
 
-def _quality(one: str) -> tuple[float, str]:
-    kind, *parameters = (part.strip().lower() for part in one.split(";"))
+def _liking(offer: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+    """How much a client likes *offer*, by the range that names it most closely (RFC 9110, 12.5.1), and how early."""
+    for pattern in (offer, offer.partition("/")[0] + "/*", "*/*"):
+        for place, (named, quality) in enumerate(ranges):
+            if named == pattern:
+                return quality, -place
+    return 0.0, -len(ranges)
+
+
+def _range(one: str) -> tuple[str, float]:
+    """Read a range of an Accept header, and its quality."""
+    name, *parameters = (part.strip().lower() for part in one.split(";"))
     given = next((part[2:] for part in parameters if part.startswith("q=")), "1")
-    try:
-        return float(given), kind
-    except ValueError:
-        return 0.0, kind
+    with suppress(ValueError):
+        return name, float(given)
+    return name, 0.0
 
 
-def _response(accepted: str, parsed: Parsed) -> Response:
+def _response(accepted: MediaType, parsed: Parsed) -> Response:
     if accepted == "application/json":
         return Response(document(parsed), media_type=accepted)
     image = parsed.images.get(_KINDS[accepted])
