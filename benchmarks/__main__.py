@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from benchmarks import batches, cached, candidates, roofline, sweeps
+from benchmarks import batches, cached, candidates, gateway, roofline, sweeps
 from benchmarks.tables import table_of
 from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
 from edge_worker.config import load
@@ -54,6 +54,7 @@ EXPERIMENTS: dict[str, Callable[[Experiment], Rows]] = {
     "processes": lambda of: sweeps.processes(of.setup, of.engine, of.precision, of.turns),
     "batches": lambda of: batches.measure(of.setup, of.precision, of.turns),
     "cache": lambda of: cached.measure(of.setup.variant(of.engine, of.precision), of.setup.frames[:1], of.turns),
+    "gateway": lambda of: gateway.measure(of.setup.model, of.setup.frames[0], of.turns, of.scratch),
     "roofline": lambda of: roofline.measure(of.setup, of.precision, of.turns),
 }
 
