@@ -5,6 +5,9 @@
 VENV ?= .venv
 RUN := $(VENV)/bin/python
 export PYTHON
+# Processes that run tests: more than processors, because most tests wait for something. The tests of a file share one,
+# with the brokers, workers and models that they have in common.
+JOBS ?= 3
 
 .PHONY: help demo test test-all sanitize chaos wheel lint format man reference lock audit clean
 
@@ -29,7 +32,7 @@ demo: $(VENV)/.with-demo
 test: lint
 	scripts/services.sh
 	scripts/deploy_tools.sh $(RUN)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 test-all:
 	scripts/test_all.sh $(ARGS)
