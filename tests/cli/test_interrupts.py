@@ -17,6 +17,7 @@ from edge_worker.m2fp.engines.openvino import precisions
 if TYPE_CHECKING:
     import subprocess
 
+IMAGES = 40  # some seconds of work
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-single"
 
 
@@ -32,18 +33,18 @@ def test_parse_is_interrupted_and_goes_on_later(tmp_path: Path) -> None:
     """Between two images: the last line says why it ended, and the next run does the rest."""
     source, out = tmp_path / "photos", tmp_path / "out"
     source.mkdir()
-    for number in range(100):
+    for number in range(IMAGES):
         (source / f"{number}.jpg").write_bytes(JPEG)
     options = ("parse", source, "--model", "builtin:seeded", "--threads", "1", "--out", out)
     with commands.start(*options) as parse:
         wait_until(lambda: list(out.glob("*.labels.json")), "the first image is parsed", commands.LIMIT_S)
         assert interrupted(parse)[-1] == "interrupted"
     done = len(list(out.glob("*.labels.json")))
-    assert done < 100
+    assert done < IMAGES
     again = commands.run(*options)
     assert again.returncode == 0
     assert " skipped, parsed before" in again.stderr
-    assert len(list(out.glob("*.labels.json"))) == 100
+    assert len(list(out.glob("*.labels.json"))) == IMAGES
 
 
 @pytest.mark.parametrize("moment", ["loading", "exporting", "judging"])

@@ -8,6 +8,8 @@ import pytest
 import torch
 from checkpoints import GOLDEN_NAMES, Golden, load_golden, variant
 
+from edge_worker.m2fp.directory import ModelDirectory, open_directory
+from edge_worker.m2fp.engines.exports import exported
 from edge_worker.m2fp.kernels import masks
 from edge_worker.m2fp.seeded import write_seeded_checkpoint
 
@@ -23,6 +25,18 @@ torch.set_num_threads(1)
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Both golden checkpoints in turn."""
     return load_golden(request.param)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for the whole session, as one worker has: exports and compiled networks are made once."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def exported_golden(golden: Golden, cache: Path) -> ModelDirectory:
+    """Export of a golden checkpoint; a parser that is loaded from it without a cache compiles the network itself."""
+    return exported(open_directory(golden.directory), cache)
 
 
 @pytest.fixture(scope="module", params=["kernel", "plain"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -162,8 +163,9 @@ def test_a_list_that_breaks_off(hub: Hub, tmp_path: Path) -> None:
         pull(MODEL, tmp_path, endpoint=hub.url)
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_nobody_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No connection is an error with the address, not a traceback."""
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # the client's pauses between its attempts
     with pytest.raises(ModelError, match=r"127\.0\.0\.1:9"):
         pull(MODEL, tmp_path, endpoint="http://127.0.0.1:9")
 

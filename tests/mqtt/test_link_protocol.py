@@ -29,7 +29,7 @@ from links import Client, Watched
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.mqtt import subscriber
+from edge_worker.mqtt import outbox, subscriber
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,
@@ -223,8 +223,11 @@ def test_amqtt_is_spoken_to_in_its_version(amqtt: Amqtt, make_link: Callable[...
 # -- what must never be on the wire ------------------------------------------------------------------------------------
 
 
-def test_connect_is_the_first_packet_of_every_connection(make_link: Callable[..., Watched]) -> None:
+def test_connect_is_the_first_packet_of_every_connection(
+    make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Acknowledgements and publications of a lost connection never come before CONNECT, which breaks it (P5)."""
+    monkeypatch.setattr(outbox, "CALM_S", 0.05)  # how long it doubts a message under which connections end
 
     def deliver(peer: Peer) -> None:
         peer.accept(session_present=True)

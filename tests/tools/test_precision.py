@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from typing import TYPE_CHECKING
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ from edge_worker.m2fp.quantisation.agreement import Agreement
 from edge_worker.m2fp.quantisation.gate import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
+
+    from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
 
 REDUCED = precisions()[1:]
 QUANTISED = tuple(one for one in REDUCED if one.startswith("int8"))
@@ -56,6 +59,26 @@ def judging(monkeypatch: pytest.MonkeyPatch, **overlaps: float) -> list[int]:
     return counts
 
 
+@pytest.fixture
+def calibrated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is calibrated for the first test that asks for it; later ones get the same."""
+    pytest.importorskip("nncf", reason="needs edge-worker[int8]")
+    from edge_worker.m2fp.quantisation import quantise  # noqa: PLC0415 - an extra
+
+    monkeypatch.setattr(quantise, "QuantisedNetwork", _calibrated(quantise.QuantisedNetwork))
+
+
+@cache
+def _calibrated(network: Callable[..., QuantisedNetwork]) -> Callable[..., QuantisedNetwork]:
+    made: list[QuantisedNetwork] = []
+
+    def give(*arguments: Any) -> QuantisedNetwork:  # noqa: ANN401 - what the network takes
+        made[:] = made or [network(*arguments)]
+        return made[0]
+
+    return give
+
+
 def told_precisions(model: Path) -> dict[str, str]:
     manifest = open_directory(model).manifest
     assert manifest
@@ -63,11 +86,11 @@ def told_precisions(model: Path) -> dict[str, str]:
 
 
 @needs_int8
+@pytest.mark.usefixtures("calibrated_once")
 def test_a_faithful_network_is_written(
     model: Path, frames: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Beside the f32 network, with checksums and figures; it runs when asked for, and unasked."""
-    pytest.importorskip("nncf", reason="needs edge-worker[int8]")
     counts, out = judging(monkeypatch, int8=0.97), tmp_path / "out"
     options = ("--precision", "int8", "--calibrate", str(frames))
     assert main(["model", "export", str(model), "--out", str(out), *options]) == 0
@@ -82,11 +105,11 @@ def test_a_faithful_network_is_written(
 
 
 @needs_int8
+@pytest.mark.usefixtures("calibrated_once")
 def test_an_unfaithful_network_is_not_written(
     model: Path, frames: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The figures are told, the command fails, and the f32 model is what it was."""
-    pytest.importorskip("nncf", reason="needs edge-worker[int8]")
     judging(monkeypatch, int8=0.9)
     before = sorted(file.name for file in model.iterdir())
     options = ("--precision", "int8", "--calibrate", str(frames))

@@ -57,12 +57,6 @@ REFERENCE = pytest.param(
 )
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for the whole session, as one worker has: exports and compiled networks are made once."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture(params=["torch", *EXPORTED, REFERENCE])
 def parser(request: pytest.FixtureRequest, golden: Golden, cache: Path) -> Iterator[Parser]:
     """Each engine with each golden checkpoint, in f32."""

@@ -32,9 +32,11 @@ def test_checkpoints_run_without_a_cache(seeded: Callable[[str], Path], tmp_path
         assert parser.parse(np.zeros((64, 64, 3), np.uint8)).label_map.shape == (64, 64)
 
 
-def test_two_processes_may_export_at_once(seeded: Callable[[str], Path], tmp_path: Path) -> None:
+def test_two_processes_may_export_at_once(seeded: Callable[[str], Path], cache: Path, tmp_path: Path) -> None:
     """The slower of two finds the other's export in its place and uses it."""
     model = open_directory(seeded("few-classes"))
+    made = exports.exported(model, cache).path
+    shutil.copytree(made, tmp_path / "exported" / made.name)
     first = exports.exported(model, tmp_path)
     exports._export(model, first.path)
     assert open_directory(first.path).sha256 == first.sha256

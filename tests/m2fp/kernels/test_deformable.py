@@ -16,6 +16,8 @@ from edge_worker.m2fp.network.pixel_decoder import MSDeformAttn, _cell_centres
 if TYPE_CHECKING:
     from checkpoints import Golden
 
+    from edge_worker.m2fp.directory import ModelDirectory
+
 built = pytest.mark.skipif(not deformable.is_built(), reason="the kernel was not built (no compiler)")
 
 SIZES = [(2, 3), (4, 5), (7, 9)]
@@ -67,28 +69,26 @@ def test_offsets_that_are_no_numbers_sample_nothing() -> None:
 
 
 @pytest.mark.openvino
-def test_without_the_kernel(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_kernel(golden: Golden, exported_golden: ModelDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
     """OpenVINO's own operators give the published answer, too."""
     from edge_worker.m2fp.engines import openvino  # noqa: PLC0415
     from edge_worker.m2fp.parser import load_parser  # noqa: PLC0415
 
     monkeypatch.setattr(openvino, "is_built", lambda: False)
-    parser = load_parser(golden.directory, "openvino", "f32", threads=1)
+    parser = load_parser(exported_golden.path, "openvino", "f32", threads=1)
     logits = parser.infer(parser.preprocess(golden.frame))
     np.testing.assert_allclose(logits.class_logits, golden.expected["pred_logits"], atol=1e-3, rtol=0)
 
 
 @pytest.mark.openvino
 @built
-def test_every_layer_is_fused(golden: Golden) -> None:
+def test_every_layer_is_fused(golden: Golden, exported_golden: ModelDirectory) -> None:
     """The kernel takes the place of all sampling in a graph that this project exports, and survives the disk."""
     import openvino  # noqa: PLC0415
 
-    from edge_worker.m2fp.directory import open_directory  # noqa: PLC0415
-    from edge_worker.m2fp.engines.exports import exported  # noqa: PLC0415
     from edge_worker.m2fp.engines.sampling_fusion import fuse, sampling_operation  # noqa: PLC0415
 
-    network: Any = openvino.Core().read_model(exported(open_directory(golden.directory), None).path / "model.onnx")
+    network: Any = openvino.Core().read_model(exported_golden.path / "model.onnx")
     network.reshape([1, 3, 96, 128])
     assert fuse(network, sampling_operation(Workers(1))) == golden.config.encoder.transformer_enc_layers
     kinds = {node.get_type_name() for node in network.get_ordered_ops()}

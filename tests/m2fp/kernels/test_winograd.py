@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from checkpoints import Golden
     from numpy.typing import NDArray
 
+    from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.types import FloatArray
 
 usable = pytest.mark.skipif(not winograd.is_usable(), reason="the kernel was not built, or the processor has no AVX2")
@@ -145,13 +146,15 @@ def test_only_what_gains_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.openvino
 @usable
-def test_the_published_answer_with_it_everywhere(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_published_answer_with_it_everywhere(
+    golden: Golden, exported_golden: ModelDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where every convolution that it can compute is its own, f32 stays within what it is held to."""
     monkeypatch.setattr(gemm_fusion, "LEAST", 0)
     monkeypatch.setattr(winograd, "_FEWEST_TILES", 0)
     computed = Mock(wraps=winograd.convolve)
     monkeypatch.setattr(winograd, "convolve", computed)
-    parser = load_parser(golden.directory, "openvino", "f32", threads=2)
+    parser = load_parser(exported_golden.path, "openvino", "f32", threads=2)
     logits = parser.infer(parser.preprocess(golden.frame))
     parser.close()
     assert computed.call_count == 8
