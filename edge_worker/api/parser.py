@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 
 from edge_worker.api.arguments import at_least_1, file_bytes, rgb_image, within
 from edge_worker.api.parsing import Parsing
-from edge_worker.imaging.headers import FORMATS, DecodeLimits
+from edge_worker.imaging.headers import FORMATS
+from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import OutputRequest

@@ -123,7 +123,7 @@ class FrameQueue:
     def pause(self, camera: str | None) -> bool:
         """Hand out no more frames of *camera* (None: of any); False when too many cameras have orders of their own."""
         with self._changed:
-            known = self._scheduler.knows(camera)
+            known = self._scheduler.controls.knows(camera)
             if known:
                 self._settle(self._scheduler.pause(camera))
             return known
@@ -131,7 +131,7 @@ class FrameQueue:
     def resume(self, camera: str | None) -> None:
         """End a pause of *camera* (None: every pause)."""
         with self._changed:
-            self._scheduler.resume(camera)
+            self._scheduler.controls.resume(camera)
             self._changed.notify_all()
 
     def set_min_interval(self, camera: str | None, seconds: float | None) -> bool:
@@ -140,9 +140,9 @@ class FrameQueue:
         False when too many cameras have orders of their own.
         """
         with self._changed:
-            known = self._scheduler.knows(camera)
+            known = self._scheduler.controls.knows(camera)
             if known:
-                self._scheduler.set_min_interval(camera, seconds)
+                self._scheduler.controls.set_min_interval(camera, seconds)
                 self._changed.notify_all()
             return known
 

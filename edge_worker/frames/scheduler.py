@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from edge_worker.frames.camera_controls import CameraControls
 from edge_worker.frames.camera_queue import CameraQueue, Drop
 from edge_worker.frames.counters import OTHER, Account, Count, Tally
 
@@ -52,8 +53,7 @@ class Scheduler:
         self._queues: OrderedDict[tuple[int, str], CameraQueue] = OrderedDict()  # served longest ago first
         self._other = Tally()
         self._waiting_bytes = 0
-        self._paused: set[str | None] = set()  # None: all
-        self._intervals: dict[str | None, float] = {}  # None: all that have none of their own since
+        self.controls = CameraControls(max_cameras)
 
     def set_policies(self, policies: Sequence[Policy]) -> None:
         """Go on with other *policies* for the same camera sections, same delivery modes."""
@@ -164,43 +164,22 @@ class Scheduler:
         self._queues.move_to_end(key)
         return frame
 
-    # -- pauses and throttles -------------------------------------------------------------------------------------
-
-    def knows(self, camera: str | None) -> bool:
-        """Whether *camera* can be paused or throttled by its name: so many are remembered, and names are free."""
-        named = self._paused | self._intervals.keys()
-        return camera is None or camera in named or len(named) < self._max_cameras
+    # -- pauses and intervals -------------------------------------------------------------------------------------
 
     def pause(self, camera: str | None = None) -> tuple[Drop, ...]:
         """Hand out no more frames of *camera* (None: of all); waiting ``latest`` frames are dropped, ``every`` wait."""
-        self._paused.add(camera)
+        self.controls.pause(camera)
         paused = (queue for queue in self._queues.values() if queue.latest and self._is_paused(queue))
         return self._forget_bytes(tuple(drop for queue in paused for drop in queue.drop_waiting("paused")))
 
-    def resume(self, camera: str | None = None) -> None:
-        """End the pause of *camera*; None ends every pause."""
-        if camera is None:
-            self._paused.clear()
-        self._paused.discard(camera)
-
-    def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
-        """Throttle *camera* (None: all, whatever was said of each) to a frame each *seconds*; None: as configured."""
-        if camera is None:
-            self._intervals.clear()
-        if seconds is None:
-            self._intervals.pop(camera, None)
-        else:
-            self._intervals[camera] = seconds
-
     def _is_paused(self, queue: CameraQueue) -> bool:
-        return None in self._paused or queue.camera in self._paused
+        return self.controls.is_paused(queue.camera)
 
     def _due_in(self, queue: CameraQueue, now: float) -> float:
         """Seconds until the queue may be served again; zero or less when it may now."""
         if queue.served_at is None:
             return 0.0
-        general = self._intervals.get(None, queue.policy.min_interval_s)
-        return queue.served_at + self._intervals.get(queue.camera, general) - now
+        return queue.served_at + self.controls.min_interval_s(queue.camera, queue.policy.min_interval_s) - now
 
     # -- accounts -------------------------------------------------------------------------------------------------
 

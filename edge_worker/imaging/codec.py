@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from edge_worker.errors import DecodeError
 from edge_worker.imaging import png
-from edge_worker.imaging.headers import DecodeLimits, check
+from edge_worker.imaging.limits import DecodeLimits, check
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,22 +19,10 @@ from edge_worker.imaging.other_formats import describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# libjpeg writes no longer sides, so an overlay of a longer frame could not be sent; and the network, whose input is at
-# most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
-MAX_SIDE = 65_500
 # JPEG segments before the image data, and chunks of a WebP file: honest files have some dozens.
 MAX_SEGMENTS = 4096
 # Each pass of a progressive JPEG decodes the whole image again; encoders write about ten, a hostile one thousands.
 MAX_SCANS = 200
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """What is accepted: payloads up to ``max_payload_bytes``, images up to ``max_pixels``, of these ``formats``."""
-
-    max_payload_bytes: int
-    max_pixels: int
-    formats: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +45,6 @@ class Header:
     fault: str = ""
 
 
-def check(payload: bytes, limits: DecodeLimits) -> Header:
-    """Return the header of an image that *limits* allow and that is whole.
-
-    Raises:
-        DecodeError: with reason ``too_big``, ``unsupported``, ``too_many_pixels`` or ``undecodable``, checked in this
-            order, so that a bomb is called a bomb even where it is also cut short.
-    """
-    if len(payload) > limits.max_payload_bytes:
-        raise DecodeError("too_big", f"{len(payload)} bytes; at most {limits.max_payload_bytes} are accepted")
-    header = read_header(payload)
-    if header.format not in limits.formats:
-        raise DecodeError(
-            "unsupported", f"{header.format} is not among the accepted formats ({_listed(limits.formats)})"
-        )
-    size = f"{header.width}x{header.height}"
-    if header.width * header.height > limits.max_pixels:
-        raise DecodeError("too_many_pixels", f"{size} pixels; at most {limits.max_pixels} are accepted")
-    if max(header.width, header.height) > MAX_SIDE:
-        raise DecodeError("too_many_pixels", f"{size} pixels; at most {MAX_SIDE} on a side are accepted")
-    if header.fault:
-        raise DecodeError("undecodable", header.fault)
-    return header
-
-
 def read_header(payload: bytes) -> Header:
     """Read the header of a JPEG, PNG, WebP or BMP file.
 
@@ -92,7 +56,7 @@ def read_header(payload: bytes) -> Header:
     for signature, read in _READERS.items():
         if payload.startswith(signature):
             return _read(read, payload)
-    raise DecodeError("unsupported", f"{describe(payload)}; accepted are {_listed(FORMATS)}")
+    raise DecodeError("unsupported", f"{describe(payload)}; accepted are {', '.join(sorted(FORMATS))}")
 
 
 def _read(read: Callable[[bytes], Header], payload: bytes) -> Header:
@@ -103,10 +67,6 @@ def _read(read: Callable[[bytes], Header], payload: bytes) -> Header:
     if header.width <= 0 or header.height <= 0:
         raise DecodeError("undecodable", f"the header says {header.width}x{header.height} pixels")
     return header
-
-
-def _listed(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names))
 
 
 # --- JPEG (ITU-T T.81, annex B) -----------------------------------------------------------------------------------
@@ -273,4 +233,4 @@ _READERS: Mapping[bytes, Callable[[bytes], Header]] = {
 }
 
 FORMATS = frozenset({"jpeg", "png", "webp", "bmp"})
-"""Every format that can be read; ``DecodeLimits.formats`` is a subset."""
+"""Every format that can be read."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.imaging.codec import decode
-from edge_worker.imaging.headers import DecodeLimits
+from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.labels import labels_body
 from edge_worker.inference.painters import PAINTERS, encode

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from edge_worker.errors import DecodeError, EdgeWorkerError
 from edge_worker.imaging.codec import decode
-from edge_worker.imaging.headers import FORMATS, DecodeLimits, Header, check
+from edge_worker.imaging.headers import FORMATS, Header
+from edge_worker.imaging.limits import DecodeLimits, check
 from edge_worker.tools.image_files import find_all_there
 
 if TYPE_CHECKING:

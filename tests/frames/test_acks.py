@@ -276,7 +276,7 @@ class Node(RuleBasedStateMachine):
 
     @rule(camera=st.sampled_from([*CAMERAS, None]))
     def resume(self, camera: str | None) -> None:
-        self.scheduler.resume(camera)
+        self.scheduler.controls.resume(camera)
 
     @invariant()
     def the_account_is_exact(self) -> None:
@@ -291,7 +291,7 @@ class Node(RuleBasedStateMachine):
         """Whatever happened: when all work is done, the broker holds nothing and every frame of it was answered."""
         if not hasattr(self, "scheduler"):
             return
-        self.scheduler.resume()
+        self.scheduler.controls.resume()
         while True:
             self.now += 100.0
             self.take()

@@ -100,14 +100,14 @@ def test_an_interval_set_by_command_outranks_the_configuration() -> None:
         scheduler.offer(make_frame(), 0.0)
     assert scheduler.next(0.0).frame
     assert scheduler.next(0.0).wait_s == 9.0
-    scheduler.set_min_interval(None, 5.0)
+    scheduler.controls.set_min_interval(None, 5.0)
     assert scheduler.next(0.0).wait_s == 5.0
-    scheduler.set_min_interval("door", 2.0)
+    scheduler.controls.set_min_interval("door", 2.0)
     assert scheduler.next(0.0).wait_s == 2.0
-    scheduler.set_min_interval(None, 3.0)
+    scheduler.controls.set_min_interval(None, 3.0)
     assert scheduler.next(0.0).wait_s == 3.0
-    scheduler.set_min_interval("door", None)
-    scheduler.set_min_interval(None, None)
+    scheduler.controls.set_min_interval("door", None)
+    scheduler.controls.set_min_interval(None, None)
     assert scheduler.next(0.0).wait_s == 9.0
 
 
@@ -119,7 +119,7 @@ def test_a_pause_stops_frames_and_leaves_no_stale_one_behind(camera: str | None)
     assert reasons(scheduler.pause(camera)) == ["paused"]
     assert reasons(scheduler.offer(make_frame(), 1.0)) == ["paused"]
     assert scheduler.next(1.0).frame is None
-    scheduler.resume(camera)
+    scheduler.controls.resume(camera)
     scheduler.offer(make_frame(frame_id="fresh"), 2.0)
     turn = scheduler.next(2.0)
     assert turn.frame is not None
@@ -133,7 +133,7 @@ def test_a_pause_of_every_loses_nothing() -> None:
     assert scheduler.pause("door") == ()
     scheduler.offer(make_frame(frame_id="2"), 0.0)
     assert scheduler.next(0.0).frame is None
-    scheduler.resume()
+    scheduler.controls.resume()
     assert [scheduler.next(0.0).frame.frame_id, scheduler.next(0.0).frame.frame_id] == ["1", "2"]  # type: ignore[union-attr]
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from edge_worker.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
-from edge_worker.imaging.headers import FORMATS, MAX_SCANS, MAX_SIDE, DecodeLimits, check, read_header
+from edge_worker.imaging.headers import FORMATS, MAX_SCANS, read_header
+from edge_worker.imaging.limits import MAX_SIDE, DecodeLimits, check
 
 LIMITS = DecodeLimits(max_payload_bytes=1_000_000, max_pixels=1_000_000, formats=FORMATS)
 KINDS = ("JPEG", "PNG", "WEBP", "BMP")

@@ -18,7 +18,8 @@ from edge_worker.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.codec import decode
 from edge_worker.imaging.exif import orientation_of
-from edge_worker.imaging.headers import FORMATS, DecodeLimits, read_header
+from edge_worker.imaging.headers import FORMATS, read_header
+from edge_worker.imaging.limits import DecodeLimits
 
 LIMITS = DecodeLimits(16_000_000, 25_000_000, FORMATS)
 MUTATIONS = 400  # of each file

@@ -6,8 +6,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_worker.m2fp.configuration import EfficientNetLiteConfig
 from edge_worker.m2fp.network.efficientnet import EfficientNetLite
+from edge_worker.m2fp.network_configuration import EfficientNetLiteConfig
 from training.frozen_norms import FoldedConv, fold_norms, freeze_early
 from training.imagenet import fold_input
 from training.model import LITE0_CONFIGURATION, configuration_of, new_student

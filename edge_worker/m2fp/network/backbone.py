@@ -10,7 +10,7 @@ from torch.nn import functional
 from edge_worker.m2fp.network.layers import ConvNorm
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import ResNetConfig
+    from edge_worker.m2fp.network_configuration import ResNetConfig
 
 # Number of bottleneck blocks in res2 to res5 by depth (He et al., arXiv 1512.03385, table 1).
 _BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

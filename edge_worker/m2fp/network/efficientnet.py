@@ -11,7 +11,7 @@ from edge_worker.m2fp.network.backbone import Backbone
 from edge_worker.m2fp.network.layers import ConvNorm
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import EfficientNetLiteConfig
+    from edge_worker.m2fp.network_configuration import EfficientNetLiteConfig
 
 _STEM_CHANNELS = 32
 _EPSILON = 1e-3  # of BatchNorm, as published

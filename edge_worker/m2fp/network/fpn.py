@@ -16,8 +16,8 @@ from edge_worker.m2fp.network.pixel_decoder import MAX_MAPS, PixelDecoder, Pixel
 from edge_worker.m2fp.network.transformer_decoder import Attention
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import FpnConfig
     from edge_worker.m2fp.network.backbone import Backbone
+    from edge_worker.m2fp.network_configuration import FpnConfig
 
 
 class EncoderLayer(nn.Module):

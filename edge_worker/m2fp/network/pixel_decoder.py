@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.onnx.operators import shape_as_tensor
 
-from edge_worker.m2fp.configuration import GROUP_NORM_GROUPS
 from edge_worker.m2fp.network.layers import ConvNorm, channels_first, resize, sine_positions
+from edge_worker.m2fp.network_configuration import GROUP_NORM_GROUPS
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import MSDeformAttnConfig
     from edge_worker.m2fp.network.backbone import Backbone
+    from edge_worker.m2fp.network_configuration import MSDeformAttnConfig
 
 # Sampling points per head and level (Deformable DETR, section 4.1); not configurable in published files.
 _POINTS = 4

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.m2fp.configuration import (
+from edge_worker.m2fp.network.backbone import Backbone, ResNet
+from edge_worker.m2fp.network.efficientnet import EfficientNetLite
+from edge_worker.m2fp.network.fpn import FpnPixelDecoder
+from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder
+from edge_worker.m2fp.network.shufflenet import ShuffleNet
+from edge_worker.m2fp.network_configuration import (
     BackboneConfig,
     EfficientNetLiteConfig,
     FpnConfig,
@@ -13,11 +18,6 @@ from edge_worker.m2fp.configuration import (
     ResNetConfig,
     ShuffleNetConfig,
 )
-from edge_worker.m2fp.network.backbone import Backbone, ResNet
-from edge_worker.m2fp.network.efficientnet import EfficientNetLite
-from edge_worker.m2fp.network.fpn import FpnPixelDecoder
-from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder
-from edge_worker.m2fp.network.shufflenet import ShuffleNet
 
 if TYPE_CHECKING:
     from collections.abc import Callable

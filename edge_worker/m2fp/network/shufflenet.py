@@ -12,7 +12,7 @@ from edge_worker.m2fp.network.backbone import Backbone
 from edge_worker.m2fp.network.layers import ConvNorm
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import ShuffleNetConfig
+    from edge_worker.m2fp.network_configuration import ShuffleNetConfig
 
 _STEM_STRIDE = 4
 

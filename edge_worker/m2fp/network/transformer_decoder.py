@@ -13,8 +13,8 @@ from torch.nn import functional
 from edge_worker.m2fp.network.layers import channels_first, resize, sine_positions
 
 if TYPE_CHECKING:
-    from edge_worker.m2fp.configuration import DecoderConfig
     from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
+    from edge_worker.m2fp.network_configuration import DecoderConfig
 
 # Number of layers of the mask embedding (Mask2Former, section 3.2.2).
 _MASK_EMBED_LAYERS = 3

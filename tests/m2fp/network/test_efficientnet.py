@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from edge_worker.m2fp.configuration import EfficientNetLiteConfig
 from edge_worker.m2fp.network.efficientnet import EfficientNetLite, SameConv
+from edge_worker.m2fp.network_configuration import EfficientNetLiteConfig
 
 LEVELS = ("res2", "res3", "res4", "res5")
 

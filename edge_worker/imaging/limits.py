@@ -1,0 +1,49 @@
+"""Limits on images, checked by their headers before anything is decoded. Standard library only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_worker.errors import DecodeError
+from edge_worker.imaging.headers import read_header
+
+if TYPE_CHECKING:
+    from edge_worker.imaging.headers import Header
+
+# libjpeg writes no longer sides, so an overlay of a longer frame could not be sent; and the network, whose input is at
+# most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
+MAX_SIDE = 65_500
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLimits:
+    """What is accepted: payloads up to ``max_payload_bytes``, images up to ``max_pixels``, of these ``formats``."""
+
+    max_payload_bytes: int
+    max_pixels: int
+    formats: frozenset[str]
+
+
+def check(payload: bytes, limits: DecodeLimits) -> Header:
+    """Return the header of an image that *limits* allow and that is whole.
+
+    Raises:
+        DecodeError: with reason ``too_big``, ``unsupported``, ``too_many_pixels`` or ``undecodable``, checked in this
+            order, so that a bomb is called a bomb even where it is also cut short.
+    """
+    if len(payload) > limits.max_payload_bytes:
+        raise DecodeError("too_big", f"{len(payload)} bytes; at most {limits.max_payload_bytes} are accepted")
+    header = read_header(payload)
+    if header.format not in limits.formats:
+        raise DecodeError(
+            "unsupported", f"{header.format} is not among the accepted formats ({', '.join(sorted(limits.formats))})"
+        )
+    size = f"{header.width}x{header.height}"
+    if header.width * header.height > limits.max_pixels:
+        raise DecodeError("too_many_pixels", f"{size} pixels; at most {limits.max_pixels} are accepted")
+    if max(header.width, header.height) > MAX_SIDE:
+        raise DecodeError("too_many_pixels", f"{size} pixels; at most {MAX_SIDE} on a side are accepted")
+    if header.fault:
+        raise DecodeError("undecodable", header.fault)
+    return header
