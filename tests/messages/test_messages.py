@@ -13,10 +13,7 @@ from pydantic import ValidationError
 import edge_worker
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.messages import (
-    AccountMessage,
-    Cache,
     CommandResponse,
-    ConnectionMessage,
     ErrorMessage,
     LabelsBody,
     LabelsMessage,
@@ -24,14 +21,12 @@ from edge_worker.messages import (
     ModelCard,
     ModelClass,
     ModelName,
-    ModelProcessMessage,
-    SpreadMessage,
-    StatsMessage,
     StatusMessage,
     Threads,
     Timings,
     schemas,
 )
+from edge_worker.messages.asyncapi import examples
 from edge_worker.service.lifecycle import State
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schema"
@@ -49,7 +44,6 @@ BODY: dict[str, Any] = {
     "unassigned": [{"id": 1, "name": "Hat", "pixels": 1}],
     "instances": [{"kind": "part", **PART}],
 }
-COUNTS = AccountMessage(received=3, processed=1, rejected={"undecodable": 1}, dropped={"too_old": 1})
 
 
 def _labels(**changes: Any) -> LabelsMessage:  # noqa: ANN401
@@ -69,39 +63,7 @@ MESSAGES: dict[str, Message] = {
         classes=(ModelClass(id=0, name="Background", color="#000000"),),
         threads=Threads(requested={"inference": "auto", "cpus": None}, effective={"inference": 2, "cpus": [0, 1]}),
     ),
-    "stats": StatsMessage(
-        node="n",
-        session="s",
-        published_at=NOW,
-        uptime_s=1,
-        interval_s=1,
-        total=COUNTS,
-        cameras={"c": COUNTS},
-        frames_per_s=1.5,
-        timings_ms={"decode": SpreadMessage(count=1, p50=1, p95=2)},
-        processes=(
-            ModelProcessMessage(
-                pid=1, ready=True, phase="idle", rss_mb=1, frames=1, crashes=0, recycles=0, frame_limit_s=30
-            ),
-        ),
-        connections=(
-            ConnectionMessage(
-                name="live",
-                connected=True,
-                subscribed=True,
-                protocol="5",
-                epoch=1,
-                sessions_lost=0,
-                takeovers=0,
-                shed=0,
-                queued=0,
-                publications_lost=0,
-                keepalive_s=30,
-            ),
-        ),
-        cache=Cache(hits=0, misses=1, size_mb=0),
-        rss_mb=40,
-    ),
+    "stats": examples.MESSAGES["stats"],
     "response": CommandResponse(node="n", command="config", status="ok", data={"tls": None}, published_at=NOW),
 }
 

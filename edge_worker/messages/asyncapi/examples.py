@@ -98,14 +98,17 @@ _STATS = StatsMessage(
 )
 _RESPONSE = CommandResponse(node=_NODE, command="pause", status="ok", transaction=7, published_at=_PUBLISHED)
 
-_WRITTEN: Final[Mapping[str, Message]] = {
-    "labels": _LABELS,
-    "error": _ERROR,
-    "status": _STATUS,
-    "model": _CARD,
-    "stats": _STATS,
-    "response": _RESPONSE,
-}
+MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
+    {
+        "labels": _LABELS,
+        "error": _ERROR,
+        "status": _STATUS,
+        "model": _CARD,
+        "stats": _STATS,
+        "response": _RESPONSE,
+    }
+)
+"""What a worker publishes, by the message's name."""
 _IDENTITY: Final = {"frame-id": _FRAME_ID, "camera": "front-door", "node": _NODE, "captured-at": _CAPTURED}
 _SIZE: Final = {"width": "640", "height": "480"}
 
@@ -133,7 +136,7 @@ PAYLOADS: Final[Mapping[str, Any]] = MappingProxyType(
         "resume": {},
         "set": {"camera": "front-door", "min_interval_s": 1, "overlay": True},
         "snapshot": {"camera": "front-door", "transaction": "now"},
-        **{name: message.to_values() for name, message in _WRITTEN.items()},
+        **{name: message.to_values() for name, message in MESSAGES.items()},
     }
 )
 """JSON by the message's name."""
