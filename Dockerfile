@@ -20,27 +20,24 @@ COPY edge_worker ./edge_worker
 RUN pip install "setuptools==${SETUPTOOLS}" \
  && pip wheel --no-deps --no-build-isolation --wheel-dir /wheels .
 
-# What others made: wheels only, each with its hash; nothing is compiled, on x86-64 or aarch64.
-FROM ${BASE} AS worker-environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+# An empty environment. What is installed into it are wheels with their hashes; nothing is compiled, on x86-64 or aarch64.
+FROM ${BASE} AS environment
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all:
 WORKDIR /source
 RUN python -m venv /opt/edge-worker
-COPY deploy/requirements.txt ./
-RUN /opt/edge-worker/bin/pip install --require-hashes --only-binary=:all: -r requirements.txt
-COPY --from=wheel /wheels /wheels
-RUN /opt/edge-worker/bin/pip install --no-deps --no-index /wheels/*.whl \
- && /opt/edge-worker/bin/pip uninstall --yes pip
 
-FROM ${BASE} AS gateway-environment
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-WORKDIR /source
-RUN python -m venv /opt/edge-worker
-COPY deploy/gateway.txt ./
-RUN /opt/edge-worker/bin/pip install --require-hashes --only-binary=:all: -r gateway.txt
+FROM environment AS worker-environment
+COPY deploy/requirements.txt ./
+RUN /opt/edge-worker/bin/pip install --require-hashes -r requirements.txt
 COPY --from=wheel /wheels /wheels
-# The models that come along are for workers.
-RUN /opt/edge-worker/bin/pip install --no-deps --no-index /wheels/*.whl \
- && /opt/edge-worker/bin/pip uninstall --yes pip \
+RUN /opt/edge-worker/bin/pip install --no-deps --no-index /wheels/*.whl && /opt/edge-worker/bin/pip uninstall --yes pip
+
+# The models in the package are for workers.
+FROM environment AS gateway-environment
+COPY deploy/gateway.txt ./
+RUN /opt/edge-worker/bin/pip install --require-hashes -r gateway.txt
+COPY --from=wheel /wheels /wheels
+RUN /opt/edge-worker/bin/pip install --no-deps --no-index /wheels/*.whl && /opt/edge-worker/bin/pip uninstall --yes pip \
  && rm -r /opt/edge-worker/lib/python3*/site-packages/edge_worker/models/*/
 
 # State and cache are named as systemd names them.
