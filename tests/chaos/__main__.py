@@ -77,20 +77,34 @@ def _run_all(rows: Sequence[Row], options: argparse.Namespace) -> list[Result]:
     """
     with ThreadPoolExecutor(options.jobs) as pool:
         alone = {row.name: _run(row, options) for row in rows if row.alone and not options.short}
-        others = [row for row in _longest_first(rows) if row.name not in alone]
+        others = [row for row in _longest_first(rows, options) if row.name not in alone]
         beside = {row.name: pool.submit(_run, row, options) for row in others}
         results = {**alone, **{name: future.result() for name, future in beside.items()}}
     return [results[row.name] for row in rows]
 
 
-def _longest_first(rows: Sequence[Row]) -> list[Row]:
-    """Sort *rows* by what they took when the report was made, so that none is left to run on by itself at the end."""
-    minutes = {result.name: result.minutes for result in report.read(REPOSITORY / "docs")}
-    return sorted(rows, key=lambda row: minutes.get(row.name, math.inf), reverse=True)
+def _longest_first(rows: Sequence[Row], options: argparse.Namespace) -> list[Row]:
+    """Sort *rows* by the time that they are going to take, so that none is left to run on by itself at the end.
+
+    It is estimated from the report: minutes and repetitions of each row. Rows that are not in it come first.
+    """
+    reported = {result.name: result for result in report.read(REPOSITORY / "docs")}
+
+    def minutes(row: Row) -> float:
+        if (result := reported.get(row.name)) is None:
+            return math.inf
+        return result.minutes * _times(row, options) / int(result.repetitions.split()[0])
+
+    return sorted(rows, key=minutes, reverse=True)
+
+
+def _times(row: Row, options: argparse.Namespace) -> int:
+    """Return how often *row* is repeated: repetitions, seconds or payloads."""
+    return int(options.times or (row.short if options.short else row.full))
 
 
 def _run(row: Row, options: argparse.Namespace) -> Result:
-    times = options.times or (row.short if options.short else row.full)
+    times = _times(row, options)
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{row.name}-"))
     began = time.monotonic()
     random = Random(f"{options.seed} {row.name}")  # noqa: S311 - to be repeated, not to be secret

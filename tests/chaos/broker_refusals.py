@@ -203,26 +203,24 @@ def _require_soon(lab: Lab, refused: list[float], back: list[float]) -> None:
 ROWS: Final = (
     Row(
         name="login-refused",
-        fault="login refused (wrong password in the worker's file or the broker's), then allowed",
-        required="back by itself, after twice the time it was refused and 2 s at the latest; status and model card "
-        "retained; nothing lost",
+        fault="login refused (wrong password), then allowed",
+        required="back after twice the time it was refused and 2 s at the latest; status and model card retained",
         run=login,
         short=2,
         full=20,
     ),
     Row(
         name="publication-denied",
-        fault="ACL denies a topic that the worker publishes to (labels, map or status), then allows it",
-        required="said by the status; what was denied is published after twice the time it was denied and 2 s at the "
-        "latest; nothing lost",
+        fault="ACL denies labels, map or status, then allows it",
+        required="the status says so; published after twice the time it was denied and 2 s at the latest",
         run=publication,
         short=3,
         full=21,
     ),
     Row(
         name="subscription-denied",
-        fault="ACL denies the worker's subscriptions, then, the broker restarted, allows them",
-        required="said; back by itself; status and model card retained; frames answered",
+        fault="ACL denies the subscriptions, then, after a broker restart, allows them",
+        required="the status says so; back by itself; status and model card retained",
         run=subscription,
         short=1,
         full=10,

@@ -144,9 +144,9 @@ def _require_no_rival(lab: Lab, consumer: Consumer) -> None:
 ROWS: Final = (
     Row(
         name="broker-restarted",
-        fault="broker killed -9 or stopped, and restarted after a while with or without its store",
-        required=f"back by itself, p95 ≤ {RECOVERED_S:g} s after the broker listens (`reconnect` as by default);"
-        " status and model card retained again; nothing lost that the broker still knew",
+        fault="broker killed or stopped, and restarted with or without its store",
+        required=f"back with p95 ≤ {RECOVERED_S:g} s after the broker listens; status and model card retained again; "
+        "nothing lost that the broker still knew",
         run=restart,
         short=8,
         full=60,
@@ -155,7 +155,7 @@ ROWS: Final = (
     Row(
         name="broker-absent",
         fault="broker absent when the worker starts",
-        required=f"online by itself, p95 ≤ {RECOVERED_S:g} s after the broker listens; status and model card retained",
+        required=f"online with p95 ≤ {RECOVERED_S:g} s after the broker listens; status and model card retained",
         run=absent,
         short=2,
         full=20,

@@ -53,8 +53,8 @@ def run(lab: Lab) -> None:
 ROWS: Final = (
     Row(
         name="clock",
-        fault="wall clock of worker and model process set every second: a day ahead, an hour back, three years back",
-        required="jumps are in the log; every frame answered once; ages, timeouts and connections do not follow it",
+        fault="wall clock set every second: a day ahead, an hour back, three years back",
+        required="logged; every frame answered once; ages, timeouts and connections unaffected",
         run=run,
         short=15,
         full=120,

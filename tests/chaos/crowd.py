@@ -176,8 +176,8 @@ class Results:
 ROWS: Final = (
     Row(
         name="eight-cameras",
-        fault="8 cameras × 30 frames/s into a worker that manages about 5 frames/s, `latest` mode",
-        required="each camera within ±10 % of its fair share; age at most 2 × (frame time × cameras); memory flat",
+        fault="8 cameras × 30 frames/s, `latest` mode, a worker that manages about 5 frames/s",
+        required="each camera within ±10 % of its share; age at most 2 × (frame time × cameras); memory flat",
         run=run,
         short=60,
         full=600,

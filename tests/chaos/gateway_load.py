@@ -101,8 +101,8 @@ def _note(lab: Lab, response: Response) -> None:
 ROWS: Final = (
     Row(
         name="gateway-load",
-        fault="50 uploads at once through the gateway, one of the two workers of the share group killed amid them",
-        required="every upload gets a result or an error with its reason, none hangs; the gateway's memory is flat",
+        fault="50 uploads at once through the gateway; one of two workers killed meanwhile",
+        required="every upload gets a result or an error with its reason; memory flat",
         run=run,
         short=1,
         full=10,

@@ -137,7 +137,7 @@ def _large(number: int) -> bytes:
 ROWS: Final = (
     Row(
         name="broker-frozen",
-        fault="broker SIGSTOPped at random instants, and continued",
+        fault="broker stopped by SIGSTOP at random instants, and continued",
         required="noticed within 1.5 × keepalive; every frame answered, by labels",
         run=freeze,
         short=2,
@@ -146,7 +146,7 @@ ROWS: Final = (
     ),
     Row(
         name="network-swallows",
-        fault="a proxy that lets connections stand and swallows what they carry",
+        fault="network swallows everything; connections stand",
         required="noticed within 1.5 × keepalive; every frame answered, by labels",
         run=swallow,
         short=2,
@@ -155,8 +155,8 @@ ROWS: Final = (
     ),
     Row(
         name="network-cuts",
-        fault="a proxy that resets each connection after a random number of bytes, within packets",
-        required="every frame answered, by labels: none is given up as too large",
+        fault="network resets each connection after a random number of bytes",
+        required="every frame answered, by labels",
         run=cut,
         short=20,
         full=200,
@@ -164,7 +164,7 @@ ROWS: Final = (
     ),
     Row(
         name="network-delays",
-        fault=f"a proxy that holds every piece up, by {DELAY_S:g} s at most",
+        fault=f"network delays of up to {DELAY_S:g} s",
         required="connections stand; every frame answered, by labels",
         run=delay,
         short=15,

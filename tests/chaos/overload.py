@@ -186,8 +186,8 @@ def _flat(number: int, width: int, height: int) -> bytes:
 ROWS: Final = (
     Row(
         name="consumer-stopped",
-        fault="a consumer SIGSTOPped under 10 frames/s with overlays",
-        required=f"worker's memory grows by {GROWTH_MB:g} MB at most; the other consumer gets every answer",
+        fault="a consumer stopped by SIGSTOP, 10 frames/s with overlays",
+        required=f"memory grows by {GROWTH_MB:g} MB at most; another consumer gets every answer",
         run=stop_a_consumer,
         short=15,
         full=120,
@@ -195,9 +195,9 @@ ROWS: Final = (
     ),
     Row(
         name="broker-slow",
-        fault=f"a network that carries {BYTES_PER_S // 1000} kB/s under ten times as much of live results",
-        required=f"worker's memory grows by {GROWTH_MB:g} MB at most; connections stand; live frames superseded "
-        "before they are parsed; every frame of `every` answered",
+        fault=f"network carries {BYTES_PER_S // 1000} kB/s, a tenth of the live results",
+        required=f"memory grows by {GROWTH_MB:g} MB at most; connections stand; live frames superseded before they are "
+        "parsed; every frame of `every` answered",
         run=starve,
         short=40,
         full=300,
@@ -206,7 +206,7 @@ ROWS: Final = (
     Row(
         name="broker-small-packets",
         fault=f"broker with `max_packet_size` {', '.join(str(case.limit) for case in CASES)}; MQTT 5 and 3.1.1",
-        required="overlay made smaller, then left out, then an error; nothing tried for ever",
+        required="overlay made smaller, then left out, then an error; no endless retries",
         run=shrink,
         short=4,
         full=20,

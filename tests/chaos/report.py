@@ -24,16 +24,15 @@ NOTES: Final = "## Notes\n"
 _HEAD: Final = """\
 # Reliability
 
-`make chaos` runs real brokers, real workers and real faults, and writes this page. Every frame is accounted for twice:
-by what senders and receivers saw at the broker, and by the worker's own counters. A row fails if one promise fails
-once.
+`make chaos` runs real brokers and workers under real faults, and writes this page. Every frame is accounted for twice:
+by what senders and receivers saw at the broker, and by the worker's counters. A row fails if one promise fails once.
 
     make chaos                                   # every row in full, about 45 minutes with --jobs 3
     make chaos ARGS="--only ROW --times N"       # one row
-    make chaos ARGS="--short --jobs 4"           # what CI runs
+    make chaos ARGS="--short --jobs 5"           # what CI runs
 
-*frames*: accepted by the broker in QoS 1; *lost*: answered by nobody; *again*: replies beyond the first, under the same
-id. [reliability.json](reliability.json) has all other figures: times, memory, counters, seed and duration of each row.
+*frames*: accepted by the broker in QoS 1; *lost*: not answered; *again*: further replies with the same id.
+[reliability.json](reliability.json) has all other figures.
 
 """
 _COLUMNS: Final = {"frames": "frames accepted", "lost": "lost", "again": "answered again"}

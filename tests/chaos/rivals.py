@@ -100,9 +100,8 @@ def _require_said(lab: Lab, *workers: WorkerProcess) -> None:
 ROWS: Final = (
     Row(
         name="one-name-twice",
-        fault="two workers with one client id, and traffic",
-        required="status and log of both say so; connections get rarer, no storm; every frame answered; `online` again "
-        "when one is left",
+        fault="two workers with one client id",
+        required="status and log say so; reconnects get rarer; every frame answered; `online` when one is left",
         run=run,
         short=60,
         full=240,

@@ -104,9 +104,9 @@ def _scene(width: int, height: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 ROWS: Final = (
     Row(
         name="soak",
-        fault="nothing but time: mixed sizes, formats and delivery modes, damaged images among them",
-        required=f"resident memory of both processes grows by {SLOPE_MB_PER_H:g} MB/h at most after warm-up, or is "
-        "recycled by plan with nothing lost; no file descriptors, threads or sockets leak",
+        fault="time: mixed sizes, formats and delivery modes, damaged images",
+        required=f"memory of both processes grows by {SLOPE_MB_PER_H:g} MB/h at most, or is recycled with nothing "
+        "lost; no leak of descriptors, threads or sockets",
         run=run,
         short=90,
         full=1800,

@@ -136,11 +136,9 @@ def run(lab: Lab) -> None:
 ROWS: Final = (
     Row(
         name="signals",
-        fault="SIGTERM; SIGINT twice; SIGHUP: before connecting, loading, idle, mid-frame, while publishing, broker "
-        "gone, broker frozen",
-        required="exit code 0 within 20 s, status `stopped`, what was in work answered once; twice: ended by the "
-        "signal at once; reload: what applies live is applied, what waits for a restart is named, a broken file is "
-        "refused; nothing lost",
+        fault="SIGTERM, SIGINT twice, SIGHUP; while loading, idle, mid-frame, publishing, broker gone or frozen",
+        required="exit code 0 within 20 s, frames in work answered once; second signal: ended at once; reload: live "
+        "keys applied, others named, a broken file refused",
         run=run,
         short=21,
         full=105,

@@ -220,9 +220,8 @@ def _require_refused(lab: Lab, worker: WorkerProcess, model: Path) -> None:
 ROWS: Final = (
     Row(
         name="disks",
-        fault="directories for state and cache on a full disk, on a read-only one, or not there; log on a full disk; "
-        "the model process killed meanwhile",
-        required="a warning at the start names the directory and the reason; every frame answered, none by an error",
+        fault="state and cache on a full, read-only or missing disk; log on a full disk; model process killed",
+        required="a warning names directory and reason; every frame answered by labels",
         run=bad_disks,
         short=4,
         full=20,
@@ -230,10 +229,9 @@ ROWS: Final = (
     ),
     Row(
         name="models",
-        fault="the model's network missing, cut off or altered, its manifest damaged, at a start or under a running "
-        "worker; at last no directory at all",
-        required="status `degraded` with the file and what is wrong; commands answered; frames kept, and answered as "
-        "soon as the files are mended; no directory: exit code 78 with file, line and key",
+        fault="model files missing or damaged, at the start or later; no model directory",
+        required="`degraded` with the file and the problem; frames kept and answered once the files are repaired; no "
+        "directory: exit code 78 with file, line and key",
         run=bad_models,
         short=4,
         full=20,
