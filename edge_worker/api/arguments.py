@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 _CHANNELS = 3
 _AS_RGB = {(2, 0): "cv2.COLOR_GRAY2RGB", (3, 1): "cv2.COLOR_GRAY2RGB", (3, 4): "cv2.COLOR_BGRA2RGB"}
-"""Dimensions and channels of an array → how OpenCV makes RGB of it."""
+"""Dimensions and channels of an array → OpenCV's conversion to RGB."""
 
 
 def rgb_image(image: object) -> npt.NDArray[np.uint8]:
@@ -27,7 +27,7 @@ def rgb_image(image: object) -> npt.NDArray[np.uint8]:
 
 
 def _problem(image: npt.NDArray[np.generic]) -> str:
-    """Say what is wrong with an array; nothing where it is an image."""
+    """Describe what is wrong with an array; empty if it is an image."""
     seen = f"not {image.dtype} {image.shape}"
     channels = image.shape[2] if image.ndim == _CHANNELS else 0
     if channels != _CHANNELS:
@@ -55,7 +55,7 @@ def file_bytes(payload: object) -> bytes:
 
 
 def at_least_1(name: str, value: object) -> None:
-    """Refuse a *value* that is no whole number from 1 on.
+    """Require a whole number of at least 1.
 
     Raises:
         ValueError: with the argument's *name*.
@@ -65,7 +65,7 @@ def at_least_1(name: str, value: object) -> None:
 
 
 def within(name: str, value: object, low: int, high: int) -> None:
-    """Refuse a *value* that is no number from *low* to *high*.
+    """Require a number from *low* to *high*.
 
     Raises:
         ValueError: with the argument's *name*.

@@ -32,10 +32,10 @@ _MAX_PAYLOAD_BYTES = 16_000_000  # as `limits.max_payload_mb`
 
 
 class Parser:
-    """One loaded model. A context manager; not for several threads at a time."""
+    """A loaded model. A context manager. Not thread-safe."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        """:func:`load_parser` makes one."""
+        """Use :func:`load_parser` instead."""
         self._pipeline = pipeline
         self._closed = False
 
@@ -68,8 +68,8 @@ class Parser:
         """Parse an image, RGB uint8 H×W×3, C-contiguous.
 
         Args:
-            image: OpenCV's images are BGR: turn them by ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)``.
-            score_threshold: 0 to 1: persons and parts that score less are left out; None: the model's own.
+            image: convert OpenCV's BGR with ``cv2.cvtColor(image, cv2.COLOR_BGR2RGB)``.
+            score_threshold: 0 to 1; persons and parts with a lower score are left out; None: the model's own.
 
         Raises:
             ValueError: *image* is not such an array, or *score_threshold* is out of range.
@@ -101,7 +101,7 @@ class Parser:
         return self.parse_bytes(Path(path).read_bytes(), score_threshold=score_threshold)
 
     def close(self) -> None:
-        """Release what the engine holds. Parsings made before stay usable; closing again does nothing."""
+        """Release the engine. Existing parsings stay usable; closing again has no effect."""
         if not self._closed:
             self._closed = True
             self._pipeline.parser.close()
@@ -129,17 +129,17 @@ def load_parser(
         path: ``builtin:NAME``, or the directory of an exported model or of a ModelScope checkpoint.
         engine: auto, openvino, onnxruntime, torch or modelscope.
         precision: auto, f32, bf16x3, bf16, f16 or int8.
-        threads: of one inference; None leaves it to the engine.
-        short_side: of the network's input in multi-human models, pixels; None: the model's own.
-        cache_directory: where compiled networks are kept between runs; None keeps none.
-        shapes: of the input, for which networks stay compiled.
-        palette: class name → ``#rrggbb``, for colours that are to differ.
+        threads: per inference; None leaves it to the engine.
+        short_side: shorter side of the network's input in multi-human models, pixels; None: the model's own.
+        cache_directory: directory for compiled networks; None: they are not kept.
+        shapes: number of input shapes that stay compiled.
+        palette: class name → ``#rrggbb``, to override colours.
         max_pixels: width × height of the largest image that :meth:`Parser.parse_bytes` decodes.
 
     Raises:
         CheckpointError: the model is missing, incomplete or altered.
-        EngineError: the engine or precision asked for cannot run it here.
-        ConfigError: *palette* names a class that the model does not have, or a colour that is none.
+        EngineError: the requested engine or precision cannot run it here.
+        ConfigError: *palette* has an unknown class or an invalid colour.
         ValueError: a number is less than 1.
     """
     given = {"threads": threads, "short_side": short_side}

@@ -25,7 +25,7 @@ class Parsing:
     """What was found in one image. Boxes are (x, y, width, height) in pixels from the top left corner."""
 
     def __init__(self, analysis: Analysis, palette: Palette) -> None:
-        """:meth:`Parser.parse` makes one."""
+        """Use :meth:`Parser.parse` instead."""
         self._analysis, self._palette = analysis, palette
 
     def __repr__(self) -> str:
@@ -66,7 +66,7 @@ class Parsing:
 
     @property
     def candidates(self) -> tuple[Instance, ...]:
-        """The model's own candidates for parts and persons, untouched: they overlap and repeat each other."""
+        """The model's raw candidates for parts and persons, which may overlap."""
         return (*self._analysis.parsing.parts, *self._analysis.parsing.persons)
 
     def colormap(self) -> bytes:
@@ -81,14 +81,14 @@ class Parsing:
             quality: of the JPEG, 1 to 100.
 
         Raises:
-            ValueError: one of them is not in its range.
+            ValueError: an argument is out of range.
         """
         within("alpha", alpha, 0, 1)
         within("quality", quality, 1, 100)
         return self._encoded(ImageRequest("overlay", quality=int(quality), alpha=alpha))
 
     def to_json(self, *, masks: bool = False) -> str:
-        """The part of the labels message that depends on the image alone; *masks*: with COCO run lengths."""
+        """Return the image-dependent part of the labels message as JSON; *masks*: with COCO run lengths."""
         request = OutputRequest(masks="rle" if masks else "none")
         body = labels_body(self._analysis.parsing, self._analysis.summary, self._palette, request)
         return LabelsBody.model_validate(body).to_json().decode()

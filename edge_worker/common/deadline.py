@@ -23,5 +23,5 @@ class Deadline:
         return self.remaining() <= 0
 
     def remaining(self) -> float:
-        """Seconds left, never below zero: fit for the ``timeout=`` of a wait."""
+        """Return the seconds left, not below zero: suitable as ``timeout=``."""
         return max(0.0, self._end - self._clock())

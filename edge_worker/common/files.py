@@ -13,13 +13,13 @@ from edge_worker.common import platforms
 
 _DRAFT: Final = ".part"
 TRIAL_BYTES: Final = 4096
-"""A block: where a disk is full there may still be room for an empty file."""
+"""A block: a full disk may still have room for an empty file."""
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:
-    """Write *content* beside *file*, in a directory made if need be, then give it the name: readers see all or nothing.
+    """Write *content* to *file* atomically, creating its directory: readers see all or nothing.
 
-    Drafts of processes that were killed while they wrote *file* go first. Of two that write it at once, the later wins.
+    Temporary files of killed writers are removed first. Of two concurrent writers, the later wins.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
@@ -43,7 +43,7 @@ def content_of(file: Path, max_bytes: int) -> bytes:
     """Read all of *file*.
 
     Raises:
-        ValueError: it is a pipe or a device, which might never end, or holds more than *max_bytes*.
+        ValueError: it is a pipe or a device, or larger than *max_bytes*.
         OSError: it cannot be read.
     """
     with open(file, "rb", opener=_without_waiting) as stream:
@@ -56,7 +56,7 @@ def content_of(file: Path, max_bytes: int) -> bytes:
 
 
 def remove(path: Path) -> None:
-    """Remove *path*, whatever it is: a file, a link or a directory with all that is in it; nothing may be there.
+    """Remove *path*, a file, link or directory tree; it may be missing.
 
     Raises:
         OSError: it cannot be removed.
@@ -68,7 +68,7 @@ def remove(path: Path) -> None:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename *path*, whatever it is, to ``NAME.damaged``, in place of an earlier one; None if that is not possible."""
+    """Rename *path* to ``NAME.damaged``, replacing an earlier one; None if that is not possible."""
     aside = path.with_name(f"{path.name}.damaged")
     try:
         remove(aside)
@@ -78,12 +78,12 @@ def set_aside(path: Path) -> Path | None:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Open a pipe, too, that nobody writes to."""
+    """Open without blocking, even on a pipe without a writer."""
     return os.open(path, flags | platforms.O_NONBLOCK)
 
 
 def problem_with(directory: Path) -> str | None:
-    """Why files cannot be kept in *directory*, which is made if need be; None: they can. Writes one and removes it."""
+    """Return why files cannot be kept in *directory*, or None. Creates it, and writes and removes a file."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory) as trial:
@@ -97,12 +97,11 @@ def problem_with(directory: Path) -> str | None:
 def locked(path: Path, flags: int) -> int:
     """Open *path*, a file or a directory, with *flags* of ``os.open`` and lock it; returns the descriptor.
 
-    The lock lasts until the descriptor is closed, by its owner or by the kernel when that ends; programs that its owner
-    starts do not inherit it.
-    A file that is made is its owner's alone to read.
+    The lock lasts until the descriptor is closed, or the process ends; child processes do not inherit it.
+    A new file is readable for its owner only.
 
     Raises:
-        BlockingIOError: somebody else, be it in this process, holds the lock.
+        BlockingIOError: the lock is held, perhaps by this process.
         OSError: it cannot be opened, or is on a file system that has no locks.
     """
     descriptor = os.open(path, flags, 0o600)

@@ -15,11 +15,11 @@ NOTHING: Final = "nothing"
 
 
 class LogEvent(str):
-    """The words of an event, and what is known of it.
+    """The words of an event, and its description.
 
     Attributes:
-        levels: at which it is logged, such as ``info`` or ``info, warning``.
-        fields: names of what is logged with it.
+        levels: of its log lines, such as ``info`` or ``info, warning``.
+        fields: names of the fields that are logged with it.
         action: what an operator does about it, for the documentation.
     """
 

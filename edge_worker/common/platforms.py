@@ -1,4 +1,4 @@
-"""What Linux has and other platforms may lack: CPU affinity, file locks, some signals, functions of the C library."""
+"""Features that platforms other than Linux may lack: CPU affinity, file locks, signals, functions of the C library."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPEN_DIRECTORY: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, 
 
 
 def available_cpus() -> tuple[int, ...]:
-    """Return the numbers of the CPUs that this process may use, ascending; all where there are no affinity masks."""
+    """Return the numbers of the CPUs that this process may use, ascending; all if there are no affinity masks."""
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
@@ -47,7 +47,7 @@ def signals(*names: str) -> tuple[signal.Signals, ...]:
 
 
 def c_function(name: str) -> Any | None:  # noqa: ANN401 - ctypes makes functions of any name
-    """Return a function of the C library, which leaves its errno to ``ctypes.get_errno``; None where there is none."""
+    """Return a function of the C library (errno: ``ctypes.get_errno``); None if it is missing."""
     return None if _C_LIBRARY is None else getattr(_C_LIBRARY, name, None)
 
 

@@ -7,33 +7,33 @@ from datetime import UTC, datetime
 from typing import Final
 
 RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
-"""What the functions here return, as a pattern of JSON Schema."""
+"""Pattern of the returned times, for JSON Schema."""
 
 _ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
 _EPOCH = re.compile(r"(\d{9,11}|(\d{12,14}))(?:\.\d+)?", re.ASCII)
-"""Seconds since 1970, or milliseconds: three digits more."""
+"""Seconds since 1970, or milliseconds with three more digits."""
 _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
 
 
 def rfc3339(epoch_s: float) -> str:
-    """Write *epoch_s* (seconds since 1970, UTC) as ``2026-03-31T12:00:00.000Z``."""
+    """Format *epoch_s* (seconds since 1970, UTC) as ``2026-03-31T12:00:00.000Z``."""
     moment = datetime.fromtimestamp(epoch_s, tz=UTC)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def in_utc(text: str) -> str:
-    """Write a time with any offset in UTC: ``2026-01-31T12:00:00+01:00`` → ``2026-01-31T11:00:00Z``.
+    """Convert a time with any offset to UTC: ``2026-01-31T12:00:00+01:00`` → ``2026-01-31T11:00:00Z``.
 
-    Seconds or milliseconds since 1970 are taken, too, and an offset without its colon.
+    Seconds or milliseconds since 1970 are accepted, too, and an offset without a colon.
 
     Raises:
-        ValueError: it is not written as RFC 3339 wants it, or does not exist; the message says which.
+        ValueError: it is not valid RFC 3339, or does not exist; the message says which.
     """
     return _read(text).replace(tzinfo=None).isoformat() + "Z"
 
 
 def epoch_s(text: str) -> float:
-    """Seconds since 1970 (UTC) at a time with any offset.
+    """Return the seconds since 1970 (UTC) of a time with any offset.
 
     Raises:
         ValueError: as :func:`in_utc`.

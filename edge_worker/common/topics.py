@@ -1,4 +1,4 @@
-"""Topic templates, filters, and what may stand in a topic. Pure."""
+"""Topic templates, filters and valid characters. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 MAX_LEVEL: Final = 128
-"""Characters of a level that came from outside; a name is for people, and 65,535 bytes are not."""
+"""Longest level that is taken from a sender, in characters."""
 
 _PERSON: Final = "{person}"
 _NAMES: Final = frozenset({"{camera}", "{command}"})
@@ -22,15 +22,15 @@ _CHANGED: Final = re.compile(r"~[0-9a-f]{8}\Z")
 
 
 def clean_text(text: str, limit: int = 65_535) -> str:
-    """Return *text* as a string that every broker takes, in at most *limit* bytes of UTF-8."""
+    """Return *text* as a string that every broker accepts, in at most *limit* bytes of UTF-8."""
     return _FORBIDDEN.sub("_", text).encode()[:limit].decode(errors="ignore")
 
 
 def clean_level(level: str) -> str:
     """Return *level* as a topic level that can be published to.
 
-    A level that had to be changed gets eight hex digits of its SHA-256, so that no two become one. One that only
-    looks as if it had been changed is changed, too: it could be the new name of another.
+    A changed level gets eight hex digits of its SHA-256, so that levels stay distinct. A level that already ends in
+    this form is changed as well: it could be the new name of another.
     """
     clean = _NOT_IN_A_LEVEL.sub("_", level)
     if clean == level and 0 < len(level) <= MAX_LEVEL and not _CHANGED.search(level):
@@ -40,13 +40,13 @@ def clean_level(level: str) -> str:
 
 
 def is_publishable(topic: str) -> bool:
-    """Tell whether *topic* can be published to: not empty, not too long, no wildcards, nothing that brokers refuse."""
+    """Whether *topic* can be published to: not empty, not too long, no wildcards or characters that brokers refuse."""
     wild = any(sign in topic for sign in "+#")
     return bool(topic) and not wild and not _FORBIDDEN.search(topic) and len(topic.encode()) <= 65_535  # noqa: PLR2004
 
 
 class Template:
-    """A topic with ``{node}``, one level ``{camera}`` (or ``{command}``), and perhaps one level ``{person}`` in it."""
+    """A topic with ``{node}``, one level ``{camera}`` (or ``{command}``) and at most one level ``{person}``."""
 
     def __init__(self, text: str, *, node: str = "") -> None:
         """Read *text*; ``{node}`` becomes *node*.
@@ -67,18 +67,18 @@ class Template:
 
     @property
     def filter(self) -> str:
-        """The subscription filter that takes every topic of this template."""
+        """Return the subscription filter for all topics of this template."""
         return self.filter_for(None)
 
     def filter_for(self, camera: str | None) -> str:
-        """The subscription filter that takes the topics of *camera*; None: of any."""
+        """Return the subscription filter for the topics of *camera*; None: of all."""
         filled = [camera if level == "{camera}" and camera is not None else level for level in self._levels]
         return "/".join("+" if level in _PLACEHOLDERS else level for level in filled)
 
     def match(self, topic: str) -> str | None:
-        """Name the camera (or command) of *topic*, cleaned; None where *topic* is not of this template.
+        """Return the camera (or command) of *topic*, cleaned; None if *topic* does not match.
 
-        A template without such a placeholder answers with an empty name.
+        Without such a placeholder in the template, the name is empty.
         """
         levels = topic.split("/")
         if len(levels) != len(self._levels):
@@ -89,19 +89,19 @@ class Template:
         return "" if self._place is None else clean_level(levels[self._place])
 
     def person(self, topic: str) -> str | None:
-        """The level of *topic*, which matches, that names a person, cleaned; None where this template has none."""
+        """Return the person of a matching *topic*, cleaned; None if the template has no ``{person}``."""
         if _PERSON not in self._levels:
             return None
         return clean_level(topic.split("/")[self._levels.index(_PERSON)])
 
     def format(self, *, camera: str = "", command: str = "", person: int | None = None) -> str:
-        """Give the topic of *camera* (or *command*), and of *person*; what :meth:`match` named always makes a topic."""
+        """Return the topic of *camera* (or *command*) and *person*; names from :meth:`match` are always valid."""
         values = {"{camera}": camera, "{command}": command, _PERSON: str(person)}
         return "/".join(values.get(level, level) for level in self._levels)
 
 
 def overlaps(first: str, second: str) -> bool:
-    """Tell whether some topic matches both filters (without ``$share``): they would deliver it twice."""
+    """Whether a topic can match both filters (without ``$share``), and would be delivered twice."""
     ours, theirs = first.split("/"), second.split("/")
     if _reserved(ours) != _reserved(theirs) and ({ours[0], theirs[0]} & {"+", "#"}):
         return False  # wildcards do not match the broker's own $ topics

@@ -22,25 +22,25 @@ class Verdict(Enum):
     NEW = "new"
     """Not seen before: it goes on to the scheduler."""
     IN_WORK = "in_work"
-    """A duplicate of a frame without a reply so far: nothing to do, both will be acknowledged together."""
+    """A duplicate of a frame without a reply yet: both will be acknowledged together."""
     DONE = "done"
-    """A duplicate of a frame that had its reply: acknowledge ``frame.delivery`` at once."""
+    """A duplicate of an answered frame: acknowledge ``frame.delivery`` at once."""
 
 
 class Remedy(Enum):
     """Action after a reply was given up."""
 
     NOTHING = "nothing"
-    """It was an image for people; the rest of the reply stands."""
+    """It was an optional image; the rest of the reply stands."""
     ERROR = "error"
     """The frame needs an error message in place of its results."""
     GONE = "gone"
-    """There is no other reply to send; the frame is settled without."""
+    """No other reply can be sent; the frame is settled without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A reply that will never arrive: the frame it was for (without payload), and what may be acknowledged now."""
+    """A reply that was given up: its frame (without payload), and what may be acknowledged now."""
 
     frame: Frame
     remedy: Remedy
@@ -58,11 +58,11 @@ class _Entry:
 
     @property
     def is_promised(self) -> bool:
-        """Whether the frame is acknowledged once it is settled, and so is not dropped for another."""
+        """Whether the frame must be acknowledged, and therefore is not dropped for another."""
         return self.frame.delivery is not None
 
     def owe(self, delivery: Delivery | None) -> None:
-        """Add what must be acknowledged; a delivery of an older connection can no longer be."""
+        """Add a delivery to acknowledge; those of older connections no longer can be."""
         if delivery is None or delivery in self.deliveries:
             return
         current = (delivery.link, delivery.epoch)
@@ -73,9 +73,9 @@ class _Entry:
 class AckTracker:
     """Tracks frames without a complete reply and the publications each still waits for.
 
-    Two frames are the same if their sender gave them the same id, or if the broker says that it sends one again and
-    the content is the same: a still camera may repeat itself, so equal content alone proves nothing. And a frame that
-    is to be acknowledged is no duplicate of one that may be dropped without a reply, or was.
+    Two frames are the same if their sender gave them the same id, or if the broker marks one as redelivered and the
+    content is equal. Equal content alone is not enough: the scene may be still. A frame that must be acknowledged is no
+    duplicate of one that may be, or was, dropped without a reply.
     """
 
     def __init__(self, *, remembered: int = 4096) -> None:
@@ -102,7 +102,7 @@ class AckTracker:
         return Verdict.NEW
 
     def _duplicate(self, frame: Frame) -> Verdict | None:
-        """Take note of *frame* as a duplicate of the one that bears its id; None where it is none."""
+        """Register *frame* as a duplicate of the frame with its id; None if it is not one."""
         identity = (frame.camera, frame.frame_id)
         if identity in self._newest:
             entry = self._open[self._newest[identity]]
@@ -117,11 +117,11 @@ class AckTracker:
     def replied(
         self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> tuple[Delivery, ...]:
-        """Say which *publications* (``Outgoing.publication``) are the reply to *frame*; call it before publishing them.
+        """Register *publications* (``Outgoing.publication``) as the reply to *frame*; call it before publishing them.
 
-        Called again, it replaces what was said before; an empty collection settles the frame at once (it was dropped,
-        or nothing is to be published). Should one be given up: one of the *spares* is missed by nobody, and for a
-        *final* reply there is no other. A frame settled meanwhile, by another reply, stays so.
+        A later call replaces an earlier one; an empty collection settles the frame at once (it was dropped, or nothing
+        is published). If a publication is given up: *spares* can be left out, and a *final* reply has no replacement.
+        A frame that another reply has settled meanwhile stays settled.
 
         Returns:
             What may be acknowledged now.
@@ -137,7 +137,7 @@ class AckTracker:
         return self._settle_if_complete(key, entry)
 
     def published(self, publication: int) -> tuple[Delivery, ...]:
-        """Note that the broker has *publication*; returns what may be acknowledged now."""
+        """Register that the broker acknowledged *publication*; returns what may be acknowledged now."""
         key = self._by_publication.pop(publication, None)
         if key is None:
             return ()  # a status message, or of a reply replaced since
@@ -146,7 +146,7 @@ class AckTracker:
         return self._settle_if_complete(key, entry)
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns what that means to a frame, None where it was no reply."""
+        """Register that *publication* was given up; returns the consequence for its frame, None if it was no reply."""
         key = self._by_publication.get(publication)
         if key is None:
             return None
@@ -177,5 +177,5 @@ class AckTracker:
 
 
 def _key(frame: Frame) -> tuple[str, str, float]:
-    """One arrival: equal images of one camera differ in the time they came."""
+    """Identify an arrival: equal images of a camera differ in their arrival time."""
     return (frame.camera, frame.frame_id, frame.arrived)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Policy(Protocol):
-    """What the scheduler reads of a camera's section of the configuration (``CameraConfig`` is one)."""
+    """The part of a camera section that the scheduler uses (``CameraConfig`` has it)."""
 
     @property
     def delivery(self) -> Literal["latest", "every"]: ...  # noqa: D102 - named by the configuration
@@ -31,9 +31,8 @@ class Policy(Protocol):
 class Drop:
     """A frame that gets no reply, and why (one of :data:`edge_worker.frames.frame.DROPS`).
 
-    A frame of an ``every`` camera is dropped for age, where the configuration asks for that, for lack of memory, if it
-    came in QoS 0, and by ``Scheduler.drain``. The last must not be acknowledged: the broker keeps it for the next
-    start.
+    A frame of an ``every`` camera is dropped for its age (if configured), for lack of memory (if it came in QoS 0), and
+    by ``Scheduler.drain``. The last must not be acknowledged: the broker keeps it for the next start.
     """
 
     frame: Frame
@@ -42,7 +41,7 @@ class Drop:
 
 @dataclass(slots=True)
 class CameraQueue:
-    """The frames of one camera as one subscription delivers them."""
+    """The frames of one camera from one subscription."""
 
     camera: str
     policy: Policy
@@ -58,24 +57,24 @@ class CameraQueue:
 
     @property
     def idle(self) -> bool:
-        """Whether the queue could be forgotten without losing sight of a frame."""
+        """Whether the queue holds no frame, waiting or in work."""
         return not self.waiting and not self.in_work
 
     def oldest_s(self, now: float) -> float:
-        """Age of the frame next in line at monotonic *now*, seconds; 0 where none waits."""
+        """Return the age of the next frame in seconds at monotonic *now*; 0 if none waits."""
         return max(0.0, round(self.waiting[0].age_s(now), 3)) if self.waiting else 0.0
 
     @property
     def expendable(self) -> Frame | None:
-        """The frame to drop first where memory is short; of ``every``, only one that was sent without a promise."""
+        """The frame to drop first if memory is short; with ``every`` only one of QoS 0."""
         return next((frame for frame in self.waiting if self.may_drop(frame)), None)
 
     def may_drop(self, frame: Frame) -> bool:
-        """Whether *frame* can be dropped for others: nothing was promised."""
+        """Whether *frame* may be dropped for others: it need not be acknowledged."""
         return self.latest or frame.delivery is None
 
     def drop(self, frame: Frame, reason: str) -> Drop:
-        """Count *frame*, which does not wait here, as dropped."""
+        """Count *frame*, which is not in the queue, as dropped."""
         self.tally.drop(reason)
         return Drop(frame, reason)
 
@@ -86,7 +85,7 @@ class CameraQueue:
         return dropped
 
     def drop_old(self, now: float) -> tuple[Drop, ...]:
-        """Drop waiting frames that are past the configured age or that nobody wants now, up to the first other."""
+        """Drop waiting frames that are too old or whose request has expired, up to the first that is neither."""
         dropped: list[Drop] = []
         while self.waiting and self._is_old(self.waiting[0], now):
             dropped.append(self.drop(self.waiting.popleft(), "too_old"))

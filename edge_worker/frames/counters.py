@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OTHER: Final = "(other)"
-"""Under this name stand the cameras that were folded away because there are too many."""
+"""Name for the cameras that are counted together, because there are too many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """``received == processed + Σ rejected + Σ dropped + waiting + in_work``, always; duplicates stand apart.
+    """Counts; always ``received == processed + Σ rejected + Σ dropped + waiting + in_work``, without duplicates.
 
-    ``oldest_waiting_s`` is the age of the waiting frame that is next in line, 0 where none waits.
+    ``oldest_waiting_s`` is the age of the next frame in line, in seconds; 0 if none waits.
     """
 
     received: int = 0
@@ -34,7 +34,7 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """The counts of all frames, in total and camera by camera (the ones folded away under :data:`OTHER`)."""
+    """The counts in total and per camera (cameras counted together under :data:`OTHER`)."""
 
     total: Count
     cameras: Mapping[str, Count]
@@ -42,7 +42,7 @@ class Account:
 
 @dataclass(slots=True)
 class Tally:
-    """The growing half of a :class:`Count`."""
+    """The counts of settled frames, and of duplicates."""
 
     received: int = 0
     processed: int = 0
@@ -51,11 +51,11 @@ class Tally:
     duplicates: int = 0
 
     def reject(self, reason: str) -> None:
-        """Count a rejection. Raises ValueError for a word that is none of REJECTIONS."""
+        """Count a rejection. Raises ValueError for a reason that is not in REJECTIONS."""
         self.rejected[_known(reason, REJECTIONS)] += 1
 
     def drop(self, reason: str) -> None:
-        """Count a drop. Raises ValueError for a word that is none of DROPS."""
+        """Count a drop. Raises ValueError for a reason that is not in DROPS."""
         self.dropped[_known(reason, DROPS)] += 1
 
     def add(self, other: Tally) -> None:
@@ -81,20 +81,20 @@ class Tally:
 
 
 class LateCameras:
-    """Notices cameras whose frames are dropped as too old, all of them. Not safe across threads.
+    """Detects cameras all of whose frames are dropped as too old. Not thread-safe.
 
-    Their clock, or ours, may be wrong: a camera that tells when it took an image then gets no reply, and no error.
+    Their clock, or ours, may be wrong; such a camera gets neither replies nor errors.
     """
 
     def __init__(self) -> None:
-        """Begin with the first account."""
+        """Start without an account."""
         self._counts: Mapping[str, Count] = {}
         self._late: frozenset[str] = frozenset()
 
     def news(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
-        """Name the cameras of which, by *counts*, frames were too old since the last call and none got a reply.
+        """Return the cameras whose frames since the last call were dropped as too old, with none answered.
 
-        Each once, until a frame of it got a reply.
+        Each is returned once, until one of its frames is answered.
         """
         late = frozenset(name for name, count in counts.items() if self._is_late(name, count))
         news = late - self._late

@@ -33,7 +33,7 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """What an envelope holds: the image's bytes, and the sender's id and time (RFC 3339, UTC), where given."""
+    """Content of an envelope: the image, and the sender's id and time (RFC 3339, UTC) if given."""
 
     image: bytes
     frame_id: str | None
@@ -41,18 +41,18 @@ class Envelope:
 
 
 def is_envelope(payload: bytes) -> bool:
-    """Tell whether *payload* is to be read as an envelope: no image format starts with a brace."""
+    """Whether *payload* is an envelope: it starts with a brace, as no image format does."""
     return payload[:64].removeprefix(codecs.BOM_UTF8).lstrip(_LEADING).startswith(b"{")
 
 
 def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
     """Parse an envelope; unknown keys are ignored.
 
-    The base64 text may be broken into lines, may be a ``data:`` URL, as browsers make them, and may be URL-safe.
+    The base64 text may be URL-safe, have line breaks, or be a ``data:`` URL.
 
     Raises:
-        DecodeError: ``too_big`` where *payload* is longer than *max_payload_bytes*, else ``undecodable``; the detail
-            names the key and what is expected.
+        DecodeError: ``too_big`` if *payload* exceeds *max_payload_bytes*, otherwise ``undecodable``; the detail names
+            the key and what is expected.
     """
     if len(payload) > max_payload_bytes:
         raise DecodeError("too_big", f"{len(payload)} bytes; at most {max_payload_bytes} are accepted")
@@ -68,9 +68,9 @@ def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
 
 
 def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str | None]:
-    """Read an envelope's ``frame_id`` and ``captured_at``; None where there is none, or none that can be used.
+    """Read ``frame_id`` and ``captured_at`` of an envelope; None if missing or invalid.
 
-    The rest is not looked at: the reply that says what is wrong with it bears the sender's id.
+    The rest is not checked, so that the error message for an invalid envelope has the sender's id.
     """
     try:
         fields = _parse(payload) if len(payload) <= max_payload_bytes else {}
@@ -80,7 +80,7 @@ def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str
 
 
 def if_usable(read: Callable[[object], str], value: object) -> str | None:
-    """What *read* makes of a sender's *value*; None where that is None, or nothing *read* takes."""
+    """Return ``read(value)``; None if *value* is None or *read* rejects it."""
     try:
         return None if value is None else read(value)
     except DecodeError:
@@ -88,7 +88,7 @@ def if_usable(read: Callable[[object], str], value: object) -> str | None:
 
 
 def checked_frame_id(value: object) -> str:
-    """Return a sender's frame id if it is 1 to 128 printable characters.
+    """Return a sender's frame id; it must have 1 to 128 printable characters.
 
     Raises:
         DecodeError: ``undecodable``.
@@ -141,7 +141,7 @@ def _image(value: object) -> bytes:
 
 
 def _json_type(value: object) -> str:
-    """Name a parsed value as its sender would."""
+    """Return the JSON name of a value's type."""
     return {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(
         type(value), "a number"
     )

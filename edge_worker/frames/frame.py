@@ -18,12 +18,12 @@ DROPS: Final = frozenset({"superseded", "too_old", "throttled", "paused", "retai
 """Why a frame got no reply at all."""
 
 _PLAUSIBLE_LAG_S: Final = 86_400.0
-"""A frame said to be older than a day tells of a wrong clock, not of an old frame."""
+"""A greater age means a wrong clock, not an old frame."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What must be acknowledged to the broker: packet *mid* of connection number *epoch* of the link so named."""
+    """A message to acknowledge: packet *mid* of connection number *epoch* of a link."""
 
     link: str
     epoch: int
@@ -34,9 +34,9 @@ class Delivery:
 class Frame:
     """One image from a camera, as it arrived.
 
-    ``received_at`` is epoch seconds, ``arrived`` seconds of the monotonic clock. ``source`` is the index into the
-    configuration's cameras. ``sender_id`` says whether ``frame_id`` came from the sender (else it is the content's).
-    ``delivery`` is None where nothing has to be acknowledged, ``request`` where the results are for everybody.
+    ``received_at`` is in epoch seconds, ``arrived`` in seconds of the monotonic clock. ``source`` is the index of the
+    camera section. ``sender_id`` is false if ``frame_id`` was made from the content. ``delivery`` is None if nothing
+    must be acknowledged, ``request`` is None if the results are for everybody.
     """
 
     camera: str
@@ -57,7 +57,7 @@ class Frame:
         return self.request is not None and self.request.expires is not None and now > self.request.expires
 
     def age_s(self, now: float) -> float:
-        """Seconds since the image was taken, as far as its sender told, else since it arrived, at monotonic *now*."""
+        """Return the age in seconds at monotonic *now*: since capture if known, otherwise since arrival."""
         return now - self.arrived + self._lag_at_arrival_s()
 
     def _lag_at_arrival_s(self) -> float:
@@ -71,5 +71,5 @@ class Frame:
 
 
 def content_id(camera: str, payload: bytes) -> str:
-    """Return the identity of a frame whose sender gave none: 16 hex digits of SHA-256(camera, payload)."""
+    """Return the id of a frame whose sender gave none: 16 hex digits of SHA-256(camera, zero byte, payload)."""
     return hashlib.sha256(camera.encode() + b"\0" + payload).hexdigest()[:16]

@@ -36,9 +36,9 @@ class FrameQueue:
     ) -> None:
         """Hold one policy per camera section.
 
-        *acknowledge* is called with the lock held, so that a frame settled is a frame acknowledged for whoever looks;
-        *has_room* as well, to ask whether replies to a section's frames would soon be sent. Neither may wait, raise or
-        call back.
+        *acknowledge* is called with the lock held, so that a settled frame is always an acknowledged one. *has_room*,
+        also called with the lock held, tells whether replies to a section's frames would soon be sent. Neither may
+        wait, raise or call back.
         """
         self._scheduler = Scheduler(policies)
         self._acks = AckTracker()
@@ -79,27 +79,27 @@ class FrameQueue:
         return None
 
     def _held(self) -> frozenset[int]:
-        """The camera sections whose live frames wait, since results would only grow old. The lock is held."""
+        """Return the camera sections whose live frames wait for earlier replies. The lock is held."""
         return frozenset(source for source in self._sections if not self._has_room(source))
 
     def replied(
         self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> None:
-        """Say which *publications* are the reply to *frame*, before they are published; again to replace what was said.
+        """Register *publications* as the reply to *frame*, before they are published; the latest call counts.
 
-        Should one be given up: one of the *spares* is missed by nobody, and for a *final* reply there is no other.
+        If one is given up: *spares* can be left out, and a *final* reply has no replacement.
         """
         with self._changed:
             self._acknowledge_all(self._acks.replied(frame, publications, spares=spares, final=final))
 
     def published(self, publication: int) -> None:
-        """Note that the broker has *publication*, and acknowledge the frames this completes."""
+        """Register that the broker acknowledged *publication*, and acknowledge the frames that this completes."""
         with self._changed:
             self._acknowledge_all(self._acks.published(publication))
             self._changed.notify_all()
 
     def failed(self, publication: int) -> Loss | None:
-        """Note that *publication* was given up; returns the frame that lost a reply, and what is to be done."""
+        """Register that *publication* was given up; returns the frame that lost a reply, and the remedy."""
         with self._changed:
             loss = self._acks.failed(publication)
             if loss is not None:
@@ -121,7 +121,7 @@ class FrameQueue:
             self._changed.notify()
 
     def pause(self, camera: str | None) -> bool:
-        """Hand out no more frames of *camera* (None: of any); False when too many cameras have orders of their own."""
+        """Hand out no more frames of *camera* (None: of any); False if too many cameras have settings of their own."""
         with self._changed:
             known = self._scheduler.controls.knows(camera)
             if known:
@@ -135,9 +135,9 @@ class FrameQueue:
             self._changed.notify_all()
 
     def set_min_interval(self, camera: str | None, seconds: float | None) -> bool:
-        """Hand out a frame of *camera* (None: of each) every *seconds* at most; None: as configured.
+        """Hand out at most one frame of *camera* (None: of each) per *seconds*; None: as configured.
 
-        False when too many cameras have orders of their own.
+        False if too many cameras have settings of their own.
         """
         with self._changed:
             known = self._scheduler.controls.knows(camera)
@@ -147,14 +147,14 @@ class FrameQueue:
             return known
 
     def close(self) -> None:
-        """Hand out no more frames. What waits is dropped; the broker keeps what it was not told is done."""
+        """Hand out no more frames. Waiting frames are dropped; the broker keeps those that are not acknowledged."""
         with self._changed:
             self._closed = True
             self._drain_if_closed()
             self._changed.notify_all()
 
     def settle(self, deadline: Deadline) -> int:
-        """Wait until the broker has all replies published, and with them the acknowledgements; returns how many not."""
+        """Wait until the broker has acknowledged all replies; returns how many it has not."""
         with self._changed:
             self._changed.wait_for(lambda: not self._acks.awaited, deadline.remaining())
             return self._acks.awaited
@@ -171,7 +171,7 @@ class FrameQueue:
             return self._scheduler.account(time.monotonic())
 
     def _drain_if_closed(self) -> None:
-        """Drop what waits where nobody will take it; the acknowledgement tracker is not told. The lock is held."""
+        """Drop waiting frames after :meth:`close`, without telling the acknowledgement tracker. The lock is held."""
         if self._closed:
             self._scheduler.drain(_SHUTTING_DOWN)
 

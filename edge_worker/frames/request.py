@@ -15,7 +15,7 @@ OUTPUTS: Final = "outputs"
 MASKS: Final = "masks"
 SCORE_THRESHOLD: Final = "score-threshold"
 KIND: Final = "kind"
-"""Names of user properties: the first three are on a request, the last on each of its replies."""
+"""User properties: the first three of requests, the last of their replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,10 @@ class Request:
 
     Attributes:
         topic: the Response Topic.
-        correlation: the Correlation Data, returned as they came.
-        expires: monotonic seconds after which nobody waits for the results; None: never.
-        outputs: the kinds of image wanted; None: as the camera section says.
-        masks: whether the labels carry run lengths; None: as the camera section says.
+        correlation: the Correlation Data, returned unchanged.
+        expires: monotonic time in seconds at which the request expires; None: never.
+        outputs: requested kinds of image; None: as configured.
+        masks: whether the labels have run lengths; None: as configured.
         score_threshold: from 0 to 1; None: as configured.
     """
 
@@ -40,15 +40,15 @@ class Request:
 
 
 def may_reply_to(topic: str, prefix: str | None) -> bool:
-    """Tell whether replies may go to the Response *topic* that a message names, given the configured *prefix*.
+    """Whether replies may go to the Response *topic* of a message, given the configured *prefix*.
 
-    Without that limit a message could make this worker publish wherever its own permissions reach.
+    Without this limit a message could make the worker publish to any topic that it has permission for.
     """
     return prefix is not None and topic.startswith(prefix) and is_publishable(topic)
 
 
 def wishes(properties: Mapping[str, str]) -> tuple[frozenset[str] | None, bool | None, float | None]:
-    """Read which images are wanted, whether masks are, and the score threshold; unusable values are passed over."""
+    """Read the requested images, masks and score threshold; invalid values are ignored."""
     outputs, masks = properties.get(OUTPUTS), properties.get(MASKS)
     images = None if outputs is None else frozenset(outputs[:256].split(","))
     return images, None if masks is None else masks == "rle", _fraction(properties.get(SCORE_THRESHOLD))

@@ -2,7 +2,7 @@
 
 The caller holds one lock around every call and passes the monotonic time in.
 
-The due queue that was served longest ago is served next.
+Of the queues that are due, the least recently served is next.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from edge_worker.frames.frame import Frame
 
 _FRAME_BYTES: Final = 2048
-"""Of the objects that keep account of a waiting frame, about; so that a flood of empty ones counts, too."""
+"""Approximate memory of a waiting frame besides its payload, so that empty frames count, too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The next frame to work on, the frames found too old on the way, and when to ask again.
+    """The next frame to work on, frames dropped as too old, and when to ask again.
 
     ``wait_s`` is None when nothing is due: only a new frame, a resume, a release or a new interval changes that.
     """
@@ -45,8 +45,8 @@ class Scheduler:
     ) -> None:
         """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
 
-        Past *max_cameras*, idle ones are folded into :data:`OTHER`; past *max_waiting_bytes*, the frame that has waited
-        longest is superseded, unless it is to be acknowledged: topics are the senders' to invent, memory is ours.
+        Beyond *max_cameras*, idle ones are counted together as :data:`OTHER`. Beyond *max_waiting_bytes*, the frame
+        that has waited longest is superseded, unless it must be acknowledged.
         """
         self._policies = policies
         self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
@@ -56,7 +56,7 @@ class Scheduler:
         self.controls = CameraControls(max_cameras)
 
     def set_policies(self, policies: Sequence[Policy]) -> None:
-        """Go on with other *policies* for the same camera sections, same delivery modes."""
+        """Replace the policies of the same camera sections; delivery modes must not change."""
         self._policies = policies
         for (source, _), queue in self._queues.items():
             queue.policy = policies[source]
@@ -64,7 +64,7 @@ class Scheduler:
     # -- frames in ----------------------------------------------------------------------------------------------
 
     def offer(self, frame: Frame, now: float) -> tuple[Drop, ...]:
-        """Take an arriving frame in, or drop it; returns what was dropped, be it this one or others for it."""
+        """Queue an arriving frame, or drop it; returns the dropped frames: this one, or others for it."""
         queue = self._queue(frame)
         if queue is None:
             self._other.received += 1
@@ -84,7 +84,7 @@ class Scheduler:
         return (*dropped, *self._make_room(frame))
 
     def duplicate(self, frame: Frame) -> None:
-        """Count an arriving frame that was known already; it is no part of ``received``."""
+        """Count a duplicate; it is not counted as ``received``."""
         self._tally(frame).duplicates += 1
 
     def _reason_not_to_wait(self, queue: CameraQueue, frame: Frame) -> str:
@@ -95,7 +95,7 @@ class Scheduler:
         return "paused" if self._is_paused(queue) else ""
 
     def _forget_bytes(self, dropped: tuple[Drop, ...]) -> tuple[Drop, ...]:
-        """Take frames that waited off the account of waiting bytes."""
+        """Subtract frames that waited from the waiting bytes."""
         self._waiting_bytes -= sum(_size(drop.frame) for drop in dropped)
         return dropped
 
@@ -114,9 +114,9 @@ class Scheduler:
     # -- frames out ---------------------------------------------------------------------------------------------
 
     def next(self, now: float, held: Collection[int] = ()) -> Turn:
-        """Give the next frame to work on: of the due queue that was served longest ago.
+        """Return the next frame to work on: of the due queue that was least recently served.
 
-        Queues in ``latest`` mode of camera sections *held* are passed over: their newest frame waits.
+        Queues in ``latest`` mode of the camera sections *held* are skipped: their newest frame waits.
         """
         dropped: list[Drop] = []
         waits: list[float] = []
@@ -141,7 +141,7 @@ class Scheduler:
             queue.tally.reject(reason)
 
     def requeue(self, frame: Frame) -> tuple[Drop, ...]:
-        """Put a frame handed out back to the front; what came to a ``latest`` camera meanwhile supersedes it."""
+        """Put a frame back to the front; with ``latest``, a frame that arrived meanwhile supersedes it."""
         queue = self._queue_in_work(frame)
         queue.in_work -= 1
         if queue.latest and (queue.waiting or self._is_paused(queue)):
@@ -198,7 +198,7 @@ class Scheduler:
         return self._other if queue is None else queue.tally
 
     def _queue(self, frame: Frame) -> CameraQueue | None:
-        """The frame's queue, made if need be; None when all queues are busy and the frame may be dropped."""
+        """Return the frame's queue, created if missing; None if all are busy and the frame may be dropped."""
         key = (frame.source, frame.camera)
         queue = self._queues.get(key)
         if queue is None:
@@ -215,7 +215,7 @@ class Scheduler:
         return queue
 
     def _fold_one(self) -> bool:
-        """Make room for one queue more; False when every one is busy."""
+        """Make room for another queue; False if all are busy."""
         if len(self._queues) < self._max_cameras:
             return True
         key = next((key for key, queue in self._queues.items() if queue.idle), None)

@@ -106,7 +106,7 @@ def _rgb(stored: npt.NDArray[Any]) -> RgbImage:
 
 
 def _on_black(stored: npt.NDArray[Any]) -> RgbImage:
-    """Turn what OpenCV stores (grey, BGR or BGRA; 8 or 16 bits) into RGB, transparent pixels becoming black."""
+    """Convert an array of OpenCV (grey, BGR or BGRA; 8 or 16 bits) to RGB; transparent pixels become black."""
     shallow = cv2.convertScaleAbs(stored, alpha=1 / 257) if stored.dtype == np.uint16 else stored
     if shallow.ndim == 2:  # noqa: PLR2004 - grey with a transparent grey level, which OpenCV does not report
         return np.asarray(cv2.cvtColor(shallow, cv2.COLOR_GRAY2RGB), np.uint8)
@@ -167,7 +167,7 @@ def encode_png_palette(label_map: LabelMap, palette: Palette) -> bytes:
 
 
 def encode_rgb_png(image: RgbImage) -> bytes:
-    """Encode RGB uint8 H×W×3 as a PNG; meant for coloured maps, which are flat (photographs come out large)."""
+    """Encode RGB uint8 H×W×3 as a PNG. Meant for coloured label maps; photographs become large."""
     return _png(image, _TRUECOLOR)
 
 
@@ -178,10 +178,10 @@ def encode_jpeg(image: RgbImage, quality: int) -> bytes:
 
 
 def encode_jpeg_within(image: RgbImage, quality: int, max_bytes: int | None) -> bytes | None:
-    """Encode as :func:`encode_jpeg` does, halving width and height until it takes *max_bytes* at most (None: any).
+    """Encode as a JPEG, halving width and height until the file has at most *max_bytes* (None: no limit).
 
     Returns:
-        The JPEG; None where one of ``_SMALLEST_SIDE`` pixels would still be too large.
+        The JPEG; None if it is still too large at ``_SMALLEST_SIDE`` pixels.
     """
     while True:
         encoded = encode_jpeg(image, quality)

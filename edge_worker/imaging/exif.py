@@ -32,7 +32,7 @@ def orientation_of(tiff: bytes) -> int:
 
 
 def _orientation_entry(tiff: bytes, order: str) -> int:
-    """Look the tag up in the first image file directory."""
+    """Return the orientation tag from the first image file directory."""
     (directory,) = struct.unpack_from(order + "I", tiff, 4)
     (count,) = struct.unpack_from(order + "H", tiff, directory)
     for index in range(count):
@@ -44,7 +44,7 @@ def _orientation_entry(tiff: bytes, order: str) -> int:
 
 
 def _first_value(tiff: bytes, order: str, place: int, code: str, values: int) -> int:
-    """Return the first of so many *values*: they stand at *place* if they take four bytes, else where it points."""
+    """Return the first of *values* values: stored at *place* if they fit into four bytes, otherwise where it points."""
     size = struct.calcsize(code) * values
     if size > 4:  # noqa: PLR2004 - the room in an entry
         (place,) = struct.unpack_from(order + "I", tiff, place)

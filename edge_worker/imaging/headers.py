@@ -29,10 +29,14 @@ MAX_SCANS = 200
 class Header:
     """Contents of an image header.
 
-    ``width`` and ``height`` are those of the stored pixels, before ``orientation`` (EXIF, 1 to 8) is applied. ``alpha``
-    says that pixels may be transparent, ``data_end`` where the end marker of a JPEG stands, ``coding`` what a JPEG has
-    that decoders may not know (``lossless``, ``12-bit`` …). ``fault`` is empty for a whole file, else says what is
-    wrong with it.
+    Attributes:
+        format: one of :data:`FORMATS`.
+        width, height: of the stored pixels, before *orientation* is applied.
+        orientation: EXIF, 1 to 8.
+        alpha: pixels may be transparent.
+        data_end: position of the end marker of a JPEG.
+        coding: features of a JPEG that decoders may not support, such as ``lossless`` or ``12-bit``.
+        fault: what is wrong with the file; empty if it is complete.
     """
 
     format: str
@@ -107,23 +111,23 @@ def _read_jpeg(payload: bytes) -> Header:
 
 
 def _coding(marker: int, bits: int) -> str:
-    """Name what a frame header of type *marker* with so many *bits* a sample has that decoders may not know."""
+    """Name the features that decoders may not support, from the frame header's *marker* and *bits* per sample."""
     kinds = [name for name, markers in _RARE_CODINGS.items() if marker in markers]
     return " ".join([*([f"{bits}-bit"] if bits != _USUAL_BITS else []), *kinds])
 
 
 def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
-    """Return the next marker from *position* on and where its segment starts."""
+    """Return the next marker after *position*, and the start of its segment."""
     if (found := _MARKER.search(payload, position)) is None:
         raise DecodeError("undecodable", f"no JPEG segment from byte {position} on")
     return found[1][0], found.end()
 
 
 def _whole_or_not(header: Header, payload: bytes, position: int) -> Header:
-    """Complete *header* with where the image data end, or with what is wrong; the first scan starts at *position*.
+    """Set ``data_end`` or ``fault`` of *header*; the first scan starts at *position*.
 
-    Goes from scan to scan as a decoder does: a segment in between may hold anything, end markers too. Bytes after the
-    image's own are tolerated: many cameras pad their images.
+    Walks from scan to scan as a decoder does, because a segment between them may contain end markers. Bytes after the
+    end are tolerated: many cameras pad their images.
     """
     scans = 1
     for _ in range(MAX_SEGMENTS):

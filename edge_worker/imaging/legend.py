@@ -49,16 +49,16 @@ class _Place(NamedTuple):
 
 
 class _Tile(NamedTuple):
-    """Something to be laid over an image: of what is there ``kept``/255 stays, ``added`` is added; uint8 h×w×3."""
+    """An overlay for part of an image: pixel × ``kept`` / 255 + ``added``; uint8 h×w×3."""
 
     kept: npt.NDArray[np.uint8]
     added: npt.NDArray[np.uint8]
 
 
 def draw_legend(canvas: RgbImage, label_map: LabelMap, palette: Palette) -> None:
-    """Draw names and colours of the classes in *label_map* where they hide least of it, in place on *canvas*.
+    """Draw a legend of the classes in *label_map* where it hides least, in place on *canvas*.
 
-    A frame that is too small for a readable legend gets none.
+    A frame too small for a readable legend gets none.
     """
     present = _present(label_map, palette)
     entries = tuple(_Entry(_printable(palette.names[index]), palette.hex(index)) for index in present)
@@ -83,7 +83,7 @@ def _present(label_map: LabelMap, palette: Palette) -> list[int]:
 
 
 def _printable(text: str) -> str:
-    """Replace what the built-in font cannot show."""
+    """Replace characters that the built-in font lacks."""
     return "".join(character if " " <= character <= "~" else "?" for character in text)
 
 
@@ -92,7 +92,7 @@ def _text_size(canvas: RgbImage) -> int:
 
 
 def _best_place(label_map: LabelMap, entries: tuple[_Entry, ...], size: int) -> _Place | None:
-    """Choose columns and corner for a legend: the first that hides next to nothing, else that which hides least."""
+    """Choose columns and corner of the legend: the first that hides almost nothing, else the best."""
     places = [
         _Place(_hidden(label_map, x, y, width, height), columns, x, y)
         for columns in _COLUMNS
@@ -110,13 +110,13 @@ def _fits(width: int, height: int, label_map: LabelMap) -> bool:
 
 
 def _hidden(label_map: LabelMap, x: int, y: int, width: int, height: int) -> float:
-    """Return which part of a rectangle is labelled, weighted by where it is."""
+    """Return the labelled fraction of a rectangle, weighted by position."""
     share = cv2.countNonZero(label_map[y : y + height, x : x + width]) / (width * height)
     return share * (_UPPER_WEIGHT if 2 * y + height < label_map.shape[0] else 1)
 
 
 def _corners(right: int, bottom: int, margin: int) -> Iterator[tuple[int, int]]:
-    """Yield where an upper left corner can go that leaves *right* and *bottom* pixels on the other side."""
+    """Yield upper left corners, given the space *right* and *bottom* of the frame in pixels."""
     x, y = min(margin, right // 2), min(margin, bottom // 2)
     return product((x, right - x), (y, bottom - y))
 

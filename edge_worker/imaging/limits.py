@@ -18,7 +18,7 @@ MAX_SIDE = 65_500
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What is accepted: payloads up to ``max_payload_bytes``, images up to ``max_pixels``, of these ``formats``."""
+    """Limits of accepted images: bytes of the payload, width × height, formats."""
 
     max_payload_bytes: int
     max_pixels: int
@@ -26,11 +26,11 @@ class DecodeLimits:
 
 
 def check(payload: bytes, limits: DecodeLimits) -> Header:
-    """Return the header of an image that *limits* allow and that is whole.
+    """Check that an image is within *limits* and complete; return its header.
 
     Raises:
         DecodeError: with reason ``too_big``, ``unsupported``, ``too_many_pixels`` or ``undecodable``, checked in this
-            order, so that a bomb is called a bomb even where it is also cut short.
+            order: a decompression bomb is reported as such even if it is truncated.
     """
     if len(payload) > limits.max_payload_bytes:
         raise DecodeError("too_big", f"{len(payload)} bytes; at most {limits.max_payload_bytes} are accepted")

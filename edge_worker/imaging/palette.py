@@ -59,10 +59,9 @@ class Palette:
 
     @classmethod
     def for_classes(cls, names: Sequence[str], overrides: Mapping[str, str] | None = None) -> Palette:
-        """Choose colours for *names*, of which the first is the background: black unless *overrides* say otherwise.
+        """Choose colours for *names*; the first is the background, black by default. *overrides* take precedence.
 
-        Names of CIHP's classes get theirs, others colours far from all before them. The same names and overrides always
-        give the same colours.
+        CIHP's classes have fixed colours; others get colours far from all before them. The result is deterministic.
 
         Raises:
             ConfigError: an override names no class (the nearest name is given), or is no ``#rrggbb``.
@@ -107,7 +106,7 @@ def _rgb(color: str) -> tuple[int, ...]:
 
 
 def _distinct_colors(taken: Sequence[str], count: int) -> list[str]:
-    """Make *count* colours, each the candidate farthest (in OKLab) from all before it and from *taken*."""
+    """Generate *count* colours, each as far as possible (in OKLab) from *taken* and from those before it."""
     candidates = _candidates()
     positions = oklab(candidates)
     free = np.full(len(candidates), np.inf)
@@ -122,7 +121,7 @@ def _distinct_colors(taken: Sequence[str], count: int) -> list[str]:
 
 
 def _candidates() -> npt.NDArray[np.int64]:
-    """Return RGB triples on an 8×8×8 grid that starts above black, n×3: enough for any uint8 label map."""
+    """Return RGB triples on an 8×8×8 grid without black, n×3: enough for any uint8 label map."""
     steps = np.arange(1, 9) * 255 // 8
     return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
 
@@ -152,7 +151,7 @@ _SRGB_KNEE = 0.04045
 
 
 def oklab(rgb: npt.NDArray[np.integer | np.floating]) -> npt.NDArray[np.float64]:
-    """Convert sRGB (n×3, 0–255) to OKLab (n×3), in which distance is difference as seen."""
+    """Convert sRGB (n×3, 0–255) to OKLab (n×3), in which distances match perceived differences."""
     encoded = rgb / 255.0
     linear = np.where(encoded <= _SRGB_KNEE, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return np.asarray(np.cbrt(linear @ _TO_LMS.T) @ _TO_LAB.T)

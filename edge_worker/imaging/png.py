@@ -1,6 +1,6 @@
-"""PNG chunks: walk them, write them, and keep text in them (PNG specification, 3rd edition, sections 5 and 11).
+"""Reading and writing of PNG chunks, and of text in them (PNG specification, 3rd edition, sections 5 and 11).
 
-Standard library only: the worker process, which has no numpy, puts a frame's identity into finished maps with it.
+Standard library only: the worker process, which imports no numpy, writes a frame's identity into encoded maps.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Chunk(NamedTuple):
 
 
 def chunks(png: bytes) -> Iterator[Chunk]:
-    """Walk the chunks of a PNG file up to and including IEND.
+    """Iterate over the chunks of a PNG file, including IEND.
 
-    An ancillary chunk with a wrong checksum is left out, as decoders do: the image does not depend on it.
+    Ancillary chunks with a wrong checksum are skipped, as decoders do.
 
     Raises:
         ValueError: the file ends early, the checksum of a critical chunk is wrong, or there are more than
@@ -94,10 +94,9 @@ def still(png: bytes) -> bytes:
 
 
 def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
-    """Put *texts* into a PNG file, right after its header, replacing texts of the same keywords.
+    """Insert *texts* after the header of a PNG file, replacing texts with the same keywords.
 
-    A value is written as tEXt where Latin-1 can hold it and as iTXt (UTF-8) elsewhere, so any string comes back from
-    :func:`read_text` unchanged.
+    A value is written as tEXt if it is Latin-1, otherwise as iTXt (UTF-8); :func:`read_text` returns it unchanged.
 
     Raises:
         ValueError: *png* is not a whole PNG file, or a keyword is not 1 to 79 printable Latin-1 characters without
@@ -113,7 +112,7 @@ def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
 
 
 def read_text(png: bytes) -> dict[str, str]:
-    """Return the texts of a PNG file by keyword; compressed ones (which we never write) are left out.
+    """Return the texts of a PNG file by keyword, without compressed ones.
 
     Raises:
         ValueError: *png* is not a whole PNG file.

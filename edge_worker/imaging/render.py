@@ -35,11 +35,11 @@ class Figure(Protocol):
 
     @property
     def region(self) -> Region:
-        """Where it is."""
+        """Its pixels in the frame."""
 
 
 def colorize(label_map: LabelMap, palette: Palette) -> RgbImage:
-    """Paint every pixel of a label map (uint8 H×W) in its class's colour: RGB uint8 H×W×3; unknown indices stay black.
+    """Colour a label map (uint8 H×W) by class: RGB uint8 H×W×3; unknown indices are black.
 
     OpenCV's colour map takes 0.5 ms for 1280x720, its look-up table on the map repeated thrice 1.5 ms, numpy.take
     2.1 ms, and indexing 8 ms.
@@ -52,7 +52,7 @@ def colorize(label_map: LabelMap, palette: Palette) -> RgbImage:
 def overlay(
     image: RgbImage, label_map: LabelMap, palette: Palette, figures: Sequence[Figure] = (), *, alpha: float = 0.5
 ) -> RgbImage:
-    """Blend the colours of a label map into its frame, outline parts and persons, and explain the colours in a legend.
+    """Blend class colours into a frame, and draw outlines of parts and persons and a legend.
 
     Args:
         image: RGB uint8 H×W×3.
@@ -80,7 +80,7 @@ def overlay(
 
 
 def _tinted(image: RgbImage, label_map: LabelMap, colors: RgbImage, alpha: float) -> RgbImage:
-    """Blend where there is a label; there, the border of each part gets its full colour."""
+    """Blend the labelled pixels; borders of parts get the full colour."""
     _, labelled = cv2.threshold(label_map, 0, 255, cv2.THRESH_BINARY)
     edges = cv2.min(cv2.morphologyEx(label_map, cv2.MORPH_GRADIENT, _NEIGHBOURS), labelled)
     canvas = cv2.copyTo(cv2.addWeighted(image, 1 - alpha, colors, alpha, 0), labelled, image.copy())
@@ -88,7 +88,7 @@ def _tinted(image: RgbImage, label_map: LabelMap, colors: RgbImage, alpha: float
 
 
 def _borders(region: Region) -> Sequence[npt.NDArray[np.int32]]:
-    """Outer border of each piece of *region*, closed contours of n×1×2 pixels of the frame."""
+    """Return the outer contour of each connected piece of *region*, n×1×2 frame pixels."""
     if not region.crop.size:
         return ()
     pixels = region.crop.view(np.uint8)
@@ -100,7 +100,7 @@ def _borders(region: Region) -> Sequence[npt.NDArray[np.int32]]:
 def _smoothed(contour: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     """Smooth and thin a closed contour (n×1×2 pixels): n/4×1×2 in units of 1/8 pixel.
 
-    Masks come from a coarser grid; drawn as they are, outlines would be stairs, and drawing takes time by the point.
+    Masks are enlarged from a coarser grid, so unsmoothed contours would be staircases; fewer points draw faster.
     """
     around = np.arange(-_SMOOTHING, len(contour) + _SMOOTHING)
     points = contour.take(around, axis=0, mode="wrap").astype(np.float32)

@@ -31,9 +31,9 @@ def rle(region: Region) -> Rle:
 
 
 def _run_edges(region: Region) -> npt.NDArray[np.int64]:
-    """Return where the mask begins and ends, in turn, in the frame read column by column.
+    """Return the positions, in column-major order of the frame, where runs of the mask start and end, alternately.
 
-    A run that goes on from the foot of one column to the head of the next has no edge there.
+    A run that continues from one column into the next has no edge between them.
     """
     box, (h, w) = region.box, region.crop.shape
     columns = np.zeros((w, h + 2), np.int8)  # a pixel of nothing at both ends of each column

@@ -61,7 +61,7 @@ class PipelineHandler:
         )
 
     def warm_up(self, note: Callable[[str], None]) -> float:
-        """Run a grey frame of the size that came first the last time; return the seconds it takes once compiled."""
+        """Run a grey frame of the remembered size; return the seconds it takes once compiled."""
         width, height = self._memory.recall()
         image = np.full((height, width, 3), _GREY, np.uint8)
         note("compile")
@@ -73,7 +73,7 @@ class PipelineHandler:
         return perf_counter() - began
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
-        """Parse one frame; raises FrameRejected where it cannot be."""
+        """Parse one frame; raises FrameRejected if that is not possible."""
         result = self._pipeline.run(payload, request, note)
         self._memory.learn(result.width, result.height)
         return result
@@ -82,11 +82,11 @@ class PipelineHandler:
 class SizeMemory:
     """The size of the first frame of this process, kept in a file for the next one to warm up with.
 
-    A file that cannot be read or written only costs the first frame some time.
+    If the file cannot be read or written, the first frame takes longer.
     """
 
     def __init__(self, directory: str | None, max_pixels: int) -> None:
-        """Keep it in *directory* (None: nowhere); sizes of more than *max_pixels* are ignored."""
+        """Store the size in *directory* (None: nowhere); sizes above *max_pixels* are ignored."""
         self._file = None if directory is None else Path(directory) / _SIZE_FILE
         self._max_pixels = max_pixels
         self._learnt = False
@@ -101,7 +101,7 @@ class SizeMemory:
         return _USUAL_SIZE
 
     def learn(self, width: int, height: int) -> None:
-        """Keep the size, if it is the first of this process."""
+        """Store the size of the first frame of this process."""
         if self._learnt or self._file is None:
             return
         self._learnt = True

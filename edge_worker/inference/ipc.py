@@ -1,8 +1,8 @@
 """Messages between the worker and its model processes: a JSON header and binary blobs on a socket pair.
 
 On the wire: length of the header (4 bytes, big endian), the header (ASCII JSON; its ``blobs`` are the lengths of the
-blobs), the blobs. Never a pickle: the process at the other end works on bytes that strangers sent. Limits hold before
-memory is taken.
+blobs), the blobs. Nothing is pickled, because the model process handles untrusted bytes. Limits are checked before
+memory is allocated.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 class ProtocolError(EdgeWorkerError):
-    """The peer sent something other than a message within the limits."""
+    """The peer sent no valid message, or one beyond the limits."""
 
 
 class Channel:
-    """One end of the connection; not safe to share between threads."""
+    """One end of the connection. Not thread-safe."""
 
     def __init__(self, sock: socket.socket, *, max_blob_bytes: int) -> None:
         """Take ownership of *sock*; reject messages whose blobs exceed *max_blob_bytes* in total."""
@@ -71,7 +71,7 @@ class Channel:
         """Send what was posted.
 
         Raises:
-            TimeoutError: the other end did not take it within *timeout* seconds; the next call goes on with the rest.
+            TimeoutError: not sent within *timeout* seconds; the next call continues.
             EOFError: the other end is gone.
         """
         until = _deadline(timeout)
@@ -85,9 +85,9 @@ class Channel:
         """Receive one message.
 
         Raises:
-            TimeoutError: none was complete within *timeout* seconds; what arrived of it is kept for the next call.
+            TimeoutError: not complete within *timeout* seconds; the received part is kept for the next call.
             EOFError: the other end is gone.
-            ProtocolError: what arrived is not a message within the limits.
+            ProtocolError: not a valid message, or beyond the limits.
         """
         until = _deadline(timeout)
         while (message := self._take()) is None:
@@ -102,7 +102,7 @@ class Channel:
         self._socket.close()
 
     def _waiting(self, until: float | None, transfer: Callable[[], _T]) -> _T:
-        """Do one *transfer* on the socket, before the monotonic time *until*."""
+        """Perform one *transfer* on the socket before the monotonic time *until*."""
         left = None if until is None else until - monotonic()
         if left is not None and left <= 0:
             raise TimeoutError
@@ -160,7 +160,7 @@ def _check_header_size(size: int) -> None:
 
 
 def _parse(text: bytes) -> dict[str, Any]:
-    """The header's JSON, which must be an object of plain values."""
+    """Parse the header, which must be a JSON object."""
     try:
         header = json.loads(_with_few_values(text.decode("ascii")), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -171,7 +171,7 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 
 def _with_few_values(text: str) -> str:
-    """Return *text*, which as objects takes no more than some hundred bytes of memory for each of ``_MAX_VALUES``."""
+    """Return *text* if it has at most ``_MAX_VALUES`` values, which bounds the memory of the parsed objects."""
     if sum(map(text.count, _BEFORE_VALUES)) > _MAX_VALUES:
         raise ProtocolError(f"a header of more than {_MAX_VALUES} values")
     return text

@@ -20,7 +20,7 @@ _FRACTION_DIGITS = 6  # one pixel of a megapixel
 
 
 def labels_body(parsing: Parsing, summary: Summary, palette: Palette, request: OutputRequest) -> dict[str, Any]:
-    """Plain JSON values of image, labels, persons, unassigned and, where *request* wants them, raw instances."""
+    """Return JSON values: image, labels, persons, unassigned and, if requested, raw instances."""
     masks = request.masks == "rle"
     body = {
         "image": {"width": parsing.image_size.width, "height": parsing.image_size.height},
@@ -54,7 +54,7 @@ def _person(person: Person, *, masks: bool) -> dict[str, Any]:
 
 
 def _instances(parsing: Parsing, *, masks: bool) -> list[dict[str, Any]]:
-    """The model's own candidates; one whose mask is empty has no box, and is left out."""
+    """Return the model's candidates, without those whose mask is empty."""
     kinds = (("part", parsing.parts), ("person", parsing.persons))
     return [{"kind": kind, **_instance(one, masks=masks)} for kind, group in kinds for one in group if one.pixels]
 
@@ -73,5 +73,5 @@ def _place(one: Instance | Part | Person, *, masks: bool) -> dict[str, Any]:
 
 
 def _portion(value: float, digits: int) -> float:
-    """*value*, rounded and kept within 0 to 1 whatever a model says; NaN becomes 0."""
+    """Round *value* and clamp it to 0–1; NaN becomes 0."""
     return round(min(1.0, max(0.0, float(value))), digits)

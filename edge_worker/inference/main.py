@@ -1,4 +1,4 @@
-"""The model process: frames in, encoded results out, over one channel; started by the worker, one frame at a time.
+"""The model process: receives frames from the worker over one channel, one at a time, and returns encoded results.
 
 It runs native code on untrusted bytes, so it may crash or hang; the worker then starts another. It may also be
 compromised, so before loading anything it gives up the network, most files and access to other processes. The worker
@@ -46,7 +46,7 @@ class FrameHandler(Protocol):
         """Return the facts of the loaded model."""
 
     def warm_up(self, note: Callable[[str], None]) -> float:
-        """Run what is slow the first time; return the seconds that a frame takes afterwards."""
+        """Run a first frame, which is slow; return the seconds that later ones take."""
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
         """Parse one frame, calling *note* with each phase as it begins.
@@ -59,22 +59,22 @@ class FrameHandler(Protocol):
 class StandardError:
     """Standard error of this process, silenced while images are decoded.
 
-    libjpeg and libpng write a line there for each damaged image, and have no switch: a camera could flood the log,
-    and the reply to the frame says it all. What is written in other phases is heard.
+    libjpeg and libpng write a line for each damaged image, with no option to turn that off: a camera could flood the
+    log. Output of other phases is kept.
     """
 
     def __init__(self) -> None:
-        """Begin aloud, and show there where native code was when it crashed, in any phase."""
+        """Start unsilenced; tracebacks of crashes in native code are written in every phase."""
         self._aloud, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
         faulthandler.enable(self._aloud)
 
     def silence(self, *, silent: bool) -> None:
-        """Drop what is written from now on, or let it through again."""
+        """Discard what is written from now on, or stop discarding it."""
         os.dup2(self._null if silent else self._aloud, _STDERR)
 
 
 def main() -> int:
-    """Run as a model process; the last argument is the number of the channel's file descriptor."""
+    """Run as a model process; the last argument is the file descriptor of the channel."""
     _stand_apart()
     COMPUTING.take_effect()
     channel = Channel(socket.socket(fileno=int(sys.argv[-1])), max_blob_bytes=_MAX_PAYLOAD_BYTES)
@@ -103,7 +103,7 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
 
 
 def _serve_next(channel: Channel, handler: FrameHandler, note: Callable[[str], None]) -> None:
-    """Wait for a frame and reply to it; afterwards nothing of it is held, while the next one is waited for."""
+    """Receive a frame and reply to it; no reference to it remains while waiting for the next."""
     header, (payload,) = channel.receive()
     _reply(channel, handler, payload, OutputRequest.from_wire(header["request"]), note)
 
@@ -115,7 +115,7 @@ def _stand_apart() -> None:
 
 
 def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
-    """Take the first message, and bind this process to the life that it speaks of; returns what to load, and where."""
+    """Receive the first message and tie this process to the worker's lifetime; returns what to load, and where."""
     header, _ = channel.receive()
     _die_with(header["parent"])
     settings = ModelSettings.from_wire(header["settings"])
@@ -124,7 +124,7 @@ def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
 
 
 def _die_with(parent: int) -> None:
-    """Have the kernel end this process when the worker dies, even in the middle of native code."""
+    """Let the kernel kill this process when the worker dies, even during native code."""
     with suppress(OSError):  # Linux only; elsewhere the process ends when it next reads from the worker
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before the kernel knew
@@ -134,7 +134,7 @@ def _die_with(parent: int) -> None:
 def _load(
     channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: Sandbox, note: Callable[[str], None]
 ) -> FrameHandler | None:
-    """Open and warm up the handler in the sandbox and say so; None if it cannot be opened, which is said too."""
+    """Enter the sandbox, load and warm up the handler, and report it; None, and a report, if loading fails."""
     measures = sandbox.enter()
     try:
         handler = open_handler()
@@ -160,7 +160,7 @@ def _failure(error: EdgeWorkerError) -> dict[str, str]:
 def _reply(
     channel: Channel, handler: FrameHandler, payload: bytes, request: OutputRequest, note: Callable[[str], None]
 ) -> None:
-    """Reply to one frame, whatever happens to it."""
+    """Parse one frame and reply, whatever the outcome."""
     try:
         header, images = handler.run(payload, request, note).to_wire()
         channel.post({"type": "result", **header}, *images)
@@ -176,7 +176,7 @@ def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
 
 
 def _open_pipeline(settings: ModelSettings) -> FrameHandler:
-    """Load the real thing."""
+    """Load the real pipeline."""
     # OpenVINO imports its converter of models where it finds it: a tenth of the imports, and nothing is converted.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.

@@ -21,14 +21,14 @@ CONTENT_TYPES: Final[Mapping[str, str]] = {"palette-png": "image/png", "rgb-png"
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What is wanted of one kind of image; hashable: a part of the key of a cached result.
+    """Request for one kind of image. Hashable, because it is part of the cache key.
 
     Attributes:
         kind: name of an :class:`OutputKind`.
         format: how it is encoded.
         quality: of a JPEG, 1-100.
         alpha: weight of the class colours over the frame, 0-1, where the kind blends them.
-        max_bytes: of one encoded image; it is made smaller until it fits, and left out where it cannot. None: any size.
+        max_bytes: of one encoded image, which is reduced until it fits, or else left out. None: no limit.
     """
 
     kind: str
@@ -44,10 +44,9 @@ class OutputKind:
 
     Attributes:
         name: the key below ``output``, and what files and log lines call it.
-        required: the reply to a frame without it is an error. Another kind is for people: it is made smaller until the
-            broker takes it, and left out at last.
-        per_person: one image for each person, on a topic with ``{person}``; else one for the frame.
-        request: what the section of the configuration wants of it.
+        required: without it the reply is an error. Other kinds are reduced until the broker accepts them, or left out.
+        per_person: one image per person, on a topic with ``{person}``; otherwise one per frame.
+        request: makes the request from the section of the configuration.
     """
 
     name: str

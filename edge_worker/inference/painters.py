@@ -1,4 +1,4 @@
-"""How each kind of image is drawn and encoded: a painter for each kind of :mod:`edge_worker.inference.outputs`."""
+"""Drawing and encoding of each kind of image in :mod:`edge_worker.inference.outputs`: one painter per kind."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Drawing(NamedTuple):
-    """An image to be encoded: RGB uint8 H×W×3, or class indices uint8 H×W; *person* where it shows one."""
+    """An image to encode: RGB uint8 H×W×3, or class indices uint8 H×W; *person* if it shows one."""
 
     pixels: RgbImage | LabelMap
     person: int | None = None
@@ -47,7 +47,7 @@ PAINTERS: Final[Mapping[str, Callable[[Analysis, Palette, ImageRequest], Iterato
 
 
 def encode(drawing: Drawing, palette: Palette, request: ImageRequest) -> bytes | None:
-    """Encode as *request* wants; None where it cannot be made to fit ``max_bytes``."""
+    """Encode as requested; None if it does not fit into ``max_bytes``."""
     match request.format:
         case "palette-png":
             return encode_png_palette(drawing.pixels, palette)

@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """An image and everything that was found in it, up to what is encoded.
+    """An image and what was found in it, before encoding.
 
     Attributes:
         image: RGB uint8 H×W×3.
         parsing: label map and candidates.
         summary: labels and persons.
-        raw: input and output of the network, megabytes; None where nobody wants them any more.
+        raw: input and output of the network (megabytes); None if not needed any more.
     """
 
     image: RgbImage
@@ -47,35 +47,35 @@ class Analysis:
     raw: RawOutput | None = None
 
     def without_raw(self) -> Analysis:
-        """The same without :attr:`raw`, to be kept."""
+        """Return a copy without :attr:`raw`, for caching."""
         return replace(self, raw=None)
 
 
 class RawOutput(NamedTuple):
-    """What the network was given, with how the image lies in it, and what it returned."""
+    """Input of the network with its geometry, and its output."""
 
     net_input: NetInput
     logits: Logits
 
 
 class Stages:
-    """Times the stages of one frame, and announces each phase as it begins."""
+    """Timer of the stages of one frame; announces each phase when it begins."""
 
     def __init__(self, note: Callable[[str], None] = lambda _phase: None) -> None:
-        """Announce phases to *note*."""
+        """Call *note* with each phase."""
         self._note = note
         self._stage = ""
         self._began = 0.0
         self._ms: dict[str, float] = {}
 
     def begin(self, stage: str, *, phase: str | None = None) -> None:
-        """End the stage before and begin or go on with *stage*, announced as *phase* where that is another."""
+        """End the current stage and start or continue *stage*, announced as *phase* if given."""
         self.end()
         self._note(phase or stage)
         self._stage, self._began = stage, perf_counter()
 
     def end(self) -> dict[str, float]:
-        """End the stage before; milliseconds of each stage so far."""
+        """End the current stage; return the milliseconds of each stage."""
         if self._stage:
             ms = 1000 * (perf_counter() - self._began)
             self._ms[self._stage] = round(self._ms.get(self._stage, 0.0) + ms, 3)
@@ -84,17 +84,17 @@ class Stages:
 
 
 class Pipeline:
-    """One model and how its results are drawn. Not for several threads at a time."""
+    """One model, and how its results are drawn. Not thread-safe."""
 
     def __init__(self, parser: Parser, palette: Palette, limits: DecodeLimits) -> None:
-        """Use *parser*, colours from *palette* (one for each of its classes), and take images within *limits*."""
+        """Use *parser*, the colours of *palette* (one per class), and accept images within *limits*."""
         self.parser = parser
         self.palette = palette
         self._limits = limits
 
     @classmethod
     def open(cls, settings: ModelSettings, *, trial_size: tuple[int, int] | None = None) -> Pipeline:
-        """Load what *settings* ask for; engines are tried on frames of *trial_size* as in :func:`load_parser`.
+        """Load the model of *settings*; engines are tried on frames of *trial_size* as in :func:`load_parser`.
 
         Raises:
             ModelError: the model cannot be used.
@@ -118,7 +118,7 @@ class Pipeline:
     def run(
         self, payload: bytes, request: OutputRequest, note: Callable[[str], None] = lambda _phase: None
     ) -> EncodedResult:
-        """Parse one payload: an image, or a JSON envelope with one.
+        """Parse a payload: an image or a JSON envelope.
 
         Calls *note* with each phase as it begins: the stages ``decode, preprocess, inference, postprocess, render,
         encode``, and ``compile`` before ``inference`` (and timed with it) where the network must be compiled for the
@@ -133,7 +133,7 @@ class Pipeline:
         return self.encode(self.analyse(image, request, stages), request, stages)
 
     def decode(self, payload: bytes) -> RgbImage:
-        """The image in the payload, RGB uint8 H×W×3 in displayed orientation.
+        """Decode the image of a payload: RGB uint8 H×W×3 in displayed orientation.
 
         Raises:
             DecodeError: there is none within the limits.
@@ -143,7 +143,7 @@ class Pipeline:
         return decode(payload, self._limits)
 
     def analyse(self, image: RgbImage, request: OutputRequest, stages: Stages) -> Analysis:
-        """Find out what is in an image, RGB uint8 H×W×3."""
+        """Parse an image, RGB uint8 H×W×3."""
         stages.begin("preprocess")
         net_input = self.parser.preprocess(image)
         if not self.parser.is_compiled(net_input):
@@ -157,7 +157,7 @@ class Pipeline:
         return Analysis(image, parsing, summary, RawOutput(net_input, logits))
 
     def encode(self, analysis: Analysis, request: OutputRequest, stages: Stages) -> EncodedResult:
-        """Draw and encode what *request* wants."""
+        """Draw and encode the requested results."""
         stages.begin("render")
         drawn = [(image, list(PAINTERS[image.kind](analysis, self.palette, image))) for image in request.images]
         stages.begin("encode")

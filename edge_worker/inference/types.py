@@ -1,4 +1,4 @@
-"""What is asked of the model process and what it returns: plain values, so that the worker imports no numeric library.
+"""Requests to the model process and its results: plain values, so that the worker imports no numeric library.
 
 Both travel as JSON plus blobs (:mod:`edge_worker.inference.ipc`), never as pickles.
 """
@@ -23,13 +23,13 @@ _OBJECTS_PER_JSON = 3  # bytes of Python objects per byte of JSON in a labels bo
 
 @dataclass(frozen=True, slots=True)
 class OutputRequest:
-    """What is wanted of one frame; hashable: a part of the key of a cached result.
+    """Request for one frame. Hashable, because it is part of the cache key.
 
     Attributes:
         images: by kind, each kind at most once.
-        labels: whether the body of the labels message is wanted.
+        labels: whether to return the body of the labels message.
         masks, instances: as ``output.labels`` in the configuration.
-        score_threshold: persons and parts that score less are left out; None: the model's own.
+        score_threshold: persons and parts with a lower score are left out; None: the model's own.
     """
 
     images: tuple[ImageRequest, ...] = (ImageRequest("colormap", "palette-png"),)
@@ -39,18 +39,18 @@ class OutputRequest:
     score_threshold: float | None = None
 
     def image(self, kind: str) -> ImageRequest | None:
-        """What is wanted of the images of this *kind*; None: nothing."""
+        """Return the request for images of *kind*; None if there is none."""
         return next((image for image in self.images if image.kind == kind), None)
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> OutputRequest:
-        """The request that ``dataclasses.asdict`` made plain."""
+        """Restore a request from ``dataclasses.asdict``."""
         return cls(**{**wire, "images": tuple(ImageRequest(**image) for image in wire["images"])})
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """One image of a result: its kind, the file, and the person it shows where it shows one."""
+    """One image of a result: kind, encoded file, and person if it shows one."""
 
     kind: str
     data: bytes
@@ -63,7 +63,7 @@ class EncodedResult:
 
     Attributes:
         width, height: of the frame in displayed orientation, pixels.
-        images: the encoded images that were asked for, those left out for their size excepted.
+        images: the requested images, without those left out for their size.
         body: ``image, labels, persons, unassigned`` and, if asked for, ``instances``: plain JSON values, the part of
             the labels message that depends on the frame alone. Empty where no labels were asked for.
         timings_ms: of ``decode, preprocess, inference, postprocess, render, encode``.
@@ -76,27 +76,27 @@ class EncodedResult:
     timings_ms: dict[str, float]
 
     def image(self, kind: str) -> bytes | None:
-        """The first image of this *kind*; None where there is none."""
+        """Return the first image of *kind*; None if there is none."""
         return next((image.data for image in self.images if image.kind == kind), None)
 
     @property
     def size(self) -> int:
-        """About how many bytes of memory this takes: what a cache must count."""
+        """Approximate memory in bytes, for the cache."""
         encoded = sum(len(image.data) for image in self.images)
         return encoded + _OBJECTS_PER_JSON * len(json.dumps(self.body))
 
     def to_wire(self) -> tuple[dict[str, Any], tuple[bytes, ...]]:
-        """The result as a message: a header of plain JSON values, and the images."""
+        """Return the result as a message: a header of JSON values, and the images."""
         header = {name: getattr(self, name) for name in ("width", "height", "body", "timings_ms")}
         images = [[image.kind, image.person] for image in self.images]
         return {**header, "images": images}, tuple(image.data for image in self.images)
 
     @classmethod
     def from_wire(cls, header: Mapping[str, Any], blobs: tuple[bytes, ...]) -> EncodedResult:
-        """The result that :meth:`to_wire` wrote.
+        """Restore a result from :meth:`to_wire`.
 
         Raises:
-            LookupError, TypeError, ValueError: it was not that.
+            LookupError, TypeError, ValueError: it is not one.
         """
         images = zip(header["images"], blobs, strict=True)
         return cls(
@@ -113,7 +113,7 @@ class EncodedResult:
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """Which model, and how it is run; as in section ``model`` of the configuration."""
+    """The model and its engine settings, as in section ``model`` of the configuration."""
 
     path: str
     engine: str = "auto"
@@ -124,7 +124,7 @@ class ModelChoice:
 
 @dataclass(frozen=True, slots=True)
 class FrameLimits:
-    """What a frame may be: bytes of a payload, pixels of an image, and the formats that are taken."""
+    """Limits of frames: payload bytes, image pixels, accepted formats."""
 
     max_payload_bytes: int
     max_pixels: int
@@ -133,7 +133,7 @@ class FrameLimits:
 
 @dataclass(frozen=True, slots=True)
 class ModelSettings:
-    """What a model process is told when it starts: which model, how it is run, and what a frame may be.
+    """Settings of a model process, sent when it starts.
 
     Attributes:
         model: what is loaded.
@@ -153,7 +153,7 @@ class ModelSettings:
 
     @classmethod
     def from_config(cls, config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
-        """What the configuration says, with the threads of *plan*."""
+        """Take the settings from the configuration, and the threads from *plan*."""
         model, limits = config.model, config.limits
         return cls(
             model=ModelChoice(model.path, model.engine, model.precision, model.short_side, model.shapes),
@@ -170,7 +170,7 @@ class ModelSettings:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ModelSettings:
-        """The settings that :meth:`to_wire` wrote."""
+        """Restore settings from :meth:`to_wire`."""
         limits = {**wire["limits"], "formats": tuple(wire["limits"]["formats"])}
         typed = {
             "model": ModelChoice(**wire["model"]),
@@ -182,18 +182,18 @@ class ModelSettings:
 
 @dataclass(frozen=True, slots=True)
 class ModelCardFacts:
-    """What the model process says of the model it loaded, for the retained model card.
+    """Facts about the loaded model, for the retained model card.
 
     Attributes:
         name, sha256: of the model directory.
-        engine, precision: what runs.
+        engine, precision: in use.
         reason: why that engine and precision were chosen.
         classes: names in index order; colors: their ``#rrggbb``, same order and length.
         threads: ``requested`` and ``effective``, each name → number, list or null.
-        warning: a sentence for users, where the model needs one (seeded weights: its labels mean nothing).
+        warning: a sentence for users, if the model needs one (seeded weights: its labels are meaningless).
         kernels: names of the compiled kernels that are loaded.
         sandbox: what :meth:`edge_worker.ops.sandbox.Sandbox.enter` said; added by the model process.
-        fingerprint: digest of everything that its results depend on besides payload and request; not published.
+        fingerprint: digest of everything that results depend on besides payload and request; not published.
     """
 
     name: str
@@ -211,10 +211,10 @@ class ModelCardFacts:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ModelCardFacts:
-        """The facts that ``dataclasses.asdict`` made plain.
+        """Restore facts from ``dataclasses.asdict``.
 
         Raises:
-            LookupError, TypeError: it was not that.
+            LookupError, TypeError: they are not facts.
         """
         sandbox = {"in_force": list(wire["sandbox"]["in_force"]), "refused": dict(wire["sandbox"]["refused"])}
         names = {key: tuple(wire[key]) for key in ("classes", "colors", "kernels")}

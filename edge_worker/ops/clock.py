@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 NOTICEABLE_S: Final = 1.0
-"""A time server that is in reach corrects smaller errors without a jump."""
+"""Smaller errors are corrected by time servers without a jump."""
 
 
 class ClockWatch:
-    """Compares the wall clock with the monotonic one, which nobody can set."""
+    """Compares the wall clock with the monotonic clock."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
-        """Start comparing; the clocks return seconds."""
+        """Start comparing. The clocks return seconds."""
         self._wall, self._monotonic = wall, monotonic
         self._offset = self._read()
 
     def jump_s(self) -> float:
-        """How far the wall clock was set since the last call, seconds, ahead or (negative) back; 0.0 if it was not.
+        """Return how far the wall clock was set since the last call, in seconds, negative if back; 0.0 if it was not.
 
-        A machine that slept looks as if its clock had been set ahead.
+        A suspended machine looks like a clock that was set ahead.
         """
         before, self._offset = self._offset, self._read()
         jump = self._offset - before

@@ -19,7 +19,7 @@ class CpuAllowance:
 
     Attributes:
         cpus: CPU numbers in the affinity mask, ascending.
-        quota: processors' worth of time the control group allows; None: no limit.
+        quota: CPUs' worth of time that the control group allows; None: no limit.
     """
 
     cpus: tuple[int, ...]
@@ -27,24 +27,24 @@ class CpuAllowance:
 
     @classmethod
     def read(cls, root: Path = Path("/")) -> CpuAllowance:
-        """Read this process's allowance; *root* is where ``proc`` and ``sys`` are found."""
+        """Read the allowance of this process; *root* contains ``proc`` and ``sys``."""
         return cls(cpus=available_cpus(), quota=cgroup_quota(root))
 
     @property
     def usable(self) -> int:
-        """How many threads can run at once: a quota of 2.5 pays for two, and one is always needed."""
+        """Number of threads that can run at once: two with a quota of 2.5, and at least one."""
         quota = inf if self.quota is None else self.quota
         return max(1, int(min(len(self.cpus), quota)))
 
 
 def cgroup_quota(root: Path) -> float | None:
-    """The smallest CPU quota on the way from this process's control group up, version 2 or 1; None: no limit."""
+    """Return the smallest CPU quota of this process's control group and its parents (v2 or v1); None: no limit."""
     quotas = [quota for directory in _cpu_groups(root) if (quota := _quota(directory)) is not None]
     return min(quotas, default=None)
 
 
 def _cpu_groups(root: Path) -> Iterator[Path]:
-    """Directories that may limit this process's CPU time, in whichever hierarchies are mounted."""
+    """Return the control groups that may limit this process's CPU time, in all mounted hierarchies."""
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         for mount in _mounts(root / "sys/fs/cgroup", controllers):
@@ -54,14 +54,14 @@ def _cpu_groups(root: Path) -> Iterator[Path]:
 
 
 def _mounts(cgroup: Path, controllers: str) -> tuple[Path, ...]:
-    """Where the hierarchy of *controllers* (a field of ``/proc/self/cgroup``; empty: version 2) is mounted."""
+    """Return the mount points of the hierarchy of *controllers* (field of ``/proc/self/cgroup``; empty: version 2)."""
     if not controllers:
         return (cgroup, cgroup / "unified")
     return (cgroup / controllers, cgroup / "cpu") if "cpu" in controllers.split(",") else ()
 
 
 def _quota(directory: Path) -> float | None:
-    """The quota set in one control group, as processors' worth of time."""
+    """Return the quota of one control group, in CPUs' worth of time."""
     limit, _, period = _text(directory / "cpu.max").strip().partition(" ")
     if not limit:
         limit = _text(directory / "cpu.cfs_quota_us").strip()
@@ -70,7 +70,7 @@ def _quota(directory: Path) -> float | None:
 
 
 def _text(path: Path) -> str:
-    """The file's text; empty where there is no such file (the other cgroup version, another system)."""
+    """Return the text of a file; empty if it is missing (another cgroup version or system)."""
     try:
         return path.read_text(encoding="ascii")
     except OSError:

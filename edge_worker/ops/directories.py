@@ -13,16 +13,16 @@ _NAME = "edge-worker"
 NO_HOME: Final = (
     "StateDirectory= and CacheDirectory= of the unit, XDG_STATE_HOME and XDG_CACHE_HOME, or HOME: none is set"
 )
-"""Why there is no directory where both functions return None."""
+"""Explanation if both functions return None."""
 
 
 def state_directory(environ: Mapping[str, str]) -> Path | None:
-    """``$STATE_DIRECTORY`` of systemd, else the user's (XDG); None where nobody has one."""
+    """Return ``$STATE_DIRECTORY`` of systemd, otherwise the user's (XDG); None if there is neither."""
     return _directory(environ, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path | None:
-    """``$CACHE_DIRECTORY`` of systemd, else the user's (XDG); None where nobody has one."""
+    """Return ``$CACHE_DIRECTORY`` of systemd, otherwise the user's (XDG); None if there is neither."""
     return _directory(environ, "CACHE_DIRECTORY", "XDG_CACHE_HOME", ".cache")
 
 

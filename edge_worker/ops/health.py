@@ -1,14 +1,13 @@
 """Health and metrics over HTTP, for orchestrators and Prometheus.
 
 =============  ========================================================================================
-``/healthz``   200 while every part of the process advances, else 503: restart it
-``/readyz``    200 while frames are answered, else 503: it may still be loading, or wait for its broker
+``/healthz``   200 while all parts make progress, otherwise 503: restart the process
+``/readyz``    200 while frames are answered, otherwise 503: loading, or waiting for the broker
 ``/metrics``   Prometheus text
 =============  ========================================================================================
 
-Each request has its own daemon thread, a bounded number of them and limits of time, so a client that is slow, silent or
-malicious costs the worker nothing but a thread for a while. There is no authentication: the address is
-loopback unless the configuration says otherwise.
+Each request has a daemon thread, limited in number and time, so that slow or malicious clients cannot hold up the
+worker. There is no authentication: the default address is loopback.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class Health:
         return all(check.ok for check in self.checks)
 
     def to_json(self) -> bytes:
-        """Return the answer's body: the verdict, and each part with its trouble."""
+        """Return the response body: overall health, and the problem of each part."""
         parts = {check.name: {"ok": check.ok, "detail": check.detail} for check in self.checks}
         return json.dumps({"ok": self.ok, "checks": parts}).encode()
 
@@ -77,7 +76,7 @@ class _Answer:
 
 
 class HealthServer:
-    """Serves the three pages from callables; they are called in a client's thread and must not wait long."""
+    """Serves the pages from callables, which run in the request's thread and must not block."""
 
     def __init__(
         self,
@@ -107,8 +106,8 @@ class HealthServer:
         """Listen and answer in the background.
 
         Raises:
-            EdgeWorkerError: the address cannot be listened on. It may be free, or there, at the next attempt: this is
-                no wrong configuration, after which the service manager would make none.
+            EdgeWorkerError: the address is not available. It is no ConfigError, because a restart by the service
+                manager may succeed.
         """
         address = (self._config.host, self._config.port)
         try:
@@ -174,7 +173,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def _limited(client: socket.socket) -> Iterator[None]:
-    """Cut *client* off when its time is up."""
+    """Close the connection of *client* when its time is up."""
     end = threading.Timer(CLIENT_LIMIT_S, _cut_off, (client,))
     end.daemon = True
     end.start()
@@ -201,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._reply(self._answer(), with_body=False)
 
     def do_OPTIONS(self) -> None:
-        """Say which methods there are; load balancers ask."""
+        """List the allowed methods, for load balancers."""
         self.send_response(HTTPStatus.NO_CONTENT)
         self.send_header("Allow", "GET, HEAD, OPTIONS")
         self.end_headers()

@@ -40,7 +40,7 @@ def syscall(number: int, *arguments: int) -> int:
 
 
 def forbid_new_privileges() -> None:
-    """Let no program that this process starts gain rights; the kernel wants this before it takes filters from anyone.
+    """Set no_new_privs, which the kernel requires before unprivileged filters.
 
     Raises:
         OSError: the kernel refuses.
@@ -49,9 +49,9 @@ def forbid_new_privileges() -> None:
 
 
 def drop_capabilities() -> None:
-    """Give up what root may do beyond others, but for opening files of other users, which Landlock bounds.
+    """Drop all capabilities of root but opening files of other users, which Landlock limits.
 
-    Processes of other users have nothing to give up.
+    Without effect for other users.
 
     Raises:
         OSError: the kernel refuses.

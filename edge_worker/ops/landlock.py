@@ -33,18 +33,18 @@ _ON_A_FILE: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE  # the rights that a ru
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What stays in reach: writing below the paths ``writable``, reading all but what lies at or below ``hidden``."""
+    """Allowed access: writing below ``writable``, reading everything but ``hidden`` paths and what is below them."""
 
     writable: tuple[Path, ...]
     hidden: tuple[Path, ...]
 
 
 def confine(reach: Reach) -> None:
-    """Confine this thread, and threads and processes it starts, to *reach*; there is no way back.
+    """Confine this thread, and threads and processes that it starts, to *reach*, irrevocably.
 
-    Landlock can allow a path with all below it, but not except something from that. So what may be read is listed:
-    where a hidden path lies below a directory, all its other entries. What is put into such a directory later cannot be
-    read; so a secret that is replaced by renaming stays hidden.
+    Landlock allows a path with everything below it, without exceptions. So if a hidden path lies below a directory, all
+    its other entries are allowed. Files that are added to such a directory later cannot be read; therefore a secret
+    that is replaced by renaming stays hidden.
 
     Call it after :func:`edge_worker.ops.kernel.forbid_new_privileges`, before other threads run.
 
@@ -65,14 +65,14 @@ def confine(reach: Reach) -> None:
 
 
 def _writing(version: int) -> int:
-    """The rights to write that this *version* of Landlock knows."""
+    """Return the write access rights of this *version* of Landlock."""
     rights = _WRITE_FILE | _CHANGE_DIRECTORY
     rights |= _RENAME_ACROSS if version >= _RENAME_ACROSS_SINCE else 0
     return rights | (_TRUNCATE if version >= _TRUNCATE_SINCE else 0)
 
 
 def _create_ruleset(version: int) -> int:
-    """Make a ruleset that governs reading and writing of files, and signals; returns its file descriptor."""
+    """Create a ruleset for reading and writing of files, and signals; returns its file descriptor."""
     rights = _writing(version) | _READ_FILE | _MAKE_OTHERS
     attributes = struct.pack("=Q", rights)  # of struct landlock_ruleset_attr, as far as this version knows it
     if version >= _SCOPES_SINCE:
@@ -82,7 +82,7 @@ def _create_ruleset(version: int) -> int:
 
 
 def _allow(ruleset: int, path: Path, rights: int) -> None:
-    """Allow *rights* at *path* and below; a path that is not there, or is out of reach anyway, needs no rule."""
+    """Allow *rights* at *path* and below; missing or inaccessible paths need no rule."""
     with suppress(FileNotFoundError, PermissionError):
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:
@@ -94,7 +94,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def _all_but(hidden: set[Path], directory: Path) -> Iterator[Path]:
-    """The fewest paths that cover *directory* without *hidden*, links left out: where they lead is covered itself."""
+    """Return the fewest paths that cover *directory* without *hidden*; links are skipped, their targets are covered."""
     if not any(directory in path.parents for path in hidden):
         yield directory
         return

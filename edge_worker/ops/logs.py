@@ -30,7 +30,7 @@ _SECRET_KEY = re.compile(r"passw|secret|token|credential|private_key|authorizati
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     """Send every log line of this process to *stream* (standard output by default) as *config* says.
 
-    May be called again: the newest call wins.
+    May be called again; the last call counts.
     """
     target = sys.stdout if stream is None else stream
     if isinstance(target, io.TextIOWrapper):
@@ -62,19 +62,19 @@ def set_level(level: str) -> None:
 
 
 def hide(secret: str | None) -> str | None:
-    """Return *secret*, after making sure that no later log line shows it."""
+    """Return *secret*, after registering it so that no later log line shows it."""
     if secret is not None and len(secret) >= SHORTEST_SECRET:
         _redact.learn(secret)
     return secret
 
 
 class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 does not take
-    """Writes log lines. A disk that is full, or a reader that went away, costs the lines and nothing else."""
+    """Writes log lines. With a full disk or a closed reader, lines are lost, and nothing else."""
 
     _complained = False
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
-        """Say on standard error that lines are lost, the first time; a defect in a line is shown as ever."""
+        """Report once on standard error that lines are lost; other errors are shown as usual."""
         error = sys.exc_info()[1]
         if not isinstance(error, OSError):
             super().handleError(record)
@@ -86,9 +86,9 @@ class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3
 
 
 class _Redactor:
-    """A structlog processor that masks values of tell-tale keys, and known secrets wherever they turn up.
+    """A structlog processor that masks values of suspicious keys, and known secrets everywhere.
 
-    Belt and braces: no line should carry a secret in the first place.
+    A second line of defence: no line should contain a secret in the first place.
     """
 
     def __init__(self) -> None:
@@ -134,7 +134,7 @@ _SHARED: list[Processor] = [
 
 
 def _renderers(form: str, stream: TextIO) -> list[Processor]:
-    """Return the processors that make a line's text; exceptions become text first, to be redacted like the rest."""
+    """Return the processors that render a line; exceptions are rendered first, to be redacted like the rest."""
     as_console = form == "console" or (form == "auto" and stream.isatty())
     is_utf_8 = (stream.encoding or "utf-8").lower().replace("_", "-") in {"utf-8", "utf8"}
     last: Processor = structlog.processors.JSONRenderer(ensure_ascii=not is_utf_8)

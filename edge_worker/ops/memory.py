@@ -23,12 +23,12 @@ _M_ARENA_MAX: Final = -8
 
 @dataclass(frozen=True)
 class Allocation:
-    """Settings of the C library's allocator; with all three set it does not adapt.
+    """Settings of the C library's allocator. If all three are set, it does not adapt.
 
     Attributes:
-        large_bytes: blocks from this size on are the kernel's, mapped and unmapped one by one.
-        spare_bytes: free memory at the end of a heap goes back when there is more of it than this.
-        heaps: for all threads together; each keeps what was freed in it.
+        large_bytes: blocks of at least this size are mapped and unmapped individually.
+        spare_bytes: free memory at the end of a heap beyond this is returned.
+        heaps: number of heaps for all threads; each keeps what was freed in it.
     """
 
     large_bytes: int
@@ -36,10 +36,10 @@ class Allocation:
     heaps: int
 
     def take_effect(self) -> bool:
-        """Set it up for this process; call it before threads are started.
+        """Apply the settings to this process; call it before threads are started.
 
         Returns:
-            Whether the C library knows how.
+            Whether the C library supports it.
         """
         mallopt = c_function("mallopt")
         if mallopt is None:
@@ -66,7 +66,7 @@ TIDY_S: Final = 30.0  # it takes some 20 ms
 class Tidying:
     """Periodically returns memory that Python and the C library keep after it was freed.
 
-    By itself the library gives back no more than the end of a heap: one small block there keeps all holes before it.
+    By itself the library returns only the end of a heap: one small block there keeps all holes before it.
     """
 
     def __init__(self) -> None:

@@ -30,8 +30,8 @@ class Sandbox:
     """The limits of one model process.
 
     Attributes:
-        hidden: files and directories that it must not read: the worker's passwords and keys.
-        cache_directory: where it may write besides the directory for temporary files; None: only there.
+        hidden: files and directories that it may not read: the worker's passwords and keys.
+        cache_directory: where it may write besides the temporary directory; None: only there.
         keep_mb: memory that it may keep between frames, MB; None: no limit at all.
         frame_mb: memory that it may take for the moment of a frame, MB.
     """
@@ -54,7 +54,7 @@ class Sandbox:
         """Apply the limits to this process; call once, before numeric libraries load or a second thread runs.
 
         Returns:
-            Each measure and why the kernel refused it; empty if it did not.
+            Each measure, and why the kernel refused it; empty if in force.
         """
         measures: dict[str, Callable[[], None]] = {
             "no_new_privileges": forbid_new_privileges,
@@ -67,7 +67,7 @@ class Sandbox:
         return {name: _refusal(measure) for name, measure in measures.items()}
 
     def limit_memory(self) -> dict[str, str]:
-        """Bound the memory that frames may take, once the model is loaded; returns as :meth:`enter`."""
+        """Limit the memory of frames, once the model is loaded; returns as :meth:`enter`."""
         return {} if self.keep_mb is None else {"memory": _refusal(self._limit_memory)}
 
     def _confine_files(self) -> None:
@@ -80,7 +80,7 @@ class Sandbox:
         confine(Reach(tuple(writable), tuple(map(Path, self.hidden))))
 
     def _limit_memory(self) -> None:
-        """Limit private writable memory to what the process has, may grow by, and may take for a frame.
+        """Limit private writable memory to the present size plus growth plus the memory of a frame.
 
         Not the address space (``RLIMIT_AS``): engines map gigabytes that they never touch, such as files, stacks and
         allocators' reserves.
@@ -91,7 +91,7 @@ class Sandbox:
 
 
 def summary(measures: Mapping[str, str]) -> dict[str, Any]:
-    """What became of *measures*, as it stands on the model card (:class:`edge_worker.messages.node.SandboxMessage`)."""
+    """Return the outcome of *measures* for the model card (:class:`edge_worker.messages.node.SandboxMessage`)."""
     in_force = [name for name, refusal in measures.items() if not refusal]
     return {"in_force": in_force, "refused": {name: refusal for name, refusal in measures.items() if refusal}}
 
@@ -111,7 +111,7 @@ def _deny_network() -> None:
 
 
 def _lower(name: str, value: int) -> None:
-    """Set a limit of this process to *value*, or leave it where it is lower."""
+    """Lower a limit of this process to *value*; a lower one stays."""
     resource: Any = import_module("resource")
     limit = getattr(resource, name)
     current = resource.getrlimit(limit)[1]

@@ -54,12 +54,12 @@ _INSTRUCTION = struct.Struct("=HBBI")  # code, instructions to skip if true, if 
 
 
 def deny_network() -> None:
-    """Refuse this thread, and threads and processes it starts, the system calls above: they fail with EPERM.
+    """Deny the system calls above (EPERM) to this thread, and to threads and processes that it starts.
 
-    There is no way back. Call it after :func:`edge_worker.ops.kernel.forbid_new_privileges`, before other threads run.
+    Irrevocable. Call it after :func:`edge_worker.ops.kernel.forbid_new_privileges`, before other threads run.
 
     Raises:
-        OSError: the kernel refuses, or the filter is not written for this processor.
+        OSError: the kernel refuses, or there is no filter for this architecture.
     """
     machine = _MACHINES.get(platform.machine())
     if machine is None or struct.calcsize("P") != struct.calcsize("Q"):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Order(Enum):
-    """What the main loop can be told."""
+    """An order to the main loop."""
 
     LOOK = "see to what has changed"
     RELOAD = "read the configuration again"
@@ -27,12 +27,12 @@ class Order(Enum):
 
 @contextmanager
 def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into an order to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
+    """Turn SIGTERM and SIGINT into orders to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
 
-    The old handlers come back afterwards; not where the process then ends (*ends_process*): a second signal that comes
-    so late has nothing left to stop, and would only spoil the exit code. The second signal to stop ends the process at
-    once, by that signal: what was not acknowledged will be delivered again. A queue, because a handler may put into
-    one; an event's lock could be held by the very code the signal interrupted.
+    The old handlers are restored afterwards, unless the process then ends (*ends_process*): a second signal would only
+    change the exit code. A second signal to stop ends the process at once, by that signal: unacknowledged
+    frames will be delivered again. A queue is used because a handler may put into one; the lock of an event could be
+    held by the interrupted code.
     """
     stopping = False
 
@@ -58,10 +58,10 @@ def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False)
 
 
 def _end_by(number: int) -> None:
-    """End this process by signal *number*, so that whoever started it can tell this from an exit of its own.
+    """End this process by signal *number*, so that its parent can tell it from an exit.
 
-    systemd counts an end by SIGTERM or SIGINT as clean, and an exit code of 143 as a failure; a shell shows 143 for
-    both. The kernel spares a container's first process its own signals: that one exits.
+    systemd counts an end by SIGTERM or SIGINT as clean, and exit code 143 as a failure; a shell shows 143 for both.
+    The kernel does not deliver such signals to process 1 of a container, which exits instead.
     """
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

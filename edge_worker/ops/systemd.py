@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Notifier:
-    """Tells systemd how the service fares; never raises, because a failed notification is no reason to stop work."""
+    """Notifies systemd of the service's state. Never raises, because a failed notification is no reason to stop."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         """Take the socket's address from *environ*; nothing is opened yet."""
@@ -73,5 +73,5 @@ def _socket_address(value: str) -> str | None:
 
 
 def _one_line(assignment: str) -> str:
-    """Keep a status text from smuggling in another assignment."""
+    """Remove line ends from a status text, which could add other assignments."""
     return " ".join(assignment.splitlines())

@@ -35,7 +35,7 @@ class ThreadPlan:
     Attributes:
         inference: threads of the engine and of the OpenMP and MKL pools.
         opencv: threads of OpenCV.
-        cpus: CPUs it is pinned to; None: those of the worker.
+        cpus: CPUs that it may use; None: those of the worker.
         nice: added to the worker's niceness.
     """
 
@@ -46,10 +46,10 @@ class ThreadPlan:
 
     @classmethod
     def from_config(cls, threads: ThreadsConfig, allowance: CpuAllowance) -> ThreadPlan:
-        """Plan for each of ``threads.processes``; never more threads than *allowance* lets run at once.
+        """Make the plan of each of ``threads.processes``; at most as many threads as *allowance* permits.
 
         Raises:
-            ConfigError: ``threads.cpus`` names a processor this process may not use.
+            ConfigError: ``threads.cpus`` names a CPU that this process may not use.
         """
         cpus = None if threads.cpus is None else tuple(sorted(threads.cpus))
         usable = allowance.usable if cpus is None else min(allowance.usable, _count_allowed(cpus, allowance.cpus))
@@ -59,27 +59,26 @@ class ThreadPlan:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ThreadPlan:
-        """The plan that :meth:`to_wire` wrote."""
+        """Restore a plan from :meth:`to_wire`."""
         cpus = wire["cpus"]
         return cls(**{**wire, "cpus": None if cpus is None else tuple(cpus)})
 
     def to_wire(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
     def environment(self) -> dict[str, str]:
-        """Variables for the child's environment.
+        """Return variables for the child's environment.
 
-        Waiting OpenMP threads sleep rather than spin: under a quota spinning is paid for, and other processes need the
-        processors.
+        Waiting OpenMP threads sleep instead of spinning, which would use up a CPU quota and disturb other processes.
         """
         return {**dict.fromkeys(_POOL_VARIABLES, str(self.inference)), **_ONE_THREAD, "OMP_WAIT_POLICY": "PASSIVE"}
 
     def apply_to_process(self) -> None:
         """Set affinity and niceness of this process; call it before numeric libraries load.
 
-        A refusal (a CPU that is offline, a negative niceness without the right to it) and a platform that has neither
-        do not matter: :func:`effective` reports what took effect.
+        Refusals (offline CPU, niceness without permission, unsupported platform) are ignored; :func:`effective` reports
+        what is in force.
         """
         if self.cpus is not None:
             with suppress(OSError, AttributeError):
@@ -89,7 +88,7 @@ class ThreadPlan:
                 os.nice(self.nice)
 
     def apply_to_opencv(self) -> None:
-        """Set OpenCV's threads, which no environment variable reaches."""
+        """Set OpenCV's threads, for which there is no environment variable."""
         import_module("cv2").setNumThreads(self.opencv)
 
 
@@ -97,7 +96,7 @@ def effective(inference: int | None) -> dict[str, Any]:
     """Return the effective settings of this process, as reported by libraries and kernel.
 
     Args:
-        inference: what the engine says of its own threads; None if it cannot tell.
+        inference: number of threads that the engine reports; None if it does not.
     """
     return {
         "inference": inference,
@@ -108,7 +107,7 @@ def effective(inference: int | None) -> dict[str, Any]:
 
 
 def _count_allowed(cpus: tuple[int, ...], allowed: tuple[int, ...]) -> int:
-    """How many *cpus* there are, all of which must be *allowed*."""
+    """Return the number of *cpus*, all of which must be *allowed*."""
     forbidden = sorted(set(cpus) - set(allowed))
     if forbidden:
         raise ConfigError(

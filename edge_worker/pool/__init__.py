@@ -1,4 +1,4 @@
-"""The model processes, seen from the worker: kept up, watched, given frames. Light: no numeric library is imported."""
+"""Worker-side supervision of the model processes; imports no numeric library."""
 
 from edge_worker.pool.pool import ModelPool
 from edge_worker.pool.state import PoolState, ProcessInfo, SlotState

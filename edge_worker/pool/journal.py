@@ -27,19 +27,18 @@ _log = structlog.get_logger(__name__)
 
 
 class Journal:
-    """One line a slot: the hash of the payload in work, or blanks. A worker that is killed leaves its lines behind.
+    """One line per slot: the hash of the payload in work, or blanks. The lines of a killed worker remain.
 
-    The file stays open and locked, and its lines are overwritten in place: two system calls a frame, and no waiting for
-    the disk, for a kill does not lose what only the page cache has. Where there can be no file, there is a warning and
-    no journal. Safe to share between threads.
+    The file stays open and locked, and lines are overwritten in place: two system calls per frame, without waiting for
+    the disk, since the page cache survives a kill. If there can be no file, a warning is logged. Thread-safe.
     """
 
     def __init__(self, state_directory: Path | None, slots: int) -> None:
-        """Open the journal in *state_directory* (None: keep none) for so many *slots*, after reading what was left."""
+        """Read what the previous worker left in *state_directory* (None: no journal), and open the journal."""
         self._lock = Lock()
         self._descriptor: int | None = None
         self.left: tuple[str, ...] = ()
-        """Hashes of the payloads under which the worker before this one ended, each once."""
+        """Hashes of the payloads that were in work when the previous worker ended, each once."""
         if state_directory is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Starts a model process: command, environment without secrets, and a socket pair."""
+"""Start of a model process: command, environment without secrets, socket pair."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Launch:
     """Command, environment and first message of a model process.
 
     Attributes:
-        command: program and arguments; the number of its end of the channel is added as the last one.
-        environment: of the child, whole.
+        command: program and arguments; the file descriptor of its end of the channel is appended.
+        environment: the child's complete environment.
         settings, sandbox: its first message.
     """
 
@@ -45,7 +45,7 @@ class Launch:
 
 
 def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a model process: the few variables it needs of *environ*, and the limits *threads*."""
+    """Return the environment of a model process: the few variables it needs of *environ*, and thread limits."""
     inherited = {name: value for name, value in environ.items() if _is_inherited(name)}
     return {**inherited, **threads}
 
@@ -61,9 +61,9 @@ def sandbox_for(config: Config, environ: Mapping[str, str], cache_directory: Pat
 
 
 def spawn(launch: Launch) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """Start the child; returns it and our end of the socket pair between us.
+    """Start the child; returns it and the worker's end of the socket pair.
 
-    It gets a session of its own: a terminal's Ctrl-C is for the worker, which decides what ends when.
+    It gets its own session, so that Ctrl-C in a terminal reaches the worker only.
 
     Raises:
         OSError: it cannot be started.

@@ -1,4 +1,4 @@
-"""The pool: ``threads.processes`` slots, one quarantine, and what the rest of the worker may know of them."""
+"""The pool: ``threads.processes`` slots, one quarantine, and the state that the rest of the worker sees."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class ModelPool:
     """``threads.processes`` model processes, one per slot.
 
     Each slot belongs to one thread, in the worker a dispatcher. It calls :meth:`make_ready` until the slot is ready,
-    takes a frame, calls :meth:`run`, and begins anew; at last it calls :meth:`end`. A process does not outlive the
-    thread that started it: the kernel sees to that. All other methods may be called from any thread.
+    takes a frame, calls :meth:`run`, and repeats; finally it calls :meth:`end`. The kernel ends a process together with
+    the thread that started it. All other methods may be called from any thread.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ModelPool:
             cache_directory: keeps compiled networks; None: they are compiled at every start.
             on_change: called by the owners of slots, without locks held, when :meth:`state` or :meth:`card` changed; it
                 must be quick and must not raise.
-            environ: of the worker; the little that a model process needs is taken from it.
+            environ: of the worker; a model process gets the few variables that it needs.
             command: what is started as a model process.
 
         Raises:
@@ -90,7 +90,7 @@ class ModelPool:
         return len(self._slots)
 
     def make_ready(self, slot: int) -> bool:
-        """Start the process of *slot* where there is none, and replace one that is due; False if it takes no frame now.
+        """Start the process of *slot* if there is none, or replace it if due; False if it cannot take a frame now.
 
         Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
 
@@ -100,7 +100,7 @@ class ModelPool:
         return self._slots[slot].make_ready()
 
     def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
-        """Parse one frame in *slot*; blocks until there is a result or the process was found dead or stuck.
+        """Parse one frame in *slot*; blocks until there is a result, or the process is dead or stuck.
 
         Args:
             slot: 0 … slots - 1.
@@ -121,7 +121,7 @@ class ModelPool:
             return self._slots[slot].run(payload, payload_sha, request)
 
     def end(self, slot: int) -> None:
-        """End the process of *slot*, whose owner takes no more frames."""
+        """End the process of *slot*; its owner takes no more frames."""
         self._slots[slot].end()
 
     def restart(self) -> None:
@@ -130,7 +130,7 @@ class ModelPool:
             slot.restart()
 
     def ask_stop(self) -> None:
-        """Start no more processes, and give up those that are loading; frames in work go on. Returns at once."""
+        """Start no more processes, and give up those that are loading; frames in work are finished. Returns at once."""
         for slot in self._slots:
             slot.ask_stop()
 
@@ -156,14 +156,14 @@ class ModelPool:
         )
 
     def card(self) -> ModelCardFacts | None:
-        """The facts of the model last loaded; None before the first process was ready."""
+        """Return the facts of the model loaded last; None before the first process was ready."""
         return self._card
 
     def alive_at(self) -> float:
-        """``time.monotonic()`` at which the least active owner of a slot was last seen advancing.
+        """Return the ``time.monotonic()`` of the last activity of the least active owner of a slot.
 
-        Never more than some seconds ago while all do their work, a restart of a process included; long ago means that
-        one is stuck or has ended.
+        At most some seconds ago while all work, also during restarts of processes; longer ago if an owner is stuck or
+        has ended.
         """
         return min(slot.seen_at for slot in self._slots)
 

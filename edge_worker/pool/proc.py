@@ -19,7 +19,7 @@ def rss_mb(pid: int) -> float:
 
 
 def is_stopped(pid: int) -> bool:
-    """Whether a signal has stopped the process; not while a debugger holds it, who wants it to live."""
+    """Whether a signal has stopped the process; false if a debugger holds it."""
     with suppress(OSError):
         # pid (command) state …: the command may hold spaces and parentheses.
         return _file(pid, "stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
@@ -28,9 +28,9 @@ def is_stopped(pid: int) -> bool:
 
 @lru_cache(maxsize=16)
 def _file(pid: int, name: str) -> Path:
-    """What the kernel tells of a process under this *name*; a path made anew has its parts interned anew.
+    """Return the path of a process's file in ``/proc``, cached: building a path interns its parts.
 
-    Asked every second, that fills the interpreter's table of interned strings with places of ones that are gone, until
-    it doubles: after half an hour a worker held 0.9 MB more.
+    Done every second, this fills the interpreter's table of interned strings until it doubles: 0.9 MB after half an
+    hour.
     """
     return Path(f"/proc/{pid}/{name}")

@@ -42,15 +42,15 @@ _REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
 
 
 class ModelProcess:
-    """A child process with a channel to it. Used by one thread; only :meth:`kill` may be called from others."""
+    """A child process and its channel. Belongs to one thread; only :meth:`kill` may be called from others."""
 
     def __init__(self, launch: Launch, timeouts: TimeoutPolicy, beat: Callable[[], None]) -> None:
         """Start it.
 
         Args:
-            launch: what is started, and what it is told.
-            timeouts: limits, kept from one process of a slot to the next.
-            beat: called at least once a second while this waits.
+            launch: command, environment and first message.
+            timeouts: limits, shared by consecutive processes of a slot.
+            beat: called at least once a second while waiting.
 
         Raises:
             ModelProcessDied: it cannot be started.
@@ -70,7 +70,7 @@ class ModelProcess:
         self._channel = Channel(ours, max_blob_bytes=_max_result_bytes(launch.settings))
 
     def close(self) -> None:
-        """End the process: gracefully if it is idle, else at once. One that the kernel holds is left behind."""
+        """End the process: gracefully if it is idle, otherwise at once. If the kernel holds it, it is left behind."""
         self._channel.close()
         self._end()
 
@@ -81,7 +81,7 @@ class ModelProcess:
 
     @property
     def rss_mb(self) -> float:
-        """Resident memory, MB; 0 when it has ended."""
+        """Resident memory in MB; 0 if it has ended."""
         return proc.rss_mb(self.pid)
 
     def kill(self) -> None:
@@ -112,7 +112,7 @@ class ModelProcess:
         """Parse one frame.
 
         Raises:
-            FrameRejected: it has no result; the process is fit for the next one.
+            FrameRejected: it has no result; the process can take the next one.
             ModelProcessDied, ModelProcessStuck: the process ended or passed the frame's limit.
         """
         if self._process.poll() is not None:
@@ -143,7 +143,7 @@ class ModelProcess:
         self._look_for_a_stop("idle")
 
     def _ask(self, clock: PhaseClock, header: dict[str, Any], *blobs: bytes) -> Message:
-        """Send a message and wait for the reply, following the phases the process announces meanwhile."""
+        """Send a message and wait for the reply, applying the limits of the phases that the process announces."""
         self.phase = clock.phase
         self._channel.post(header, *blobs)
         self._within_limit(clock, self._channel.flush)
@@ -171,7 +171,7 @@ class ModelProcess:
 
     @contextmanager
     def _validated(self, clock: PhaseClock) -> Iterator[None]:
-        """Turn the end of the process, and replies that are invalid, into its death."""
+        """Raise ModelProcessDied if the process ends or its reply is invalid."""
         try:
             yield
         except EOFError as error:
@@ -181,15 +181,15 @@ class ModelProcess:
             raise ModelProcessDied(f"killed for an invalid reply: {error!r:.200}", phase=clock.phase) from error
 
     def _death(self, phase: str) -> ModelProcessDied:
-        """Describe how the process ended, of which it has shown the first sign."""
+        """Wait for the process, which is ending, and describe how it ended."""
         self._end()
         return ModelProcessDied(how_it_ended(self._process.returncode), phase=phase)
 
     def _look_for_a_stop(self, phase: str) -> None:
-        """Give the process up if it has been stopped for some seconds: it will not go on by itself.
+        """Give up a process that has been stopped for some seconds.
 
         Raises:
-            ModelProcessStuck: it has been.
+            ModelProcessStuck: it was stopped.
         """
         now = monotonic()
         if not proc.is_stopped(self.pid):
@@ -208,7 +208,7 @@ class ModelProcess:
         return ModelProcessStuck(f"{reason}, killed", phase=phase)
 
     def _end(self) -> None:
-        """Wait for the process to end by itself, then kill it, then give it up."""
+        """Wait for the process to exit, then kill it, then give up."""
         if not self._ends_within(_GRACE_S):
             self.kill()
             if not self._ends_within(_REAP_S):
@@ -224,7 +224,7 @@ class ModelProcess:
 
 
 def _max_result_bytes(settings: ModelSettings) -> int:
-    """Bytes of images that a process with these *settings* can have to return for a frame."""
+    """Return the largest size in bytes of the images of a frame under these *settings*."""
     return _RESULT_RESERVE_BYTES + _RESULT_BYTES_PER_PIXEL * settings.limits.max_pixels
 
 

@@ -29,7 +29,7 @@ _MAX_ENTRIES = 1000  # about 100 kB of file
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
-    """How often in a row the process ended under a payload, how the last time, and how often the worker with it."""
+    """Consecutive deaths of the process under a payload, the cause of the last, and deaths together with the worker."""
 
     count: int
     detail: str
@@ -53,11 +53,10 @@ def _deaths(entry: Mapping[str, Any]) -> Deaths:
 
 
 class Quarantine:
-    """Deaths by payload hash, in a file that is replaced as a whole; safe to share between threads.
+    """Deaths by payload hash, in a file that is replaced atomically. Thread-safe.
 
-    A file that is damaged is set aside with a warning, and the sound entries are kept; one that cannot be written costs
-    a warning, and the quarantine goes on in memory. To let a payload in again, delete its entry, or the file, and
-    restart.
+    A damaged file is set aside with a warning, and its valid entries are kept. If the file cannot be written, the
+    quarantine is kept in memory, with a warning. To try a payload again, delete its entry, or the file, and restart.
     """
 
     def __init__(self, state_directory: Path | None) -> None:
@@ -89,7 +88,7 @@ class Quarantine:
             self._enter(payload_sha, replace(earlier, with_worker=earlier.with_worker + 1))
 
     def survived(self, payload_sha: str) -> None:
-        """Record that the process survived the payload: an earlier death was not its fault."""
+        """Record that the process survived the payload, so that an earlier death was not its fault."""
         with self._lock:
             if self._deaths.pop(payload_sha, None) is not None:
                 self._save()
@@ -102,7 +101,7 @@ class Quarantine:
         self._save()
 
     def _load(self, file: SealedFile[Deaths]) -> None:
-        """Take over what is sound of *file*, of the newest entries; what is not sound is said once."""
+        """Load the newest valid entries of *file*; log a problem once."""
         found = file.read()
         self._deaths = dict([*found.entries.items()][-_MAX_ENTRIES:])
         if found.problem:

@@ -6,16 +6,16 @@ from math import inf
 from typing import Final
 
 FAILURES_ALLOWED: Final = 3
-"""Of the model, under frames in a row, before a new process is tried: one frame may be odd, all of them are not."""
+"""Consecutive frames on which the model may fail before the process is replaced."""
 
 
 class RecyclePolicy:
     """Recycle policy of one process, starting when its model is loaded."""
 
     def __init__(self, limit_mb: float, loaded_mb: float) -> None:
-        """Allow *limit_mb* of memory to a process that has *loaded_mb* before its first frame.
+        """Limit memory to *limit_mb* for a process that takes *loaded_mb* before its first frame.
 
-        No limit is in force where it has more by then: the next process would be no better, and so on for every frame.
+        If it takes more by then, the limit is not applied: the next process would exceed it as well.
         """
         self.is_limited = loaded_mb <= limit_mb
         self._limit_mb = limit_mb if self.is_limited else inf
@@ -30,7 +30,7 @@ class RecyclePolicy:
         self._failures += 1
 
     def reason_to_replace(self, rss_mb: float) -> str:
-        """Why another process should take the next frame, this one having *rss_mb* now; empty if there is no reason."""
+        """Return why the process, which takes *rss_mb* now, should be replaced; empty if it should not."""
         if rss_mb > self._limit_mb:
             return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._limit_mb:.0f}"
         if self._failures >= FAILURES_ALLOWED:

@@ -31,7 +31,7 @@ _TICK_S: Final = 0.5  # of a pause, between two signs of life
 
 @dataclass(frozen=True, slots=True)
 class SlotLimits:
-    """When a process is given up or replaced: the watchdog's limits, and resident memory in MB."""
+    """Limits at which a process is given up or replaced: watchdog, and resident memory in MB."""
 
     watchdog: WatchdogConfig
     memory_mb: float
@@ -76,7 +76,7 @@ class Slot:
     # -- for the owner thread --
 
     def make_ready(self) -> bool:
-        """Check the process, and replace it where that is due; False if no frame can be taken now.
+        """Check the process, and replace it if due; False if it cannot take a frame now.
 
         Blocks while a model is loading, and for a pause after crashes. Call it again at once, whatever it returned.
 
@@ -121,29 +121,29 @@ class Slot:
         return Computed(result, model)
 
     def end(self) -> None:
-        """End the process: gracefully if it is idle, else at once."""
+        """End the process: gracefully if it is idle, otherwise at once."""
         self._end_process()
         self._enter(SlotState.STOPPED, "stopped")
 
     # -- for any thread --
 
     def restart(self) -> None:
-        """Have the process replaced after the frame in work, or a pause cut short; returns at once.
+        """Replace the process after the frame in work, or end a pause; returns at once.
 
-        Where one is being loaded already, nothing is done.
+        Has no effect while a process is loading.
         """
         if self._condition[0] in {SlotState.READY, SlotState.PAUSED}:
             self._restart.set()
 
     def ask_stop(self) -> None:
-        """Start no other process, and give up one that is still loading; returns at once."""
+        """Start no more processes, and give up one that is loading; returns at once."""
         self._stopping.set()
         self._restart.set()
         if not self._is_ready:
             self.kill()
 
     def kill(self) -> None:
-        """End the process at once, under its frame if it has one, which is not to blame."""
+        """Kill the process at once; a frame in work is not blamed."""
         self._killed = True
         if (process := self._process) is not None:
             process.kill()
@@ -170,7 +170,7 @@ class Slot:
         return self._condition[0] is SlotState.READY
 
     def _check(self) -> None:
-        """See that the idle process is alive, and whether it is to be replaced by plan.
+        """Check that the idle process is alive, and whether to replace it.
 
         Raises:
             ModelProcessError: it has ended, or was stopped by a signal.
@@ -186,10 +186,10 @@ class Slot:
             self._enter(SlotState.LOADING, self._reason)
 
     def _replace(self) -> None:
-        """End the process that is not ready, if there is one, and load another after the pause that is due.
+        """End a process that is not ready, and load another after any pause that is due.
 
         Raises:
-            ModelError, ModelProcessError, ConfigError: there is no process that could be given a frame.
+            ModelError, ModelProcessError, ConfigError: there is no process for a frame.
         """
         self._end_process()
         self._pause()
@@ -206,7 +206,7 @@ class Slot:
         self._enter(SlotState.READY, "")
 
     def _recycle_policy(self, loaded_mb: float) -> RecyclePolicy:
-        """The recycling of a process that has *loaded_mb* before its first frame."""
+        """Return the recycle policy of a process that takes *loaded_mb* before its first frame."""
         recycling = RecyclePolicy(self._limits.memory_mb, loaded_mb)
         if not recycling.is_limited:
             self._log.warning(
@@ -217,7 +217,7 @@ class Slot:
         return recycling
 
     def _failed(self, error: ModelError | ModelProcessError | ConfigError) -> None:
-        """Count a failure that nobody ordered; the pause it costs is waited for later: a frame may be in hand."""
+        """Count an unplanned failure; its pause comes later, because a frame may be in hand."""
         self._reason = str(error)
         if not self._killed:
             self._crashes += 1
@@ -229,7 +229,7 @@ class Slot:
             self._enter(SlotState.LOADING, self._reason)
 
     def _pause(self) -> None:
-        """Wait for the pause that the last failure cost; a restart or a stop cuts it short."""
+        """Wait for the pause after the last failure; a restart or stop ends it."""
         began = monotonic()
         while (left := began + self._pause_s - monotonic()) > 0 and not self._restart.wait(min(_TICK_S, left)):
             self._beat()

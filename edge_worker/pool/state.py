@@ -27,15 +27,14 @@ class ProcessInfo:
     """One model process as seen from the worker.
 
     Attributes:
-        pid: None while there is none.
+        pid: None without a process.
         state: what the slot is doing.
-        phase: what the process is doing: start, load, compile, warm_up, idle, decode … encode; or the slot's state
-            where there is no process.
+        phase: start, load, compile, warm_up, idle, decode … encode; or the slot's state without a process.
         detail: why it is not ready; empty when it is.
         rss_mb: resident memory, MB.
-        frames: with a result in this slot since the worker started.
-        crashes, recycles: unplanned and planned ends of a process since the worker started.
-        frame_limit_s: the limit in force; a frame longer in work is given up and the process killed.
+        frames: answered with a result since the worker started.
+        crashes, recycles: unplanned and planned ends since the worker started.
+        frame_limit_s: time limit of a frame, after which the process is killed.
     """
 
     pid: int | None
@@ -65,7 +64,7 @@ class PoolState:
 
     Attributes:
         ready: every process can take frames.
-        loading: not ready, and no process has failed or been replaced yet: the first loading is going on.
+        loading: the first loading is going on: not ready, and no process has failed or been replaced yet.
         detail: why it is not ready, for the status; empty when it is.
     """
 

@@ -17,7 +17,7 @@ _WORKING_PHASES = frozenset({"decode", "preprocess", "inference", "postprocess",
 
 
 class TimeoutPolicy:
-    """Limits of a model process, from what its recent frames took."""
+    """Time limits of a model process, derived from its recent frames."""
 
     def __init__(self, watchdog: WatchdogConfig) -> None:
         """Start without recent frames: the limit is then ``watchdog.frame_min_s``."""
@@ -30,7 +30,7 @@ class TimeoutPolicy:
 
     @property
     def frame_limit_s(self) -> float:
-        """The longest a frame may be in work: ``max(frame_min_s, frame_factor x slowest recent frame)``."""
+        """Time limit of a frame: ``max(frame_min_s, frame_factor x slowest recent frame)``."""
         slowest = max(self._recent, default=0.0)
         return max(self._watchdog.frame_min_s, self._watchdog.frame_factor * slowest)
 
@@ -40,12 +40,12 @@ class TimeoutPolicy:
 
 
 class PhaseClock:
-    """Time a model process has left, phase by phase.
+    """Time that a model process has left, by phase.
 
-    Loading and work on a frame have separate limits, and time of the one is not counted on the other: a frame of a
-    shape not seen before waits for the compiler. Neither begins anew when the process comes back to it: one that has
-    been taken over could go to and fro for ever. Time is given in the slices the caller waited, not taken from a clock,
-    so that a pause of the caller itself (a frozen container, a suspended machine) is not held against the child.
+    Loading and work on a frame have separate limits: a frame of a new shape waits for the compiler. A limit does not
+    start again when the process returns to a phase, or a compromised process could alternate for ever. Time is counted
+    in the slices that the caller waited, so that a pause of the caller (a frozen container, a suspended machine) does
+    not count.
     """
 
     def __init__(self, timeouts: TimeoutPolicy, phase: str) -> None:
@@ -61,13 +61,13 @@ class PhaseClock:
         return self._timeouts.limit_s(self.phase) - spent
 
     def enter(self, phase: str) -> None:
-        """The process goes on with *phase*; ValueError where there is no such phase."""
+        """Enter *phase*; raises ValueError if there is no such phase."""
         if phase not in LOADING_PHASES | _WORKING_PHASES:
             raise ValueError(f"unknown phase {phase!r:.50}")
         self.phase = phase
 
     def spend(self, seconds: float) -> None:
-        """*seconds* have passed in the current phase."""
+        """Count *seconds* in the current phase."""
         if self.phase in LOADING_PHASES:
             self.loaded_s += seconds
         else:
@@ -75,10 +75,10 @@ class PhaseClock:
 
 
 class RestartPauses:
-    """Pauses before a process that failed is started again: none at first, then growing, never for ever.
+    """Pauses before a failed process is started again: none at first, then growing up to a minute.
 
-    The first ``crash_limit - 1`` failures within ``crash_window_s`` cost no pause, later ones 1, 2, 4 … 60 seconds. The
-    pauses themselves do not count as time without a failure.
+    The first ``crash_limit - 1`` failures within ``crash_window_s`` have no pause, later ones 1, 2, 4 … 60 seconds.
+    Pauses do not count as time without a failure.
     """
 
     def __init__(self, watchdog: WatchdogConfig) -> None:
@@ -88,7 +88,7 @@ class RestartPauses:
         self._paused_s = 0.0
 
     def failed(self, now: float) -> float:
-        """The process failed at *now* (monotonic seconds): how many seconds to pause."""
+        """Count a failure at *now* (monotonic seconds); return the seconds to pause."""
         running = now - self._paused_s
         self._failures.append(running)
         while running - self._failures[0] > self._watchdog.crash_window_s:
@@ -96,7 +96,7 @@ class RestartPauses:
         return self._pause(len(self._failures) - self._watchdog.crash_limit)
 
     def paused(self, seconds: float) -> None:
-        """*seconds* of a pause have passed; it may have been cut short."""
+        """Count *seconds* of a pause, which may have been cut short."""
         self._paused_s += seconds
 
     @staticmethod

@@ -1,6 +1,6 @@
 """Validation of the untrusted output of a model process.
 
-A process compromised by a hostile image can only lie about the image: everything that passes here is publishable and
+A process compromised by a hostile image can only falsify its results: everything that passes here is publishable and
 was requested.
 """
 
@@ -29,10 +29,10 @@ _MEASURED_HERE: Final = ("queued", "total")
 
 
 def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
-    """The facts of the model that a message says was loaded.
+    """Return the facts of the loaded model from a message.
 
     Raises:
-        LookupError, TypeError, ValueError: there are none, or no model card could be published of them.
+        LookupError, TypeError, ValueError: they are missing, or make no valid model card.
     """
     facts = ModelCardFacts.from_wire(header["card"])
     ModelCard.of(facts, node="", published_at=rfc3339(0)).to_json()
@@ -40,20 +40,20 @@ def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
 
 
 def failure_of(header: Mapping[str, Any]) -> ModelError | ConfigError:
-    """The error that a message reports of loading the model; of the configuration, if it names a key to change.
+    """Return the error in loading the model from a message; a ConfigError if it names a key to change.
 
     Raises:
-        LookupError: it reports none.
+        LookupError: there is none.
     """
     detail, key = str(header["detail"])[:_MAX_DETAIL], header["key"]
     return ConfigError(detail, key=key) if key in _KEYS else ModelError(detail)
 
 
 def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: OutputRequest) -> EncodedResult:
-    """The result that a message holds, in reply to *request*.
+    """Return the result in reply to *request* from a message.
 
     Raises:
-        LookupError, TypeError, ValueError, OverflowError: it holds none.
+        LookupError, TypeError, ValueError, OverflowError: there is no valid one.
     """
     result = EncodedResult.from_wire(header, blobs)
     ImageSize(width=result.width, height=result.height)
@@ -66,10 +66,10 @@ def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: Outp
 
 
 def rejection_of(header: Mapping[str, Any]) -> FrameRejected:
-    """The error that a message reports of a frame.
+    """Return the rejection of a frame from a message.
 
     Raises:
-        LookupError, ValueError: it reports none.
+        LookupError, ValueError: there is none.
     """
     reason, detail = str(header["reason"]), str(header["detail"])
     if reason not in REJECTIONS:
@@ -91,7 +91,7 @@ def _require_no_more_than(request: OutputRequest, result: EncodedResult) -> None
 
 
 def _require_images(request: OutputRequest, result: EncodedResult) -> None:
-    """What a required kind was asked for must be there, once; persons are told apart by their numbers."""
+    """Check that each requested image of a required kind is there once; persons differ by their numbers."""
     for wanted in request.images:
         kind, images = KINDS[wanted.kind], [image for image in result.images if image.kind == wanted.kind]
         persons = [image.person for image in images]
