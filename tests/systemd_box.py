@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+UNITS = Path(__file__).parents[1] / "deploy" / "systemd"
 SYSTEMD = "/lib/systemd/systemd"
 OPTIONS = ("--system", "--unit=box.target", "--show-status=no", "--log-target=null")
 FURNISH = str(Path(__file__).with_suffix(".sh"))
@@ -129,6 +130,16 @@ class SystemdBox:
         with suppress(IndexError):
             return self._run("is-system-running").stdout.strip() in STATES_UP
         return False
+
+
+def copy_units(units: Path, unit: str, drop_in: str) -> None:
+    """Make a directory *units* with those of ``deploy/systemd``, a *drop_in* for *unit*, and what they wait for."""
+    shutil.copytree(UNITS, units)
+    (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
+    (units / "network-online.target").symlink_to("/dev/null")
+    folder = units / f"{unit}.d"
+    folder.mkdir()
+    (folder / "test.conf").write_text(drop_in)
 
 
 def _hierarchies() -> list[Path]:

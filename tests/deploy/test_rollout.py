@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,12 +110,7 @@ def host(make_mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> Iterator[H
     systemd_box.require()
     broker, health = make_mosquitto(), free_port()
     units, files = tmp_path / "units", tmp_path / "files"
-    shutil.copytree(ROOT / "deploy" / "systemd", units)
-    (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
-    (units / "network-online.target").symlink_to("/dev/null")
-    drop_in = units / f"{UNIT}.d" / "test.conf"
-    drop_in.parent.mkdir()
-    drop_in.write_text(DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix))
+    systemd_box.copy_units(units, UNIT, DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix))
     config = files / "etc" / "edge-worker" / "edge_worker.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(CONFIG.format(port=broker.port, health=health))

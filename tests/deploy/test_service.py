@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,12 +65,8 @@ def box(broker: Mosquitto, tmp_path: Path) -> Iterator[SystemdBox]:
     """A systemd that has the units, a configuration, and no credential yet; nothing is started."""
     systemd_box.require()
     units, files = tmp_path / "units", tmp_path / "files"
-    shutil.copytree(ROOT / "deploy" / "systemd", units)
-    (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
-    (units / "network-online.target").symlink_to("/dev/null")
-    drop_in = units / f"{UNIT}.d" / "test.conf"
-    drop_in.parent.mkdir()
-    drop_in.write_text(DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix, log=LOG))
+    drop_in = DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix, log=LOG)
+    systemd_box.copy_units(units, UNIT, drop_in)
     (files / CONFIG).parent.mkdir(parents=True)
     (files / CONFIG).write_text(WORKER.format(port=broker.port))
     (files / "etc" / "credstore").mkdir()
