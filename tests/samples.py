@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_worker.frames.frame import Frame
-from edge_worker.mqtt.events import Incoming, LinkStatus
+from edge_worker.mqtt.events import Incoming
+from edge_worker.mqtt.status import LinkStatus
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def make_link_status(**fields: Any) -> LinkStatus:  # noqa: ANN401 - any field o
         "protocol": "5",
         "epoch": 1,
         "trouble": "",
-        "rival": "",
+        "conflict": "",
         "withheld": "",
         "sessions_lost": 0,
         "takeovers": 0,

@@ -39,8 +39,8 @@ class Backoff:
     """Waiting times that double from ``min_s`` to a limit, each drawn from its upper half.
 
     They begin anew only after a connection that lasted ``stable_s``: a client that is let in and thrown out at once
-    (another with its name, a message the broker chokes on) must not storm the broker. What throws nobody out is counted
-    apart, from one connection to the next; a closed port proves that nothing before it did, either.
+    (another with its name, a message the broker objects to) must not storm the broker. What throws nobody out is
+    counted apart, from one connection to the next; a closed port proves that nothing before it did, either.
     """
 
     def __init__(self, config: ReconnectConfig, draw: Callable[[float, float], float] = random.uniform) -> None:

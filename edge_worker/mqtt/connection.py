@@ -141,7 +141,7 @@ class Connection:
         if self._answer_by is not None and now > self._answer_by:
             self._break_off(self._silence())
             return
-        self._outlive_a_rival(now)
+        self._forget_conflict(now)
         deadline = self._setting.leave_by()
         if deadline is not None and deadline.expired:
             self._break_off(self._end(Cause.OURS, "out of time"))
@@ -150,11 +150,11 @@ class Connection:
         elif self._receive_window.wants_reconnect and not self._acks:
             self._disconnect(f"fetching {self._receive_window.shed} frames that there was no memory for")
 
-    def _outlive_a_rival(self, now: float) -> None:
+    def _forget_conflict(self, now: float) -> None:
         """Forget another client with our name once a connection has lasted."""
         status_board = self._setting.status_board
-        if status_board.status.rival and self._accepted_at and now - self._accepted_at > self._setting.stable_s:
-            status_board.note(rival="")
+        if status_board.status.conflict and self._accepted_at and now - self._accepted_at > self._setting.stable_s:
+            status_board.note(conflict="")
 
     def _has_said_all(self) -> bool:
         """Whether nothing waits to be sent or confirmed. An acknowledgement left unsaid would bring its frame again."""

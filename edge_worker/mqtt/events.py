@@ -277,30 +277,3 @@ LinkEvent = (
     | PublicationRefused
     | Fatal
 )
-
-
-@dataclass(frozen=True, slots=True)
-class LinkStatus:
-    """A link as it stands: for status, metrics and the health page.
-
-    ``trouble`` is empty while all is well. ``rival`` tells of another client with our client id that threw us out,
-    until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of a
-    message that the broker refused and that is tried again, and its reason. ``publications_without_subscriber``: the
-    broker took them and had nobody to give them to (those to be retained are not counted).
-    """
-
-    connected: bool
-    subscribed: bool
-    protocol: Protocol | None
-    epoch: int
-    trouble: str
-    rival: str
-    withheld: str
-    sessions_lost: int
-    takeovers: int
-    shed: int
-    queued: int
-    publications_lost: int
-    publications_without_subscriber: int
-    max_packet: int | None
-    keepalive_s: int

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames.frame import Delivery
-    from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Subscription, Will
+    from edge_worker.mqtt.events import LinkEvent, Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
+    from edge_worker.mqtt.status import LinkStatus
 
 _LINGER_S: Final = 1.0  # for the broker to read our DISCONNECT
 _TICK_S: Final = 1.0
@@ -279,7 +280,7 @@ class Link:
             return replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
         if ending.cause is Cause.BROKER and self._outbox.blamed:  # then no other client ended it
             if self._outbox.withheld(time.monotonic()):
-                self._status_board.note(rival="")
+                self._status_board.note(conflict="")
             return replace(ending, cause=Cause.REFUSAL)
         return ending
 
@@ -298,5 +299,5 @@ class Link:
         verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
         if verdict is not None:
             taken_over = TakenOver(self._name, self._identity.client_id, certain=verdict == "certain")
-            self._status_board.note(takeovers=self._status_board.status.takeovers + 1, rival=taken_over.explanation)
+            self._status_board.note(takeovers=self._status_board.status.takeovers + 1, conflict=taken_over.explanation)
             self._report(taken_over)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import Denials
 from edge_worker.mqtt.diagnosis import doubt_dots
-from edge_worker.mqtt.outbox_entry import CALM_S, OutboxEntry
+from edge_worker.mqtt.outbox_entry import STABLE_S, OutboxEntry
 from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Outbox:
         self._unconfirmed = UnconfirmedMessages(self._denials.taken)
         self._refused: list[tuple[Outgoing, str]] = []
         self._window = 0  # 0: not connected
-        self._calm_at = 0.0
+        self._stable_at = 0.0
         self._lost = 0
         self._blamed = False
 
@@ -118,7 +118,7 @@ class Outbox:
         """Begin to hand out, within the broker's limits; returns what is too large for them."""
         with self._lock:
             self._window = min(MAX_IN_FLIGHT, receive_maximum or MAX_IN_FLIGHT)
-            self._calm_at = now + CALM_S
+            self._stable_at = now + STABLE_S
             self._limit.announced(max_packet)
             limits = {p: self._limit.max_bytes(now, p.message.topic) for p in self._waiting}
             too_large = {p: limit for p, limit in limits.items() if limit is not None and p.size > limit}
@@ -220,7 +220,7 @@ class Outbox:
         """Find the message that the broker denies: the only one it can be, or each is sent alone until found."""
         written = {one.topic for one in self._unconfirmed.fresh(now)}
         topics = written | {entry.message.topic for entry in in_flight}
-        self._unconfirmed.ended(now, calm=False)
+        self._unconfirmed.ended(now, stable=False)
         if len(topics) > 1:
             for entry in in_flight:
                 entry.alone = True
@@ -235,7 +235,7 @@ class Outbox:
         self._denials.denied(topic, reason, now)
         self._blamed = True
         for entry in [entry for entry in self._waiting if entry.message.topic == topic]:
-            entry.strikes, entry.alone = 0, True
+            entry.failed_attempts, entry.alone = 0, True
             entry.refusals, entry.refusal = entry.refusals + 1, reason
             if entry.is_kept:
                 self._refused.append((entry.message, reason))
@@ -244,14 +244,14 @@ class Outbox:
         """Ask of each message in flight whether the connection ended because of it."""
         if not in_flight and cause is not Cause.OURS:
             for entry in self._waiting:
-                entry.strikes = 0
+                entry.failed_attempts = 0
         if cause not in _ITS_DOING:
             return
         for entry in in_flight:
-            entry.strike(cause, alone=len(in_flight) == 1)
+            entry.attempt_failed(cause, alone=len(in_flight) == 1)
             if entry.is_poison:
                 self._objected(entry.message.topic, entry.size, cause, now)
-        written = self._unconfirmed.ended(now, calm=now >= self._calm_at)
+        written = self._unconfirmed.ended(now, stable=now >= self._stable_at)
         if written is not None:
             self._objected(written.topic, written.size, cause, now)
 
@@ -259,11 +259,11 @@ class Outbox:
         """Note that the broker ends connections over a message for *topic* of *size* bytes."""
         if cause is Cause.TOO_LARGE:
             self._limit.too_large(size, now)
-        elif self._limit.choked(topic, size, now) == "topic":
+        elif self._limit.closed_over(topic, size, now) == "topic":
             self._deny(topic, f"{_CLOSED}{doubt_dots(topic)}", now)
 
     def _may_send(self, entry: OutboxEntry, now: float) -> bool:
-        if entry.is_suspect and now < self._calm_at:
+        if entry.is_suspect and now < self._stable_at:
             return False
         if not self._in_flight:
             return self._window > 0 and not self._is_watched(now, entry)
@@ -273,7 +273,7 @@ class Outbox:
         return len(self._in_flight) < self._window and bytes_in_flight + entry.size <= MAX_IN_FLIGHT_BYTES
 
     def _goes_alone(self, entry: OutboxEntry) -> bool:
-        return bool(entry.strikes) or entry.alone or self._denials.is_probed(entry.message.topic)
+        return bool(entry.failed_attempts) or entry.alone or self._denials.is_probed(entry.message.topic)
 
     def _is_watched(self, now: float, entry: OutboxEntry) -> bool:
         """Whether a message of QoS 0 was just written that may be denied, or *entry* may be: one at a time."""

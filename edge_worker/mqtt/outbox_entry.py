@@ -12,13 +12,13 @@ from edge_worker.mqtt.diagnosis import doubt_dots
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
 
-SUSPECT_STRIKES: Final = 2
-CALM_S: Final = 2.0
-MAX_STRIKES: Final = 4
-"""A message that was in flight when the broker ended the connection gets a strike and is sent alone from then on. With
-``SUSPECT_STRIKES`` it is sent only on a connection that has stood for ``CALM_S``. A connection that ends with nothing
-in flight speaks for a bad network or a restart, and clears all. ``MAX_STRIKES`` are no accident, then: the broker
-chokes on it (MQTT 3.1.1 has no other way to say that it is too large)."""
+SUSPECT_ATTEMPTS: Final = 2
+STABLE_S: Final = 2.0
+MAX_ATTEMPTS: Final = 4
+"""An attempt failed if the message was in flight when the broker ended the connection; it is sent alone from then on.
+After ``SUSPECT_ATTEMPTS`` it is sent only on a connection that has stood for ``STABLE_S``. A connection that ends with
+nothing in flight speaks for a bad network or a restart, and clears all. ``MAX_ATTEMPTS`` are no accident, then: the
+broker ends connections over it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +27,7 @@ class OutboxEntry:
 
     message: Outgoing
     size: int
-    strikes: int = 0
+    failed_attempts: int = 0
     refusals: int = 0
     refusal: str = ""
     not_before: float = 0.0
@@ -47,12 +47,12 @@ class OutboxEntry:
     @property
     def is_suspect(self) -> bool:
         """Whether the broker may be ending connections over it."""
-        return self.strikes >= SUSPECT_STRIKES
+        return self.failed_attempts >= SUSPECT_ATTEMPTS
 
     @property
     def is_poison(self) -> bool:
         """Whether the broker does."""
-        return self.strikes >= MAX_STRIKES
+        return self.failed_attempts >= MAX_ATTEMPTS
 
     @property
     def reason_to_give_up(self) -> str:
@@ -63,12 +63,12 @@ class OutboxEntry:
             return self.refusal
         return "connection lost" if self.goes_once else ""
 
-    def strike(self, cause: Cause, *, alone: bool) -> None:
+    def attempt_failed(self, cause: Cause, *, alone: bool) -> None:
         """Note that the broker ended the connection while this was in flight, *alone* or among others."""
         if alone:
-            self.strikes += MAX_STRIKES if cause is Cause.TOO_LARGE else 1
+            self.failed_attempts += MAX_ATTEMPTS if cause is Cause.TOO_LARGE else 1
         else:
-            self.strikes = max(self.strikes, 1)
+            self.failed_attempts = max(self.failed_attempts, 1)
 
     def put_off(self, reason: str, now: float) -> None:
         """Note that the broker refused it because of *reason*; it is tried again ever later."""

@@ -17,8 +17,8 @@ TELLING_BYTES: Final = 1024
 """A broker that takes no message of this size takes none at all: a smaller one is not too large."""
 
 GUESS: Final = 0.75
-"""Of a size that the broker chokes on, this share is taken for its limit, unless more was taken before: rather too low
-than finding it out message by message."""
+"""Of a size that the broker ends connections over, this share is taken for its limit, unless more was taken before:
+rather too low than finding it out message by message."""
 
 GUESS_S: Final = 600.0
 """A guess holds for so long; then a larger message is tried again."""
@@ -27,7 +27,7 @@ WRITTEN_S: Final = 1.0
 """A message of QoS 0 that the connection outlived for so long was taken."""
 
 MAX_ENDS: Final = 4
-"""So many calm connections in a row that end right after such a message are no accident."""
+"""So many stable connections in a row that end right after such a message are no accident."""
 
 MAX_TOPICS: Final = 1024  # names of cameras come from outside
 
@@ -87,7 +87,7 @@ class SizeLimit:
             self._taken_of.clear()
         self._guess = _Guess(max(self._taken, int(size * GUESS)), now + GUESS_S)
 
-    def choked(self, topic: str, size: int, now: float) -> Verdict:
+    def closed_over(self, topic: str, size: int, now: float) -> Verdict:
         """Note that the broker closes connections over a message for *topic* of *size* bytes, and judge why.
 
         A size that the broker takes elsewhere is not too large. Where it takes smaller ones on the same topic, the size
@@ -128,8 +128,8 @@ class UnconfirmedMessages:
         self._settle(now)
         return tuple(self._fresh)
 
-    def ended(self, now: float, *, calm: bool) -> Written | None:
-        """Note that the broker ended the connection, which had stood for a while or not (*calm*).
+    def ended(self, now: float, *, stable: bool) -> Written | None:
+        """Note that the broker ended the connection, which had stood for a while or not (*stable*).
 
         Returns:
             The message that the broker objects to; None as long as none is proven.
@@ -137,7 +137,7 @@ class UnconfirmedMessages:
         self._settle(now)
         largest = max(self._fresh, key=lambda one: one.size, default=None)
         self._fresh.clear()
-        if largest is None or not calm:
+        if largest is None or not stable:
             return None
         smaller = self._suspect is None or not self._ends or largest.size <= self._suspect.size
         self._suspect = largest if smaller else self._suspect

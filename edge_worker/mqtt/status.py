@@ -1,19 +1,46 @@
-"""Where a link's thread writes how the link stands, and others read it."""
+"""How a link stands, written by its thread and read by others."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
-
-from edge_worker.mqtt.events import LinkStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_worker.mqtt.events import Protocol
+
 STALL_S: Final = 120.0
 """A link's thread that says nothing for so long is stuck. Names are looked up without a time limit of our own, and
 resolvers take up to half a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStatus:
+    """A link as it stands: for status, metrics and the health page.
+
+    ``trouble`` is empty while all is well. ``conflict`` tells of another client with our client id that threw us
+    out, until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of
+    a message that the broker refused and that is tried again, and its reason. ``publications_without_subscriber``: the
+    broker took them and had nobody to give them to (those to be retained are not counted).
+    """
+
+    connected: bool
+    subscribed: bool
+    protocol: Protocol | None
+    epoch: int
+    trouble: str
+    conflict: str
+    withheld: str
+    sessions_lost: int
+    takeovers: int
+    shed: int
+    queued: int
+    publications_lost: int
+    publications_without_subscriber: int
+    max_packet: int | None
+    keepalive_s: int
 
 
 class StatusBoard:
@@ -29,7 +56,7 @@ class StatusBoard:
             protocol=None,
             epoch=0,
             trouble="",
-            rival="",
+            conflict="",
             withheld="",
             sessions_lost=0,
             takeovers=0,

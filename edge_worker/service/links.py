@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames.frame import Delivery, Frame
-    from edge_worker.mqtt.events import LinkEvent, LinkStatus, Outgoing, Will
+    from edge_worker.mqtt.events import LinkEvent, Outgoing, Will
+    from edge_worker.mqtt.status import LinkStatus
 
 CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""

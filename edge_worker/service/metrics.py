@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from edge_worker.frames.counters import Count
-    from edge_worker.mqtt.events import LinkStatus
+    from edge_worker.mqtt.status import LinkStatus
     from edge_worker.pool import ProcessInfo
     from edge_worker.service.result_cache import CacheStats
 

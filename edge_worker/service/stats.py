@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from edge_worker.frames.counters import Account
     from edge_worker.inference.types import ModelCardFacts
-    from edge_worker.mqtt.events import LinkStatus
+    from edge_worker.mqtt.status import LinkStatus
     from edge_worker.pool import ProcessInfo
     from edge_worker.service.lifecycle import Judgement
     from edge_worker.service.result_cache import CacheStats

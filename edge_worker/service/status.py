@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.messages import Message
-    from edge_worker.mqtt.events import Incoming, LinkStatus
+    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.status import LinkStatus
     from edge_worker.pool import PoolState
     from edge_worker.service.stats import Reporter
 
@@ -44,8 +45,8 @@ def judge(present: State, pool: PoolState, links: Mapping[str, LinkStatus]) -> J
         reason, detail, failed = "disconnected", trouble, bool(trouble)
     elif not all(link.subscribed for link in links.values()):
         reason, detail, failed = "subscribing", trouble, bool(trouble)
-    elif rivals := "; ".join(f"{name}: {link.rival}" for name, link in links.items() if link.rival):
-        reason, detail, failed = "contested", rivals, True
+    elif conflicts := "; ".join(f"{name}: {link.conflict}" for name, link in links.items() if link.conflict):
+        reason, detail, failed = "contested", conflicts, True
     elif withheld := "; ".join(f"{name}: {link.withheld}" for name, link in links.items() if link.withheld):
         reason, detail, failed = "refused", f"the broker refuses messages: {withheld}", True
     else:

@@ -339,7 +339,7 @@ def test_a_result_the_broker_chokes_on_is_given_up(
 
     From then on its size is known to be too much.
     """
-    monkeypatch.setattr(outbox, "CALM_S", 0.5)
+    monkeypatch.setattr(outbox, "STABLE_S", 0.5)
     watched = make_link(make_mosquitto(limit).port, protocol=protocol).ready()
     bad = watched.link.publish(Outgoing("out", b"x" * 30_000, must_arrive=True))
     good = watched.link.publish(Outgoing("out", b"x", must_arrive=True))

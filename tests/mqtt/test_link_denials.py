@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
     from links import Watched
 
-pytestmark = pytest.mark.usefixtures("no_calm")
+pytestmark = pytest.mark.usefixtures("soon_stable")
 SOON_S = 30.0
 
 
 @pytest.fixture
-def no_calm(monkeypatch: pytest.MonkeyPatch) -> None:
+def soon_stable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspect message does not wait for a connection that has stood for two seconds."""
-    monkeypatch.setattr(outbox, "CALM_S", 0.2)
+    monkeypatch.setattr(outbox, "STABLE_S", 0.2)
 
 
 def publish(watched: Watched, topic: str, size: int, **options: Any) -> int:  # noqa: ANN401 - of Outgoing
@@ -42,7 +42,7 @@ WAYS = [("5", NOT_AUTHORIZED), ("5", 0), ("3.1.1", 0)]
 def test_a_denied_topic_waits_and_the_others_go_on(
     make_link: Callable[..., Watched], protocol: str, reason: int
 ) -> None:
-    """Its message is sent when it is allowed; no size limit is concluded, and no rival suspected."""
+    """Its message is sent when it is allowed; no size limit is concluded, and no other client of our name suspected."""
     with RefusingBroker(denied="labels/#", reason=reason) as broker:
         watched = make_link(broker.port, protocol=protocol).ready()
         configured = watched.link.max_packet()
@@ -80,7 +80,7 @@ def test_live_results_for_a_denied_topic_are_given_up(
         broker.denied = ""
         while "overlay/door" not in {message.topic for message in broker.taken}:
             offer("overlay/door", 20_000)
-        assert watched.link.status().rival == ""
+        assert watched.link.status().conflict == ""
 
 
 def test_many_filters_are_granted_by_a_broker_that_takes_few_at_a_time(make_link: Callable[..., Watched]) -> None:

@@ -175,7 +175,7 @@ def test_two_clients_with_one_name_are_noticed(
     second = make_link(mosquitto.port, protocol=protocol).ready()
     assert first.wait_for(TakenOver).client_id == "worker"
     assert first.link.status().takeovers == 1
-    assert "client id 'worker'" in first.link.status().rival
+    assert "client id 'worker'" in first.link.status().conflict
     assert first.link.healthy()
     assert second.link.healthy()
 
@@ -187,4 +187,7 @@ def test_a_rival_that_left_is_forgotten(mosquitto: Mosquitto, make_link: Callabl
     second = make_link(mosquitto.port, reconnect=reconnect).ready()
     first.wait_for(TakenOver)
     second.link.stop(Deadline(2.0))
-    wait_until(lambda: first.link.status().connected and not first.link.status().rival, "the rival is forgotten")
+    wait_until(
+        lambda: first.link.status().connected and not first.link.status().conflict,
+        "the conflict is forgotten",
+    )

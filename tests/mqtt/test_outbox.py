@@ -22,7 +22,7 @@ from edge_worker.mqtt.outbox import (
     MAX_WAITING_BYTES,
     Outbox,
 )
-from edge_worker.mqtt.outbox_entry import CALM_S, MAX_STRIKES, SUSPECT_STRIKES
+from edge_worker.mqtt.outbox_entry import MAX_ATTEMPTS, STABLE_S, SUSPECT_ATTEMPTS
 from edge_worker.mqtt.size_limit import GUESS_S, MAX_ENDS, TELLING_BYTES, WRITTEN_S
 
 NOW = 0.0  # where only the order of things matters
@@ -214,9 +214,9 @@ def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
     for number, m in enumerate(messages):
         outbox.add(m, LARGE if number == 2 else 1, NOW)
     culprit, arrived, given_up = messages[2].publication, [], []
-    for _ in range(MAX_STRIKES + 1):
+    for _ in range(MAX_ATTEMPTS + 1):
         outbox.connected(None, None, now)
-        now += CALM_S
+        now += STABLE_S
         while sent := send_all(outbox, mids, now):
             if culprit in sent.values():
                 given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER, NOW)]
@@ -229,12 +229,12 @@ def test_a_message_the_broker_chokes_on_is_found_and_given_up() -> None:
     assert not len(outbox)
 
 
-def strike(outbox: Outbox, times: int = 1) -> list[int]:
-    """Have the broker end so many connections over the only message, each after a calm; returns what was given up."""
+def end_connections(outbox: Outbox, times: int = 1) -> list[int]:
+    """Have the broker end so many connections over the only message, each stable before; returns what was given up."""
     given_up = []
     for _ in range(times):
         outbox.connected(None, None, 0.0)
-        assert send_all(outbox, itertools.count(1), now=CALM_S)
+        assert send_all(outbox, itertools.count(1), now=STABLE_S)
         given_up += [lost.publication for lost in outbox.disconnected(Cause.BROKER, NOW)]
     return given_up
 
@@ -243,10 +243,10 @@ def test_a_suspect_waits_for_a_calm_connection() -> None:
     """On one that has just begun, a broker in trouble and a message too large for it look alike."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), LARGE, NOW)
-    strike(outbox, SUSPECT_STRIKES)
+    end_connections(outbox, SUSPECT_ATTEMPTS)
     outbox.connected(None, None, 100.0)
     assert send_all(outbox, itertools.count(1), now=100.0) == {}
-    assert len(send_all(outbox, itertools.count(1), now=100.0 + CALM_S)) == 1
+    assert len(send_all(outbox, itertools.count(1), now=100.0 + STABLE_S)) == 1
 
 
 def test_a_connection_that_ends_by_itself_clears_the_suspect() -> None:
@@ -254,20 +254,20 @@ def test_a_connection_that_ends_by_itself_clears_the_suspect() -> None:
     outbox = Outbox()
     outbox.add(message(must_arrive=True), LARGE, NOW)
     for _ in range(3):
-        assert strike(outbox, MAX_STRIKES - 1) == []
+        assert end_connections(outbox, MAX_ATTEMPTS - 1) == []
         outbox.connected(None, None, 0.0)
         outbox.disconnected(Cause.BROKER, NOW)
-    assert strike(outbox, MAX_STRIKES) != []
+    assert end_connections(outbox, MAX_ATTEMPTS) != []
 
 
 def test_a_broker_that_the_message_brings_down_is_spared_in_the_end() -> None:
     """That nobody answers for a while after each blow does not clear the message."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), LARGE, NOW)
-    for _ in range(MAX_STRIKES - 1):
-        strike(outbox)
+    for _ in range(MAX_ATTEMPTS - 1):
+        end_connections(outbox)
         outbox.unreachable()
-    assert len(strike(outbox)) == 1
+    assert len(end_connections(outbox)) == 1
 
 
 def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
@@ -275,7 +275,7 @@ def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
     outbox, large = Outbox(), message(must_arrive=True)
     outbox.add(message(must_arrive=True), LARGE, NOW)
     outbox.add(large, 2 * LARGE, NOW)
-    strike(outbox, MAX_STRIKES)
+    end_connections(outbox, MAX_ATTEMPTS)
     assert (outbox.max_packet(NOW, "t"), outbox.max_packet(NOW, "another")) == (75_000, None)
     assert [lost.publication for lost in outbox.connected(None, None, 0.0)] == [large.publication]
 
@@ -288,21 +288,21 @@ def test_a_size_that_is_taken_elsewhere_is_a_topic_that_is_forbidden() -> None:
     for mid in send_all(outbox, itertools.count(1)):
         outbox.arrived(mid, NOW)
     outbox.add(message(must_arrive=True), LARGE, NOW)
-    assert strike(outbox, MAX_STRIKES) == []
+    assert end_connections(outbox, MAX_ATTEMPTS) == []
     assert (len(outbox), outbox.max_packet(NOW, "t")) == (1, None)
     assert outbox.withheld(NOW).startswith("t (the broker closes the connection over it")
     outbox.connected(None, None, RETRY_MIN_S)
-    sent = send_all(outbox, itertools.count(1), CALM_S)
+    sent = send_all(outbox, itertools.count(1), STABLE_S)
     assert len(sent) == 1
-    assert outbox.arrived(next(iter(sent)), CALM_S) is not None
-    assert outbox.withheld(CALM_S) == ""
+    assert outbox.arrived(next(iter(sent)), STABLE_S) is not None
+    assert outbox.withheld(STABLE_S) == ""
 
 
 def test_a_small_message_is_never_too_large() -> None:
     """A broker that ends connections over a few bytes objects to something else."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), TELLING_BYTES, NOW)
-    assert strike(outbox, MAX_STRIKES) == []
+    assert end_connections(outbox, MAX_ATTEMPTS) == []
     assert outbox.max_packet(NOW, "t") is None
 
 
@@ -310,7 +310,7 @@ def test_a_guess_expires() -> None:
     """The limit may have been raised meanwhile: a larger message is tried again."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), LARGE, NOW)
-    strike(outbox, MAX_STRIKES)
+    end_connections(outbox, MAX_ATTEMPTS)
     assert [outbox.max_packet(at, "t") for at in (GUESS_S - 1, GUESS_S)] == [75_000, None]
 
 
@@ -384,7 +384,7 @@ def test_what_nobody_acknowledges_is_noticed_too() -> None:
     outbox, mids, now = Outbox(), itertools.count(1), 0.0
     for _ in range(MAX_ENDS):
         outbox.connected(None, None, now)
-        now += CALM_S
+        now += STABLE_S
         outbox.add(message(qos=0), 50_000, NOW)
         for mid in send_all(outbox, mids, now):
             outbox.arrived(mid, now)
@@ -393,14 +393,14 @@ def test_what_nobody_acknowledges_is_noticed_too() -> None:
 
 
 def test_what_arrived_before_is_not_too_large() -> None:
-    """The limit lies between that and what the broker chokes on."""
+    """The limit lies between that and what the broker ends connections over."""
     outbox = Outbox()
     outbox.add(message(), 95_000, NOW)
     outbox.connected(None, None, 0.0)
     for mid in send_all(outbox, itertools.count(1)):
         outbox.arrived(mid, NOW)
     outbox.add(message(must_arrive=True), 100_000, NOW)
-    strike(outbox, MAX_STRIKES)
+    end_connections(outbox, MAX_ATTEMPTS)
     assert outbox.max_packet(NOW) == 95_000
 
 
@@ -408,7 +408,7 @@ def test_a_limit_found_out_is_forgotten_with_the_broker() -> None:
     """The one that answers next may be another, or the same with more room; what it says itself holds all the same."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), 100_000, NOW)
-    strike(outbox, MAX_STRIKES)
+    end_connections(outbox, MAX_ATTEMPTS)
     outbox.unreachable()
     assert outbox.max_packet(NOW) is None
     outbox.connected(None, 50, 0.0)

@@ -26,10 +26,10 @@ def test_the_smaller_of_said_and_found_out_holds() -> None:
 
 
 def test_what_was_taken_is_not_too_large() -> None:
-    """The limit lies between that and what the broker chokes on."""
+    """The limit lies between that and what the broker ends connections over."""
     limit = SizeLimit()
     limit.taken("t", 95_000, NOW)
-    assert limit.choked("t", 100_000, NOW) == "size"
+    assert limit.closed_over("t", 100_000, NOW) == "size"
     assert limit.max_bytes(NOW) == 95_000
 
 
@@ -44,7 +44,7 @@ def test_a_limit_that_was_lowered_is_believed_when_the_broker_says_so() -> None:
 def test_a_size_is_supposed_for_one_topic_until_that_takes_a_smaller_one() -> None:
     """A topic that is forbidden looks the same; one that takes a smaller message is not."""
     limit = SizeLimit()
-    assert limit.choked("map", 100_000, NOW) == "size"
+    assert limit.closed_over("map", 100_000, NOW) == "size"
     assert (limit.max_bytes(NOW, "map"), limit.max_bytes(NOW, "labels")) == (75_000, None)
     limit.taken("map", 50_000, NOW)
     assert limit.max_bytes(NOW, "labels") == 75_000
@@ -53,7 +53,7 @@ def test_a_size_is_supposed_for_one_topic_until_that_takes_a_smaller_one() -> No
 def test_small_messages_prove_nothing_about_sizes() -> None:
     """Else one odd message would silence the worker."""
     limit = SizeLimit()
-    assert limit.choked("t", TELLING_BYTES, NOW) == "topic"
+    assert limit.closed_over("t", TELLING_BYTES, NOW) == "topic"
     assert limit.max_bytes(NOW, "t") is None
 
 
@@ -66,11 +66,11 @@ def test_a_guess_expires_and_is_forgotten_with_the_broker() -> None:
     assert limit.max_bytes(NOW) is None
 
 
-def end(unconfirmed: UnconfirmedMessages, *sizes: int, after_s: float = 0.1, calm: bool = True) -> int | None:
+def end(unconfirmed: UnconfirmedMessages, *sizes: int, after_s: float = 0.1, stable: bool = True) -> int | None:
     """Write messages, and have the connection end some time later; returns the size found too large."""
     for size in sizes:
         unconfirmed.sent("t", size, 0.0)
-    found = unconfirmed.ended(after_s, calm=calm)
+    found = unconfirmed.ended(after_s, stable=stable)
     return None if found is None else found.size
 
 
@@ -94,4 +94,4 @@ def test_a_message_that_was_outlived_is_no_suspect() -> None:
 def test_ends_of_connections_that_had_just_begun_prove_nothing() -> None:
     """That is what a bad network looks like."""
     unconfirmed = UnconfirmedMessages(lambda _: None)
-    assert not any(end(unconfirmed, 5_000, calm=False) for _ in range(10 * MAX_ENDS))
+    assert not any(end(unconfirmed, 5_000, stable=False) for _ in range(10 * MAX_ENDS))

@@ -20,7 +20,8 @@ from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_worker.mqtt.events import Incoming, LinkStatus, Outgoing
+    from edge_worker.mqtt.events import Incoming, Outgoing
+    from edge_worker.mqtt.status import LinkStatus
 
 SOON_S = 10.0
 UP = PoolState(ready=True, loading=False, detail="", processes=())
@@ -30,7 +31,7 @@ LINKED = make_link_status()
 CUT = replace(LINKED, connected=False, subscribed=False, trouble="connection refused")
 CONNECTING = replace(CUT, trouble="")
 REFUSED = replace(LINKED, subscribed=False, trouble="not authorized")
-CONTESTED = replace(LINKED, rival="another client uses our client id")
+CONTESTED = replace(LINKED, conflict="another client uses our client id")
 WITHHELD = replace(LINKED, withheld="parsing/door/labels (Not authorized)")
 CARD = ModelCardFacts(
     "tiny", "0" * 64, "openvino", "f32", "told so", ("a",), ("#000000",), {"requested": {}, "effective": {}}
