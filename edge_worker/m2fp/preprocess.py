@@ -14,14 +14,17 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from edge_worker.m2fp.kernels import preprocess as kernel
+from edge_worker.m2fp.parallel import one_by_one
 from edge_worker.m2fp.types import Box, ByteArray, FloatArray, Size
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.configuration import InputConfig, ModelConfig
+    from edge_worker.m2fp.parallel import Each
 
 # Mean and standard deviation of ImageNet, RGB, 0–255.
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
+MEAN = np.array((123.675, 116.28, 103.53), np.float32)
+DEVIATION = np.array((58.395, 57.12, 57.375), np.float32)
 
 # Stride of the coarsest feature map.
 SIZE_DIVISOR = 32
@@ -60,18 +63,20 @@ class NetInput:
     geometry: Geometry
 
 
-def preprocess(image: ByteArray, config: ModelConfig, short_side: int | None = None) -> NetInput:
+def preprocess(
+    image: ByteArray, config: ModelConfig, short_side: int | None = None, each: Each = one_by_one
+) -> NetInput:
     """Convert a frame, RGB uint8 H×W×3, to the input of the network described by *config*.
 
     *short_side* overrides that of a multi-human model (the limit of the long side scales with it);
-    single-human models use a fixed canvas and ignore it.
+    single-human models use a fixed canvas and ignore it. *each* maps over independent pieces of work.
     """
     frame = Size(image.shape[1], image.shape[0])
     if config.canvas is None:
         size = multi_human_size(frame, config.input, short_side)
-        resized, window = _resize(image, size), Box(0, 0, *size)
+        resized, window = _resize(image, size, each), Box(0, 0, *size)
     else:
-        resized, window = _on_canvas(image, Size(*config.canvas))
+        resized, window = _on_canvas(image, Size(*config.canvas), each)
     padded = padded_size(Size(resized.shape[1], resized.shape[0]))
     return NetInput(resized, normalise(resized, padded), Geometry(frame, padded, window))
 
@@ -92,6 +97,13 @@ def padded_size(size: Size) -> Size:
 
 def normalise(image: ByteArray, padded: Size) -> FloatArray:
     """Return (x - mean) / std of RGB uint8 h×w×3: float32 1×3×H×W of size *padded*, zeros outside the image."""
+    if kernel.is_built():
+        return kernel.normalise(np.ascontiguousarray(image), MEAN, DEVIATION, padded)
+    return normalise_plainly(image, padded)
+
+
+def normalise_plainly(image: ByteArray, padded: Size) -> FloatArray:
+    """Return what :func:`normalise` does."""
     height, width = image.shape[:2]
     tensor = np.zeros((1, 3, padded.height, padded.width), np.float32)
     for channel, table in enumerate(_normalisation_tables()):
@@ -103,10 +115,18 @@ def normalise(image: ByteArray, padded: Size) -> FloatArray:
 def _normalisation_tables() -> tuple[FloatArray, ...]:
     """Return a lookup table of 256 normalised values per channel."""
     values = np.arange(256, dtype=np.float32)
-    return tuple((values - np.float32(mean)) / np.float32(std) for mean, std in zip(_MEAN, _STD, strict=True))
+    return tuple((values - mean) / deviation for mean, deviation in zip(MEAN, DEVIATION, strict=True))
 
 
-def _resize(image: ByteArray, size: Size) -> ByteArray:
+def _resize(image: ByteArray, size: Size, each: Each) -> ByteArray:
+    if image.shape[:2] == (size.height, size.width):
+        return image
+    if kernel.is_built():
+        return kernel.resize(np.ascontiguousarray(image), size, each)
+    return resize_plainly(image, size)
+
+
+def resize_plainly(image: ByteArray, size: Size) -> ByteArray:
     """Resize the width, then the height, rounding each pass to uint8: Pillow before 13 does so, 13 may not."""
     if image.shape[1] != size.width:
         image = _resize_once(image, Size(size.width, image.shape[0]))
@@ -119,12 +139,12 @@ def _resize_once(image: ByteArray, size: Size) -> ByteArray:
     return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
 
 
-def _on_canvas(image: ByteArray, canvas: Size) -> tuple[ByteArray, Box]:
+def _on_canvas(image: ByteArray, canvas: Size, each: Each) -> tuple[ByteArray, Box]:
     """Shrink *image* to fit the *canvas* if needed, never enlarge it, and centre it on grey."""
     size = _fit(Size(image.shape[1], image.shape[0]), canvas)
     window = Box((canvas.width - size.width) // 2, (canvas.height - size.height) // 2, *size)
     placed = np.full((canvas.height, canvas.width, 3), _CANVAS_GREY, np.uint8)
-    placed[window.slices] = _resize(image, size)
+    placed[window.slices] = _resize(image, size, each)
     return placed, window
 
 

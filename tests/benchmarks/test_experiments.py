@@ -24,7 +24,14 @@ def test_each_experiment_gives_its_rows(
     assert main([*quick, *options, "--threads", "1", "--json", str(file)]) == 0
     found: dict[str, Any] = json.loads(file.read_text())
     kernels = found["kernels"]
-    assert [row["without"] for row in kernels] == ["nothing", "mask kernel", "deformable", "winograd (of f32)", "all"]
+    assert [row["without"] for row in kernels] == [
+        "nothing",
+        "mask kernel",
+        "deformable",
+        "winograd (of f32)",
+        "preprocess",
+        "all",
+    ]
     assert kernels[0]["ratio"] == 1
     assert all(row["frame"] > row["inference"] > 0 for row in kernels)
     assert [row["frames in a batch"] for row in found["batches"]] == [1, 2, 4]
