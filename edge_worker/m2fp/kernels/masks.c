@@ -9,7 +9,7 @@
 #include "vector.h"
 #include "source.h"
 
-enum { TAPS = 3, BLOCK = 16, TILE_WIDTH = 64, TILE_HEIGHT = 32 };
+enum { TAPS = 3, BLOCK = 16, TILE_WIDTH = 64, TILE_HEIGHT = 32, BACKGROUND = 0 };
 
 /* The operator along one axis. */
 typedef struct {
@@ -122,16 +122,17 @@ INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mas
     int32_t in_column[TILE_WIDTH] = {0}, first_row = -1, last_row = -1;
     for (int32_t y = 0; y < tile.bottom - tile.top; y++) {
         int32_t any = 0;
+        for (int x = 0; x < TILE_WIDTH; x++) any |= values[y][x] > 0.0f;
+        if (!any) continue;
         for (int x = 0; x < TILE_WIDTH; x++) {
             int32_t positive = values[y][x] > 0.0f;
             float sigmoid = sigmoid_of_positive(positive ? values[y][x] : 0.0f);
             sums[x] += positive ? sigmoid : 0.0f;
             in_column[x] += positive;
-            any |= positive;
         }
         for (int32_t x = 0; x < width; x++) mask[y * stride + x] = values[y][x] > 0.0f;
-        if (any && first_row < 0) first_row = y;
-        if (any) last_row = y;
+        if (first_row < 0) first_row = y;
+        last_row = y;
     }
     for (int x = 0; x < TILE_WIDTH; x++) {
         reading->sigmoids += sums[x];
@@ -196,13 +197,24 @@ INLINED void take_better(Tally *tally, int32_t height, int32_t class_id) {
     }
 }
 
+/* Whether a vote counts somewhere in a tile. */
+INLINED int counts_in(const Enlargement *to, const Vote *vote, Box tile) {
+    const Box part = common(tile, vote->box);
+    return part.left < part.right && part.top < part.bottom && exceeds(to, vote->logits, part, vote->threshold);
+}
+
+/* Whether any class but the background has a vote in a tile; without one it stays background, however that is voted. */
+INLINED int holds_something(const Enlargement *to, const Vote *votes, int32_t count, Box tile) {
+    for (int32_t i = 0; i < count; i++)
+        if (votes[i].class_id != BACKGROUND && counts_in(to, &votes[i], tile)) return 1;
+    return 0;
+}
+
 INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count, Box tile, Tally *tally) {
     const int32_t height = tile.bottom - tile.top;
     int any = 0;
     for (int32_t i = 0; i < count; i++) {
-        Box part = common(tile, votes[i].box);
-        if (part.left < part.right && part.top < part.bottom &&
-            exceeds(to, votes[i].logits, part, votes[i].threshold)) {
+        if (counts_in(to, &votes[i], tile)) {
             enlarge(to, votes[i].logits, tile, tally->values);
             count_vote(tally, height, votes[i].score);
             any = 1;
@@ -214,7 +226,8 @@ INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count,
     }
 }
 
-/* Label the rows top <= y < bottom of the frame; votes are sorted by class, labels is (frame height, width). */
+/* Label the rows top <= y < bottom of the frame; votes are sorted by class, labels is (frame height, width), initially
+   background. */
 DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
                            uint8_t *labels) {
     const int32_t width = to->columns.pixels;
@@ -223,8 +236,9 @@ DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t cou
     const Box rows = {0, first, width, end};
     for (int32_t top = first; top < end; top += TILE_HEIGHT) {
         for (int32_t left = 0; left < width; left += TILE_WIDTH) {
+            const Box tile = tile_at(left, top, rows);
+            if (!holds_something(to, votes, count, tile)) continue;
             Tally tally = {0};
-            Box tile = tile_at(left, top, rows);
             label_tile(to, votes, count, tile, &tally);
             for (int32_t y = tile.top; y < tile.bottom; y++)
                 for (int32_t x = tile.left; x < tile.right; x++)
