@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from edge_worker.m2fp.kernels.workers import Workers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -25,3 +27,31 @@ class Each(Protocol):
 def one_by_one(function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
     """Run serially in the calling thread."""
     return map(function, items)
+
+
+class InThreads:
+    """Runs in a few threads, the calling one among them.
+
+    Threads take several items at a time, and the caller those that no other has begun: an item may be as short as the
+    way to another thread, and on a busy machine that may not come to it at all.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Use *count* threads, including the caller."""
+        self._workers = Workers(count)
+
+    def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
+        """Run at once, and yield the results; what *function* raises comes after all threads have finished."""
+        todo = list(items)
+        done: list[list[B]] = [[]] * len(todo)
+
+        def work(begin: int, end: int) -> None:
+            done[begin] = [function(item) for item in todo[begin:end]]
+
+        if todo:
+            self._workers.share(work, len(todo))
+        return (result for piece in done for result in piece)
+
+    def close(self) -> None:
+        """End the other threads."""
+        self._workers.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions, shape_of
 from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
 from edge_worker.m2fp.engines.fingerprint import fingerprint
+from edge_worker.m2fp.parallel import InThreads
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.preprocess import NetInput, preprocess
 
@@ -60,7 +60,7 @@ class Parser:
         self._config = model.config
         self._engine = choice.engine
         self._short_side = short_side
-        self._pool = ThreadPoolExecutor(threads or _cpus(), thread_name_prefix="postprocess")
+        self._each = InThreads(threads or _cpus())
         self.info = ModelInfo(
             name=model.name,
             sha256=model.sha256,
@@ -89,7 +89,7 @@ class Parser:
 
     def preprocess(self, image: ByteArray, short_side: int | None = None) -> NetInput:
         """Convert a frame, RGB uint8 H×W×3, to the network's input."""
-        return preprocess(image, self._config, short_side or self._short_side)
+        return preprocess(image, self._config, short_side or self._short_side, self._each)
 
     def is_compiled(self, net_input: NetInput) -> bool:
         """Return whether the network is compiled for this input shape."""
@@ -109,7 +109,7 @@ class Parser:
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
         """Interpret *logits* for the frame behind *net_input*."""
-        return postprocess(logits, net_input.geometry, self._config, self._pool.map)
+        return postprocess(logits, net_input.geometry, self._config, self._each)
 
     def warm_up(self, width: int, height: int) -> None:
         """Parse a grey frame of this size, so that the first real one does not wait for compilation."""
@@ -118,7 +118,7 @@ class Parser:
     def close(self) -> None:
         """Release the engine; the parser must not be used afterwards."""
         self._engine.close()
-        self._pool.shutdown()
+        self._each.close()
 
 
 def _cpus() -> int:

@@ -50,6 +50,11 @@ class _Enlargement(ctypes.Structure):
         return cls(_Axis.of(to_frame.rows), _Axis.of(to_frame.columns))
 
 
+@lru_cache(maxsize=16)  # as many as there are of them; each takes longer to make than a small mask to read
+def _operator(to_frame: Enlargement) -> _Enlargement:
+    return _Enlargement.of(to_frame)
+
+
 class _Box(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_int32) for name in ("left", "top", "right", "bottom"))
 
@@ -108,7 +113,7 @@ def read_mask(logits: FloatArray, to_frame: Enlargement, box: Box, mask: BoolArr
 
     *mask*, of the box's size and all False, receives the result.
     """
-    operator, found = _Enlargement.of(to_frame), _Reading()
+    operator, found = _operator(to_frame), _Reading()
     height, width = to_frame.size
     target = address_of(mask, "mask", np.bool_, (box.height, box.width))
     _library().read_mask(operator, _logits(logits, to_frame), _Box.of(box), target, found)
@@ -130,8 +135,8 @@ def _table_of(length: int) -> type[ctypes.Array[_Vote]]:
 
 
 def row_labeller(labels: ByteArray, votes: Sequence[Vote], to_frame: Enlargement) -> Callable[[slice], None]:
-    """Return a function that labels a slice of rows in *labels*, uint8 H×W; *votes* are sorted by class."""
-    operator, table = _Enlargement.of(to_frame), _table_of(len(votes))(*(_Vote.of(vote, to_frame) for vote in votes))
+    """Return a function that labels a slice of rows in *labels*, uint8 H×W, initially background; *votes* by class."""
+    operator, table = _operator(to_frame), _table_of(len(votes))(*(_Vote.of(vote, to_frame) for vote in votes))
     target = address_of(labels, "labels", np.uint8, to_frame.size)
 
     def label(rows: slice) -> None:

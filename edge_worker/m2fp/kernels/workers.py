@@ -47,3 +47,8 @@ class Workers:
             wait(running)
         for other in running:
             other.result()
+
+    def close(self) -> None:
+        """End the other threads."""
+        if self._others:
+            self._others.shutdown()

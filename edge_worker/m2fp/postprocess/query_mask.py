@@ -42,9 +42,11 @@ def query_masks(logits: Sequence[FloatArray], to_frame: Enlargement, each: Each)
 
     All masks share one allocation: the kernel backs a large one with huge pages, in a third of the time.
     """
-    boxes = [to_frame.positive_box(one) for one in logits]
+    if not logits:
+        return []
+    boxes = to_frame.positive_boxes(logits)
     ends = np.cumsum([box.width * box.height if box else 0 for box in boxes], dtype=np.intp)
-    rooms = np.split(np.zeros(ends[-1] if boxes else 0, np.bool_), ends[:-1])
+    rooms = np.split(np.zeros(ends[-1], np.bool_), ends[:-1])
 
     def read(query: int) -> QueryMask | None:
         box = boxes[query]

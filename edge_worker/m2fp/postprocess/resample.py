@@ -19,9 +19,11 @@ from edge_worker.m2fp.preprocess import Geometry
 from edge_worker.m2fp.types import Box, FloatArray, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
+
+    from edge_worker.m2fp.types import BoolArray
 
 # Number of cached operators; one per frame size in use.
 _GEOMETRIES = 16
@@ -66,9 +68,16 @@ class Axis:
         """The weights as a matrix (out, low)."""
         return self.weights[:, :-BLOCK].T
 
-    def reach(self, low: int, high: int) -> slice:
-        """Return the pixels that depend on any of the logits *low* to *high* (inclusive)."""
-        return slice(int(np.searchsorted(self.last, low, "left")), int(np.searchsorted(self.first, high, "right")))
+    def positive_reach(self, positive: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return begin and end (exclusive) of the pixels that depend on any of the *positive* logits, bool (n, low).
+
+        Where there are none, the end is not beyond the beginning.
+        """
+        low, none = positive.argmax(axis=1), ~positive.any(axis=1)
+        high = positive.shape[1] - 1 - positive[:, ::-1].argmax(axis=1)
+        begin, end = np.searchsorted(self.last, low, "left"), np.searchsorted(self.first, high, "right")
+        end[none] = 0
+        return begin, end
 
     def support(self, pixels: slice) -> slice:
         """Return the logits that *pixels* (not empty) depend on."""
@@ -104,17 +113,13 @@ class Enlargement:
         """Height and width of the output."""
         return len(self.rows.matrix), len(self.columns.matrix)
 
-    def positive_box(self, logits: FloatArray) -> Box | None:
-        """Return where upsampled logits (h, w) can be positive: a mean is positive only near a positive value."""
-        positive = logits > 0
-        rows, columns = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
-        if not rows.size:
-            return None
-        down = self.rows.reach(int(rows[0]), int(rows[-1]))
-        across = self.columns.reach(int(columns[0]), int(columns[-1]))
-        if down.stop <= down.start or across.stop <= across.start:
-            return None
-        return Box(across.start, down.start, across.stop - across.start, down.stop - down.start)
+    def positive_boxes(self, logits: Sequence[FloatArray]) -> list[Box | None]:
+        """Return where upsampled logits (h, w) of each can be positive: a mean is so only near a positive value."""
+        positive = np.stack([one > 0 for one in logits])
+        top, down = self.rows.positive_reach(np.asarray(positive.any(axis=2)))
+        left, across = self.columns.positive_reach(np.asarray(positive.any(axis=1)))
+        boxes = np.stack((left, top, across - left, down - top), axis=1)
+        return [Box(*box) if min(box[2:]) > 0 else None for box in boxes.tolist()]
 
     def strips(self, logits: FloatArray, box: Box) -> Iterator[tuple[slice, FloatArray]]:
         """Upsample logits (h, w) inside *box* of the frame in strips of rows that fit the cache.

@@ -44,7 +44,8 @@ def test_nothing_is_positive_outside_the_box(geometry: Geometry, seed: int) -> N
     logits[random.integers(low.height), random.integers(low.width)] = 9
     to_frame = enlargement(low, geometry)
     whole = np.concatenate([values for _, values in to_frame.strips(logits, Box(0, 0, *geometry.frame))])
-    box = to_frame.positive_box(logits)
+    nothing, box = to_frame.positive_boxes([np.full_like(logits, -1), logits])
+    assert nothing is None
     if box is None:
         assert not (whole > 0).any()
         return
