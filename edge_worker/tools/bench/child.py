@@ -1,6 +1,7 @@
 """One variant in a process of its own: ``python -m edge_worker.tools.bench.child``.
 
-Memory and thread limits are the process's, so each engine, precision and number of threads gets one. It is told the
+Memory, allocator and thread limits are the process's, so each engine, precision and number of threads gets one, set up
+as the worker sets up a model process. It is told the
 :class:`edge_worker.inference.types.ModelSettings` in a first line of JSON, and then a frame's file a line; it answers
 each line with a line of JSON.
 """
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings, OutputRequest
+from edge_worker.ops.memory import COMPUTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +41,7 @@ def serve(orders: Iterable[str], answers: TextIO) -> int:
     lines = iter(orders)
     settings = ModelSettings.from_wire(json.loads(next(lines)))
     settings.threads.apply_to_process()
+    COMPUTING.take_effect()
     try:
         pipeline, loaded = _load(settings)
     except EdgeWorkerError as error:
