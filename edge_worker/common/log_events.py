@@ -154,6 +154,7 @@ SHARE_GROUPS_NOT_LEFT = LogEvent(
 
 # Model processes
 MODEL_PROCESS = LogEvent("model process", "info", "slot state detail")
+MODEL_PROCESSES = LogEvent("model processes", "info", "count reason")
 MODEL_LOADED = LogEvent(
     "model loaded",
     "info",

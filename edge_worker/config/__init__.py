@@ -19,6 +19,7 @@ from edge_worker.config.sections import (
     OpsConfig,
     ThreadsConfig,
     WatchdogConfig,
+    model_directory,
 )
 from edge_worker.config.tree import Location, Problem, Tree
 from edge_worker.config.warnings import warnings
@@ -56,6 +57,7 @@ __all__ = [
     "find_config",
     "load",
     "load_with_origins",
+    "model_directory",
     "password_source",
     "read_key_password",
     "read_password",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge_worker.common.platforms import available_cpus
 from edge_worker.config.credentials import read_password
 from edge_worker.config.mqtt import is_host, is_loopback
+from edge_worker.config.sections import BUILTIN, BUILTIN_MODELS, model_directory
 from edge_worker.config.tree import Location, Problem
 from edge_worker.errors import ConfigError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
 QUANTISED_NETWORK = "model-int8.xml"  # as m2fp.directory names it, which the worker process does not import
-_BUILTIN, _BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
 
 
 def check(config: Config, environ: Mapping[str, str], *, runs_model: bool) -> Iterator[Problem]:
@@ -178,8 +178,8 @@ def _is_written(config: Config, index: int, result: str, key: str) -> bool:
 
 def _model(config: Config) -> Iterator[Problem]:
     path = config.model.path
-    known = sorted(f"{_BUILTIN}{file.parent.name}" for file in _BUILTIN_MODELS.glob("*/manifest.json"))
-    if path not in known if path.startswith(_BUILTIN) else not _is_readable_directory(Path(path)):
+    known = sorted(f"{BUILTIN}{file.parent.name}" for file in BUILTIN_MODELS.glob("*/manifest.json"))
+    if path not in known if path.startswith(BUILTIN) else not _is_readable_directory(Path(path)):
         problem = f"no readable model directory: {path}; models that come with the package: {', '.join(known)}"
         yield Problem(("model", "path"), problem)
 
@@ -187,7 +187,7 @@ def _model(config: Config) -> Iterator[Problem]:
 def _precision(config: Config) -> Iterator[Problem]:
     """A quantised precision needs a quantised network: without it no model process would ever be ready."""
     path = config.model.path
-    place = _BUILTIN_MODELS / path.removeprefix(_BUILTIN) if path.startswith(_BUILTIN) else Path(path)
+    place = model_directory(path)
     exported = os.access(place / "manifest.json", os.R_OK)
     if config.model.precision.startswith("int8") and exported and not (place / QUANTISED_NETWORK).exists():
         problem = (

@@ -35,6 +35,9 @@ from edge_worker.config.gateway import GatewayConfig
 from edge_worker.config.mqtt import MqttConfig
 from edge_worker.config.output import OutputConfig
 
+BUILTIN, BUILTIN_MODELS = "builtin:", Path(__file__).parents[1] / "models"
+MAX_PROCESSES = 64
+
 
 def host_name() -> str:
     """Return this machine's name as one level of a topic: letters, digits, ``.``, ``_``, ``-``; at most 64."""
@@ -47,8 +50,19 @@ def _auto_or_count(value: object) -> object:
     raise ValueError("should be auto or a whole number from 1")
 
 
+def _auto_or_few(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PROCESSES):
+        return value
+    raise ValueError(f"should be auto or a whole number from 1 to {MAX_PROCESSES}")
+
+
+def model_directory(path: str) -> Path:
+    """Return the directory of the model at *path*, which may be ``builtin:NAME``."""
+    return BUILTIN_MODELS / path.removeprefix(BUILTIN) if path.startswith(BUILTIN) else Path(path)
+
+
 def _model_path(path: str, info: ValidationInfo) -> str:
-    return path if path.startswith("builtin:") else str(beside_the_file(Path(path), info))
+    return path if path.startswith(BUILTIN) else str(beside_the_file(Path(path), info))
 
 
 class NodeConfig(Section):
@@ -83,7 +97,7 @@ class ModelConfig(Section):
 class ThreadsConfig(Section):
     """How much of the processor the model may use; capped by the cgroup's quota and the CPU affinity."""
 
-    processes: Annotated[int, Field(ge=1, le=64)] = 1
+    processes: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_few)] = 1
     inference: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_count)] = "auto"
     opencv: Annotated[int, Field(ge=1, le=1024)] = 1
     cpus: OneOrMore[Annotated[int, Field(ge=0)]] | None = None

@@ -45,15 +45,16 @@ class ThreadPlan:
     nice: int
 
     @classmethod
-    def from_config(cls, threads: ThreadsConfig, allowance: CpuAllowance) -> ThreadPlan:
-        """Make the plan of each of ``threads.processes``; at most as many threads as *allowance* permits.
+    def from_config(cls, threads: ThreadsConfig, allowance: CpuAllowance, processes: int | None = None) -> ThreadPlan:
+        """Plan for each of so many *processes* (None: those configured); *allowance* bounds the threads of all.
 
         Raises:
             ConfigError: ``threads.cpus`` names a CPU that this process may not use.
         """
         cpus = None if threads.cpus is None else tuple(sorted(threads.cpus))
         usable = allowance.usable if cpus is None else min(allowance.usable, _count_allowed(cpus, allowance.cpus))
-        share = max(1, usable // threads.processes)
+        configured = 1 if threads.processes == "auto" else threads.processes
+        share = max(1, usable // (processes or configured))
         wanted = share if threads.inference == "auto" else threads.inference
         return cls(inference=min(wanted, usable), opencv=min(threads.opencv, usable), cpus=cpus, nice=threads.nice)
 

@@ -13,9 +13,11 @@ from edge_worker.common import log_events
 from edge_worker.errors import FrameRejected
 from edge_worker.inference.types import ModelSettings
 from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.free_memory import free_mb
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.pool.journal import Journal
 from edge_worker.pool.launch import Launch, child_environment, sandbox_for
+from edge_worker.pool.process_count import process_count
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
 from edge_worker.pool.state import PoolState
@@ -65,7 +67,11 @@ class ModelPool:
         Raises:
             ConfigError: ``threads.cpus`` names a CPU that cannot be used here.
         """
-        plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
+        allowance = CpuAllowance.read()
+        chosen = process_count(config, allowance, free_mb())
+        count = chosen.count
+        _log.info(log_events.MODEL_PROCESSES, count=count, reason=chosen.reason)
+        plan = ThreadPlan.from_config(config.threads, allowance, count)
         settings = ModelSettings.from_config(config, plan, cache_directory)
         launch = Launch(
             command,
@@ -75,13 +81,13 @@ class ModelPool:
         )
         limits = SlotLimits(config.watchdog, inf if config.memory.limit_mb is None else config.memory.limit_mb)
         self._quarantine = Quarantine(state_directory)
-        self._journal = Journal(state_directory, config.threads.processes)
+        self._journal = Journal(state_directory, count)
         for payload_sha in self._journal.left:
             self._quarantine.died_with_worker(payload_sha)
         self._card: ModelCardFacts | None = None
         self._slots = tuple(
             Slot(f"model-{number}", launch, limits, self._quarantine, on_loaded=self._learn_card, on_change=on_change)
-            for number in range(config.threads.processes)
+            for number in range(count)
         )
 
     @property

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 from edge_worker.config import warnings
 from edge_worker.m2fp.kernels.loader import describe_kernels
 from edge_worker.mqtt.probe import Finding, probe
+from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.directories import cache_directory
+from edge_worker.ops.free_memory import free_mb
 from edge_worker.pool import ModelPool
+from edge_worker.pool.process_count import process_count
 from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ def _meaning(config: Config) -> Iterator[str]:
         yield f"camera: {camera.topic} ({camera.delivery}, QoS {camera.qos}) → {topics}"
     model, threads = config.model, config.threads
     yield f"model: {model.path} (engine {model.engine}, precision {model.precision}, threads {threads.inference})"
+    chosen = process_count(config, CpuAllowance.read(), free_mb())
+    yield f"model processes: {chosen.count} ({chosen.reason})"
 
 
 def _model_finding(config: Config) -> Finding:

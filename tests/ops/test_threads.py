@@ -19,24 +19,24 @@ EIGHT = CpuAllowance(tuple(range(8)), None)
 
 
 @pytest.mark.parametrize(
-    ("threads", "allowance", "inference"),
+    ("threads", "allowance", "processes", "inference"),
     [
-        (ThreadsConfig(), EIGHT, 8),
-        (ThreadsConfig(processes=2), EIGHT, 4),
-        (ThreadsConfig(processes=3), EIGHT, 2),
-        (ThreadsConfig(processes=64), EIGHT, 1),
-        (ThreadsConfig(), CpuAllowance(tuple(range(8)), 2.5), 2),
-        (ThreadsConfig(processes=2), CpuAllowance(tuple(range(8)), 4.0), 2),
-        (ThreadsConfig(cpus=(2, 3, 5)), EIGHT, 3),
-        (ThreadsConfig(cpus=(2, 3, 5)), CpuAllowance(tuple(range(8)), 2.0), 2),
-        (ThreadsConfig(inference=3), EIGHT, 3),
-        (ThreadsConfig(inference=16), EIGHT, 8),
-        (ThreadsConfig(inference=4, cpus=(0, 1)), EIGHT, 2),
+        (ThreadsConfig(), EIGHT, 1, 8),
+        (ThreadsConfig(), EIGHT, 2, 4),
+        (ThreadsConfig(), EIGHT, 3, 2),
+        (ThreadsConfig(), EIGHT, 64, 1),
+        (ThreadsConfig(), CpuAllowance(tuple(range(8)), 2.5), 1, 2),
+        (ThreadsConfig(), CpuAllowance(tuple(range(8)), 4.0), 2, 2),
+        (ThreadsConfig(cpus=(2, 3, 5)), EIGHT, 1, 3),
+        (ThreadsConfig(cpus=(2, 3, 5)), CpuAllowance(tuple(range(8)), 2.0), 1, 2),
+        (ThreadsConfig(inference=3), EIGHT, 1, 3),
+        (ThreadsConfig(inference=16), EIGHT, 1, 8),
+        (ThreadsConfig(inference=4, cpus=(0, 1)), EIGHT, 1, 2),
     ],
 )
-def test_inference_threads(threads: ThreadsConfig, allowance: CpuAllowance, inference: int) -> None:
+def test_inference_threads(threads: ThreadsConfig, allowance: CpuAllowance, processes: int, inference: int) -> None:
     """Auto shares what may be used among the processes; a number is taken, but never more than can run at once."""
-    assert ThreadPlan.from_config(threads, allowance).inference == inference
+    assert ThreadPlan.from_config(threads, allowance, processes).inference == inference
 
 
 def test_opencv_is_capped_too() -> None:
