@@ -26,6 +26,7 @@ from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import ModelName
 from edge_worker.mqtt.events import Arrived, Incoming
 from edge_worker.mqtt.inbox import Inbox
+from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.ops import logs
 from edge_worker.pool.state import Computed, LoadedModel
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
@@ -116,7 +117,7 @@ class Place:
         parse, builder = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
-            max_packet=lambda _frame, _topic: _UNLIMITED,
+            packet_limit=lambda _frame, _topic: PacketLimit(_UNLIMITED),
             observe=lambda _timings, _age: self._done.put(None),
             fatal=self._fatal,
             misconfigured=lambda error: self._fatal("the model", error),
@@ -139,8 +140,8 @@ class Place:
         )
         return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], handlers, max_payload=_MAX_PAYLOAD_BYTES)
 
-    def _results_lost(self, frame: Frame, problem: str) -> None:
-        raise AssertionError((frame.frame_id, problem))  # nothing is given up where nothing is sent
+    def _results_lost(self, frame: Frame, reason: str, problem: str) -> None:
+        raise AssertionError((frame.frame_id, reason, problem))  # nothing is given up where nothing is sent
 
     def _fatal(self, what: str, error: BaseException | None) -> None:
         self._done.put(error or RuntimeError(what))

@@ -109,9 +109,21 @@ class CommandError(EdgeWorkerError):
 
 
 class ResultTooLarge(EdgeWorkerError):
-    """A message is larger than the configuration or the broker allows; it was not sent."""
+    """A message is larger than the configuration or the broker allows, or seems to be; it was not sent.
 
-    def __init__(self, size: int, limit: int) -> None:
-        """Describe a packet of *size* bytes where *limit* are allowed."""
+    ``reason`` is ``too_big`` or, where the broker may just as well forbid the topic, ``refused``.
+    """
+
+    def __init__(self, size: int, limit: int, *, doubtful_topic: str = "") -> None:
+        """Describe a packet of *size* bytes where *limit* are allowed.
+
+        *doubtful_topic*: the limit is supposed, as the broker closes connections over messages for this topic.
+        """
         self.size, self.limit = size, limit
-        super().__init__(f"a message of {size} bytes is over the limit of {limit} (mqtt.max_result_mb or the broker's)")
+        self.reason = "refused" if doubtful_topic else "too_big"
+        super().__init__(
+            f"the broker closes the connection over messages of {size} bytes for {doubtful_topic}:"
+            " no permission for the topic, or too large?"
+            if doubtful_topic
+            else f"a message of {size} bytes is over the limit of {limit} (mqtt.max_result_mb or the broker's)"
+        )

@@ -11,7 +11,9 @@ from edge_worker.common.timestamps import epoch_s
 if TYPE_CHECKING:
     from edge_worker.frames.request import Request
 
-REJECTIONS: Final = frozenset({"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"})
+REJECTIONS: Final = frozenset(
+    {"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error", "refused"}
+)
 """Why the reply to a frame was an error message."""
 
 DROPS: Final = frozenset({"superseded", "too_old", "throttled", "paused", "retained", "shutting_down"})

@@ -96,12 +96,12 @@ class Broker:
         """Publish *message*.
 
         Raises:
-            Problem: ``too_big`` for the broker or the configuration.
+            Problem: ``too_big`` for the broker or the configuration, ``refused`` where its topic may be forbidden.
         """
         try:
             self._ready_link().publish(message)
         except ResultTooLarge as error:
-            raise Problem("too_big", f"{error}: see mqtt.max_result_mb and the broker's packet limit") from error
+            raise Problem(error.reason, str(error)) from error
 
     def _ready_link(self) -> Link:
         if self._link is None:

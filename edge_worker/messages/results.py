@@ -156,5 +156,5 @@ class ErrorMessage(FrameFacts):
     """Why a frame got no labels."""
 
     schema_: Literal["edge-worker.error/1"] = Field(ERROR_SCHEMA, alias="schema")
-    reason: Literal["too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error"]
+    reason: Literal["too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error", "refused"]
     detail: Detail

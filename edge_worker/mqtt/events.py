@@ -233,12 +233,16 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*."""
+    """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*.
+
+    ``too_large``: its size is the reason.
+    """
 
     link: str
     publication: int
     ok: bool
     reason: str = ""
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)

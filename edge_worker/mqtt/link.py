@@ -29,6 +29,7 @@ from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
 from edge_worker.mqtt.reachability import somebody_listens
+from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.mqtt.status import StatusBoard
 from edge_worker.mqtt.waker import Waker
 
@@ -132,8 +133,9 @@ class Link:
             ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
         """
         size = message.packet_size
-        if size > (limit := self.max_packet(message.topic)):
-            raise ResultTooLarge(size, limit)
+        limit = self.packet_limit(message.topic)
+        if size > limit.bytes:
+            raise ResultTooLarge(size, limit.bytes, doubtful_topic=message.topic if limit.supposed else "")
         if is_publishable(message.topic):
             self._report_lost(self._outbox.add(message, size, time.monotonic()))
         else:
@@ -154,6 +156,12 @@ class Link:
         """How many bytes a message for *topic* (empty: any) may have, as configured and as known of the broker."""
         configured = self._config.max_result_bytes
         return min(configured, self._outbox.max_packet(time.monotonic(), topic) or configured)
+
+    def packet_limit(self, topic: str) -> PacketLimit:
+        """As :meth:`max_packet`, and whether it may as well be that *topic* is forbidden."""
+        limit = self.max_packet(topic)
+        supposed = limit < self._config.max_result_bytes and self._outbox.is_supposed(time.monotonic(), topic)
+        return PacketLimit(limit, supposed)
 
     def has_room(self) -> bool:
         """Whether a message published now will soon be sent; False where the broker is absent or slower than we are."""
@@ -180,7 +188,8 @@ class Link:
 
     def _report_lost(self, given_up: Iterable[GivenUp]) -> None:
         for lost in given_up:
-            self._report(Published(self._name, lost.publication, ok=False, reason=lost.reason))
+            event = Published(self._name, lost.publication, ok=False, reason=lost.reason, too_large=lost.too_large)
+            self._report(event)
 
     # -- the link's own thread ----------------------------------------------------------------------------------------
 

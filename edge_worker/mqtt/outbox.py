@@ -41,6 +41,8 @@ class GivenUp:
 
     publication: int
     reason: str
+    too_large: bool = False
+    """Whether its size is the reason, as far as the broker tells."""
 
 
 class Outbox:
@@ -92,6 +94,10 @@ class Outbox:
         """The largest packet the broker takes for *topic* (empty: for any), in bytes; None: no limit is known."""
         return self._limit.max_bytes(now, topic)
 
+    def is_supposed(self, now: float, topic: str) -> bool:
+        """Whether the limit for *topic* may be a missing permission as well."""
+        return self._limit.is_supposed(now, topic)
+
     def newly_refused(self) -> list[tuple[Outgoing, str]]:
         """Take out the messages that the broker refused by ending the connection, and why."""
         with self._lock:
@@ -122,7 +128,10 @@ class Outbox:
             self._limit.announced(max_packet)
             limits = {p: self._limit.max_bytes(now, p.message.topic) for p in self._waiting}
             too_large = {p: limit for p, limit in limits.items() if limit is not None and p.size > limit}
-            return self._give_up_all({p: f"larger than the broker's {limit} bytes" for p, limit in too_large.items()})
+            reasons = {p: f"larger than the broker's {limit} bytes" for p, limit in too_large.items()}
+            for entry in reasons:
+                entry.too_large = not self._limit.is_supposed(now, entry.message.topic)
+            return self._give_up_all(reasons)
 
     def take(self, now: float) -> OutboxEntry | None:
         """Take out the next message to send; None when there is none, or the window is full."""
@@ -191,6 +200,7 @@ class Outbox:
     def unsendable(self, entry: OutboxEntry, reason: str) -> list[GivenUp]:
         """Note that *entry* cannot be put into a packet; returns what is given up for it."""
         with self._lock:
+            entry.too_large = True
             return self._give_up_all({entry: reason})
 
     def unreachable(self) -> None:
@@ -251,6 +261,7 @@ class Outbox:
             entry.attempt_failed(cause, alone=len(in_flight) == 1)
             if entry.is_poison:
                 self._objected(entry.message.topic, entry.size, cause, now)
+                entry.too_large = entry.is_poison and not self._limit.is_supposed(now, entry.message.topic)
         written = self._unconfirmed.ended(now, stable=now >= self._stable_at)
         if written is not None:
             self._objected(written.topic, written.size, cause, now)
@@ -296,10 +307,12 @@ class Outbox:
         """Give up entries, and what waits and is nothing without them."""
         gone = {entry.message.publication for entry in reasons}
         orphans = [p for p in self._waiting if p not in reasons and not p.message.needs.isdisjoint(gone)]
+        for orphan in orphans:
+            orphan.too_large = any(p.too_large for p in reasons if p.message.publication in orphan.message.needs)
         all_reasons = {**reasons, **dict.fromkeys(orphans, "what it belongs to was given up")}
         self._waiting = deque(entry for entry in self._waiting if entry not in all_reasons)
-        return [self._give_up(entry.message, reason) for entry, reason in all_reasons.items()]
+        return [self._give_up(entry.message, why, too_large=entry.too_large) for entry, why in all_reasons.items()]
 
-    def _give_up(self, message: Outgoing, reason: str) -> GivenUp:
+    def _give_up(self, message: Outgoing, reason: str, *, too_large: bool = False) -> GivenUp:
         self._lost += 1
-        return GivenUp(message.publication, reason)
+        return GivenUp(message.publication, reason, too_large)

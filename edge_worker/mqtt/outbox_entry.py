@@ -31,6 +31,7 @@ class OutboxEntry:
     refusals: int = 0
     refusal: str = ""
     not_before: float = 0.0
+    too_large: bool = False
     alone: bool = False
     """Whether it is sent with nothing else in flight, so that the broker's next word is about it."""
 
@@ -58,7 +59,8 @@ class OutboxEntry:
     def reason_to_give_up(self) -> str:
         """Why it is not to outlive the connection that ended; empty if it is."""
         if self.is_poison:
-            return f"the broker closes the connection over it: too large?{doubt_dots(self.message.topic)}"
+            doubt = "too large" if self.too_large else f"too large, or no permission for {self.message.topic}"
+            return f"the broker closes the connection over it: {doubt}?{doubt_dots(self.message.topic)}"
         if self.refusals and not self.is_kept:
             return self.refusal
         return "connection lost" if self.goes_once else ""

@@ -46,6 +46,16 @@ class _Guess:
     until: float
 
 
+class PacketLimit(NamedTuple):
+    """How many bytes a packet for some topic may have.
+
+    ``supposed``: concluded from connections that ended over that topic, which may be forbidden as well.
+    """
+
+    bytes: int
+    supposed: bool = False
+
+
 Verdict = Literal["size", "topic"]
 """What a broker that closes connections over a message objects to: its size, or (probably) its topic."""
 
@@ -66,6 +76,11 @@ class SizeLimit:
         guesses = (self._guess, self._of_topic.get(topic))
         limits = [self._announced, *(guess.limit for guess in guesses if guess is not None and now < guess.until)]
         return min((limit for limit in limits if limit is not None), default=None)
+
+    def is_supposed(self, now: float, topic: str) -> bool:
+        """Whether the limit for *topic* is a guess that other topics do not share."""
+        guess = self._of_topic.get(topic)
+        return guess is not None and now < guess.until and guess.limit == self.max_bytes(now, topic)
 
     def announced(self, limit: int | None) -> None:
         """Note what the broker says itself (None: nothing)."""

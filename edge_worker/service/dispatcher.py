@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import OutputRequest
     from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.pool import ModelPool
     from edge_worker.pool.state import LoadedModel
     from edge_worker.service.overrides import Overrides
@@ -56,14 +57,14 @@ class SectionOutputs:
 class Outlets:
     """Where a dispatcher's work goes.
 
-    ``publish`` hands a reply to a frame to the link the frame came by, and ``max_packet`` says how large a
-    packet for a topic is taken there, in bytes; ``observe`` takes the stage times and the age of a processed frame,
-    both in milliseconds; ``fatal`` takes a defect that ended a dispatcher, ``misconfigured`` a setting with which the
-    model cannot run.
+    ``publish`` hands a reply to a frame to the link the frame came by, and ``packet_limit`` says how large a
+    packet for a topic is taken there; ``observe`` takes the stage times and the age of a processed frame, both in
+    milliseconds; ``fatal`` takes a defect that ended a dispatcher, ``misconfigured`` a setting with which the model
+    cannot run.
     """
 
     publish: Callable[[Frame, Outgoing], object]
-    max_packet: Callable[[Frame, str], int]
+    packet_limit: Callable[[Frame, str], PacketLimit]
     observe: Callable[[dict[str, float], float], None]
     fatal: Callable[[str, BaseException], None]
     misconfigured: Callable[[ConfigError], None]
@@ -185,16 +186,16 @@ class Dispatchers:
         """Bound the size of an image that is made smaller until it fits."""
         if KINDS[image.kind].required:
             return image
-        limit = self._outlets.max_packet(frame, builder.topic(image.kind, frame))
+        limit = self._outlets.packet_limit(frame, builder.topic(image.kind, frame)).bytes
         return replace(image, max_bytes=max(0, limit - _HEADER_BYTES))
 
     def _reply(self, frame: Frame, builder: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = Now.read()
-        replies = fitting(builder.results(frame, parsed, now), partial(self._outlets.max_packet, frame))
+        replies = fitting(builder.results(frame, parsed, now), partial(self._outlets.packet_limit, frame))
         self._publish(frame, replies)
         self._frame_queue.finish(frame, "processed")
         for kind in left_out(request, parsed, replies):
-            limit = self._outlets.max_packet(frame, builder.topic(kind, frame))
+            limit = self._outlets.packet_limit(frame, builder.topic(kind, frame)).bytes
             _log.warning(
                 log_events.OUTPUT_LEFT_OUT, kind=kind, camera=frame.camera, frame_id=frame.frame_id, max_packet=limit
             )
@@ -223,9 +224,9 @@ class Dispatchers:
             bytes=len(frame.payload),
         )
 
-    def results_lost(self, frame: Frame, problem: str) -> None:
-        """Reply to *frame* with an error, its results having been given up because of *problem*."""
-        self._publish_error(frame, FrameRejected("too_big", f"the results could not be delivered: {problem}"))
+    def results_lost(self, frame: Frame, reason: str, problem: str) -> None:
+        """Reply to *frame* with an error for *reason*, its results having been given up because of *problem*."""
+        self._publish_error(frame, FrameRejected(reason, f"the results could not be delivered: {problem}"))
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
         message = self.sections[frame.source].builder.error(frame, rejection, Now.read())
@@ -241,7 +242,7 @@ class Dispatchers:
         """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.
 
         Raises:
-            FrameRejected: ``too_big``; the broker takes less than when it was asked, or next to nothing.
+            FrameRejected: ``too_big`` or ``refused``; the broker takes less than when it was asked, or next to nothing.
         """
         spares = [reply.message.publication for reply in replies if not reply.required]
         numbers = [reply.message.publication for reply in replies]
@@ -250,4 +251,4 @@ class Dispatchers:
             for reply in replies:
                 self._outlets.publish(frame, reply.message)
         except ResultTooLarge as error:
-            raise FrameRejected("too_big", str(error)) from error
+            raise FrameRejected(error.reason, str(error)) from error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames.frame import Delivery, Frame
     from edge_worker.mqtt.events import LinkEvent, Outgoing, Will
+    from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.mqtt.status import LinkStatus
 
 CONTROL = "control"
@@ -104,7 +105,7 @@ class Links:
         """Publish a reply to *frame*, by the link the frame came by.
 
         Raises:
-            ResultTooLarge: the broker would not take it.
+            ResultTooLarge: the broker would not take it, as far as is known.
         """
         self._link(frame.delivery).publish(message)
 
@@ -112,9 +113,9 @@ class Links:
         """Whether replies to frames of camera section *source* will soon be sent."""
         return self._links[self.routes[source].link].has_room()
 
-    def max_packet(self, frame: Frame, topic: str) -> int:
+    def packet_limit(self, frame: Frame, topic: str) -> PacketLimit:
         """How many bytes a reply to *frame* for *topic* may have as a packet, as far as is known."""
-        return self._link(frame.delivery).max_packet(topic)
+        return self._link(frame.delivery).packet_limit(topic)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.output import ResultConfig
-from edge_worker.errors import FrameRejected
+from edge_worker.errors import FrameRejected, ResultTooLarge
 from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.frames.request import Request
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import EncodedImage
+    from edge_worker.mqtt.size_limit import PacketLimit
 
 _JSON = "application/json"
 
@@ -219,17 +220,24 @@ def timings_ms(frame: Frame, parsed: Parsed, now: Now) -> dict[str, float]:
     }
 
 
-def fitting(replies: Sequence[Reply], max_packet: Callable[[str], int]) -> tuple[Reply, ...]:
-    """Leave out what the broker would not take and nobody must have; *max_packet*: bytes of a packet for a topic.
+def fitting(replies: Sequence[Reply], packet_limit: Callable[[str], PacketLimit]) -> tuple[Reply, ...]:
+    """Leave out what the broker would not take and nobody must have; *packet_limit*: of a packet for a topic.
 
     Raises:
-        FrameRejected: ``too_big``; the reply is not complete without this.
+        FrameRejected: ``too_big``, or ``refused`` where that is supposed; the reply is not complete without this.
     """
-    limits = [max_packet(reply.message.topic) for reply in replies]
-    large = [reply for reply, limit in zip(replies, limits, strict=True) if reply.message.packet_size > limit]
-    if any(reply.required for reply in large):
+    limits = {reply.message.topic: packet_limit(reply.message.topic) for reply in replies}
+    large = [reply for reply in replies if reply.message.packet_size > limits[reply.message.topic].bytes]
+    required = [reply.message for reply in large if reply.required]
+    forbidden = next((one for one in required if limits[one.topic].supposed), None)
+    if forbidden is not None:
+        limit = limits[forbidden.topic].bytes
+        error = ResultTooLarge(forbidden.packet_size, limit, doubtful_topic=forbidden.topic)
+        raise FrameRejected(error.reason, str(error))
+    if required:
         sizes = ", ".join(f"{reply.kind} {reply.message.packet_size}" for reply in large)
-        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {min(limits)}")
+        taken = min(limit.bytes for limit in limits.values())
+        raise FrameRejected("too_big", f"bytes of result: {sizes}; the broker takes {taken}")
     return tuple(reply for reply in replies if reply not in large)
 
 

@@ -49,14 +49,14 @@ class Handlers:
     """Where events go.
 
     ``node`` takes a message on a topic of our own (command, status) and says whether it was one; ``news`` takes every
-    event about a link's condition; ``results_lost`` takes a frame whose results were given up, and why; ``fatal``
-    takes a defect.
+    event about a link's condition; ``results_lost`` takes a frame whose results were given up, the
+    reason of its error message, and the detail; ``fatal`` takes a defect.
     """
 
     frames: FrameQueue
     node: Callable[[Incoming], bool]
     news: Callable[[LinkEvent], None]
-    results_lost: Callable[[Frame, str], None]
+    results_lost: Callable[[Frame, str, str], None]
     fatal: Callable[[str, BaseException], None]
 
 
@@ -110,7 +110,7 @@ class Router:
         elif loss.frame.delivery is None:
             self._handlers.frames.replied(loss.frame, ())  # the camera has newer ones
         else:
-            self._handlers.results_lost(loss.frame, event.reason)
+            self._handlers.results_lost(loss.frame, "too_big" if event.too_large else "refused", event.reason)
 
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message

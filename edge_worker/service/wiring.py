@@ -162,7 +162,7 @@ class Components:
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self.links.reply,
-                max_packet=self.links.max_packet,
+                packet_limit=self.links.packet_limit,
                 observe=self.probes.observe,
                 fatal=self._fatal,
                 misconfigured=self._misconfigured,

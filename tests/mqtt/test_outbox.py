@@ -239,7 +239,7 @@ def end_connections(outbox: Outbox, times: int = 1) -> list[int]:
     return given_up
 
 
-def test_a_suspect_waits_for_a_calm_connection() -> None:
+def test_a_suspect_waits_for_a_stable_connection() -> None:
     """On one that has just begun, a broker in trouble and a message too large for it look alike."""
     outbox = Outbox()
     outbox.add(message(must_arrive=True), LARGE, NOW)
@@ -277,7 +277,9 @@ def test_what_the_broker_choked_on_is_a_limit_from_then_on() -> None:
     outbox.add(large, 2 * LARGE, NOW)
     end_connections(outbox, MAX_ATTEMPTS)
     assert (outbox.max_packet(NOW, "t"), outbox.max_packet(NOW, "another")) == (75_000, None)
-    assert [lost.publication for lost in outbox.connected(None, None, 0.0)] == [large.publication]
+    assert outbox.is_supposed(NOW, "t")
+    [lost] = outbox.connected(None, None, 0.0)
+    assert (lost.publication, lost.too_large) == (large.publication, False)  # it may be the topic all the same
 
 
 def test_a_size_that_is_taken_elsewhere_is_a_topic_that_is_forbidden() -> None:
@@ -304,6 +306,17 @@ def test_a_small_message_is_never_too_large() -> None:
     outbox.add(message(must_arrive=True), TELLING_BYTES, NOW)
     assert end_connections(outbox, MAX_ATTEMPTS) == []
     assert outbox.max_packet(NOW, "t") is None
+
+
+def test_what_is_given_up_over_a_forbidden_topic_is_not_called_too_large() -> None:
+    """It is so small that nobody could mean its size."""
+    outbox, lost = Outbox(), []
+    outbox.add(message(), TELLING_BYTES, NOW)
+    while not lost:
+        outbox.connected(None, None, 0.0)
+        assert send_all(outbox, itertools.count(1), now=STABLE_S)
+        lost = outbox.disconnected(Cause.BROKER, NOW)
+    assert [one.too_large for one in lost] == [False]
 
 
 def test_a_guess_expires() -> None:
@@ -421,7 +434,8 @@ def test_a_message_called_too_large_is_given_up_at_once() -> None:
     outbox.connected(None, None, 0.0)
     outbox.add(message(must_arrive=True), 1, NOW)
     send_all(outbox, itertools.count(1))
-    assert len(outbox.disconnected(Cause.TOO_LARGE, NOW)) == 1
+    [lost] = outbox.disconnected(Cause.TOO_LARGE, NOW)
+    assert lost.too_large
 
 
 def test_a_bad_network_gives_nothing_up() -> None:
@@ -439,7 +453,8 @@ def test_what_is_too_large_for_this_broker_is_given_up_when_it_says_so() -> None
     outbox = Outbox()
     outbox.add(message(must_arrive=True), 100, NOW)
     outbox.add(message(), 10, NOW)
-    assert len(outbox.connected(None, 50, 0.0)) == 1
+    [lost] = outbox.connected(None, 50, 0.0)
+    assert lost.too_large
     assert len(outbox) == 1
 
 

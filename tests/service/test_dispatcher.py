@@ -19,6 +19,7 @@ from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, Res
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
+from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.pool.state import Computed, LoadedModel
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.overrides import Overrides
@@ -78,7 +79,7 @@ class ScriptedPool:
 class Bench:
     """Dispatchers between a frame queue and recorders."""
 
-    def __init__(self, pool: ScriptedPool, max_packet: int, outputs: OutputConfig) -> None:
+    def __init__(self, pool: ScriptedPool, limit: PacketLimit, outputs: OutputConfig) -> None:
         """Start it."""
         self.pool = pool
         self.frame_queue = FrameQueue([SimplePolicy(delivery="every")], self._acknowledge)
@@ -92,7 +93,7 @@ class Bench:
         self._done = Event()
         outlets = Outlets(
             publish=self._publish,
-            max_packet=lambda _, _topic: max_packet,
+            packet_limit=lambda _, _topic: limit,
             observe=lambda _timings, _age: None,
             fatal=self._fail,
             misconfigured=self.misfits.append,
@@ -148,10 +149,12 @@ def bench() -> Iterator[Callable[..., Bench]]:
     def make(
         *script: EncodedResult | Exception,
         max_packet: int = 1_000_000,
+        supposed: bool = False,
         outputs: OutputConfig | None = None,
         pool: ScriptedPool | None = None,
     ) -> Bench:
-        benches.append(Bench(pool or ScriptedPool(*script), max_packet, outputs or OutputConfig()))
+        limit = PacketLimit(max_packet, supposed)
+        benches.append(Bench(pool or ScriptedPool(*script), limit, outputs or OutputConfig()))
         return benches[-1]
 
     yield make
@@ -222,6 +225,13 @@ def test_a_result_the_broker_would_not_take_becomes_an_error(bench: Callable[...
     one = bench(RESULT, max_packet=10)
     assert one.reply_to()["reason"] == "too_big"
     assert len(one.published) == 1
+
+
+def test_a_size_that_may_be_a_permission_is_called_refused(bench: Callable[..., Bench]) -> None:
+    """A broker that only closes the connection over a topic does not tell; the error names the topic."""
+    one = bench(RESULT, max_packet=10, supposed=True)
+    error = one.reply_to()
+    assert (error["reason"], "parsing/door/labels" in error["detail"]) == ("refused", True)
 
 
 def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:

@@ -36,7 +36,7 @@ class Bench:
             frames=self.frame_queue,
             node=lambda message: message.topic == "ours",
             news=self.news.append,
-            results_lost=lambda frame, why: self.lost.append((frame.frame_id, why)),
+            results_lost=lambda frame, reason, _: self.lost.append((frame.frame_id, reason)),
             fatal=lambda what, _: self.failures.append(what),
         )
         route = Route("every", Template("cameras/{camera}/frame"), 0, reply_prefix)
@@ -123,14 +123,15 @@ def test_a_message_that_is_no_frame_does_not_stop_its_connection() -> None:
     assert bench.failures == []
 
 
-def test_a_reply_given_up_is_replaced_by_an_error() -> None:
-    """The camera's frame is owed a reply; the broker must not keep it for ever."""
+@pytest.mark.parametrize(("too_large", "reason"), [(True, "too_big"), (False, "refused")])
+def test_a_reply_given_up_is_replaced_by_an_error(too_large: bool, reason: str) -> None:  # noqa: FBT001 - a parameter
+    """The camera's frame is owed a reply; the broker must not keep it for ever. Only a size is ``too_big``."""
     bench = Bench()
     bench.inbox.put(arrived())
     frame = bench.frame()
     bench.frame_queue.replied(frame, [101])
-    bench.handle(Published("every", 101, ok=False, reason="too large"))
-    assert bench.lost == [(frame.frame_id, "too large")]
+    bench.handle(Published("every", 101, ok=False, reason="why", too_large=too_large))
+    assert bench.lost == [(frame.frame_id, reason)]
     assert bench.acknowledged == []
 
 
