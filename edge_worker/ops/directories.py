@@ -16,9 +16,15 @@ NO_HOME: Final = (
 """Explanation if both functions return None."""
 
 
-def state_directory(environ: Mapping[str, str]) -> Path | None:
-    """Return ``$STATE_DIRECTORY`` of systemd, otherwise the user's (XDG); None if there is neither."""
-    return _directory(environ, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+def state_directory(environ: Mapping[str, str], node: str = "") -> Path | None:
+    """Return ``$STATE_DIRECTORY`` of systemd, otherwise the user's (XDG); None if there is neither.
+
+    The user's is divided by *node*, the name of a worker: systemd gives each unit a directory, a user has one for all.
+    """
+    directory = _directory(environ, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
+    if directory is None or environ.get("STATE_DIRECTORY") or not node:
+        return directory
+    return directory / (f"_{node}" if node.startswith(".") else node)  # ".." is a name, too
 
 
 def cache_directory(environ: Mapping[str, str]) -> Path | None:

@@ -82,7 +82,8 @@ def run(
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
-    for purpose, directory in (("state", state_directory(environ)), ("cache", cache_directory(environ))):
+    state = state_directory(environ, config.node.id)
+    for purpose, directory in (("state", state), ("cache", cache_directory(environ))):
         if problem := NO_HOME if directory is None else problem_with(directory):
             _log.warning(log_events.DIRECTORY_UNUSABLE, directory=str(directory or purpose), problem=problem)
     return App(config, orders, source, environ).run()

@@ -85,7 +85,7 @@ class Components:
         self.frame_queue = FrameQueue(config.cameras, self._acknowledge, self._has_room)
         self.pool = ModelPool(
             config,
-            state_directory=state_directory(environ),
+            state_directory=state_directory(environ, config.node.id),
             cache_directory=cache_directory(environ),
             on_change=lambda: wake.put(Order.LOOK),
             environ=environ,
