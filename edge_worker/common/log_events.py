@@ -120,6 +120,12 @@ LINK_SESSION_SHORTENED = LogEvent(
 LINK_CAPABILITY_MISSING = LogEvent(
     "link: capability missing", "warning", "link reason", "another broker, or do without what the reason names"
 )
+LINK_CLIENT_ID_ASSIGNED = LogEvent(
+    "link: client id assigned by the broker",
+    "warning",
+    "link client_id assigned",
+    "the session is found by reconnects, not after a restart: set `mqtt.client_id`, or let the broker take it",
+)
 LINK_SUBSCRIBED = LogEvent("link: subscribed", "info", "link")
 LINK_SUBSCRIPTION_REFUSED = LogEvent(
     "link: subscription refused", "warning", "link filter reason", "grant the subscription in the broker's ACL"

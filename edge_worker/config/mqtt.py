@@ -53,6 +53,8 @@ class TlsConfig(Section):
     key_file: FilePath | None = None
     key_password_file: FilePath | None = None
     verify: bool = True
+    alpn: Annotated[str, matching("[!-~]{1,255}", "should be one protocol name, without spaces")] | None = None
+    """To offer by ALPN (RFC 7301)."""
     min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_as_text)] = "1.2"
 
 

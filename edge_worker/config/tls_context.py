@@ -27,6 +27,8 @@ def make_context(config: TlsConfig) -> ssl.SSLContext:
     """
     context = _authorities(config)
     context.minimum_version = _VERSIONS[config.min_version]
+    if config.alpn is not None:
+        context.set_alpn_protocols([config.alpn])
     if not config.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

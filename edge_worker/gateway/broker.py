@@ -33,6 +33,7 @@ _CHANGES: Final = (
     events.TakenOver,
     events.SubscriptionRefused,
     events.CapabilityMissing,
+    events.ClientIdAssigned,
 )
 _log = structlog.get_logger(__name__)
 

@@ -80,6 +80,8 @@ class Setting:
     leaves_groups: Callable[[], bool]
     left_groups: Callable[[str], None]
     """Takes the broker's refusal, empty where there was none."""
+    assigned: Callable[[str], None]
+    """Takes the client id that the broker knows us by from now on."""
 
 
 class Connection:
@@ -274,6 +276,8 @@ class Connection:
         if lost:
             setting.report(SessionLost(setting.name))
         self._compare_expiry(accepted.session_expiry_s)
+        if accepted.client_id != self._options.client_id:
+            setting.assigned(accepted.client_id)
         self._capabilities = accepted.capabilities
         for reason in accepted.capabilities.shortcomings():
             setting.report(CapabilityMissing(setting.name, reason))

@@ -54,6 +54,8 @@ class Accepted:
     session_expiry_s: int | None
     keepalive_s: int
     capabilities: Capabilities
+    client_id: str
+    """Under which the broker knows us: the one asked for, or Assigned Client Identifier."""
 
 
 WillObjection = Literal["", "retain", "qos"]

@@ -37,14 +37,15 @@ _REMEDIES: Final = {
     151: "raise the broker's quota",
     154: "the broker has no retained messages: node.retain and output.*.retain: false",
     155: "lower the qos keys of cameras and output",
-    156: "set mqtt.host to the server it names",
-    157: "set mqtt.host to the server it names",
     158: "the broker has no shared subscriptions: remove cameras[].share_group",
     159: "raise the broker's connection rate limit",
     161: "the broker has no subscription identifiers",
     162: "the broker has no wildcard subscriptions: name each camera's topic",
 }
 """Keys to change, or what else to do, by the reason of a DISCONNECT (MQTT 5, table 3-10)."""
+
+_OTHER_SERVER: Final = frozenset({156, 157})
+"""Use another server; server moved."""
 
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
@@ -132,8 +133,14 @@ class TakeoverWatch:
         return "likely"
 
 
-def remedy(reason: int) -> str:
-    """Say what to do about the *reason* of a DISCONNECT, to follow its name; empty where nothing is known."""
+def remedy(reason: int, server: str = "") -> str:
+    """Say what to do about the *reason* of a DISCONNECT or CONNACK, to follow its name; empty where nothing is known.
+
+    *server* is the Server Reference (MQTT 5, section 4.11). It is told and not followed: who can answer in a broker's
+    place must not get our frames and password elsewhere.
+    """
+    if reason in _OTHER_SERVER:
+        return f": set mqtt.host and mqtt.port to {server}" if server else ": set mqtt.host; it does not say to which"
     return f": {_REMEDIES[reason]}" if reason in _REMEDIES else ""
 
 

@@ -145,6 +145,15 @@ class CapabilityMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientIdAssigned:
+    """The broker keeps our session under the name ``assigned``, by which this process comes back from now on."""
+
+    link: str
+    client_id: str
+    assigned: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
     """Every subscription of the link is granted."""
 
@@ -268,6 +277,7 @@ LinkEvent = (
     | SessionLost
     | SessionShortened
     | CapabilityMissing
+    | ClientIdAssigned
     | Subscribed
     | SubscriptionRefused
     | Unreachable

@@ -17,6 +17,7 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.topics import is_publishable
+from edge_worker.config.mqtt import is_loopback
 from edge_worker.config.tls_context import make_context
 from edge_worker.errors import ConfigError, ResultTooLarge
 from edge_worker.mqtt import diagnosis
@@ -24,7 +25,7 @@ from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection import Connection, Setting
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody
-from edge_worker.mqtt.events import Fatal, PublicationRefused, Published, TakenOver, Unreachable
+from edge_worker.mqtt.events import ClientIdAssigned, Fatal, PublicationRefused, Published, TakenOver, Unreachable
 from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
@@ -32,6 +33,7 @@ from edge_worker.mqtt.reachability import somebody_listens
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.mqtt.status import StatusBoard
 from edge_worker.mqtt.waker import Waker
+from edge_worker.ops.containers import in_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +50,10 @@ _TICK_S: Final = 1.0
 _LEAVING_TICK_S: Final = 0.1
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 _UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED)  # a broker that stops may say so, and its port tells
+_IN_CONTAINER: Final = (
+    ": in a container this is the container itself; set mqtt.host to the broker's service name, or to"
+    " host.docker.internal for the machine around it"
+)
 _log = structlog.get_logger(__name__)
 
 
@@ -245,7 +251,12 @@ class Link:
             leave_by=lambda: self._leave_by,
             leaves_groups=lambda: self._leaves_groups,
             left_groups=self._note_left_groups,
+            assigned=self._take_client_id,
         )
+
+    def _take_client_id(self, assigned: str) -> None:
+        self._report(ClientIdAssigned(self._name, self._identity.client_id, assigned))
+        self._identity = replace(self._identity, client_id=assigned)
 
     def _note_left_groups(self, refusal: str) -> None:
         self._group_refusal = refusal
@@ -253,7 +264,9 @@ class Link:
 
     def _unreachable(self, error: Exception) -> Ending:
         failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED
-        return Ending(failure, Unreachable(self._name, explain(error)))
+        nobody_here = isinstance(error, ConnectionRefusedError) and is_loopback(self._config.host)
+        hint = _IN_CONTAINER if nobody_here and in_container() else ""
+        return Ending(failure, Unreachable(self._name, f"{explain(error)}{hint}"))
 
     def _rest_s(self, ending: Ending) -> float:
         """Draw the conclusions from *ending*; returns the seconds to wait before the next attempt."""

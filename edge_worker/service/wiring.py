@@ -53,6 +53,7 @@ _LINK_EVENTS: Final = {
     events.SessionLost: log_events.LINK_SESSION_LOST,
     events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
     events.CapabilityMissing: log_events.LINK_CAPABILITY_MISSING,
+    events.ClientIdAssigned: log_events.LINK_CLIENT_ID_ASSIGNED,
     events.Subscribed: log_events.LINK_SUBSCRIBED,
     events.SubscriptionRefused: log_events.LINK_SUBSCRIPTION_REFUSED,
     events.Unreachable: log_events.LINK_UNREACHABLE,

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 import time
+from queue import SimpleQueue
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -244,3 +248,23 @@ def test_the_dates_of_certificates_are_read(authority: Authority, tmp_path: Path
     (tmp_path / "words").write_text("no certificate")
     assert certificate_expiries(TlsConfig(ca_file=tmp_path / "words", cert_file=tmp_path / "missing")) == {}
     assert certificate_expiries(TlsConfig()) == certificate_expiries(None) == {}
+
+
+@pytest.mark.parametrize("alpn", [None, "x-amzn-mqtt-ca"])
+def test_the_protocol_for_a_shared_port_is_offered(
+    make_link: Callable[..., Watched], authority: Authority, server: Certificate, alpn: str | None
+) -> None:
+    """By ALPN, as AWS IoT wants it on port 443; a broker of that port turns away who offers none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.cert, server.key)
+    context.set_alpn_protocols(["h2", "x-amzn-mqtt-ca"])
+    chosen: SimpleQueue[str | None] = SimpleQueue()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with context.wrap_socket(listener.accept()[0], server_side=True) as connection:
+                chosen.put(connection.selected_alpn_protocol())
+
+        Thread(target=serve, daemon=True).start()
+        make_link(listener.getsockname()[1], tls=TlsConfig(ca_file=authority.cert, alpn=alpn)).start()
+        assert chosen.get(timeout=10.0) == alpn

@@ -7,11 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
-from brokers import CONNACK, CONNECT, PUBACK, PUBLISH, SUBSCRIBE, FakeBroker, Peer, wait_until
+from brokers import CONNACK, CONNECT, DISCONNECT, PUBACK, PUBLISH, SUBSCRIBE, FakeBroker, Peer, wait_until
 
 from edge_worker.mqtt.capabilities import Capabilities
 from edge_worker.mqtt.events import (
     CapabilityMissing,
+    ClientIdAssigned,
+    Connected,
+    Disconnected,
     Outgoing,
     Published,
     Refused,
@@ -146,3 +149,46 @@ def test_mqtt_3_1_1_has_no_share_groups(make_link: Callable[..., Watched]) -> No
     with broker:
         watched = make_link(broker.port, protocol="3.1.1", subscriptions=[SHARED]).start()
         assert "share_group" in watched.wait_for(SubscriptionRefused).reason
+
+
+def test_a_client_id_that_the_broker_assigns_is_kept(make_link: Callable[..., Watched]) -> None:
+    """Its session has that name: the next connection asks for it, and the operator hears of it once."""
+
+    def assign(peer: Peer) -> None:
+        peer.accept(properties=b"\x12\x00\x05box-7")
+
+    def hold(peer: Peer) -> None:
+        asked.append(b"\x00\x05box-7" in peer.read_until(CONNECT))
+        peer.write(CONNACK, b"\x01\x00\x00")
+        broker.hold(peer)
+
+    asked: list[bool] = []
+    with FakeBroker(assign, hold) as broker:
+        watched = make_link(broker.port, client_id="box", persistent=True).start()
+        assert watched.wait_for(ClientIdAssigned).assigned == "box-7"
+        assert watched.wait_for(Connected, lambda event: event.session_present)
+    assert asked[:1] == [True]
+    assert sum(isinstance(event, ClientIdAssigned) for event in watched.seen) == 1
+
+
+REFERENCE = b"\x1c\x00\x0cother.host:1"
+
+
+@pytest.mark.parametrize("reason", [0x9C, 0x9D])
+def test_another_server_is_named_and_not_followed(make_link: Callable[..., Watched], reason: int) -> None:
+    """Whether CONNACK or DISCONNECT sends us there: who answers for the broker must not get our password elsewhere."""
+
+    def refuse(peer: Peer) -> None:
+        peer.read_until(CONNECT)
+        peer.write(CONNACK, bytes([0, reason, len(REFERENCE)]) + REFERENCE)
+
+    def send_away(peer: Peer) -> None:
+        peer.accept()
+        peer.write(DISCONNECT, bytes([reason, len(REFERENCE)]) + REFERENCE)
+
+    with FakeBroker(refuse) as broker:
+        assert "set mqtt.host and mqtt.port to other.host:1" in make_link(broker.port).start().wait_for(Refused).reason
+    with FakeBroker(send_away) as broker:
+        watched = make_link(broker.port).start()
+        assert "set mqtt.host and mqtt.port to other.host:1" in watched.wait_for(Disconnected).reason
+        watched.wait_for(Connected)  # once more, and here

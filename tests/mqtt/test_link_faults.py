@@ -43,9 +43,9 @@ def test_a_broker_that_is_absent_at_the_start_is_waited_for(tmp_path: Path, make
     """The worker may start first; it says why it waits, and is there when the broker is."""
     port = free_port()
     watched = make_link(port, **EVERY).start()
-    assert watched.wait_for(Unreachable).reason == "Connection refused"
+    assert watched.wait_for(Unreachable).reason.startswith("Connection refused")
     assert watched.link.healthy()
-    assert watched.link.status().trouble == "Connection refused"
+    assert watched.link.status().trouble.startswith("Connection refused")
     watched.link.publish(Outgoing("out", b"early", retain=True))
     with Mosquitto(tmp_path, port=port):
         watched.wait_for(Subscribed)

@@ -8,7 +8,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
 from edge_worker.config.tls_context import make_context
-from edge_worker.mqtt.paho import patches
+from edge_worker.mqtt.paho import patches, websocket
 from edge_worker.mqtt.paho import properties as wire
 
 if TYPE_CHECKING:
@@ -23,26 +23,7 @@ the configured one keeps both within 1.5 of it."""
 _EXACTLY_ONCE: Final = 2
 
 patches.install()
-
-_Websocket: Any = paho._WebsocketWrapper  # noqa: SLF001 - what is mended here has no public name
-_send_frame = _Websocket.send
-
-
-def _send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN401 - as above
-    """Send *data* as a frame; while the network has taken a part of it only, say "try again" instead of "nothing sent".
-
-    Told that nothing was sent, paho 2.2 forgets the packet, and takes the rest of its frame for the packet behind it.
-
-    Raises:
-        BlockingIOError: the rest follows when the same data are given again.
-    """
-    sent: int = _send_frame(socket, data)
-    if data and not sent:
-        raise BlockingIOError
-    return sent
-
-
-_Websocket.send = _send_whole_frame
+websocket.install()
 
 
 class _Client(paho.Client):
@@ -111,10 +92,7 @@ def connect(client: paho.Client, config: MqttConfig, options: ConnectOptions) ->
     if options.protocol == "5":
         properties = wire.connect_properties(options.session_expiry_s, options.receive_maximum)
         v5 = {"clean_start": options.clean_start, "properties": properties}
-    try:
-        client.connect(config.host, config.port, _keepalive_s(config), **v5)
-    except LookupError as error:  # paho, over a header that is written otherwise than it expects
-        raise ConnectionError("the websocket handshake was not understood") from error
+    client.connect(config.host, config.port, _keepalive_s(config), **v5)
 
 
 def limit_keepalive(client: paho.Client, config: MqttConfig) -> int:

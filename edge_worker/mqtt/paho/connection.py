@@ -200,16 +200,17 @@ class PahoConnection:
                 session_expiry_s=getattr(properties, "SessionExpiryInterval", None),
                 keepalive_s=client.limit_keepalive(self._client, self._config),
                 capabilities=Capabilities.of(self._options.protocol, properties),
+                client_id=getattr(properties, "AssignedClientIdentifier", None) or self._options.client_id,
             )
         )
 
     def _denied(self, reason: ReasonCode, properties: Properties | None) -> ConnectRefused:
-        server = getattr(properties, "ServerReference", "")
-        advice = "" if reason.value == _NOT_AUTHORIZED else remedy(reason.value)  # here it is the login, and no ACL
+        no_remedy = reason.value == _NOT_AUTHORIZED  # here it is the login, and no ACL
+        advice = "" if no_remedy else remedy(reason.value, wire.server_reference(properties))
         if reason == _UNSUPPORTED_VERSION and self._config.protocol != "auto":
             advice = ": set mqtt.protocol: auto"
         return ConnectRefused(
-            f"{_words(reason, properties)}{advice}{f' ({server})' if server else ''}",
+            f"{_words(reason, properties)}{advice}",
             reason.value in _PERMANENT,
             reason == _UNSUPPORTED_VERSION,
             _WILL_OBJECTIONS.get(reason.value, "") if self._options.will else "",
@@ -225,7 +226,8 @@ class PahoConnection:
     ) -> None:
         if flags.is_disconnect_packet_from_server:
             cause = _CAUSES.get(reason.value, Cause.STATED)
-            self._events.append(Ended(cause, f"broker: {_words(reason, properties)}{remedy(reason.value)}"))
+            advice = remedy(reason.value, wire.server_reference(properties))
+            self._events.append(Ended(cause, f"broker: {_words(reason, properties)}{advice}"))
         elif not reason.is_failure:
             self._events.append(Ended(Cause.OURS, "closed by us"))
         elif reason == "Keep alive timeout":

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Outgoing
 
 _MAX_TEXT: Final = 65_535  # MQTT 5, 1.5.4
+_MAX_REFERENCE: Final = 300  # a host's name and its port
 
 
 def connect_properties(session_expiry_s: int, receive_maximum: int | None) -> Properties:
@@ -54,6 +55,11 @@ def publish_properties(message: Outgoing) -> Properties:
     if message.correlation is not None:
         properties.CorrelationData = message.correlation
     return properties
+
+
+def server_reference(properties: Properties | None) -> str:
+    """Where else the broker sends us, by its answer's *properties*; empty where it does not say."""
+    return clean_text(getattr(properties, "ServerReference", ""), _MAX_REFERENCE)
 
 
 def incoming(message: MQTTMessage) -> Incoming:
