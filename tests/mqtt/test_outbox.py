@@ -20,6 +20,7 @@ from edge_worker.mqtt.outbox import (
     MAX_IN_FLIGHT_BYTES,
     MAX_WAITING,
     MAX_WAITING_BYTES,
+    GivenUp,
     Outbox,
 )
 from edge_worker.mqtt.outbox_entry import MAX_ATTEMPTS, STABLE_S, SUSPECT_ATTEMPTS
@@ -310,7 +311,8 @@ def test_a_small_message_is_never_too_large() -> None:
 
 def test_what_is_given_up_over_a_forbidden_topic_is_not_called_too_large() -> None:
     """It is so small that nobody could mean its size."""
-    outbox, lost = Outbox(), []
+    outbox = Outbox()
+    lost: list[GivenUp] = []
     outbox.add(message(), TELLING_BYTES, NOW)
     while not lost:
         outbox.connected(None, None, 0.0)
