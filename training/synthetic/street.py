@@ -1,4 +1,4 @@
-"""The demo's street: `python -m training.synthetic.street` renders the pictures of `edge_worker/tools/scene/street`.
+"""The demo's street: `python -m training.synthetic.street` renders the pictures of `edge_worker/tools/street`.
 
 People who walk by before a fixed camera, in a loop: the same street, light and people each time.
 """
@@ -30,7 +30,7 @@ from training.synthetic.scene import Studio, room_meshes  # noqa: E402
 if TYPE_CHECKING:
     from training.synthetic.geometry import Array
 
-OUT = Path("edge_worker/tools/scene/street")
+OUT = Path("edge_worker/tools/street")
 SIZE = (960, 540)
 SECONDS, FRAMES_PER_S = 12.0, 5
 QUALITY = 80  # WebP's
