@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,7 +11,6 @@ from edge_worker.common.topics import Template
 from edge_worker.config import read_password
 from edge_worker.config.tls_context import certificate_expiries
 from edge_worker.frames.queue import FrameQueue
-from edge_worker.mqtt import events
 from edge_worker.mqtt.events import Connected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
@@ -25,6 +22,7 @@ from edge_worker.pool import ModelPool
 from edge_worker.pool.state import LoadedModel
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
+from edge_worker.service.link_news import log_news
 from edge_worker.service.links import CONTROL, Links
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
@@ -47,24 +45,6 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
 
 _log = structlog.get_logger(__name__)
-
-_LINK_EVENTS: Final = {
-    events.Connected: log_events.LINK_CONNECTED,
-    events.SessionLost: log_events.LINK_SESSION_LOST,
-    events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
-    events.CapabilityMissing: log_events.LINK_CAPABILITY_MISSING,
-    events.ClientIdAssigned: log_events.LINK_CLIENT_ID_ASSIGNED,
-    events.Subscribed: log_events.LINK_SUBSCRIBED,
-    events.SubscriptionRefused: log_events.LINK_SUBSCRIPTION_REFUSED,
-    events.Unreachable: log_events.LINK_UNREACHABLE,
-    events.Refused: log_events.LINK_REFUSED,
-    events.FellBack: log_events.LINK_FELL_BACK,
-    events.Disconnected: log_events.LINK_DISCONNECTED,
-    events.TakenOver: log_events.LINK_TAKEN_OVER,
-    events.Shed: log_events.LINK_SHED,
-    events.PublicationRefused: log_events.LINK_PUBLICATION_REFUSED,
-    events.Fatal: log_events.LINK_FATAL,
-}
 
 
 class Components:
@@ -212,9 +192,7 @@ class Components:
 
     def _news(self, event: LinkEvent) -> None:
         """Take news of a link's condition. Called by the router."""
-        fields = {name: value for name, value in asdict(event).items() if name != "link"}
-        good = isinstance(event, Connected | Subscribed)
-        _log.log(logging.INFO if good else logging.WARNING, _LINK_EVENTS[type(event)], link=event.link, **fields)
+        log_news(event)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
