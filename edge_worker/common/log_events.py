@@ -103,6 +103,28 @@ RETAINED_COMMAND = LogEvent(
     "retained command ignored", "warning", "topic", "clear it: publish an empty retained message to the topic"
 )
 
+# Home Assistant
+HOME_ASSISTANT_ANNOUNCED = LogEvent("home assistant: device announced", "info", "camera topic")
+HOME_ASSISTANT_REMOVED = LogEvent("home assistant: device removed", "info", "camera topic")
+HOME_ASSISTANT_FULL = LogEvent(
+    "home assistant: too many cameras, no more are announced",
+    "warning",
+    "camera cameras",
+    "name those to be shown in `integrations.home_assistant.cameras`",
+)
+HOME_ASSISTANT_PART = LogEvent(
+    "home assistant: the model has no such class",
+    "warning",
+    "part classes",
+    "correct `integrations.home_assistant.parts`",
+)
+HOME_ASSISTANT_MEMORY = LogEvent(
+    "home assistant: what was announced cannot be kept, or read",
+    "warning",
+    "file problem",
+    "free space, permissions; delete left devices in Home Assistant",
+)
+
 # The gateway
 GATEWAY_STARTED = LogEvent("gateway", "info", "address")
 GATEWAY_LINK = LogEvent("gateway link", "warning", "link problem", "what the problem says, as for links of a worker")

@@ -3,6 +3,7 @@
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.credentials import password_source, read_key_password, read_password, read_secret, secret_paths
 from edge_worker.config.gateway import GatewayConfig, JobsConfig
+from edge_worker.config.integrations import HomeAssistantConfig, IntegrationsConfig
 from edge_worker.config.loading import find_config, load, load_with_origins
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
 from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
@@ -33,7 +34,9 @@ __all__ = [
     "Config",
     "ErrorConfig",
     "GatewayConfig",
+    "HomeAssistantConfig",
     "HttpConfig",
+    "IntegrationsConfig",
     "JobsConfig",
     "LabelsConfig",
     "LimitsConfig",

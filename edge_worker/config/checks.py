@@ -50,6 +50,7 @@ def check(config: Config, environ: Mapping[str, str], *, runs_model: bool) -> It
         yield from _cpus(config)
     if config.ops.http is not None and not is_host(config.ops.http.host):
         yield Problem(("ops", "http", "host"), "should be a host name or an address of this machine")
+    yield from _home_assistant(config)
     yield from _gateway(config.gateway)
 
 
@@ -69,6 +70,12 @@ def _requests(config: Config, index: int) -> Iterator[Problem]:
         yield Problem(place, "needs delivery: every, or a newer request takes the place of one that waits")
     if config.mqtt.protocol == "3.1.1":
         yield Problem(place, "needs MQTT 5, whose messages name a Response Topic: mqtt.protocol auto or 5")
+
+
+def _home_assistant(config: Config) -> Iterator[Problem]:
+    if config.integrations.home_assistant.enabled and not config.node.retain:
+        problem = "needs a broker with retained messages: set node.retain: true"
+        yield Problem(("integrations", "home_assistant", "enabled"), problem)
 
 
 def _gateway(gateway: GatewayConfig) -> Iterator[Problem]:

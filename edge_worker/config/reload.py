@@ -21,6 +21,8 @@ LIVE = frozenset(
     {
         "cameras[].max_age_s",
         "cameras[].min_interval_s",
+        "integrations.home_assistant.cameras",
+        "integrations.home_assistant.parts",
         "model.score_threshold",
         "ops.log.level",
         "ops.stats_interval_s",

@@ -32,6 +32,7 @@ from edge_worker.config.fields import (
     one_of,
 )
 from edge_worker.config.gateway import GatewayConfig
+from edge_worker.config.integrations import IntegrationsConfig
 from edge_worker.config.mqtt import MqttConfig
 from edge_worker.config.output import OutputConfig
 
@@ -76,6 +77,7 @@ class NodeConfig(Section):
     status_topic: NodeTopic = "edge-worker/{node}/status"
     model_topic: NodeTopic = "edge-worker/{node}/model"
     stats_topic: NodeTopic = "edge-worker/{node}/stats"
+    settings_topic: NodeTopic = "edge-worker/{node}/settings"
     retain: bool = True
     request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
     response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
@@ -174,6 +176,7 @@ class Config(Section):
     memory: MemoryConfig = MemoryConfig()
     ops: OpsConfig = OpsConfig()
     commands: CommandsConfig = CommandsConfig()
+    integrations: IntegrationsConfig = IntegrationsConfig()
     gateway: GatewayConfig = GatewayConfig()
 
     @property

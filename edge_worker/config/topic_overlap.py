@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from edge_worker.config.sections import Config
     from edge_worker.config.tree import Location
 
-_NODE_TOPICS = ("status_topic", "model_topic", "stats_topic")
+_NODE_TOPICS = ("status_topic", "model_topic", "stats_topic", "settings_topic")
+_HOME_ASSISTANT = ("integrations", "home_assistant", "prefix")
 
 
 def check_topics(config: Config) -> Iterator[Problem]:
@@ -29,6 +30,7 @@ def check_topics(config: Config) -> Iterator[Problem]:
             yield Problem(place, f"would also take what this worker itself publishes to {sent} ({dotted(key)})")
     yield from _private(config)
     yield from _answers(config)
+    yield from _home_assistant(config)
 
 
 def _taken(config: Config) -> Iterator[tuple[Location, str]]:
@@ -51,6 +53,17 @@ def _sent(config: Config) -> Iterator[tuple[Location, str]]:
             yield place_of(config, index, kind, "topic"), _filter(result.topic, config)
     if config.commands.enabled and config.commands.response_prefix is not None:
         yield ("commands", "response_prefix"), config.commands.response_prefix + "#"
+    if config.integrations.home_assistant.enabled:
+        yield _HOME_ASSISTANT, config.integrations.home_assistant.prefix + "/#"
+
+
+def _home_assistant(config: Config) -> Iterator[Problem]:
+    """Yield a problem where results would go below the prefix, whose every message Home Assistant may read."""
+    sent = dict(_sent(config))
+    prefix = sent.pop(_HOME_ASSISTANT, None)
+    for key, topic in sent.items():
+        if prefix is not None and overlaps(prefix, topic):
+            yield Problem(key, f"is below {dotted(_HOME_ASSISTANT)}, where Home Assistant looks for devices only")
 
 
 def _private(config: Config) -> Iterator[Problem]:

@@ -31,6 +31,11 @@ class CameraControls:
         """Whether *camera*, or all cameras, are paused."""
         return None in self._paused or camera in self._paused
 
+    @property
+    def all_paused(self) -> bool:
+        """Whether every camera is paused, whatever its name."""
+        return None in self._paused
+
     def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
         """Limit *camera* to a frame per *seconds*; None restores the configured interval.
 

@@ -39,6 +39,17 @@ class Drop:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class CameraPace:
+    """A camera as the section ``source`` of the configuration delivers it: frames received, and how they are taken."""
+
+    source: int
+    camera: str
+    received: int
+    paused: bool
+    min_interval_s: float
+
+
 @dataclass(slots=True)
 class CameraQueue:
     """The frames of one camera from one subscription."""

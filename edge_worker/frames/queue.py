@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from edge_worker.frames.acks import Loss
-    from edge_worker.frames.camera_queue import Drop, Policy
+    from edge_worker.frames.camera_queue import CameraPace, Drop, Policy
     from edge_worker.frames.counters import Account
     from edge_worker.frames.frame import Delivery, Frame
 
@@ -145,6 +145,11 @@ class FrameQueue:
                 self._scheduler.controls.set_min_interval(camera, seconds)
                 self._changed.notify_all()
             return known
+
+    def paces(self) -> tuple[bool, tuple[CameraPace, ...]]:
+        """Tell whether all cameras are paused, and of each that sent frames how they are taken."""
+        with self._changed:
+            return self._scheduler.controls.all_paused, self._scheduler.paces()
 
     def close(self) -> None:
         """Hand out no more frames. Waiting frames are dropped; the broker keeps those that are not acknowledged."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from edge_worker.frames.camera_controls import CameraControls
-from edge_worker.frames.camera_queue import CameraQueue, Drop
+from edge_worker.frames.camera_queue import CameraPace, CameraQueue, Drop
 from edge_worker.frames.counters import OTHER, Account, Count, Tally
 
 if TYPE_CHECKING:
@@ -177,9 +177,17 @@ class Scheduler:
 
     def _due_in(self, queue: CameraQueue, now: float) -> float:
         """Seconds until the queue may be served again; zero or less when it may now."""
-        if queue.served_at is None:
-            return 0.0
-        return queue.served_at + self.controls.min_interval_s(queue.camera, queue.policy.min_interval_s) - now
+        return 0.0 if queue.served_at is None else queue.served_at + self._interval_of(queue) - now
+
+    def _interval_of(self, queue: CameraQueue) -> float:
+        return self.controls.min_interval_s(queue.camera, queue.policy.min_interval_s)
+
+    def paces(self) -> tuple[CameraPace, ...]:
+        """Tell of each camera how its frames are taken."""
+        return tuple(
+            CameraPace(source, camera, queue.tally.received, self._is_paused(queue), self._interval_of(queue))
+            for (source, camera), queue in self._queues.items()
+        )
 
     # -- accounts -------------------------------------------------------------------------------------------------
 

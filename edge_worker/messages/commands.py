@@ -56,19 +56,28 @@ class SetRequest(CommandRequest):
     """Change settings until the next restart, for one camera or for all."""
 
     camera: CameraName | None = None
+    paused: bool | None = None
+    """As ``pause`` and ``resume``."""
     min_interval_s: Annotated[float, Field(ge=0)] | None = None
     score_threshold: Score | None = None
     overlay: bool | None = None
 
     @model_validator(mode="after")
     def _sets_something(self) -> "SetRequest":
-        if self.min_interval_s is None and self.score_threshold is None and self.overlay is None:
-            raise ValueError("nothing to set: give min_interval_s, score_threshold or overlay")
+        settings = (self.paused, self.min_interval_s, self.score_threshold, self.overlay)
+        if all(setting is None for setting in settings):
+            raise ValueError("nothing to set: give paused, min_interval_s, score_threshold or overlay")
         return self
 
 
 class SnapshotRequest(CommandRequest):
     """Publish the overlay of the camera's next frame, once."""
+
+    camera: CameraName
+
+
+class ForgetRequest(CommandRequest):
+    """Take the camera out of Home Assistant until it sends again."""
 
     camera: CameraName
 
@@ -86,6 +95,7 @@ COMMANDS: Mapping[str, type[CommandRequest]] = MappingProxyType(
         "resume": ResumeRequest,
         "set": SetRequest,
         "snapshot": SnapshotRequest,
+        "forget": ForgetRequest,
         "restart": RestartRequest,
     }
 )

@@ -5,12 +5,13 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue
 
 from edge_worker.inference.types import ModelCardFacts
-from edge_worker.messages.base import Count, Detail, Message, Quantity, Time
+from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
 
 STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
 MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"
 STATS_SCHEMA: Literal["edge-worker.stats/1"] = "edge-worker.stats/1"
+SETTINGS_SCHEMA: Literal["edge-worker.settings/1"] = "edge-worker.settings/1"
 
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
@@ -178,3 +179,23 @@ class StatsMessage(Message):
     cache: Cache
     rss_mb: Quantity
     """Of the worker process; those of the model processes are in ``processes``."""
+
+
+class CameraSettings(Message):
+    """How the frames of a camera are treated: by configuration, and what commands changed since."""
+
+    paused: bool
+    min_interval_s: Quantity
+    score_threshold: Score | None = None
+    """Left out: the model's own."""
+    overlay: bool
+
+
+class SettingsMessage(Message):
+    """What commands can change, as it is now; retained."""
+
+    schema_: Literal["edge-worker.settings/1"] = Field(SETTINGS_SCHEMA, alias="schema")
+    node: str
+    paused: bool
+    """All cameras are; each then is, too."""
+    cameras: dict[str, CameraSettings]

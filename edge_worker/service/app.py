@@ -140,6 +140,7 @@ class App:
         self._judge()
         self._components.node_status.restore_when_due()
         self._publish_stats_when_due()
+        self._components.tell_home_assistant()
         self._tidying.do_if_due()
         if self._components.probes.alive().ok:
             self._components.notifier.watchdog()
@@ -147,7 +148,7 @@ class App:
 
     def _judge(self) -> None:
         components, pool = self._components, self._components.pool.state()
-        judgement = judge(components.node_status.state, pool, components.links.statuses())
+        judgement = judge(components.node_status.state, pool, components.links.needed())
         components.node_status.move(judgement)
         card = components.pool.card()
         if card is not None and components.node_status.show(card):
@@ -160,6 +161,7 @@ class App:
                 choice=card.reason,
                 kernels=card.kernels,
             )
+            components.home_assistant.check_parts(card.classes)
         if pool.ready and not self._ready_told:
             self._ready_told = True
             components.notifier.ready(str(judgement))

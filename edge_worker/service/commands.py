@@ -14,6 +14,7 @@ from edge_worker.errors import CommandError
 from edge_worker.frames.request import may_reply_to
 from edge_worker.messages import (
     CommandResponse,
+    ForgetRequest,
     PauseRequest,
     ResumeRequest,
     SetRequest,
@@ -49,17 +50,19 @@ class Commands:
         stats: Callable[[], dict[str, JsonValue]],
         settings: Callable[[], dict[str, JsonValue]],
         restart: Callable[[], None],
+        forget: Callable[[str], bool],
         publish: Callable[[Outgoing], bool],
     ) -> None:
         """*stats* and *settings* give the replies' data; *restart* restarts the model processes and returns at once.
 
-        *publish* is False for a message that is larger than the broker takes.
+        *forget* takes a camera out of Home Assistant, and is False where it is not there. *publish* is False for a
+        message that is larger than the broker takes.
         """
         self._config, self._publish = config.commands, publish
         self._node = config.node.id
         self._request_topic = Template(config.node.request_topic, node=self._node)
         self._response_topic = Template(config.node.response_topic, node=self._node)
-        self._frame_queue, self._overrides = frame_queue, overrides
+        self._frame_queue, self._overrides, self._forget_camera = frame_queue, overrides, forget
         self._actions: Mapping[str, Callable[[Any], dict[str, JsonValue] | None]] = {
             "ping": lambda _: None,
             "stats": lambda _: stats(),
@@ -68,6 +71,7 @@ class Commands:
             "resume": self._resume,
             "set": self._set,
             "snapshot": self._snapshot,
+            "forget": self._forget,
             "restart": lambda _: restart(),
         }
 
@@ -127,10 +131,18 @@ class Commands:
         self._bounded(request, self._overrides.has_room(request.camera, overrides))
         if request.min_interval_s is not None:
             self._bounded(request, self._frame_queue.set_min_interval(request.camera, request.min_interval_s))
+        if request.paused:
+            self._bounded(request, self._frame_queue.pause(request.camera))
+        elif request.paused is not None:
+            self._frame_queue.resume(request.camera)
         self._overrides.set(request.camera, overrides)
 
     def _snapshot(self, request: SnapshotRequest) -> None:
         self._bounded(request, self._overrides.snapshot(request.camera))
+
+    def _forget(self, request: ForgetRequest) -> None:
+        if not self._forget_camera(request.camera):
+            raise CommandError("Home Assistant knows no such camera of this worker", transaction=request.transaction)
 
     def _bounded(self, request: CommandRequest, accepted: bool) -> None:  # noqa: FBT001
         if not accepted:

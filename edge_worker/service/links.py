@@ -3,7 +3,8 @@
 Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
 link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
 Requests have links whose session ends with the connection: nobody waits for a result as long as a session lasts, and a
-broker keeps an absent member's share of a group for that member.
+broker keeps an absent member's share of a group for that member. What is said to Home Assistant has a link of its
+own, so that a broker which refuses it disturbs nothing else.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
 from edge_worker.errors import ResultTooLarge
+from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
 from edge_worker.service.router import Route
@@ -32,6 +34,9 @@ if TYPE_CHECKING:
 CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""
 
+HOME_ASSISTANT = "home-assistant"
+"""Name of the link by which devices are announced; the worker is well without it."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -45,8 +50,12 @@ class Links:
         will: Will,
         password: Callable[[], str | None],
         report: Callable[[LinkEvent], None],
+        announces: bool = False,
     ) -> None:
-        """Build the links of *config*; the first subscribes to the worker's own topics too. Nothing is opened yet."""
+        """Build the links of *config*; the first subscribes to the worker's own topics too. Nothing is opened yet.
+
+        *announces*: with the link for Home Assistant.
+        """
         self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
         by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
         for camera in config.cameras:
@@ -68,6 +77,16 @@ class Links:
                 will=will if first else None,
                 receive_maximum=None if first else cameras[0].prefetch,
                 forgets=not first and cameras[0].reply_prefix is not None,
+            )
+        if announces:
+            self._links[HOME_ASSISTANT] = Link(
+                config.mqtt,
+                name=HOME_ASSISTANT,
+                client_id=f"{config.client_id}-{HOME_ASSISTANT}",
+                persistent=False,
+                subscriptions=(Subscription(f"{config.integrations.home_assistant.prefix}/status", 1),),
+                report=report,
+                password=password,
             )
 
     def start(self) -> None:
@@ -94,8 +113,15 @@ class Links:
 
     def publish(self, message: Outgoing) -> bool:
         """Publish a message about the worker itself; False, with a word in the log, if the broker would not take it."""
+        return self._publish(CONTROL, message)
+
+    def announce(self, message: Outgoing) -> bool:
+        """Publish a message for Home Assistant, as :meth:`publish` does."""
+        return self._publish(HOME_ASSISTANT, message)
+
+    def _publish(self, link: str, message: Outgoing) -> bool:
         try:
-            self._links[CONTROL].publish(message)
+            self._links[link].publish(message)
         except ResultTooLarge as error:
             _log.warning(log_events.NOT_PUBLISHED, topic=message.topic, problem=str(error))
             return False
@@ -124,6 +150,10 @@ class Links:
     def statuses(self) -> Mapping[str, LinkStatus]:
         """How each link stands, by name."""
         return {name: link.status() for name, link in self._links.items()}
+
+    def needed(self) -> Mapping[str, LinkStatus]:
+        """How the links stand without which the worker does not do its work, by name."""
+        return {name: link.status() for name, link in self._links.items() if name != HOME_ASSISTANT}
 
     def sick(self) -> str:
         """Name the links whose thread is dead or stuck; empty while all are well."""

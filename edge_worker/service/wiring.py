@@ -11,6 +11,7 @@ from edge_worker.common.topics import Template
 from edge_worker.config import read_password
 from edge_worker.config.tls_context import certificate_expiries
 from edge_worker.frames.queue import FrameQueue
+from edge_worker.integrations.home_assistant import HomeAssistant, Memory
 from edge_worker.mqtt.events import Connected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
@@ -23,12 +24,13 @@ from edge_worker.pool.state import LoadedModel
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
 from edge_worker.service.link_news import log_news
-from edge_worker.service.links import CONTROL, Links
+from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
 from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
 from edge_worker.service.router import Handlers, Router
+from edge_worker.service.settings import Settings
 from edge_worker.service.stats import Reporter
 from edge_worker.service.status import NodeStatus
 
@@ -73,10 +75,14 @@ class Components:
         )
         reporter, overrides, inbox = Reporter(config.node.id), Overrides(), Inbox()
         self.node_status = self._make_node_status(reporter)
+        self.home_assistant = HomeAssistant(
+            config, Memory.load(state_directory(environ, config.node.id)), self._announce
+        )
         self._commands = self._make_commands(overrides)
         self.links = self._make_links(inbox)
         self.probes = self._make_probes(reporter)
         self.dispatchers = self._make_dispatchers(overrides)
+        self._current_settings = Settings(self.frame_queue, overrides, lambda: self.dispatchers.sections)
         self.router = self._make_router(inbox)
         self.health = self._make_health()
         self.apply(config)
@@ -87,6 +93,13 @@ class Components:
         logs.set_level(config.ops.log.level)
         self.frame_queue.set_policies(config.cameras)
         self.dispatchers.sections = _section_outputs(config)
+        self.home_assistant.apply(config)
+
+    def tell_home_assistant(self) -> None:
+        """Publish what Home Assistant does not know yet."""
+        if self.home_assistant.wanted:
+            paused, cameras = self._current_settings.read(self.config)
+            self.home_assistant.look(cameras, paused=paused)
 
     def topic(self, template: str) -> str:
         """The topic of this node that *template* stands for."""
@@ -110,6 +123,7 @@ class Components:
             stats=lambda: self.probes.stats(restart=False).to_values(),
             settings=self._settings,
             restart=self.pool.restart,
+            forget=self.home_assistant.forget,
             publish=self._publish,
         )
 
@@ -119,6 +133,7 @@ class Components:
             will=self.node_status.will(),
             password=lambda: logs.hide(read_password(self.config.mqtt, self._environ)),
             report=inbox.put,
+            announces=self.home_assistant.wanted,
         )
 
     def _make_probes(self, reporter: Reporter) -> Probes:
@@ -173,6 +188,9 @@ class Components:
     def _publish(self, message: Outgoing) -> bool:
         return self.links.publish(message)
 
+    def _announce(self, message: Outgoing) -> bool:
+        return self.links.announce(message)
+
     def _acknowledge(self, delivery: Delivery) -> None:
         self.links.acknowledge(delivery)
 
@@ -188,7 +206,12 @@ class Components:
         if contradiction:
             _log.warning(log_events.STATUS_CONTRADICTED)
             self.node_status.restore()
-        return contradiction is not None or self._commands.take(message)
+        if contradiction is not None or self.home_assistant.take(message):
+            return True
+        taken = self._commands.take(message)
+        if taken and self.home_assistant.wanted:
+            self._wake.put(Order.LOOK)  # what was changed is to be seen at once
+        return taken
 
     def _news(self, event: LinkEvent) -> None:
         """Take news of a link's condition. Called by the router."""
@@ -197,6 +220,8 @@ class Components:
             self._fatal(f"link {event.link} failed: {event.detail}", None)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
             self.node_status.repeat()  # at once; and when no late will can escape us any more, if that is granted
+        if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
+            self.home_assistant.connected()
         self._wake.put(Order.LOOK)
 
     def _fatal(self, what: str, error: BaseException | None) -> None:

@@ -43,6 +43,22 @@ EVERY = "mqtt: {host: localhost}\ncameras:\n  - delivery: every\n    "
         ("mqtt: {host: h, tls: {key_password_file: c.yaml}}", "mqtt.tls.key_password_file: is of no use without"),
         ("mqtt: {host: h, username: u, password_file: no}", "mqtt.password_file: the file FOLDER/no cannot be read"),
         ("mqtt: {host: localhost, password_file: c.yaml}", "mqtt.username: is required where a password is given"),
+        (
+            "mqtt: {host: h}\nintegrations: {home_assistant: {prefix: 'home/#'}}",
+            "integrations.home_assistant.prefix: ",
+        ),
+        (
+            "mqtt: {host: h}\nintegrations: {home_assistant: {prefix: homeassistant/}}",
+            "integrations.home_assistant.prefix: should not end with /",
+        ),
+        (
+            "mqtt: {host: h}\nintegrations: {home_assistant: {enabled: true}}\nnode: {retain: false}",
+            "integrations.home_assistant.enabled: needs a broker with retained messages",
+        ),
+        (
+            "mqtt: {host: h}\nintegrations: {home_assistant: {enabled: true, prefix: parsing/door/error}}",
+            "output.error.topic: is below integrations.home_assistant.prefix",
+        ),
         ("mqtt: {host: h}\nmodel: {path: nowhere}", "model.path: no readable model directory: FOLDER/nowhere; models"),
         ("mqtt: {host: h}\nmodel: {path: 'builtin:x'}", "model.path: no readable model directory: builtin:x; models"),
         ("mqtt: {host: h}\nmodel: {path: 'builtin:'}", "model.path: no readable model directory: builtin:; models"),

@@ -66,7 +66,7 @@ cameras:
     ("line", "error"),
     [
         ("threads: {opencvv: 1}", "threads.opencvv: unknown key: did you mean opencv?"),
-        ("xyz: 1", "xyz: unknown key: known here are cache, cameras, commands, gateway, limits"),
+        ("xyz: 1", "xyz: unknown key: known here are cache, cameras, commands, gateway, integrations, limits"),
         (
             "cameras: [{outputs: {labels: {mask: rle}}}]",
             "cameras[0].outputs.labels.mask: unknown key: did you mean masks",

@@ -40,6 +40,7 @@ SETTINGS: Final = {
     },
     "model": {"path": "builtin:seeded"},
     "ops": {"stats_interval_s": 1},
+    "integrations": {"home_assistant": {"enabled": True}},
 }
 SENT: Final = {channel for channel in DOCUMENT["channels"] if channel not in {"frames", "requests", "commands"}}
 
@@ -49,7 +50,12 @@ def test_what_a_worker_publishes_is_what_the_document_says(mosquitto: Mosquitto,
     """Address, payload, user properties, content type, QoS and retain of a message on each channel."""
     with (
         Client(
-            mosquitto.port, "parsing/#", "edge-worker/+/status", "edge-worker/+/model", "edge-worker/+/stats"
+            mosquitto.port,
+            "parsing/#",
+            "edge-worker/+/status",
+            "edge-worker/+/model",
+            "edge-worker/+/stats",
+            "edge-worker/+/settings",
         ) as out,
         Client(mosquitto.port, "edge-worker/+/response/+", "replies/#") as answers,
         WorkerProcess(tmp_path, mosquitto.port, SETTINGS) as worker,
@@ -72,8 +78,8 @@ def test_what_a_worker_publishes_is_what_the_document_says(mosquitto: Mosquitto,
         assert worker.wait() == 0
         for message in [*out.messages, *answers.messages]:
             assert _faults(message) == [], message.topic
-    with Client(mosquitto.port, "#") as late:
-        (*_, _status) = late.wait_for(2)
+    with Client(mosquitto.port, "parsing/#", "replies/#", "edge-worker/#") as late:
+        (*_, _status) = late.wait_for(3)
         retained = {channel_of(message.topic) for message in late.messages}
     assert retained == {name for name in SENT - {"replies", "responses"} if _binding(name)["retain"]}
 

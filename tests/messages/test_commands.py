@@ -26,15 +26,16 @@ def test_arguments_are_read() -> None:
     assert parse_request("pause", b'{"camera": "door", "transaction": 7}') == PauseRequest(camera="door", transaction=7)
     assert parse_request("snapshot", b'{"camera": "door"}') == SnapshotRequest(camera="door")
     assert parse_request("set", b'{"min_interval_s": 1, "overlay": true}') == SetRequest(min_interval_s=1, overlay=True)
+    assert parse_request("set", b'{"paused": false}') == SetRequest(paused=False)
 
 
 @pytest.mark.parametrize(
     ("command", "payload", "problem"),
     [
         ("pign", {}, "no such command: did you mean ping?"),
-        ("xyz", {}, "no such command: there are config, pause, ping"),
+        ("xyz", {}, "no such command: there are config, forget, pause, ping"),
         ("snapshot", {}, "camera: is required"),
-        ("set", {"camera": "door"}, "nothing to set: give min_interval_s, score_threshold or overlay"),
+        ("set", {"camera": "door"}, "nothing to set: give paused, min_interval_s, score_threshold or overlay"),
         ("set", {"overlay": 1}, "overlay: should be a valid boolean"),
         ("set", {"min_interval_s": "5"}, "min_interval_s: should be a valid number"),
         ("set", {"min_interval_s": -1}, "min_interval_s: should be greater than or equal to 0"),

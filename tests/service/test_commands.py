@@ -43,6 +43,7 @@ class Bench:
             stats=lambda: {**(stats or {"uptime_s": 1.0})},
             settings=lambda: {"node": {"id": "box-1"}},
             restart=self._restart,
+            forget=lambda camera: camera == "announced",
             publish=self._publish,
         )
 

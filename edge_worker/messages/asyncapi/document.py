@@ -90,6 +90,7 @@ def _channels() -> dict[str, tuple[str | None, str, Iterable[str]]]:
         "status": (node.status_topic, "The state; retained, and the last will.", ["status"]),
         "model": (node.model_topic, "The model card; retained.", ["model"]),
         "stats": (node.stats_topic, "Every `ops.stats_interval_s`.", ["stats"]),
+        "settings": (node.settings_topic, "What commands change; retained, with an integration only.", ["settings"]),
         "commands": (node.request_topic, "Commands, where `commands.enabled`.", COMMANDS),
         "responses": (node.response_topic, "Answers to commands.", ["response"]),
     }
@@ -127,6 +128,7 @@ def _node_operations() -> dict[str, Any]:
         "sendStatus": _operation("send", "status", ("status",), qos=1, retain=retain),
         "sendModel": _operation("send", "model", ("model",), qos=1, retain=retain),
         "sendStats": _operation("send", "stats", ("stats",), qos=0),
+        "sendSettings": _operation("send", "settings", ("settings",), qos=1, retain=True),
     }
 
 

@@ -9,10 +9,12 @@ from edge_worker.messages.commands import CommandResponse
 from edge_worker.messages.node import (
     AccountMessage,
     Cache,
+    CameraSettings,
     ConnectionMessage,
     ModelCard,
     ModelClass,
     ModelProcessMessage,
+    SettingsMessage,
     SpreadMessage,
     StatsMessage,
     StatusMessage,
@@ -96,6 +98,11 @@ _STATS = StatsMessage(
     cache=Cache(hits=3, misses=97, size_mb=1.2),
     rss_mb=58,
 )
+_SETTINGS = SettingsMessage(
+    node=_NODE,
+    paused=False,
+    cameras={"front-door": CameraSettings(paused=False, min_interval_s=1, overlay=True)},
+)
 _RESPONSE = CommandResponse(node=_NODE, command="pause", status="ok", transaction=7, published_at=_PUBLISHED)
 
 MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
@@ -105,6 +112,7 @@ MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
         "status": _STATUS,
         "model": _CARD,
         "stats": _STATS,
+        "settings": _SETTINGS,
         "response": _RESPONSE,
     }
 )
@@ -136,6 +144,7 @@ PAYLOADS: Final[Mapping[str, Any]] = MappingProxyType(
         "resume": {},
         "set": {"camera": "front-door", "min_interval_s": 1, "overlay": True},
         "snapshot": {"camera": "front-door", "transaction": "now"},
+        "forget": {"camera": "front-door"},
         **{name: message.to_values() for name, message in MESSAGES.items()},
     }
 )

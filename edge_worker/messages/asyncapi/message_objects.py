@@ -16,6 +16,8 @@ JSON: Final = "application/json"
 RESULTS: Final = ("colormap", "overlay", "crops", "labels", "error")
 """The messages that answer a frame, by their keys below ``output``."""
 
+_OF_THE_NODE: Final = ("status", "model", "stats", "settings", "response")
+
 _IMAGES: Final = {
     **dict.fromkeys(("image", "request", "overlay", "crops"), "image/jpeg"),
     "colormap": "image/png",
@@ -38,7 +40,7 @@ _SUMMARIES: Final = {
 
 def messages() -> dict[str, Any]:
     """Every message by its name, with an example."""
-    names = ("image", "envelope", "request", *RESULTS, "status", "model", "stats", "response", *COMMANDS)
+    names = ("image", "envelope", "request", *RESULTS, *_OF_THE_NODE, *COMMANDS)
     return {name: _message(name) for name in names}
 
 
