@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto"
-ACCOUNTS = ("edge-worker", "front-door", "gateway", "consumer", "operator")
+ACCOUNTS = ("edge-worker", "front-door", "gateway", "consumer", "homeassistant", "operator")
 PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a second
 WAIT_S = 10.0
 
@@ -40,19 +40,22 @@ RESULTS = [
     kind.topic.replace("{camera}", "front-door").replace("{person}", "1")
     for kind in (_output.colormap, _output.labels, _output.overlay, _output.crops, _output.error)
 ]
-STATUS, MODEL, STATS, RESPONSE, REQUEST = (
+STATUS, MODEL, STATS, SETTINGS, RESPONSE, REQUEST, SET = (
     template.replace("{node}", "box").replace("{command}", "ping")
     for template in (
         _node.status_topic,
         _node.model_topic,
         _node.stats_topic,
+        _node.settings_topic,
         _node.response_topic,
         _node.request_topic,
+        _node.request_topic.replace("{command}", "set"),
     )
 )
 REPLY = "replies/a-gateway"
 UPLOADS = ["requests/web/frame", "requests/jobs/frame"]
-OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, RESPONSE, REPLY]
+DEVICE, BIRTH = "homeassistant/device/edge_worker_box/config", "homeassistant/status"
+OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, SETTINGS, RESPONSE, REPLY, DEVICE]
 
 
 @dataclass(frozen=True)
@@ -153,9 +156,10 @@ def connected(name: str, broker: Broker, *, tls: bool = False) -> Iterator[Accou
     [
         ("edge-worker", OF_THE_WORKER),
         ("front-door", [FRAME]),
-        ("gateway", [REQUEST, *UPLOADS]),
+        ("gateway", [REQUEST, SET, *UPLOADS]),
         ("consumer", []),
-        ("operator", [REQUEST]),
+        ("homeassistant", [SET, BIRTH]),
+        ("operator", [REQUEST, SET]),
     ],
 )
 def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed: list[str]) -> None:
@@ -164,7 +168,9 @@ def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed:
         FRAME,
         *OF_THE_WORKER,
         REQUEST,
+        SET,
         *UPLOADS,
+        BIRTH,
         "cameras/back-door/frame",
         "requests/back-door/frame",
         "elsewhere",
@@ -176,22 +182,24 @@ def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed:
 @pytest.mark.parametrize(
     ("name", "unreadable"),
     [
-        ("edge-worker", {*RESULTS, MODEL, STATS, RESPONSE, REPLY}),
-        ("front-door", {FRAME, *OF_THE_WORKER, REQUEST, *UPLOADS}),
-        ("gateway", {REQUEST, *UPLOADS}),
-        ("consumer", {FRAME, RESPONSE, REQUEST, REPLY, *UPLOADS}),
-        ("operator", {FRAME, REPLY, *UPLOADS}),
+        ("edge-worker", {*RESULTS, MODEL, STATS, SETTINGS, RESPONSE, REPLY, DEVICE}),
+        ("front-door", {FRAME, *OF_THE_WORKER, REQUEST, *UPLOADS, BIRTH}),
+        ("gateway", {REQUEST, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
+        ("consumer", {FRAME, RESPONSE, REQUEST, REPLY, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
+        ("homeassistant", {FRAME, MODEL, RESPONSE, REQUEST, REPLY, *UPLOADS}),
+        ("operator", {FRAME, REPLY, *UPLOADS, DEVICE, BIRTH}),
     ],
 )
 def test_each_account_reads_only_its_own(broker: Broker, name: str, unreadable: set[str]) -> None:
     """Subscribed to everything, an account gets exactly the topics that it is meant to see."""
-    everything = [FRAME, REQUEST, *OF_THE_WORKER, *UPLOADS]
+    everything = [FRAME, REQUEST, *OF_THE_WORKER, *UPLOADS, BIRTH]
     with (
         connected(name, broker) as reader,
         connected("front-door", broker) as camera,
         connected("operator", broker) as operator,
         connected("edge-worker", broker) as worker,
         connected("gateway", broker) as gateway,
+        connected("homeassistant", broker) as home_assistant,
     ):
         reader.client.subscribe("#", qos=0)
         assert reader.may_publish("elsewhere") is False  # answered after the subscription: from here on, it holds
@@ -199,6 +207,7 @@ def test_each_account_reads_only_its_own(broker: Broker, name: str, unreadable: 
         assert operator.may_publish(REQUEST)
         assert all(worker.may_publish(topic) for topic in OF_THE_WORKER)
         assert all(gateway.may_publish(topic) for topic in UPLOADS)
+        assert home_assistant.may_publish(BIRTH)
         assert reader.may_publish("elsewhere") is False  # answered after all that the broker sent before
         assert {reader.arrived.get_nowait() for _ in range(reader.arrived.qsize())} == set(everything) - unreadable
 
