@@ -9,7 +9,7 @@ export PYTHON
 # with the brokers, workers and models that they have in common.
 JOBS ?= 3
 
-.PHONY: help demo test test-all sanitize chaos wheel lint format man reference lock audit clean
+.PHONY: help demo test test-all sanitize chaos wheel lint format man reference home-assistant lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -22,6 +22,7 @@ help:
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make man        the manual page, after a change of commands or options (Python 3.11)'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
+	@echo 'make home-assistant   a real Home Assistant shows and commands a worker, in .venv-home-assistant (Python 3.12, 0.7 GB)'
 	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
 	@echo 'make lock       pin the newest versions for the container images (deploy/requirements.txt, deploy/gateway.txt)'
 	@echo 'make clean      delete the environment and everything generated'
@@ -79,6 +80,14 @@ reference: .venv-reference/.complete
 	scripts/reference.sh .venv-reference
 	touch $@
 
+# A real Home Assistant beside a real worker.
+home-assistant: $(VENV)/.with-dev .venv-home-assistant/.complete
+	$(RUN) -m pytest tests/integrations/home_assistant/test_real_home_assistant.py $(ARGS)
+
+.venv-home-assistant/.complete: scripts/home_assistant.sh
+	scripts/home_assistant.sh .venv-home-assistant
+	touch $@
+
 # For the container images: the dependencies of worker and gateway for Python 3.12, every file's hash beside it.
 COMPILE := $(RUN) -m uv pip compile --upgrade --generate-hashes --python-version 3.12 --python-platform linux --quiet \
 	--no-annotate --custom-compile-command 'make lock'
@@ -94,6 +103,6 @@ audit: $(VENV)/.with-dev
 	$(RUN) scripts/audit.py
 
 clean:
-	rm -rf $(VENV) .venv-3.* .venv-reference .tools build dist demo_out chaos_out ./*.egg-info
+	rm -rf $(VENV) .venv-3.* .venv-reference .venv-home-assistant .tools build dist demo_out chaos_out ./*.egg-info
 	rm -f edge_worker/m2fp/kernels/*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
