@@ -136,7 +136,12 @@ class Place:
 
     def _make_router(self) -> Router:
         handlers = Handlers(
-            self._frame_queue, lambda _message: False, lambda _event: None, self._results_lost, self._fatal
+            frames=self._frame_queue,
+            node=lambda _link, _message: False,
+            arrive=self._frame_queue.arrive,
+            news=lambda _event: None,
+            results_lost=self._results_lost,
+            fatal=self._fatal,
         )
         return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], handlers, max_payload=_MAX_PAYLOAD_BYTES)
 

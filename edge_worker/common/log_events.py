@@ -175,6 +175,7 @@ CERTIFICATE_NOT_VERIFIED = LogEvent(
 STATUS_CONTRADICTED = LogEvent(
     "the status topic holds something else; publishing ours again", "warning", "", "look for who else publishes there"
 )
+GROUP_MEMBERS = LogEvent("group members", "info", "group members")
 SHARE_GROUPS_LEFT = LogEvent("share groups left", "info", "groups")
 SHARE_GROUPS_NOT_LEFT = LogEvent(
     "share groups not left", "warning", "groups problem", "start it again: its part of the frames waits for it"

@@ -100,6 +100,11 @@ class Template:
         return "/".join(values.get(level, level) for level in self._levels)
 
 
+def filter_of_all_nodes(text: str) -> str:
+    """The filter that takes the topics of every node, where ``{node}`` is a level of its own in the template *text*."""
+    return "/".join("+" if level == "{node}" else level for level in text.split("/"))
+
+
 def overlaps(first: str, second: str) -> bool:
     """Whether a topic can match both filters (without ``$share``), and would be delivered twice."""
     ours, theirs = first.split("/"), second.split("/")

@@ -1,16 +1,48 @@
 """The sections ``cameras`` and ``limits``: which frames arrive, how, and what a frame may be."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_serializer, model_validator
+from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
-from edge_worker.config.fields import CameraTopic, Megabytes, OneOrMore, PlainTopic, Qos, Seconds, Section, matching
+from edge_worker.config.fields import (
+    NODE_ID,
+    CameraTopic,
+    Megabytes,
+    OneOrMore,
+    PlainTopic,
+    Qos,
+    Seconds,
+    Section,
+    matching,
+)
 from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
 ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
 MAX_PIXELS = 65_500**2  # of an image with the longest sides that are decoded at all
+SPLIT_PREFETCH = 20
+"""With ``split``, where no prefetch is given: frames held for other nodes count, and Mosquitto's own limit is 20."""
+GroupName = Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")]
 LIVE_MAX_AGE_S = 5.0  # a live image older than this misleads more than it tells
+
+
+def _auto_or_nodes(value: object) -> object:
+    if value == "auto":
+        return value
+    if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
+        raise ValueError("should be auto or a list of node ids")
+    if odd := [one for one in value if not re.fullmatch(NODE_ID, one)]:
+        raise ValueError(f"should hold ids of nodes (node.id), which {odd[0]!r} is not")
+    return tuple(value)
+
+
+class SplitConfig(Section):
+    """Cameras divided among the nodes of a group by rendezvous hashing of their names."""
+
+    group: GroupName
+    members: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_auto_or_nodes)] = "auto"
+    """``auto``: the nodes whose retained status says that they are online in this group."""
 
 
 class CameraConfig(Section):
@@ -21,9 +53,8 @@ class CameraConfig(Section):
     qos: Qos = 0
     """1 where ``delivery`` is ``every`` and no QoS is given."""
     prefetch: Annotated[int, Field(ge=1, le=65535)] = 1
-    share_group: (
-        Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")] | None
-    ) = None
+    share_group: GroupName | None = None
+    split: SplitConfig | None = None
     reply_prefix: PlainTopic | None = None
     """Makes frames requests: results go to the Response Topic that a frame names under this, and nowhere else."""
     max_age_s: Seconds | None = LIVE_MAX_AGE_S
@@ -36,7 +67,14 @@ class CameraConfig(Section):
     def _fill_in_what_every_needs(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was written; the fields judge it
         if not isinstance(values, dict) or values.get("delivery") != "every":
             return values
-        return {"qos": 1, "max_age_s": None, **values}
+        split = values.get("split")
+        keeps = isinstance(split, dict) and split.get("members", "auto") == "auto"
+        return {"qos": 1, "max_age_s": None, **({"prefetch": SPLIT_PREFETCH} if keeps else {}), **values}
+
+    @property
+    def keeps_for_others(self) -> bool:
+        """Whether frames of other nodes' cameras are kept until they are answered."""
+        return self.delivery == "every" and self.split is not None and self.split.members == "auto"
 
     @field_serializer("outputs")
     def _overrides_only(self, outputs: OutputConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from edge_worker.common.platforms import available_cpus
 from edge_worker.config.credentials import read_password
 from edge_worker.config.mqtt import is_host, is_loopback
 from edge_worker.config.sections import BUILTIN, BUILTIN_MODELS, model_directory
+from edge_worker.config.split import check_split
 from edge_worker.config.tree import Location, Problem
 from edge_worker.errors import ConfigError
 
@@ -44,6 +45,7 @@ def check(config: Config, environ: Mapping[str, str], *, runs_model: bool) -> It
         yield from _camera(config, index)
         yield from _share_group(config, index)
         yield from _requests(config, index)
+        yield from check_split(config, index)
     if runs_model:
         yield from _model(config)
         yield from _precision(config)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
 MAX_SECONDS = 1_000_000_000  # 30 years: for ever, and still what the timeouts of sockets and locks can hold
 MAX_MEGABYTES = 1_000_000  # a terabyte: who writes more has written bytes
+NODE_ID = "[A-Za-z0-9._-]{1,64}"
 Item = TypeVar("Item")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
@@ -126,6 +127,7 @@ CameraTopic = Annotated[str, _topic_template("camera")]
 """A topic template with one level ``{camera}``, and ``{node}`` where wanted."""
 PersonTopic = Annotated[str, _topic_template("camera", "person")]
 """A topic template with the levels ``{camera}`` and ``{person}``, and ``{node}`` where wanted."""
+NodeId = Annotated[str, matching(NODE_ID, "should be 1 to 64 letters, digits, '.', '_' or '-'")]
 NodeTopic = Annotated[str, _topic_template()]
 CommandTopic = Annotated[str, _topic_template("command")]
 PlainTopic = Annotated[str, _topic_template(optional=())]

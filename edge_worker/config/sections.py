@@ -21,6 +21,7 @@ from edge_worker.config.fields import (
     CommandTopic,
     Fraction,
     Megabytes,
+    NodeId,
     NodeTopic,
     OneOrMore,
     PlainTopic,
@@ -28,7 +29,6 @@ from edge_worker.config.fields import (
     Seconds,
     Section,
     beside_the_file,
-    matching,
     one_of,
 )
 from edge_worker.config.gateway import GatewayConfig
@@ -69,15 +69,15 @@ def _model_path(path: str, info: ValidationInfo) -> str:
 class NodeConfig(Section):
     """Who this worker is, and the topics about itself. ``id: null`` takes the host's name."""
 
-    id: Annotated[
-        str,
-        BeforeValidator(lambda value: host_name() if value is None else value),
-        matching("[A-Za-z0-9._-]{1,64}", "should be 1 to 64 letters, digits, '.', '_' or '-'"),
-    ] = Field(default_factory=host_name)
+    id: Annotated[NodeId, BeforeValidator(lambda value: host_name() if value is None else value)] = Field(
+        default_factory=host_name
+    )
     status_topic: NodeTopic = "edge-worker/{node}/status"
     model_topic: NodeTopic = "edge-worker/{node}/model"
     stats_topic: NodeTopic = "edge-worker/{node}/stats"
     settings_topic: NodeTopic = "edge-worker/{node}/settings"
+    answered_topic: NodeTopic = "edge-worker/{node}/answered"
+    """Where nodes that divide cameras among themselves say which frames they have answered."""
     retain: bool = True
     request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
     response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
@@ -183,6 +183,11 @@ class Config(Section):
     def client_id(self) -> str:
         """The MQTT client id of the first connection; further ones add a suffix."""
         return self.mqtt.client_id.replace("{node}", self.node.id)
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups of nodes with which this one divides cameras, each once."""
+        return tuple(sorted({camera.split.group for camera in self.cameras if camera.split is not None}))
 
     def outputs_for(self, camera: CameraConfig) -> OutputConfig:
         """Return what is published for *camera*: the section ``output``, with the camera's own settings on top."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edge_worker.config.sections import Config
     from edge_worker.config.tree import Location
 
-_NODE_TOPICS = ("status_topic", "model_topic", "stats_topic", "settings_topic")
+_NODE_TOPICS = ("status_topic", "model_topic", "stats_topic", "settings_topic", "answered_topic")
 _HOME_ASSISTANT = ("integrations", "home_assistant", "prefix")
 
 

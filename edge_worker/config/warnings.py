@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_worker.config.credentials import exposed_secrets, read_password
 from edge_worker.config.mqtt import is_loopback
+from edge_worker.config.split import doubts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def warnings(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
     """Return a line for each doubtful setting of the valid *config*; each begins with its key."""
-    return (*_secrecy(config, environ), *_traffic(config))
+    return (*_secrecy(config, environ), *_traffic(config), *doubts(config))
 
 
 def _secrecy(config: Config, environ: Mapping[str, str]) -> Iterator[str]:

@@ -114,6 +114,14 @@ class AckTracker:
             return Verdict.DONE
         return None
 
+    def is_open(self, camera: str, frame_id: str) -> bool:
+        """Whether a frame of this identity waits, is in work, or has replies on their way."""
+        return (camera, frame_id) in self._newest
+
+    def is_done(self, frame: Frame) -> bool:
+        """Whether a frame of the identity of *frame* was settled here."""
+        return (frame.camera, frame.frame_id) in self._done
+
     def replied(
         self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
     ) -> tuple[Delivery, ...]:

@@ -16,8 +16,10 @@ REJECTIONS: Final = frozenset(
 )
 """Why the reply to a frame was an error message."""
 
-DROPS: Final = frozenset({"superseded", "too_old", "throttled", "paused", "retained", "shutting_down"})
-"""Why a frame got no reply at all."""
+DROPS: Final = frozenset(
+    {"superseded", "too_old", "throttled", "paused", "retained", "shutting_down", "answered_elsewhere"}
+)
+"""Why a frame got no reply at all, or none from this node."""
 
 _PLAUSIBLE_LAG_S: Final = 86_400.0
 """A greater age means a wrong clock, not an old frame."""

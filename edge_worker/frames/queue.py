@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.frames.acks import AckTracker, Verdict
+from edge_worker.frames.held import HeldFrames
 from edge_worker.frames.scheduler import Scheduler
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from edge_worker.frames.camera_queue import CameraPace, Drop, Policy
     from edge_worker.frames.counters import Account
     from edge_worker.frames.frame import Delivery, Frame
+    from edge_worker.frames.held import Claim
 
 _SHUTTING_DOWN = "shutting_down"
 
@@ -41,24 +43,66 @@ class FrameQueue:
         wait, raise or call back.
         """
         self._scheduler = Scheduler(policies)
-        self._acks = AckTracker()
+        self._acks, self._foreign = AckTracker(), HeldFrames()
+        self._split_sections: set[int] = set()
         self._acknowledge, self._has_room = acknowledge, has_room
         self._sections = range(len(policies))
         self._changed = Condition()
         self._closed = False
 
-    def arrive(self, frame: Frame) -> None:
-        """Queue an arriving frame unless it is a duplicate."""
+    def arrive(self, frame: Frame, claim: Claim | None = None) -> Verdict:
+        """Queue an arriving frame unless it is a duplicate; returns whether it is.
+
+        With a *claim*, the frame came to every node of a group: it is held while it is not ours, and settled without a
+        reply once :meth:`answered` was told that another node replied.
+        """
         with self._changed:
             verdict = self._acks.opened(frame)
-            if verdict is Verdict.NEW:
-                self._settle(self._scheduler.offer(frame, time.monotonic()))
-                self._drain_if_closed()
-                self._changed.notify()
-                return
-            self._scheduler.duplicate(frame)
-            if verdict is Verdict.DONE and frame.delivery is not None:
-                self._acknowledge(frame.delivery)
+            ours = claim is None or claim(time.monotonic())
+            if verdict is not Verdict.NEW:
+                if ours:
+                    self._scheduler.duplicate(frame)
+                if verdict is Verdict.DONE and frame.delivery is not None:
+                    self._acknowledge(frame.delivery)
+            elif claim is not None and self._was_answered(frame, ours=ours):
+                self._acknowledge_all(self._acks.replied(frame, ()))
+            elif claim is not None and not ours:
+                self._foreign.hold(frame, claim)
+            else:
+                self._queue(frame)
+            if claim is not None:
+                self._split_sections.add(frame.source)
+            return verdict
+
+    def answered(self, camera: str, frame_id: str) -> None:
+        """Note that another node of the group has replied to a frame that came, or will come, here as well."""
+        with self._changed:
+            if held := self._foreign.release(camera, frame_id):
+                for frame in held:
+                    self._acknowledge_all(self._acks.replied(frame, ()))
+            elif waiting := self._scheduler.withdraw(camera, frame_id, self._split_sections):
+                self._settle(waiting)
+            elif not self._acks.is_open(camera, frame_id):
+                self._foreign.remember(camera, frame_id)
+
+    def claim_held(self) -> None:
+        """Queue the held frames that have become ours, since their owner is gone."""
+        with self._changed:
+            for frame in self._foreign.claim(time.monotonic()):
+                self._queue(frame)
+
+    def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
+        """Whether another node replied to *frame*. The lock is held.
+
+        Equal images without ids of their own cannot be told apart: where the like was settled here, this is another.
+        """
+        ambiguous = ours and not frame.sender_id and self._acks.is_done(frame)
+        return not ambiguous and self._foreign.was_answered(frame)
+
+    def _queue(self, frame: Frame) -> None:
+        self._settle(self._scheduler.offer(frame, time.monotonic()))
+        self._drain_if_closed()
+        self._changed.notify()
 
     def dismiss(self, delivery: Delivery | None) -> None:
         """Acknowledge a message that is not a frame: unacknowledged, it would block those behind it."""

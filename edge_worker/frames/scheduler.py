@@ -152,6 +152,14 @@ class Scheduler:
         self._waiting_bytes += _size(frame)
         return ()
 
+    def withdraw(self, camera: str, frame_id: str, sources: Collection[int]) -> tuple[Drop, ...]:
+        """Drop the frame of this identity if it waits in one of the camera sections *sources*: it was answered."""
+        queues = [self._queues[key] for source in sources if (key := (source, camera)) in self._queues]
+        found = [(queue, frame) for queue in queues for frame in queue.waiting if frame.frame_id == frame_id][:1]
+        for queue, frame in found:
+            queue.waiting.remove(frame)
+        return self._forget_bytes(tuple(queue.drop(frame, "answered_elsewhere") for queue, frame in found))
+
     def drain(self, reason: str) -> tuple[Drop, ...]:
         """Drop every waiting frame."""
         return self._forget_bytes(tuple(drop for queue in self._queues.values() for drop in queue.drop_waiting(reason)))

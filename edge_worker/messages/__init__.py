@@ -18,6 +18,7 @@ from edge_worker.messages.commands import (
 )
 from edge_worker.messages.node import (
     AccountMessage,
+    AnsweredMessage,
     Cache,
     CameraSettings,
     ConnectionMessage,
@@ -54,6 +55,7 @@ __all__ = [
     "ERROR_SCHEMA",
     "LABELS_SCHEMA",
     "AccountMessage",
+    "AnsweredMessage",
     "Cache",
     "CameraSettings",
     "CommandRequest",

@@ -9,6 +9,7 @@ from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, T
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
 
 STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
+ANSWERED_SCHEMA: Literal["edge-worker.answered/1"] = "edge-worker.answered/1"
 MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"
 STATS_SCHEMA: Literal["edge-worker.stats/1"] = "edge-worker.stats/1"
 SETTINGS_SCHEMA: Literal["edge-worker.settings/1"] = "edge-worker.settings/1"
@@ -29,6 +30,17 @@ class StatusMessage(Message):
     reason: Word | None = None
     detail: Detail | None = None
     pid: Annotated[int, Field(ge=1)] | None = None
+    groups: tuple[str, ...] | None = None
+    """The groups with whose other nodes this one divides cameras."""
+
+
+class AnsweredMessage(Message):
+    """A node tells the others of its group that it has answered a frame, which came to all of them."""
+
+    schema_: Literal["edge-worker.answered/1"] = Field(ANSWERED_SCHEMA, alias="schema")
+    node: str
+    camera: str
+    frame_id: str
 
 
 class ModelClass(Message):

@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 
 from edge_worker.messages.base import Message
 from edge_worker.messages.commands import COMMANDS, CommandResponse
-from edge_worker.messages.node import ModelCard, SettingsMessage, StatsMessage, StatusMessage
+from edge_worker.messages.node import AnsweredMessage, ModelCard, SettingsMessage, StatsMessage, StatusMessage
 from edge_worker.messages.results import ErrorMessage, LabelsMessage
 
 MESSAGES: Mapping[str, type[Message]] = {
@@ -20,6 +20,7 @@ MESSAGES: Mapping[str, type[Message]] = {
     "model": ModelCard,
     "stats": StatsMessage,
     "settings": SettingsMessage,
+    "answered": AnsweredMessage,
     "response": CommandResponse,
     **{f"request-{name}": model for name, model in COMMANDS.items()},
 }

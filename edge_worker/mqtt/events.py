@@ -25,11 +25,12 @@ _publications = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic filter to subscribe to at every connect."""
+    """A topic filter to subscribe to at every connect; with ``recalls`` the broker sends what is retained each time."""
 
     filter: str
     qos: Literal[0, 1]
     share_group: str | None = None
+    recalls: bool = False
 
     @property
     def wire(self) -> str:

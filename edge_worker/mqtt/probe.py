@@ -28,7 +28,7 @@ from edge_worker.mqtt.events import (
     Will,
 )
 from edge_worker.mqtt.link import Link
-from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
+from edge_worker.mqtt.subscriptions import answered_subscription, camera_subscription, own_subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +100,9 @@ def _will(config: Config) -> Will:
 
 def _subscriptions(config: Config) -> list[Subscription]:
     """What the worker subscribes to, but in a share group of its own: in theirs it would take frames of the others."""
-    wanted = (*own_subscriptions(config), *(camera_subscription(config, camera) for camera in config.cameras))
+    wanted = [*own_subscriptions(config), *(camera_subscription(config, camera) for camera in config.cameras)]
+    if any(camera.keeps_for_others for camera in config.cameras):
+        wanted.append(answered_subscription(config))
     return [replace(one, qos=0, share_group=SHARE_GROUP if one.share_group else None) for one in wanted]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_worker.common.topics import Template
+from edge_worker.common.topics import Template, filter_of_all_nodes
 from edge_worker.mqtt.events import Subscription
 
 if TYPE_CHECKING:
@@ -12,10 +12,27 @@ if TYPE_CHECKING:
 
 
 def own_subscriptions(config: Config) -> tuple[Subscription, ...]:
-    """Our status, to notice when an old will or somebody else contradicts it; requests, where commands are taken."""
+    """Our status, to notice when an old will or somebody else contradicts it; requests, where commands are taken.
+
+    Where cameras are divided with other nodes, their statuses as well.
+    """
     node = config.node
-    topics = (node.status_topic, *((node.request_topic,) if config.commands.enabled else ()))
-    return tuple(Subscription(Template(topic, node=node.id).filter, 1) for topic in topics)
+    status = Subscription(Template(node.status_topic, node=node.id).filter, 1)
+    if any(camera.split is not None and camera.split.members == "auto" for camera in config.cameras):
+        status = statuses_subscription(config)
+    if not config.commands.enabled:
+        return (status,)
+    return (status, Subscription(Template(node.request_topic, node=node.id).filter, 1))
+
+
+def statuses_subscription(config: Config) -> Subscription:
+    """The statuses of all nodes, those that are retained after whatever the broker has in its queue for us."""
+    return Subscription(filter_of_all_nodes(config.node.status_topic), 1, recalls=True)
+
+
+def answered_subscription(config: Config) -> Subscription:
+    """Which frames other nodes have answered."""
+    return Subscription(filter_of_all_nodes(config.node.answered_topic), 1)
 
 
 def camera_subscription(config: Config, camera: CameraConfig) -> Subscription:

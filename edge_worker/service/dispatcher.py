@@ -192,7 +192,7 @@ class Dispatchers:
     def _reply(self, frame: Frame, builder: ReplyBuilder, request: OutputRequest, parsed: Parsed) -> None:
         now = Now.read()
         replies = fitting(builder.results(frame, parsed, now), partial(self._outlets.packet_limit, frame))
-        self._publish(frame, replies)
+        self._publish(frame, (*replies, *builder.answered(frame, replies)))
         self._frame_queue.finish(frame, "processed")
         for kind in left_out(request, parsed, replies):
             limit = self._outlets.packet_limit(frame, builder.topic(kind, frame)).bytes
@@ -229,9 +229,10 @@ class Dispatchers:
         self._publish_error(frame, FrameRejected(reason, f"the results could not be delivered: {problem}"))
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
-        message = self.sections[frame.source].builder.error(frame, rejection, Now.read())
+        builder = self.sections[frame.source].builder
+        replies = (Reply("error", builder.error(frame, rejection, Now.read()), required=True),)
         try:
-            self._publish(frame, (Reply("error", message, required=True),), final=True)
+            self._publish(frame, (*replies, *builder.answered(frame, replies)), final=True)
         except FrameRejected as problem:  # kept, the frame would stop its camera for ever
             _log.error(
                 log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail

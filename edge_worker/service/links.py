@@ -3,13 +3,14 @@
 Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
 link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
 Requests have links whose session ends with the connection: nobody waits for a result as long as a session lasts, and a
-broker keeps an absent member's share of a group for that member. What is said to Home Assistant has a link of its
-own, so that a broker which refuses it disturbs nothing else.
+broker keeps an absent member's share of a group for that member. Cameras that are divided among nodes have links that
+are told of the nodes' statuses among the frames, and one more link is told of what the other nodes have answered. What
+is said to Home Assistant has a link of its own, so that a broker which refuses it disturbs nothing else.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
@@ -19,11 +20,16 @@ from edge_worker.common.topics import Template
 from edge_worker.errors import ResultTooLarge
 from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
-from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
+from edge_worker.mqtt.subscriptions import (
+    answered_subscription,
+    camera_subscription,
+    own_subscriptions,
+    statuses_subscription,
+)
 from edge_worker.service.router import Route
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames.frame import Delivery, Frame
@@ -34,8 +40,13 @@ if TYPE_CHECKING:
 CONTROL = "control"
 """Name of the first link: status, commands, and the cameras in ``latest`` mode."""
 
+ANSWERS = "answers"
+"""Name of the link that other nodes' answers come by, where cameras in ``every`` mode are divided among nodes."""
+
 HOME_ASSISTANT = "home-assistant"
 """Name of the link by which devices are announced; the worker is well without it."""
+
+_ANSWERS_AT_A_TIME: Final = 100
 
 _log = structlog.get_logger(__name__)
 
@@ -60,34 +71,12 @@ class Links:
         by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
         for camera in config.cameras:
             by_link.setdefault(_link_name(camera), []).append(camera)
-        self._links: dict[str, Link] = {}
-        for name, cameras in by_link.items():
-            first = name == CONTROL
-            self._links[name] = Link(
-                config.mqtt,
-                name=name,
-                client_id=config.client_id if first else f"{config.client_id}-{name}",
-                persistent=not first,
-                subscriptions=[
-                    *(own_subscriptions(config) if first else ()),
-                    *(camera_subscription(config, camera) for camera in cameras),
-                ],
-                report=report,
-                password=password,
-                will=will if first else None,
-                receive_maximum=None if first else cameras[0].prefetch,
-                forgets=not first and cameras[0].reply_prefix is not None,
-            )
+        common: dict[str, Any] = {"report": report, "password": password}
+        self._links = {name: _link(config, name, cameras, will, common) for name, cameras in by_link.items()}
+        if any(camera.keeps_for_others for camera in config.cameras):
+            self._links[ANSWERS] = _answers_link(config, common)
         if announces:
-            self._links[HOME_ASSISTANT] = Link(
-                config.mqtt,
-                name=HOME_ASSISTANT,
-                client_id=f"{config.client_id}-{HOME_ASSISTANT}",
-                persistent=False,
-                subscriptions=(Subscription(f"{config.integrations.home_assistant.prefix}/status", 1),),
-                report=report,
-                password=password,
-            )
+            self._links[HOME_ASSISTANT] = _home_assistant_link(config, common)
 
     def start(self) -> None:
         """Begin connecting, for ever.
@@ -133,7 +122,7 @@ class Links:
         Raises:
             ResultTooLarge: the broker would not take it, as far as is known.
         """
-        self._link(frame.delivery).publish(message)
+        self._link_of(frame.delivery).publish(message)
 
     def has_room(self, source: int) -> bool:
         """Whether replies to frames of camera section *source* will soon be sent."""
@@ -141,11 +130,11 @@ class Links:
 
     def packet_limit(self, frame: Frame, topic: str) -> PacketLimit:
         """How many bytes a reply to *frame* for *topic* may have as a packet, as far as is known."""
-        return self._link(frame.delivery).packet_limit(topic)
+        return self._link_of(frame.delivery).packet_limit(topic)
 
     def acknowledge(self, delivery: Delivery) -> None:
         """Acknowledge a frame; where its connection is gone, the broker will send it again."""
-        self._link(delivery).acknowledge(delivery)
+        self._link_of(delivery).acknowledge(delivery)
 
     def statuses(self) -> Mapping[str, LinkStatus]:
         """How each link stands, by name."""
@@ -159,14 +148,56 @@ class Links:
         """Name the links whose thread is dead or stuck; empty while all are well."""
         return ", ".join(name for name, link in self._links.items() if not link.healthy())
 
-    def _link(self, delivery: Delivery | None) -> Link:
+    def _link_of(self, delivery: Delivery | None) -> Link:
         return self._links[CONTROL if delivery is None else delivery.link]
+
+
+def _link(config: Config, name: str, cameras: Sequence[CameraConfig], will: Will, common: Mapping[str, Any]) -> Link:
+    first = name == CONTROL
+    subscriptions = [*own_subscriptions(config)] if first else []
+    if not first and cameras[0].keeps_for_others:
+        subscriptions.append(statuses_subscription(config))
+    return Link(
+        config.mqtt,
+        name=name,
+        client_id=config.client_id if first else f"{config.client_id}-{name}",
+        persistent=not first,
+        subscriptions=[*subscriptions, *(camera_subscription(config, camera) for camera in cameras)],
+        will=will if first else None,
+        receive_maximum=None if first else cameras[0].prefetch,
+        forgets=not first and cameras[0].reply_prefix is not None,
+        **common,
+    )
+
+
+def _answers_link(config: Config, common: Mapping[str, Any]) -> Link:
+    """Its session outlives connections, too: an answer that is missed leaves its frame unacknowledged here."""
+    return Link(
+        config.mqtt,
+        name=ANSWERS,
+        client_id=f"{config.client_id}-{ANSWERS}",
+        persistent=True,
+        subscriptions=[answered_subscription(config)],
+        receive_maximum=_ANSWERS_AT_A_TIME,
+        **common,
+    )
+
+
+def _home_assistant_link(config: Config, common: Mapping[str, Any]) -> Link:
+    return Link(
+        config.mqtt,
+        name=HOME_ASSISTANT,
+        client_id=f"{config.client_id}-{HOME_ASSISTANT}",
+        persistent=False,
+        subscriptions=(Subscription(f"{config.integrations.home_assistant.prefix}/status", 1),),
+        **common,
+    )
 
 
 def _link_name(camera: CameraConfig) -> str:
     if camera.delivery == "latest":
         return CONTROL
-    kind = "every" if camera.reply_prefix is None else "requests"
+    kind = "split" if camera.keeps_for_others else "every" if camera.reply_prefix is None else "requests"
     return kind if camera.prefetch == 1 else f"{kind}-{camera.prefetch}"
 
 

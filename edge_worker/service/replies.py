@@ -14,7 +14,15 @@ from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.inference.types import EncodedResult, OutputRequest
-from edge_worker.messages import ERROR_SCHEMA, LABELS_SCHEMA, ErrorMessage, LabelsMessage, ModelName, Timings
+from edge_worker.messages import (
+    ERROR_SCHEMA,
+    LABELS_SCHEMA,
+    AnsweredMessage,
+    ErrorMessage,
+    LabelsMessage,
+    ModelName,
+    Timings,
+)
 from edge_worker.mqtt.events import Outgoing
 
 if TYPE_CHECKING:
@@ -66,9 +74,9 @@ class Reply:
 class ReplyBuilder:
     """Writes the replies to the frames of one camera section."""
 
-    def __init__(self, node: str, outputs: OutputConfig) -> None:
-        """*outputs* are the section's, overrides included."""
-        self._node = node
+    def __init__(self, node: str, outputs: OutputConfig, answered_topic: str | None = None) -> None:
+        """*outputs* are the section's, overrides included; where answers are told the group's other nodes, and if."""
+        self._node, self._answered_topic = node, answered_topic
         self._outputs = outputs
         self._sections = outputs.all_results()
         self._topics = {kind: Template(section.topic, node=node) for kind, section in self._sections.items()}
@@ -146,6 +154,22 @@ class ReplyBuilder:
         return self._message(
             "error", frame, message.to_json(), _JSON, self._properties(frame) | {"schema": ERROR_SCHEMA}
         )
+
+    def answered(self, frame: Frame, replies: Sequence[Reply] = ()) -> tuple[Reply, ...]:
+        """What tells the other nodes that *frame* has its *replies*, once the broker has them; nothing without a group.
+
+        Should the broker refuse it, the others answer the frame again.
+        """
+        if self._answered_topic is None:
+            return ()
+        message = Outgoing(
+            self._answered_topic,
+            AnsweredMessage(node=self._node, camera=frame.camera, frame_id=frame.frame_id).to_json(),
+            content_type=_JSON,
+            must_arrive=True,
+            after=frozenset(reply.message.publication for reply in replies),
+        )
+        return (Reply("answered", message, required=False),)
 
     def _labels(self, frame: Frame, parsed: Parsed, now: Now) -> LabelsMessage:
         return LabelsMessage(

@@ -48,13 +48,14 @@ class Route:
 class Handlers:
     """Where events go.
 
-    ``node`` takes a message on a topic of our own (command, status) and says whether it was one; ``news`` takes every
-    event about a link's condition; ``results_lost`` takes a frame whose results were given up, the
-    reason of its error message, and the detail; ``fatal`` takes a defect.
+    ``node`` takes the link and a message on a topic of nodes (command, status, answer) and says whether it was one;
+    ``arrive`` takes a frame; ``news`` takes every event about a link's condition; ``results_lost`` takes a frame whose
+    results were given up, the reason of its error message, and the detail; ``fatal`` takes a defect.
     """
 
     frames: FrameQueue
-    node: Callable[[Incoming], bool]
+    node: Callable[[str, Incoming], bool]
+    arrive: Callable[[Frame], object]
     news: Callable[[LinkEvent], None]
     results_lost: Callable[[Frame, str, str], None]
     fatal: Callable[[str, BaseException], None]
@@ -114,7 +115,7 @@ class Router:
 
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message
-        if self._handlers.node(message):
+        if self._handlers.node(event.link, message):
             self._handlers.frames.dismiss(message.delivery)  # there is one where `every` is subscribed to it still
             return
         for route in self._routes:
@@ -133,7 +134,7 @@ class Router:
             )
             self._handlers.frames.dismiss(message.delivery)
             return
-        self._handlers.frames.arrive(self._frame(message, camera, route))
+        self._handlers.arrive(self._frame(message, camera, route))
 
     def _frame(self, message: Incoming, camera: str, route: Route) -> Frame:
         frame_id, captured_at = self._identity(message)

@@ -93,9 +93,9 @@ class Stopwatch:
 class Reporter:
     """Writes the messages of one run of the worker; what they say comes in as arguments."""
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, groups: tuple[str, ...] = ()) -> None:
         """Begin a session: its id tells this run's messages, and its will, from those of earlier runs."""
-        self._node = node
+        self._node, self._groups = node, groups
         self._started = time.monotonic()
         self.session = uuid.uuid4().hex[:16]
 
@@ -110,6 +110,7 @@ class Reporter:
             reason=judgement.reason or None,
             detail=judgement.detail or None,
             pid=os.getpid(),
+            groups=self._groups or None,
         )
 
     def card(self, facts: ModelCardFacts) -> ModelCard:

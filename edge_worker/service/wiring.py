@@ -12,7 +12,7 @@ from edge_worker.config import read_password
 from edge_worker.config.tls_context import certificate_expiries
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.integrations.home_assistant import HomeAssistant, Memory
-from edge_worker.mqtt.events import Connected, Fatal, Subscribed
+from edge_worker.mqtt.events import Connected, Disconnected, Fatal, Subscribed
 from edge_worker.mqtt.inbox import Inbox
 from edge_worker.ops import logs
 from edge_worker.ops.directories import cache_directory, state_directory
@@ -23,6 +23,7 @@ from edge_worker.pool import ModelPool
 from edge_worker.pool.state import LoadedModel
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
+from edge_worker.service.groups import Groups
 from edge_worker.service.link_news import log_news
 from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links
 from edge_worker.service.overrides import Overrides
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
     from edge_worker.errors import ConfigError
-    from edge_worker.frames.frame import Delivery
+    from edge_worker.frames.frame import Delivery, Frame
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
 
@@ -73,13 +74,14 @@ class Components:
             on_change=lambda: wake.put(Order.LOOK),
             environ=environ,
         )
-        reporter, overrides, inbox = Reporter(config.node.id), Overrides(), Inbox()
+        reporter, overrides, inbox = Reporter(config.node.id, config.groups), Overrides(), Inbox()
         self.node_status = self._make_node_status(reporter)
         self.home_assistant = HomeAssistant(
             config, Memory.load(state_directory(environ, config.node.id)), self._announce
         )
         self._commands = self._make_commands(overrides)
         self.links = self._make_links(inbox)
+        self.groups = Groups(config, self.frame_queue, self._announce_answer)
         self.probes = self._make_probes(reporter)
         self.dispatchers = self._make_dispatchers(overrides)
         self._current_settings = Settings(self.frame_queue, overrides, lambda: self.dispatchers.sections)
@@ -168,7 +170,8 @@ class Components:
     def _make_router(self, inbox: Inbox) -> Router:
         handlers = Handlers(
             frames=self.frame_queue,
-            node=self._take_own,
+            node=self._take_from_node,
+            arrive=self.groups.arrive,
             news=self._news,
             results_lost=self.dispatchers.results_lost,
             fatal=self._fatal,
@@ -200,8 +203,14 @@ class Components:
     def _settings(self) -> dict[str, JsonValue]:
         return self.config.masked()  # the one in force when asked: a reload replaces it
 
-    def _take_own(self, message: Incoming) -> bool:
-        """Take a message on one of our own topics; False where it is none. Called by the router."""
+    def _announce_answer(self, frame: Frame) -> None:
+        for reply in self.dispatchers.sections[frame.source].builder.answered(frame):
+            self.links.reply(frame, reply.message)
+
+    def _take_from_node(self, link: str, message: Incoming) -> bool:
+        """Take a message on the topics of this node or another; False where it is none. Called by the router."""
+        if self.groups.take(link, message):
+            return True
         contradiction = self.node_status.contradicts(message)
         if contradiction:
             _log.warning(log_events.STATUS_CONTRADICTED)
@@ -218,6 +227,10 @@ class Components:
         log_news(event)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
+        if isinstance(event, Connected):
+            self.groups.connected(event.link, session_present=event.session_present)
+        elif isinstance(event, Disconnected):
+            self.groups.cut_off(event.link)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
             self.node_status.repeat()  # at once; and when no late will can escape us any more, if that is granted
         if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
@@ -243,6 +256,10 @@ class Components:
 
 
 def _section_outputs(config: Config) -> tuple[SectionOutputs, ...]:
-    builders = [ReplyBuilder(config.node.id, config.outputs_for(camera)) for camera in config.cameras]
+    answered = Template(config.node.answered_topic, node=config.node.id).format()
+    builders = [
+        ReplyBuilder(config.node.id, config.outputs_for(camera), answered if camera.keeps_for_others else None)
+        for camera in config.cameras
+    ]
     threshold = config.model.score_threshold
     return tuple(SectionOutputs(builder, builder.request(score_threshold=threshold)) for builder in builders)

@@ -249,3 +249,58 @@ def test_secret_files_open_to_others_are_warned_of(tmp_path: Path) -> None:
     assert warnings(_load(tmp_path, content), {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == ()  # so does systemd 254
     os.chmod(secret, 0o600)  # noqa: PTH101
     assert warnings(_load(tmp_path, content), {}) == ()
+
+
+AUTO = EVERY + "split: {group: g}\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (EVERY + "split: {group: a/b}", "cameras[0].split.group: should be 1 to 64 characters without spaces"),
+        (EVERY + "split: {group: g, share: 1}", "cameras[0].split.share: unknown key"),
+        (AUTO + "    share_group: g", "cameras[0].split: does not go with share_group"),
+        (AUTO + "    reply_prefix: r/", "cameras[0].split: does not go with reply_prefix"),
+        (AUTO + "    topic: '{node}/{camera}'", "cameras[0].split: needs a topic that all nodes subscribe to"),
+        (AUTO + "    max_age_s: 3", "cameras[0].max_age_s: does not go with split and delivery: every"),
+        (AUTO + "node: {retain: false}", "node.retain: should be true with cameras[].split"),
+        (AUTO + "node: {status_topic: 'a/x-{node}'}", "node.status_topic: should hold {node} once, as a level"),
+        (
+            AUTO + "node: {answered_topic: 'answered-{node}'}",
+            "node.answered_topic: should hold {node} once, as a level of its own",
+        ),
+        (
+            EVERY + "split: {group: g, members: [a, b]}\nnode: {id: c}",
+            "cameras[0].split.members: should name this node, c (node.id): it would get no camera of a, b",
+        ),
+        (EVERY + "split: {group: g, members: [a, a]}\nnode: {id: a}", "cameras[0].split.members: names a node twice"),
+        (EVERY + "split: {group: g, members: []}", "cameras[0].split.members: should be auto or a list of node ids"),
+        (EVERY + "split: {group: g, members: [a/b]}", "cameras[0].split.members: should hold ids of nodes"),
+    ],
+)
+def test_split_says_where_it_cannot_work(tmp_path: Path, content: str, error: str) -> None:
+    """Each with the key that is in the way."""
+    assert any(line.startswith(error) for line in _errors(tmp_path, content)), _errors(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "warning"),
+    [
+        (EVERY + "split: {group: g, members: [a]}\nnode: {id: a}", "cameras[0].split.members: a group of one"),
+        (
+            AUTO.replace("localhost", "localhost, keepalive_s: 10"),
+            "mqtt.will_delay_s: is too long for keepalive_s",
+        ),
+    ],
+)
+def test_split_says_what_is_unwise(tmp_path: Path, content: str, warning: str) -> None:
+    """A group of one, and a will that comes too late to keep the promise."""
+    found = warnings(_load(tmp_path, content), {})
+    assert any(line.startswith(warning) for line in found), found
+
+
+def test_split_waits_for_several_frames_at_a_time(tmp_path: Path) -> None:
+    """Those that are held for other nodes would else hold up our own; whoever says how many has that."""
+    assert _load(tmp_path, AUTO).cameras[0].prefetch == 20
+    assert _load(tmp_path, AUTO + "    prefetch: 3").cameras[0].prefetch == 3
+    assert _load(tmp_path, EVERY + "split: {group: g, members: [a]}\nnode: {id: a}").cameras[0].prefetch == 1

@@ -40,13 +40,14 @@ RESULTS = [
     kind.topic.replace("{camera}", "front-door").replace("{person}", "1")
     for kind in (_output.colormap, _output.labels, _output.overlay, _output.crops, _output.error)
 ]
-STATUS, MODEL, STATS, SETTINGS, RESPONSE, REQUEST, SET = (
+STATUS, MODEL, STATS, SETTINGS, ANSWERED, RESPONSE, REQUEST, SET = (
     template.replace("{node}", "box").replace("{command}", "ping")
     for template in (
         _node.status_topic,
         _node.model_topic,
         _node.stats_topic,
         _node.settings_topic,
+        _node.answered_topic,
         _node.response_topic,
         _node.request_topic,
         _node.request_topic.replace("{command}", "set"),
@@ -55,7 +56,7 @@ STATUS, MODEL, STATS, SETTINGS, RESPONSE, REQUEST, SET = (
 REPLY = "replies/a-gateway"
 UPLOADS = ["requests/web/frame", "requests/jobs/frame"]
 DEVICE, BIRTH = "homeassistant/device/edge_worker_box/config", "homeassistant/status"
-OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, SETTINGS, RESPONSE, REPLY, DEVICE]
+OF_THE_WORKER = [*RESULTS, STATUS, MODEL, STATS, SETTINGS, ANSWERED, RESPONSE, REPLY, DEVICE]
 
 
 @dataclass(frozen=True)
@@ -184,9 +185,9 @@ def test_each_account_publishes_only_its_own(broker: Broker, name: str, allowed:
     [
         ("edge-worker", {*RESULTS, MODEL, STATS, SETTINGS, RESPONSE, REPLY, DEVICE}),
         ("front-door", {FRAME, *OF_THE_WORKER, REQUEST, *UPLOADS, BIRTH}),
-        ("gateway", {REQUEST, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
-        ("consumer", {FRAME, RESPONSE, REQUEST, REPLY, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
-        ("homeassistant", {FRAME, MODEL, RESPONSE, REQUEST, REPLY, *UPLOADS}),
+        ("gateway", {ANSWERED, REQUEST, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
+        ("consumer", {FRAME, ANSWERED, RESPONSE, REQUEST, REPLY, *UPLOADS, SETTINGS, DEVICE, BIRTH}),
+        ("homeassistant", {FRAME, MODEL, ANSWERED, RESPONSE, REQUEST, REPLY, *UPLOADS}),
         ("operator", {FRAME, REPLY, *UPLOADS, DEVICE, BIRTH}),
     ],
 )

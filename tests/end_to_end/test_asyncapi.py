@@ -32,6 +32,7 @@ SETTINGS: Final = {
             "reply_prefix": "replies/",
             "outputs": {"crops": {"enabled": False}},
         },
+        {"topic": "shared/{camera}/frame", "delivery": "every", "split": {"group": "all"}},
     ],
     "output": {
         "overlay": {"enabled": True},
@@ -52,10 +53,7 @@ def test_what_a_worker_publishes_is_what_the_document_says(mosquitto: Mosquitto,
         Client(
             mosquitto.port,
             "parsing/#",
-            "edge-worker/+/status",
-            "edge-worker/+/model",
-            "edge-worker/+/stats",
-            "edge-worker/+/settings",
+            *(f"edge-worker/+/{topic}" for topic in ("status", "model", "stats", "settings", "answered")),
         ) as out,
         Client(mosquitto.port, "edge-worker/+/response/+", "replies/#") as answers,
         WorkerProcess(tmp_path, mosquitto.port, SETTINGS) as worker,
@@ -66,6 +64,7 @@ def test_what_a_worker_publishes_is_what_the_document_says(mosquitto: Mosquitto,
         )
         answers.publish("cameras/door/frame", IMAGE.read_bytes())
         answers.publish("cameras/gate/frame", b"no image")
+        answers.publish("shared/yard/frame", IMAGE.read_bytes())
         asked = _properties(outputs="colormap,overlay,crops", masks="rle")
         asked.ResponseTopic = "replies/me"
         answers.publish("requests/web/frame", IMAGE.read_bytes(), properties=asked)

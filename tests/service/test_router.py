@@ -34,7 +34,8 @@ class Bench:
         self.inbox = Inbox()
         handlers = Handlers(
             frames=self.frame_queue,
-            node=lambda message: message.topic == "ours",
+            node=lambda _, message: message.topic == "ours",
+            arrive=self.frame_queue.arrive,
             news=self.news.append,
             results_lost=lambda frame, reason, _: self.lost.append((frame.frame_id, reason)),
             fatal=lambda what, _: self.failures.append(what),

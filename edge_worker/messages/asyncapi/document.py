@@ -91,6 +91,7 @@ def _channels() -> dict[str, tuple[str | None, str, Iterable[str]]]:
         "model": (node.model_topic, "The model card; retained.", ["model"]),
         "stats": (node.stats_topic, "Every `ops.stats_interval_s`.", ["stats"]),
         "settings": (node.settings_topic, "What commands change; retained, with an integration only.", ["settings"]),
+        "answered": (node.answered_topic, "For other nodes, where a camera section has `split`.", ["answered"]),
         "commands": (node.request_topic, "Commands, where `commands.enabled`.", COMMANDS),
         "responses": (node.response_topic, "Answers to commands.", ["response"]),
     }
@@ -129,6 +130,7 @@ def _node_operations() -> dict[str, Any]:
         "sendModel": _operation("send", "model", ("model",), qos=1, retain=retain),
         "sendStats": _operation("send", "stats", ("stats",), qos=0),
         "sendSettings": _operation("send", "settings", ("settings",), qos=1, retain=True),
+        "sendAnswered": _operation("send", "answered", ("answered",), qos=1),
     }
 
 

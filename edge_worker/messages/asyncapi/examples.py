@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from edge_worker.messages.commands import CommandResponse
 from edge_worker.messages.node import (
     AccountMessage,
+    AnsweredMessage,
     Cache,
     CameraSettings,
     ConnectionMessage,
@@ -113,6 +114,7 @@ MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
         "model": _CARD,
         "stats": _STATS,
         "settings": _SETTINGS,
+        "answered": AnsweredMessage(node=_NODE, camera="front-door", frame_id=_FRAME_ID),
         "response": _RESPONSE,
     }
 )

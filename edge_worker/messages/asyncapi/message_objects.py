@@ -16,7 +16,7 @@ JSON: Final = "application/json"
 RESULTS: Final = ("colormap", "overlay", "crops", "labels", "error")
 """The messages that answer a frame, by their keys below ``output``."""
 
-_OF_THE_NODE: Final = ("status", "model", "stats", "settings", "response")
+_OF_THE_NODE: Final = ("status", "model", "stats", "settings", "answered", "response")
 
 _IMAGES: Final = {
     **dict.fromkeys(("image", "request", "overlay", "crops"), "image/jpeg"),

@@ -100,10 +100,7 @@ class PahoConnection:
     def subscribe(self, subscriptions: Sequence[Subscription]) -> int:
         """Ask for *subscriptions*; returns the packet id that the answer repeats, 0 when the connection broke."""
         if self._options.protocol == "5":
-            # Retained messages again at each reconnect would look like new frames.
-            retain = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
-            options = [(s.wire, SubscribeOptions(qos=s.qos, retainHandling=retain)) for s in subscriptions]
-            return self._client.subscribe(options)[1] or 0
+            return self._client.subscribe([(s.wire, _options(s)) for s in subscriptions])[1] or 0
         return self._client.subscribe([(s.wire, int(s.qos)) for s in subscriptions])[1] or 0
 
     def unsubscribe(self, subscriptions: Sequence[Subscription]) -> None:
@@ -276,3 +273,9 @@ class PahoConnection:
 def _words(reason: ReasonCode, properties: Properties | None) -> str:
     detail = getattr(properties, "ReasonString", "")
     return f"{reason.getName()} ({detail})" if detail else reason.getName()
+
+
+def _options(subscription: Subscription) -> SubscribeOptions:
+    """Retained messages again at each reconnect would look like new frames."""
+    always, at_first = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE, SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+    return SubscribeOptions(qos=subscription.qos, retainHandling=always if subscription.recalls else at_first)

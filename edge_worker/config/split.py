@@ -1,0 +1,74 @@
+"""Where cameras cannot be divided among nodes as ``cameras[].split`` asks, and where that is unwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from edge_worker.config.tree import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_worker.config.sections import Config
+
+_HESITATION_S: Final = 3.0
+"""Of nodes that hear of a lost one, at most: service.peers waits two seconds, and the main loop looks every second."""
+
+
+def check_split(config: Config, index: int) -> Iterator[Problem]:
+    """Yield what contradicts the key ``split`` of the camera section at *index*."""
+    camera, place = config.cameras[index], ("cameras", index, "split")
+    if camera.split is None:
+        return
+    if camera.share_group is not None or camera.reply_prefix is not None:
+        other = "share_group" if camera.share_group is not None else "reply_prefix"
+        yield Problem(
+            place, f"does not go with {other}, of whose frames a node gets only its part: delete one of the two"
+        )
+    if "{node}" in camera.topic:
+        yield Problem(place, f"needs a topic that all nodes subscribe to, without {{node}}: {camera.topic}")
+    if camera.split.members == "auto":
+        yield from _auto(config, index)
+    elif config.node.id not in camera.split.members:
+        listed = ", ".join(camera.split.members)
+        problem = f"should name this node, {config.node.id} (node.id): it would get no camera of {listed}"
+        yield Problem((*place, "members"), problem)
+    elif len(set(camera.split.members)) < len(camera.split.members):
+        yield Problem((*place, "members"), "names a node twice")
+
+
+def _auto(config: Config, index: int) -> Iterator[Problem]:
+    """Members are found by their status; frames of ``every`` are kept until somebody says that they are answered."""
+    camera = config.cameras[index]
+    keys = ("status_topic", "answered_topic") if camera.keeps_for_others else ("status_topic",)
+    for key in keys:
+        topic: str = getattr(config.node, key)
+        if topic.split("/").count("{node}") != 1 or topic.count("{node}") != 1:
+            yield Problem(
+                ("node", key), "should hold {node} once, as a level of its own, to find the members of a group"
+            )
+    if not config.node.retain:
+        yield Problem(("node", "retain"), "should be true with cameras[].split: members are found by what is retained")
+    if camera.keeps_for_others and camera.max_age_s is not None:
+        problem = "does not go with split and delivery: every, where a frame is kept until it is answered: null"
+        yield Problem(("cameras", index, "max_age_s"), problem)
+
+
+def doubts(config: Config) -> Iterator[str]:
+    """Yield a line for each setting that works otherwise than may be expected; each begins with its key."""
+    for index, camera in enumerate(config.cameras):
+        if camera.split is None:
+            continue
+        if camera.split.members != "auto":
+            if len(camera.split.members) == 1:
+                yield f"cameras[{index}].split.members: a group of one: this node takes every camera"
+        elif (after_s := moves_after_s(config)) > 2 * config.mqtt.keepalive_s:
+            yield (
+                f"mqtt.will_delay_s: is too long for keepalive_s: cameras of a node that is lost move after up to"
+                f" {after_s:g} s, not 2 × keepalive_s"
+            )
+
+
+def moves_after_s(config: Config) -> float:
+    """Seconds after which the cameras of a lost node have moved: broker, will, and the others' hesitation."""
+    return 1.5 * config.mqtt.keepalive_s + config.mqtt.will_delay_s + _HESITATION_S

@@ -1,0 +1,22 @@
+"""Which of several nodes a camera belongs to: rendezvous hashing (highest random weight). Pure.
+
+Every node that knows the same members comes to the same answer without asking, and where a member comes or goes only
+its own cameras move (Thaler and Ravishankar, 1998).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def ranking(camera: str, nodes: Iterable[str]) -> list[str]:
+    """Sort *nodes* by their weight for *camera*: the first owns it, the second would if the first were gone."""
+    return sorted(nodes, key=lambda node: _weight(camera, node), reverse=True)
+
+
+def _weight(camera: str, node: str) -> tuple[bytes, str]:
+    return hashlib.blake2b(f"{node}\0{camera}".encode(), digest_size=8).digest(), node

@@ -1,0 +1,169 @@
+"""Whose frames are whose, as nodes come and go."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+import pytest
+from samples import make_frame, make_incoming
+
+from edge_worker.config import Config
+from edge_worker.frames.frame import Delivery, Frame
+from edge_worker.frames.queue import FrameQueue
+from edge_worker.frames.rendezvous import ranking
+from edge_worker.service import peers
+from edge_worker.service.groups import UNANSWERED_S, Groups
+
+SPLIT, CONTROL, ANSWERS = "split-20", "control", "answers"
+MINE, OTHERS = (next(f"camera-{n}" for n in range(99) if ranking(f"camera-{n}", "ab")[0] == node) for node in "ab")
+"""Cameras of node a, which is the one tested, and of node b."""
+
+
+class Node:
+    """The groups of node a, with its queue."""
+
+    def __init__(self, **camera: Any) -> None:  # noqa: ANN401 - keys of the section
+        """Make a node with one camera section."""
+        section = {"delivery": "every", "split": {"group": "g"}, **camera}
+        config = {"node": {"id": "a"}, "mqtt": {"host": "h"}, "cameras": [section]}
+        self.config = Config.model_validate_json(json.dumps(config))
+        self.acknowledged: list[int] = []
+        self.announced: list[str] = []
+        queue = FrameQueue(self.config.cameras, lambda delivery: self.acknowledged.append(delivery.mid))
+        self.queue = queue
+        self.groups = Groups(self.config, queue, lambda frame: self.announced.append(frame.frame_id))
+
+    def status(self, state: str, *links: str, node: str = "b", groups: tuple[str, ...] = ("g",)) -> None:
+        """Have the status of *node* arrive by *links*."""
+        payload = json.dumps({"node": node, "state": state, "groups": groups}).encode()
+        for link in links:
+            assert self.groups.take(link, make_incoming(f"edge-worker/{node}/status", payload))
+
+    def answer(self, camera: str, frame_id: str, node: str = "b") -> None:
+        """Have *node* say that it has answered a frame."""
+        content = {"schema": "edge-worker.answered/1", "node": node, "camera": camera, "frame_id": frame_id}
+        assert self.groups.take(ANSWERS, make_incoming(f"edge-worker/{node}/answered", json.dumps(content).encode()))
+
+    def arrive(self, camera: str, mid: int, **fields: Any) -> None:  # noqa: ANN401 - any field of Frame
+        """Have a frame arrive, named by its packet number."""
+        fields = {"arrived": time.monotonic(), "delivery": Delivery(SPLIT, 1, mid), **fields}
+        self.groups.arrive(make_frame(camera, frame_id=str(mid), sender_id=True, **fields))
+
+    def taken(self) -> list[str]:
+        """Take all frames that are this node's."""
+        frames: list[Frame] = []
+        while (frame := self.queue.take(0.0)) is not None:
+            frames.append(frame)
+        return [frame.frame_id for frame in frames]
+
+
+@pytest.fixture
+def node() -> Node:
+    """Node a, which knows that b is online."""
+    node = Node()
+    node.status("online", CONTROL, SPLIT)
+    return node
+
+
+def test_each_node_answers_its_own_cameras(node: Node) -> None:
+    """What is another's is acknowledged when that has answered."""
+    node.arrive(MINE, 1)
+    node.arrive(OTHERS, 2)
+    assert node.taken() == ["1"]
+    node.answer(OTHERS, "2")
+    assert node.acknowledged == [2]
+
+
+def test_frames_from_before_a_node_joined_are_not_its_own() -> None:
+    """It never got them: what was in our queue before its status came to us by the same link is ours."""
+    node = Node()
+    node.status("online", CONTROL)
+    node.arrive(OTHERS, 1)
+    node.status("online", SPLIT)
+    node.arrive(OTHERS, 2)
+    assert node.taken() == ["1"]
+
+
+def test_the_cameras_of_a_dead_node_are_taken_over(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the frames it had not answered, although the news on the frames' own link waits behind others."""
+    monkeypatch.setattr(peers, "SETTLE_S", -1.0)
+    node.arrive(OTHERS, 1)
+    node.arrive(OTHERS, 2)
+    node.answer(OTHERS, "1")
+    node.status("offline", CONTROL)
+    node.arrive(OTHERS, 3)
+    assert node.taken() == ["2", "3"]
+    node.status("offline", SPLIT)
+    node.status("online", CONTROL)
+    node.arrive(OTHERS, 4)
+    node.status("online", SPLIT)
+    node.arrive(OTHERS, 5)
+    assert node.taken() == ["4"]
+
+
+def test_a_node_of_another_group_is_none_of_ours() -> None:
+    """It gets our frames, if at all, by a subscription of its own."""
+    node = Node()
+    node.status("online", CONTROL, SPLIT, groups=("other",))
+    node.arrive(OTHERS, 1)
+    assert node.taken() == ["1"]
+
+
+def test_a_frame_that_stays_unanswered_goes_to_the_next_node(node: Node) -> None:
+    """Whatever the reason: better twice than never."""
+    node.arrive(OTHERS, 1, arrived=time.monotonic() - UNANSWERED_S - 1)
+    assert node.taken() == ["1"]
+
+
+def test_without_a_session_members_are_found_anew(node: Node) -> None:
+    """The broker then sends the statuses again, before any frame."""
+    node.groups.connected(SPLIT, session_present=True)
+    node.arrive(OTHERS, 1)
+    node.groups.connected(SPLIT, session_present=False)
+    node.arrive(OTHERS, 2)
+    assert node.taken() == ["2"]
+
+
+def test_an_answer_of_our_own_is_no_news(node: Node) -> None:
+    """It comes back to us as to everybody, and says nothing about the next frame of that name."""
+    node.answer(MINE, "1", node="a")
+    node.arrive(MINE, 1)
+    assert node.taken() == ["1"]
+
+
+def test_a_frame_that_a_camera_sends_twice_is_announced_twice(node: Node) -> None:
+    """A node started in between knows only the second, and would hold it for long."""
+    node.arrive(MINE, 1)
+    frame = node.queue.take(0.0)
+    assert frame is not None
+    node.queue.replied(frame, ())
+    node.arrive(MINE, 1, delivery=Delivery(SPLIT, 1, 9))
+    assert (node.announced, node.acknowledged) == (["1"], [1, 9])
+
+
+def test_our_own_status_goes_to_who_watches_it(node: Node) -> None:
+    """On the control link; among the frames it is one of many."""
+    status = make_incoming("edge-worker/a/status", b"{}")
+    assert not node.groups.take(CONTROL, status)
+    assert node.groups.take(SPLIT, status)
+    assert not node.groups.take(CONTROL, make_incoming("edge-worker/a/request/ping"))
+
+
+@pytest.mark.parametrize("split", [{"group": "g"}, {"group": "g", "members": ["a", "b"]}])
+def test_live_frames_of_others_are_left_out(split: dict[str, Any]) -> None:
+    """With members found, or named."""
+    node = Node(delivery="latest", split=split)
+    if "members" not in split:
+        node.status("online", CONTROL)
+    node.arrive(MINE, 1, delivery=None)
+    node.arrive(OTHERS, 2, delivery=None)
+    assert node.taken() == ["1"]
+
+
+def test_frames_of_a_named_member_are_its_own() -> None:
+    """They wait in its session, be it there or not; here they are acknowledged at once."""
+    node = Node(split={"group": "g", "members": ["a", "b"]})
+    node.arrive(OTHERS, 1)
+    assert (node.taken(), node.acknowledged) == ([], [1])
