@@ -193,7 +193,7 @@ class Consumer:
             answers.errors[digest] = json.loads(message.payload)["reason"]
 
     def _take_own(self, kind: str, message: paho.MQTTMessage) -> None:
-        if kind.startswith("request"):
+        if kind.startswith("request") or kind == "answered":
             return
         content = json.loads(message.payload)
         if kind.startswith("response"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from brokers import Mosquitto
 from workers import WorkerProcess
@@ -14,10 +14,13 @@ from chaos.row import Findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
     from random import Random
     from types import TracebackType
     from typing import Self
+
+Part = TypeVar("Part")
 
 UNLIMITED: Final = ("max_queued_messages 0", "max_queued_bytes 0")
 """A broker that drops nothing of its own accord: what is lost then was lost by somebody else."""
@@ -73,6 +76,10 @@ class Lab:
     def consumer(self, port: int, client_id: str = "consumer") -> Consumer:
         """Make a consumer, known to the broker on *port* when this returns."""
         return self._stack.enter_context(Consumer(port, client_id))
+
+    def enter(self, part: AbstractContextManager[Part]) -> Part:
+        """Keep *part* open until the experiment ends."""
+        return self._stack.enter_context(part)
 
     def require(self, holds: object, promise: str) -> None:
         """Note that *promise* did not hold, unless it did."""
