@@ -227,7 +227,7 @@ def test_connect_is_the_first_packet_of_every_connection(
     make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acknowledgements and publications of a lost connection never come before CONNECT, which breaks it (P5)."""
-    monkeypatch.setattr(outbox, "CALM_S", 0.05)  # how long it doubts a message under which connections end
+    monkeypatch.setattr(outbox, "STABLE_S", 0.05)  # how long it doubts a message under which connections end
 
     def deliver(peer: Peer) -> None:
         peer.accept(session_present=True)
