@@ -22,7 +22,7 @@ from edge_worker.cli.arguments import (
 if TYPE_CHECKING:
     import argparse
 
-COMMANDS = ("ping", "stats", "config", "pause", "resume", "set", "snapshot", "restart")
+COMMANDS = ("ping", "stats", "config", "pause", "resume", "set", "snapshot", "forget", "restart")
 """What a worker can be asked for; a test compares it with the messages, which are slow to import."""
 
 

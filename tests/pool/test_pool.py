@@ -547,11 +547,11 @@ def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path
     pool = make_pool()
     for _ in range(2):
         with ThreadPoolExecutor() as threads:
-            reply = threads.submit(run, pool, b"sleep 0.3")
+            reply = threads.submit(run, pool, b"sleep 1")
             until(lambda: pool.state().processes[0].phase == "inference")
             os.kill(pid_of(pool), signal.SIGKILL)
             assert isinstance(reply.exception(), ModelProcessDied)
-        assert run_when_ready(pool, b"sleep 0.3").image("colormap")
+        assert run_when_ready(pool, b"sleep 1").image("colormap")
     for _ in range(2):
         with pytest.raises(ModelProcessStuck):
             run_when_ready(pool, b"raise SIGSTOP")
