@@ -32,7 +32,7 @@ class Experiment:
     Attributes:
         setup: the model and the frames.
         engine, precision: of the network.
-        size: of drawn frames: width, height.
+        size: of rendered frames: width, height.
         turns: times that each thing is measured.
         scratch: folder for files that are not kept.
     """
@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         "experiments", nargs="+", choices=EXPERIMENTS, metavar="EXPERIMENT", help=", ".join(EXPERIMENTS)
     )
     parser.add_argument(
-        "--image", action="append", type=Path, default=[], help="file or folder (default: a drawn frame)"
+        "--image", action="append", type=Path, default=[], help="file or folder (default: a rendered frame)"
     )
-    parser.add_argument("--size", type=size, default=(1280, 720), metavar="WxH", help="of drawn frames (1280x720)")
+    parser.add_argument("--size", type=size, default=(1280, 720), metavar="WxH", help="of rendered frames (1280x720)")
     parser.add_argument(
         "--variant", type=variants, default=(("openvino", "bf16"),), metavar="ENGINE:PRECISION", help="openvino:bf16"
     )

@@ -23,11 +23,11 @@ CAMERAS = 4
 
 def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
     """Each stage by the size of the frame; the model scales all to its own input size."""
-    from edge_worker.tools.bench.frames import drawn  # noqa: PLC0415
+    from edge_worker.tools.bench.frames import scene_frame  # noqa: PLC0415
 
     rows = []
     for size in SIZES:
-        (found,) = measure([variant], [drawn(size, folder)], turns)
+        (found,) = measure([variant], [scene_frame(size, folder)], turns)
         stages = {stage: summary["median"] for stage, summary in found.summary()["stages_ms"].items()}
         rows.append({"frame": f"{size[0]}×{size[1]}", **stages})
     return rows

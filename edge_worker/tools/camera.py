@@ -1,4 +1,4 @@
-"""``edge-worker camera``: publish images, a video, a stream or the drawn scene as a camera would."""
+"""``edge-worker camera``: publish images, a video, a stream or the rendered scene as a camera would."""
 
 from __future__ import annotations
 

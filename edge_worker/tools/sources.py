@@ -1,4 +1,4 @@
-"""Where a camera's frames come from: image files, a video, a live stream, a webcam, or the drawn scene."""
+"""Where a camera's frames come from: image files, a video, a live stream, a webcam, or the rendered scene."""
 
 from __future__ import annotations
 

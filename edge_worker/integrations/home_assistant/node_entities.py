@@ -12,26 +12,11 @@ if TYPE_CHECKING:
 
 def node_entities(topics: NodeTopics, *, commands: bool) -> Components:
     """The entities of the worker's own device; those that command it only where it takes *commands*."""
-    controls: Components = {
-        "pause": {
-            **SWITCH,
-            **CONFIG,
-            "name": "Pause all cameras",
-            "icon": "mdi:pause",
-            "state_topic": topics.settings,
-            "value_template": "{{ value_json.paused }}",
-            "command_topic": topics.request("set"),
-            "command_template": f'{{"paused": {SWITCHED}}}',
-        },
-        "restart": {
-            "platform": "button",
-            **CONFIG,
-            "name": "Restart model",
-            "device_class": "restart",
-            "command_topic": topics.request("restart"),
-            "payload_press": "{}",
-        },
-    }
+    controls = _controls(topics) if commands else {}
+    return {**_status(topics), **_statistics(topics), **controls}
+
+
+def _status(topics: NodeTopics) -> Components:
     return {
         "state": {
             "platform": "sensor",
@@ -50,6 +35,18 @@ def node_entities(topics: NodeTopics, *, commands: bool) -> Components:
             "state_topic": topics.status,
             "value_template": "{{ 'ON' if value_json.state == 'degraded' else 'OFF' }}",
         },
+        "update": {
+            "platform": "update",
+            **DIAGNOSTIC,
+            "name": "Version",
+            "state_topic": topics.status,
+            "value_template": '{{ {"installed_version": value_json.version} | to_json }}',
+        },
+    }
+
+
+def _statistics(topics: NodeTopics) -> Components:
+    return {
         "fps": {
             "platform": "sensor",
             "name": "Frames per second",
@@ -67,12 +64,27 @@ def node_entities(topics: NodeTopics, *, commands: bool) -> Components:
             "state_topic": topics.stats,
             "value_template": "{{ value_json.total.dropped.values() | sum }}",
         },
-        "update": {
-            "platform": "update",
-            **DIAGNOSTIC,
-            "name": "Version",
-            "state_topic": topics.status,
-            "value_template": '{{ {"installed_version": value_json.version} | to_json }}',
+    }
+
+
+def _controls(topics: NodeTopics) -> Components:
+    return {
+        "pause": {
+            **SWITCH,
+            **CONFIG,
+            "name": "Pause all cameras",
+            "icon": "mdi:pause",
+            "state_topic": topics.settings,
+            "value_template": "{{ value_json.paused }}",
+            "command_topic": topics.request("set"),
+            "command_template": f'{{"paused": {SWITCHED}}}',
         },
-        **(controls if commands else {}),
+        "restart": {
+            "platform": "button",
+            **CONFIG,
+            "name": "Restart model",
+            "device_class": "restart",
+            "command_topic": topics.request("restart"),
+            "payload_press": "{}",
+        },
     }

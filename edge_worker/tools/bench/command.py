@@ -29,7 +29,7 @@ class BenchOptions:
     Attributes:
         model: as of :class:`Setup`, like *paths* and *size*.
         paths: images and folders.
-        size: of the drawn frame.
+        size: of the rendered frame.
         variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
         threads: of one inference, each tried with every variant; empty: what the configuration says.
         against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.

@@ -27,13 +27,13 @@ def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[P
         EdgeWorkerError: there are no images in *paths*, or one is not there.
     """
     if not paths:
-        return [drawn(size, folder)]
+        return [scene_frame(size, folder)]
     if found := find_all_there(paths):
         return found
     raise EdgeWorkerError("no images there")
 
 
-def drawn(size: tuple[int, int], folder: Path) -> Path:
+def scene_frame(size: tuple[int, int], folder: Path) -> Path:
     """A frame of the scene, of this width and height, as a JPEG in *folder*."""
     file = folder / f"scene-{size[0]}x{size[1]}.jpg"
     image = cv2.resize(Scene().at(_SECOND), size, interpolation=cv2.INTER_LINEAR)

@@ -43,8 +43,8 @@ class Setup:
         Args:
             config: whose model and thread limits hold where nothing else is said.
             model: ``builtin:NAME``, a directory or :data:`models.SEEDED`; None: the configuration's.
-            paths: images and folders of them; without any a drawn frame of *size* (width, height).
-            size: of the drawn frame, in pixels.
+            paths: images and folders of them; without any a rendered frame of *size* (width, height).
+            size: of the rendered frame, in pixels.
             scratch: folder for files that are not kept.
 
         Raises:
