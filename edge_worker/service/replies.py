@@ -158,6 +158,7 @@ class ReplyBuilder:
     def answered(self, frame: Frame, replies: Sequence[Reply] = ()) -> tuple[Reply, ...]:
         """What tells the other nodes that *frame* has its *replies*, once the broker has them; nothing without a group.
 
+        Results that are given up take it with them: an error follows, and says so anew. After an error nothing follows.
         Should the broker refuse it, the others answer the frame again.
         """
         if self._answered_topic is None:
@@ -168,6 +169,7 @@ class ReplyBuilder:
             content_type=_JSON,
             must_arrive=True,
             after=frozenset(reply.message.publication for reply in replies),
+            needs=frozenset(one.message.publication for one in replies if one.required and one.kind != "error"),
         )
         return (Reply("answered", message, required=False),)
 

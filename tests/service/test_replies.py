@@ -7,6 +7,7 @@ import zlib
 from struct import pack
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from outputs import encoded_result
 from samples import make_frame
 
@@ -17,13 +18,13 @@ from edge_worker.frames.request import Request
 from edge_worker.imaging import png
 from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.messages import ModelName
-from edge_worker.service.replies import Now, Parsed, ReplyBuilder, timings_ms
+from edge_worker.mqtt.outbox import Outbox
+from edge_worker.service.replies import Now, Parsed, Reply, ReplyBuilder, timings_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edge_worker.mqtt.events import Outgoing
-    from edge_worker.service.replies import Reply
 
 MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
 NOW = Now(epoch_s=1_700_000_002.0, monotonic_s=2.0)
@@ -144,6 +145,29 @@ def test_a_rejection_says_why() -> None:
     content = json.loads(message.payload)
     assert (message.topic, content["reason"], content["detail"]) == ("parsing/door/error", "undecodable", "empty")
     assert not message.retain
+
+
+@pytest.mark.parametrize(
+    ("too_large", "given_up"),
+    [
+        ("colormap", {"colormap", "labels", "answered"}),
+        ("labels", {"labels", "answered"}),
+        ("overlay", {"overlay"}),
+        ("error", {"error"}),
+    ],
+)
+def test_other_nodes_hear_of_an_answer_that_stands(too_large: str, given_up: set[str]) -> None:
+    """They let the frame go then. After results that are given up comes an error; after an error comes nothing."""
+    frame = make_frame(delivery=Delivery("split", 1, 7))
+    builder = ReplyBuilder("box-1", OutputConfig(overlay=OverlayConfig(enabled=True)), "edge-worker/box-1/answered")
+    replies = builder.results(frame, parsed(overlay=b"JPEG"), NOW)
+    if too_large == "error":
+        replies = (Reply("error", builder.error(frame, FrameRejected("undecodable", "no image"), NOW), required=True),)
+    outbox, kinds = Outbox(), {}
+    for reply in (*replies, *builder.answered(frame, replies)):
+        kinds[reply.message.publication] = reply.kind
+        outbox.add(reply.message, 100 if reply.kind == too_large else 10, 0.0)
+    assert {kinds[lost.publication] for lost in outbox.connected(None, 50, 0.0)} == given_up
 
 
 def test_a_request_is_answered_to_whoever_asked_alone() -> None:
