@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from edge_worker.config.sections import Config
 
-_HESITATION_S: Final = 3.0
-"""Of nodes that hear of a lost one, at most: service.peers waits two seconds, and the main loop looks every second."""
+_SETTLE_S: Final = 2.0
+_BROKER_S: Final = 7.0
+"""Mosquitto 2.0 looks for clients that have been silent for too long every six seconds, and counts in whole seconds."""
+_SHORTEST_KEEPALIVE_S: Final = 2
 
 
 def check_split(config: Config, index: int) -> Iterator[Problem]:
@@ -62,13 +64,29 @@ def doubts(config: Config) -> Iterator[str]:
         if camera.split.members != "auto":
             if len(camera.split.members) == 1:
                 yield f"cameras[{index}].split.members: a group of one: this node takes every camera"
-        elif (after_s := moves_after_s(config)) > 2 * config.mqtt.keepalive_s:
-            yield (
-                f"mqtt.will_delay_s: is too long for keepalive_s: cameras of a node that is lost move after up to"
-                f" {after_s:g} s, not 2 × keepalive_s"
+        elif (late_s := moves_after_s(config) - 2 * config.mqtt.keepalive_s) > 0:
+            key = (
+                "will_delay_s: is too long for keepalive_s"
+                if late_s <= config.mqtt.will_delay_s
+                else ("keepalive_s: is too short")
             )
+            yield f"mqtt.{key}: the cameras of a node that is lost may move {late_s:g} s later than 2 × keepalive_s"
+
+
+def settle_s(config: Config) -> float:
+    """Seconds from the news that a node is lost until its cameras move: it may be about to take the news back."""
+    return min(_SETTLE_S, 0.2 * config.mqtt.keepalive_s)
+
+
+def control_keepalive_s(config: Config) -> int:
+    """Keepalive of the link that carries the will: other nodes are to hear of it within 2 × ``mqtt.keepalive_s``."""
+    keepalive_s = config.mqtt.keepalive_s
+    if not config.groups:
+        return keepalive_s
+    left_s = 2 * keepalive_s - _BROKER_S - config.mqtt.will_delay_s - settle_s(config)
+    return min(keepalive_s, max(_SHORTEST_KEEPALIVE_S, int(left_s / 1.5)))
 
 
 def moves_after_s(config: Config) -> float:
-    """Seconds after which the cameras of a lost node have moved: broker, will, and the others' hesitation."""
-    return 1.5 * config.mqtt.keepalive_s + config.mqtt.will_delay_s + _HESITATION_S
+    """Seconds after which the cameras of a lost node have moved, at most."""
+    return 1.5 * control_keepalive_s(config) + _BROKER_S + config.mqtt.will_delay_s + settle_s(config)

@@ -126,7 +126,7 @@ class App:
     def _look(self) -> bool:
         """Wait for a wake-up or a tick, then see to what is due; False when it is time to stop."""
         try:
-            order = self._wake.get(timeout=TICK_S)
+            order = self._wake.get(timeout=min(TICK_S, self._components.groups.due_in_s()))
         except Empty:
             order = Order.LOOK
         self._components.probes.looked()

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from edge_worker.common import log_events
 from edge_worker.common.topics import Template
+from edge_worker.config.split import settle_s
 from edge_worker.frames.acks import Verdict
 from edge_worker.frames.rendezvous import ranking
 from edge_worker.messages import AnsweredMessage
@@ -50,7 +51,7 @@ class Groups:
         self._keeps = [camera.keeps_for_others for camera in config.cameras]
         self._status = _any_node(config.node.status_topic)
         self._answered = _any_node(config.node.answered_topic)
-        self._peers = Peers(grace_s=config.mqtt.keepalive_s)
+        self._peers = Peers(settle_s=settle_s(config), grace_s=config.mqtt.keepalive_s)
         self._joined: dict[tuple[str, str], frozenset[str]] = {}  # the other members, by link and group
         self._told: dict[str, frozenset[str]] = {}
         self._lock = Lock()
@@ -121,8 +122,13 @@ class Groups:
             with self._lock:
                 self._peers.cut_off(time.monotonic())
 
+    def due_in_s(self) -> float:
+        """Return when :meth:`look` has something to do, in seconds; infinite if nothing is foreseen."""
+        with self._lock:
+            return self._peers.due_in_s(time.monotonic())
+
     def look(self) -> None:
-        """Take over what belonged to nodes that are gone. To be called every second or so."""
+        """Take over what belonged to nodes that are gone. To be called every second or so, and when it is due."""
         if not self._auto:
             return
         self._frame_queue.claim_held()

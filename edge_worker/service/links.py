@@ -17,6 +17,7 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
+from edge_worker.config.split import control_keepalive_s
 from edge_worker.errors import ResultTooLarge
 from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
@@ -157,8 +158,9 @@ def _link(config: Config, name: str, cameras: Sequence[CameraConfig], will: Will
     subscriptions = [*own_subscriptions(config)] if first else []
     if not first and cameras[0].keeps_for_others:
         subscriptions.append(statuses_subscription(config))
+    keepalive_s = control_keepalive_s(config) if first else config.mqtt.keepalive_s
     return Link(
-        config.mqtt,
+        config.mqtt.model_copy(update={"keepalive_s": keepalive_s}),
         name=name,
         client_id=config.client_id if first else f"{config.client_id}-{name}",
         persistent=not first,

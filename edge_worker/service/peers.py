@@ -8,13 +8,10 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-SETTLE_S: Final = 2.0
-"""A broker that stops publishes everybody's will; who is there says so again when the broker is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +40,12 @@ class _Peer:
 class Peers:
     """What is known of the other nodes now, from the connection that statuses come by without delay."""
 
-    def __init__(self, grace_s: float) -> None:
-        """A node that is offline is gone after SETTLE_S seconds, one that is not online either after *grace_s*."""
-        self._grace_s = grace_s
+    def __init__(self, *, settle_s: float, grace_s: float) -> None:
+        """A node that is offline is gone after *settle_s* seconds, one that is not online either after *grace_s*.
+
+        The former gives a broker that stops, and publishes everybody's will, the time to end our connection.
+        """
+        self._settle_s, self._grace_s = settle_s, grace_s
         self._peers: dict[str, _Peer] = {}
 
     def heard(self, node: str, status: PeerStatus, now: float) -> None:
@@ -75,10 +75,20 @@ class Peers:
         peers = {node: self._peers.setdefault(node, _Peer(in_doubt_since=now)) for node in nodes}
         return frozenset(node for node, peer in peers.items() if _left(group, peer) or self._is_overdue(peer, now))
 
+    def due_in_s(self, now: float) -> float:
+        """Return in how many seconds the next node is gone, if nothing is heard of it; infinite if none is in doubt."""
+        left = (self._left_s(peer, now) for peer in self._peers.values())
+        return min((seconds for seconds in left if seconds >= 0), default=math.inf)
+
     def _is_overdue(self, peer: _Peer, now: float) -> bool:
+        return self._left_s(peer, now) < 0
+
+    def _left_s(self, peer: _Peer, now: float) -> float:
+        """Seconds until *peer* is gone; negative once it is."""
+        if peer.in_doubt_since is None:
+            return math.inf
         offline = peer.status is not None and peer.status.state == "offline"
-        patience_s = SETTLE_S if offline else self._grace_s
-        return peer.in_doubt_since is not None and now - peer.in_doubt_since > patience_s
+        return peer.in_doubt_since + (self._settle_s if offline else self._grace_s) - now
 
 
 def _left(group: str, peer: _Peer) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from edge_worker.config import Config, MqttConfig, load, warnings
 from edge_worker.config.mqtt import is_host
+from edge_worker.config.split import control_keepalive_s, moves_after_s
 from edge_worker.errors import ConfigError
 
 
@@ -289,14 +290,25 @@ def test_split_says_where_it_cannot_work(tmp_path: Path, content: str, error: st
         (EVERY + "split: {group: g, members: [a]}\nnode: {id: a}", "cameras[0].split.members: a group of one"),
         (
             AUTO.replace("localhost", "localhost, keepalive_s: 10"),
-            "mqtt.will_delay_s: is too long for keepalive_s",
+            "mqtt.will_delay_s: is too long for keepalive_s: the cameras of a node that is lost may move 2 s later",
         ),
+        (AUTO.replace("localhost", "localhost, keepalive_s: 5, will_delay_s: 0"), "mqtt.keepalive_s: is too short"),
     ],
 )
 def test_split_says_what_is_unwise(tmp_path: Path, content: str, warning: str) -> None:
     """A group of one, and a will that comes too late to keep the promise."""
     found = warnings(_load(tmp_path, content), {})
     assert any(line.startswith(warning) for line in found), found
+
+
+@pytest.mark.parametrize(("keepalive_s", "will_delay_s", "of_control_s"), [(30, 10, 27), (10, 0, 7), (60, 10, 60)])
+def test_split_keeps_its_promise(tmp_path: Path, keepalive_s: int, will_delay_s: int, of_control_s: int) -> None:
+    """Cameras of a lost node move within 2 × keepalive_s: the link with the will is watched closely enough."""
+    settings = f"localhost, keepalive_s: {keepalive_s}, will_delay_s: {will_delay_s}"
+    config = _load(tmp_path, AUTO.replace("localhost", settings))
+    assert not any(" later than 2 " in line for line in warnings(config, {}))
+    assert moves_after_s(config) <= 2 * keepalive_s
+    assert control_keepalive_s(config) == of_control_s
 
 
 def test_split_waits_for_several_frames_at_a_time(tmp_path: Path) -> None:

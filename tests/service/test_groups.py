@@ -13,7 +13,7 @@ from edge_worker.config import Config
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.frames.rendezvous import ranking
-from edge_worker.service import peers
+from edge_worker.service import groups
 from edge_worker.service.groups import UNANSWERED_S, Groups
 
 SPLIT, CONTROL, ANSWERS = "split-20", "control", "answers"
@@ -86,9 +86,11 @@ def test_frames_from_before_a_node_joined_are_not_its_own() -> None:
     assert node.taken() == ["1"]
 
 
-def test_the_cameras_of_a_dead_node_are_taken_over(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cameras_of_a_dead_node_are_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the frames it had not answered, although the news on the frames' own link waits behind others."""
-    monkeypatch.setattr(peers, "SETTLE_S", -1.0)
+    monkeypatch.setattr(groups, "settle_s", lambda _config: -1.0)
+    node = Node()
+    node.status("online", CONTROL, SPLIT)
     node.arrive(OTHERS, 1)
     node.arrive(OTHERS, 2)
     node.answer(OTHERS, "1")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
-from edge_worker.service.peers import SETTLE_S, Peers, PeerStatus
+from edge_worker.service.peers import Peers, PeerStatus
 
-GRACE_S = 10.0
+SETTLE_S, GRACE_S = 2.0, 10.0
 ONLINE = PeerStatus("online", frozenset({"g"}))
 
 
 @pytest.fixture
 def peers() -> Peers:
     """Node ``one`` was online at 0 seconds."""
-    peers = Peers(GRACE_S)
+    peers = Peers(settle_s=SETTLE_S, grace_s=GRACE_S)
     peers.heard("one", ONLINE, 0.0)
     return peers
 
@@ -32,6 +34,16 @@ def test_a_node_that_is_offline_is_gone_soon(peers: Peers) -> None:
     peers.heard("one", PeerStatus("offline", frozenset({"g"})), 1.0)
     assert gone(peers, 1.0 + SETTLE_S) == set()
     assert gone(peers, 1.1 + SETTLE_S) == {"one"}
+
+
+def test_when_to_look_again_is_known(peers: Peers) -> None:
+    """Cameras move as soon as they may, and nobody looks more often than needed."""
+    assert peers.due_in_s(1.0) == math.inf
+    peers.heard("one", PeerStatus("offline", frozenset({"g"})), 1.0)
+    peers.heard("two", PeerStatus("degraded", frozenset({"g"})), 1.5)
+    assert peers.due_in_s(1.5) == SETTLE_S - 0.5
+    assert peers.due_in_s(4.0) == GRACE_S - 2.5
+    assert peers.due_in_s(99.0) == math.inf
 
 
 def test_a_node_that_has_left_the_group_is_gone(peers: Peers) -> None:
