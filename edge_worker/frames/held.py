@@ -26,6 +26,10 @@ class HeldFrames:
         self._answered: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._remembered = remembered
 
+    def __len__(self) -> int:
+        """Frames that are held."""
+        return len(self._held)
+
     def hold(self, frame: Frame, claim: Claim) -> None:
         """Keep *frame* until it is answered, or *claim* says that it is ours."""
         self._arrivals += 1

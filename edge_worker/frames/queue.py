@@ -85,6 +85,11 @@ class FrameQueue:
             elif not self._acks.is_open(camera, frame_id):
                 self._foreign.remember(camera, frame_id)
 
+    def held(self) -> int:
+        """Return how many frames are held for other nodes of the group."""
+        with self._changed:
+            return len(self._foreign)
+
     def claim_held(self) -> None:
         """Queue the held frames that have become ours, since their owner is gone."""
         with self._changed:
@@ -114,7 +119,7 @@ class FrameQueue:
         deadline = Deadline(timeout_s)
         with self._changed:
             while not self._closed:
-                turn = self._scheduler.next(time.monotonic(), self._held())
+                turn = self._scheduler.next(time.monotonic(), self._held_up())
                 self._settle(turn.dropped)
                 if turn.frame is not None or deadline.expired:
                     return turn.frame
@@ -122,7 +127,7 @@ class FrameQueue:
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
         return None
 
-    def _held(self) -> frozenset[int]:
+    def _held_up(self) -> frozenset[int]:
         """Return the camera sections whose live frames wait for earlier replies. The lock is held."""
         return frozenset(source for source in self._sections if not self._has_room(source))
 

@@ -40,6 +40,7 @@ class Snapshot:
     processes: Mapping[str, ProcessInfo]
     links: Mapping[str, LinkStatus]
     duplicates: int
+    held: int
     cache: CacheStats
     build: Mapping[str, str] = field(default_factory=dict)
     certificates: Mapping[str, float] = field(default_factory=dict)
@@ -94,6 +95,9 @@ class _SnapshotCollector(Collector):
         yield _state(now.state)
         yield from _frames(now.cameras)
         yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
+        yield GaugeMetricFamily(
+            "edge_worker_frames_held", "Frames kept until another node has answered", value=now.held
+        )
         yield from _model_processes(now.processes)
         yield from _links(now.links)
         yield _certificates(now.certificates)

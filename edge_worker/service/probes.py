@@ -97,6 +97,7 @@ class Probes:
             processes={str(slot): process for slot, process in enumerate(processes)},
             links=self._links.statuses(),
             duplicates=account.total.duplicates,
+            held=self._frame_queue.held(),
             cache=self._cache.stats(),
             build={"version": __version__, "node": self._node},
             certificates=self._certificates(),

@@ -205,7 +205,7 @@ def _service_labels(manifests: list[Manifest], name: str) -> dict[str, str]:
 
 
 def _exposition() -> str:
-    snapshot = Snapshot(State.ONLINE, {"gate": Count()}, {}, {}, duplicates=0, cache=CacheStats(0, 0, 0))
+    snapshot = Snapshot(State.ONLINE, {"gate": Count()}, {}, {}, duplicates=0, held=0, cache=CacheStats(0, 0, 0))
     return Metrics(lambda: snapshot).exposition()[0].decode()
 
 

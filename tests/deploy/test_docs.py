@@ -63,7 +63,7 @@ def test_the_metrics_are_all_documented() -> None:
     """The table of metrics has exactly the names that /metrics shows."""
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(edge_worker_[a-z_]+)` \|", page, re.MULTILINE))
-    snapshot = Snapshot(State.ONLINE, {"door": Count()}, {}, {}, duplicates=0, cache=CacheStats(0, 0, 0))
+    snapshot = Snapshot(State.ONLINE, {"door": Count()}, {}, {}, duplicates=0, held=0, cache=CacheStats(0, 0, 0))
     families = text_string_to_metric_families(Metrics(lambda: snapshot).exposition()[0].decode())
     shown = {family.name + {"counter": "_total", "info": "_info"}.get(family.type, "") for family in families}
     ours = {name for name in shown if name.startswith("edge_worker_") and not name.endswith("_created")}
