@@ -24,8 +24,8 @@ from edge_worker.service.result_cache import CacheStats
 if TYPE_CHECKING:
     from pathlib import Path
 
-PLAIN, EVERYTHING, OWN_SECRETS = (
-    CHART / "ci" / f"{name}-values.yaml" for name in ("external-broker", "everything", "own-secrets")
+PLAIN, EVERYTHING, OWN_SECRETS, FLEET = (
+    CHART / "ci" / f"{name}-values.yaml" for name in ("external-broker", "everything", "own-secrets", "fleet")
 )
 OLDEST_KUBERNETES, NEWEST_KUBERNETES = "1.27", "1.35"
 EXTENSIONS = {"ServiceMonitor", "ScaledObject"}  # their schemas come with their operators
@@ -50,7 +50,7 @@ def test_kubernetes_takes_it(values: Path, version: str) -> None:
 
 def test_every_sample_is_meant() -> None:
     """The samples named here are those that are there, and the chart states the oldest Kubernetes that is tried."""
-    assert set(SAMPLES) == {PLAIN, EVERYTHING, OWN_SECRETS}
+    assert set(SAMPLES) == {PLAIN, EVERYTHING, OWN_SECRETS, FLEET}
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["kubeVersion"] == f">={OLDEST_KUBERNETES}.0-0"
 
@@ -71,6 +71,16 @@ def test_the_worker_takes_its_configuration(values: Path, tmp_path: Path) -> Non
     config, _ = _loaded(render(values), "run", tmp_path)
     assert (config.ops.http.host, config.ops.http.port) == ("0.0.0.0", 9109)  # noqa: S104 - seen by kubelet and Prometheus
     assert config.memory.limit_mb == 1500
+
+
+def test_replicas_may_divide_the_cameras(tmp_path: Path) -> None:
+    """Frames held for the others do not hold up a worker's own, and the will comes in time."""
+    manifests = render(FLEET)
+    config, environ = _loaded(manifests, "run", tmp_path)
+    (workers,) = of_kind(manifests, "StatefulSet")
+    assert (workers["spec"]["replicas"], config.groups) == (3, ("edge-worker",))
+    assert config.cameras[0].prefetch == 20
+    assert not [line for line in warnings(config, environ) if " later than " in line]
 
 
 def test_the_gateway_takes_the_same_configuration(tmp_path: Path) -> None:
