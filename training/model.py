@@ -57,7 +57,7 @@ CONFIGURATION: dict[str, Any] = {
             "dec_layers": 3,
             "mask_dim": 96,
         },
-        "input": {"short_side": 320, "max_side": 640},
+        "input": {"short_side": 320, "max_side": 640, "reduced_decoding": True},
         "classes": list(CLASSES),
         "num_parsing": PARTS,
         "parsing_ins_score_thr": 0.3,

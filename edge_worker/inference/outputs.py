@@ -46,12 +46,14 @@ class OutputKind:
         name: the key below ``output``, and what files and log lines call it.
         required: without it the reply is an error. Other kinds are reduced until the broker accepts them, or left out.
         per_person: one image per person, on a topic with ``{person}``; otherwise one per frame.
+        of_pixels: shows the frame's own pixels, which must then be decoded in full.
         request: makes the request from the section of the configuration.
     """
 
     name: str
     required: bool
     per_person: bool
+    of_pixels: bool
     request: Callable[[OutputConfig], ImageRequest]
 
 
@@ -73,9 +75,9 @@ OVERLAY: Final = "overlay"
 KINDS: Final[Mapping[str, OutputKind]] = {
     kind.name: kind
     for kind in (
-        OutputKind(OVERLAY, required=False, per_person=False, request=_overlay),
-        OutputKind("crops", required=False, per_person=True, request=_crops),
-        OutputKind("colormap", required=True, per_person=False, request=_colormap),
+        OutputKind(OVERLAY, required=False, per_person=False, of_pixels=True, request=_overlay),
+        OutputKind("crops", required=False, per_person=True, of_pixels=True, request=_crops),
+        OutputKind("colormap", required=True, per_person=False, of_pixels=False, request=_colormap),
     )
 }
 """By name, in the order in which a frame's images are published; the labels follow them."""

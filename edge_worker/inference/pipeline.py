@@ -8,14 +8,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
-from edge_worker.imaging.codec import decode
+from edge_worker.imaging.codec import Reduced, decode_reduced
 from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.labels import labels_body
+from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.painters import PAINTERS, encode
 from edge_worker.inference.types import EncodedImage, EncodedResult
 from edge_worker.m2fp.parser import load_parser
 from edge_worker.m2fp.postprocess.persons import summarize
+from edge_worker.m2fp.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -35,7 +37,7 @@ class Analysis:
     """An image and what was found in it, before encoding.
 
     Attributes:
-        image: RGB uint8 H×W×3.
+        image: RGB uint8 H×W×3; reduced where nothing is drawn from it.
         parsing: label map and candidates.
         summary: labels and persons.
         raw: input and output of the network (megabytes); None if not needed any more.
@@ -129,8 +131,10 @@ class Pipeline:
         """
         stages = Stages(note)
         stages.begin("decode")
-        image = self.decode(payload)
-        return self.encode(self.analyse(image, request, stages), request, stages)
+        in_full = any(KINDS[image.kind].of_pixels for image in request.images)
+        decoded = self._decoded(payload, reduced=not in_full)
+        analysis = self.analyse(decoded.image, request, stages, Size(decoded.width, decoded.height))
+        return self.encode(analysis, request, stages)
 
     def decode(self, payload: bytes) -> RgbImage:
         """Decode the image of a payload: RGB uint8 H×W×3 in displayed orientation.
@@ -138,14 +142,21 @@ class Pipeline:
         Raises:
             DecodeError: there is none within the limits.
         """
+        return self._decoded(payload, reduced=False).image
+
+    def _decoded(self, payload: bytes, *, reduced: bool) -> Reduced:
         if is_envelope(payload):
             payload = open_envelope(payload, self._limits.max_payload_bytes).image
-        return decode(payload, self._limits)
+        return decode_reduced(
+            payload,
+            self._limits,
+            lambda width, height: self.parser.reduction(Size(width, height)) if reduced else 1,
+        )
 
-    def analyse(self, image: RgbImage, request: OutputRequest, stages: Stages) -> Analysis:
-        """Parse an image, RGB uint8 H×W×3."""
+    def analyse(self, image: RgbImage, request: OutputRequest, stages: Stages, frame: Size | None = None) -> Analysis:
+        """Parse an image, RGB uint8 H×W×3; *frame* is its size where it is reduced."""
         stages.begin("preprocess")
-        net_input = self.parser.preprocess(image)
+        net_input = self.parser.preprocess(image, frame=frame)
         if not self.parser.is_compiled(net_input):
             stages.begin("inference", phase="compile")
             self.parser.compile(net_input)

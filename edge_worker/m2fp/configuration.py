@@ -21,10 +21,17 @@ CONFIGURATION_FILE = "configuration.json"
 
 
 class InputConfig(Section):
-    """Input size of multi-human models in pixels; defaults as published, light models may override them."""
+    """Input of multi-human models; defaults as published, light models may override them.
+
+    Attributes:
+        short_side, max_side: size in pixels.
+        reduced_decoding: JPEGs of which only the label map is wanted may be decoded at a half, a quarter or an eighth
+            of their size where that is no smaller than the input.
+    """
 
     short_side: int = Field(640, ge=32)
     max_side: int = Field(1333, ge=32)
+    reduced_decoding: bool = False
 
 
 _Side = Annotated[int, Field(ge=1)]

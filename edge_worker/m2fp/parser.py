@@ -14,14 +14,14 @@ from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
 from edge_worker.m2fp.engines.fingerprint import fingerprint
 from edge_worker.m2fp.parallel import InThreads
 from edge_worker.m2fp.postprocess import postprocess
-from edge_worker.m2fp.preprocess import NetInput, preprocess
+from edge_worker.m2fp.preprocess import NetInput, preprocess, reduction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import Shape
-    from edge_worker.m2fp.types import ByteArray, Logits, Parsing
+    from edge_worker.m2fp.types import ByteArray, Logits, Parsing, Size
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,13 @@ class Parser:
         net_input = self.preprocess(image, short_side)
         return self.postprocess(self.infer(net_input), net_input)
 
-    def preprocess(self, image: ByteArray, short_side: int | None = None) -> NetInput:
-        """Convert a frame, RGB uint8 H×W×3, to the network's input."""
-        return preprocess(image, self._config, short_side or self._short_side, self._each)
+    def reduction(self, frame: Size) -> int:
+        """Return by what the sides of a *frame* may be divided before :meth:`preprocess`: 1, 2, 4 or 8."""
+        return reduction(frame, self._config, self._short_side)
+
+    def preprocess(self, image: ByteArray, short_side: int | None = None, frame: Size | None = None) -> NetInput:
+        """Convert a frame, RGB uint8 H×W×3, to the network's input; *frame* is its size if *image* is reduced."""
+        return preprocess(image, self._config, short_side or self._short_side, self._each, frame)
 
     def is_compiled(self, net_input: NetInput) -> bool:
         """Return whether the network is compiled for this input shape."""

@@ -29,6 +29,9 @@ DEVIATION = np.array((58.395, 57.12, 57.375), np.float32)
 # Stride of the coarsest feature map.
 SIZE_DIVISOR = 32
 
+# What libjpeg divides the sides of an image by at no cost, largest first.
+_REDUCTIONS = (8, 4, 2)
+
 # Grey of the canvas around the frame in single-human models.
 _CANVAS_GREY = 128
 
@@ -64,14 +67,19 @@ class NetInput:
 
 
 def preprocess(
-    image: ByteArray, config: ModelConfig, short_side: int | None = None, each: Each = one_by_one
+    image: ByteArray,
+    config: ModelConfig,
+    short_side: int | None = None,
+    each: Each = one_by_one,
+    frame: Size | None = None,
 ) -> NetInput:
     """Convert a frame, RGB uint8 H×W×3, to the input of the network described by *config*.
 
+    *frame* is its size where *image* was reduced by :func:`reduction` while it was decoded.
     *short_side* overrides that of a multi-human model (the limit of the long side scales with it);
     single-human models use a fixed canvas and ignore it. *each* maps over independent pieces of work.
     """
-    frame = Size(image.shape[1], image.shape[0])
+    frame = frame or Size(image.shape[1], image.shape[0])
     if config.canvas is None:
         size = multi_human_size(frame, config.input, short_side)
         resized, window = _resize(image, size, each), Box(0, 0, *size)
@@ -79,6 +87,18 @@ def preprocess(
         resized, window = _on_canvas(image, Size(*config.canvas), each)
     padded = padded_size(Size(resized.shape[1], resized.shape[0]))
     return NetInput(resized, normalise(resized, padded), Geometry(frame, padded, window))
+
+
+def reduction(frame: Size, config: ModelConfig, short_side: int | None = None) -> int:
+    """Return by what the sides of a *frame* may be divided while it is decoded: 1, 2, 4 or 8.
+
+    The model must allow it, and the network's input must be no larger than what is left.
+    """
+    if config.canvas is not None or not config.input.reduced_decoding:
+        return 1
+    size = multi_human_size(frame, config.input, short_side)
+    fits = (scale for scale in _REDUCTIONS if _fits(size, Size(frame.width // scale, frame.height // scale)))
+    return next(fits, 1)
 
 
 def multi_human_size(frame: Size, limits: InputConfig, short_side: int | None = None) -> Size:

@@ -21,6 +21,7 @@ from edge_worker.imaging import png
 from edge_worker.imaging.codec import (
     DecodeLimits,
     decode,
+    decode_reduced,
     encode_jpeg,
     encode_jpeg_within,
     encode_png_palette,
@@ -36,9 +37,9 @@ LIMITS = DecodeLimits(max_payload_bytes=10_000_000, max_pixels=1_000_000, format
 PALETTE = Palette.for_classes(CIHP)
 
 
-def _refusal(payload: bytes) -> DecodeError:
+def _refusal(payload: bytes, scale: int = 1) -> DecodeError:
     with pytest.raises(DecodeError) as caught:
-        decode(payload, LIMITS)
+        decode_reduced(payload, LIMITS, lambda _width, _height: scale)
     return caught.value
 
 
@@ -168,6 +169,28 @@ def _png_file(header: bytes, rows: bytes) -> bytes:
     return png.SIGNATURE + b"".join(png.chunk(kind, data) for kind, data in parts)
 
 
+@pytest.mark.parametrize("scale", [2, 4, 8])
+@pytest.mark.parametrize("orientation", [1, 6])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+def test_a_jpeg_at_a_part_of_its_size(scale: int, orientation: int, options: dict[str, object]) -> None:
+    """It is the mean of the whole image's pixels, turned alike, and its full size is told."""
+    payload = encoded(photo(240, 160), "JPEG", quality=95, exif=with_orientation(orientation), **options)
+    whole = decode(payload, LIMITS)
+    height, width = whole.shape[:2]
+    reduced = decode_reduced(payload, LIMITS, lambda *size: scale if size == (width, height) else 0)
+    assert (reduced.width, reduced.height) == (width, height)
+    mean = cv2.resize(whole, (width // scale, height // scale), interpolation=cv2.INTER_AREA)
+    assert np.abs(reduced.image.astype(int) - mean).mean() < 2
+    assert reduced.image.shape == mean.shape
+
+
+def test_only_a_jpeg_is_reduced() -> None:
+    """Of other formats and of odd sizes nothing is lost at the border."""
+    assert decode_reduced(encoded(photo(), "PNG"), LIMITS, lambda _width, _height: 2).image.shape == (60, 90, 3)
+    odd = decode_reduced(encoded(photo(91, 61), "JPEG"), LIMITS, lambda _width, _height: 2)
+    assert (odd.image.shape, odd.width, odd.height) == ((31, 46, 3), 91, 61)
+
+
 # --- decoding: what is refused -------------------------------------------------------------------------------------
 
 
@@ -184,11 +207,13 @@ def test_a_bomb_takes_no_memory() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"restart_marker_rows": 2}, {"subsampling": 0}])
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.8, 0.95])
-def test_a_jpeg_that_runs_dry_before_its_end_marker(options: dict[str, int], kept: float) -> None:
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("scale", [1, 8])
+def test_a_jpeg_that_runs_dry_before_its_end(options: dict[str, int], kept: float, mode: str, scale: int) -> None:
     """An image cut in transfer and closed with an end marker is refused, not parsed with a grey half."""
-    payload = encoded(photo(640, 480), "JPEG", **options)
+    payload = encoded(Image.fromarray(photo(640, 480)).convert(mode), "JPEG", **options)
     stump = payload[: int(len(payload) * kept)].rstrip(b"\xff") + b"\xff\xd9"
-    refusal = _refusal(stump)
+    refusal = _refusal(stump, scale)
     assert refusal.reason == "undecodable"
     assert "cut short" in refusal.detail
 

@@ -8,6 +8,7 @@ import io
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -85,6 +86,19 @@ def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
         index: count for index, count in enumerate(counts.tolist()) if index and count
     }
     assert pipeline.palette.colors[1] == "#123456"
+
+
+def test_frames_are_decoded_in_full_where_their_pixels_are_shown() -> None:
+    """A model may allow that JPEGs are decoded at a half; sizes are the frame's, and pictures as sharp as it."""
+    pipeline = Pipeline.open(replace(settings("builtin:m2fp-lite"), limits=FrameLimits(10**6, 10**6, ("jpeg",))))
+    frame = encoded(photo(641, 361), "JPEG")
+    for overlay, shape in ((False, (181, 321, 3)), (True, (361, 641, 3))):
+        with patch.object(pipeline, "analyse", wraps=pipeline.analyse) as analyse:
+            result = pipeline.run(frame, output_request(overlay=overlay))
+        assert analyse.call_args.args[0].shape == shape
+        assert (result.width, result.height) == (641, 361)
+        assert read_png(result.image("colormap") or b"").size == (641, 361)
+    assert read_png(result.image("overlay") or b"").size == (641, 361)
 
 
 def test_formats_of_the_colormap_show_the_same(pipeline: Pipeline) -> None:

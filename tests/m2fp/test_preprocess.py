@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from edge_worker.m2fp.configuration import InputConfig, ModelConfig, parse_configuration
-from edge_worker.m2fp.preprocess import multi_human_size, normalise, preprocess
+from edge_worker.m2fp.preprocess import multi_human_size, normalise, preprocess, reduction
 from edge_worker.m2fp.seeded import tiny_configuration
 from edge_worker.m2fp.types import Box, Size
 
@@ -49,6 +49,36 @@ def test_short_side_can_be_chosen() -> None:
     """A smaller input keeps the proportions and the limit of the longer side."""
     assert multi_human_size(Size(1280, 720), InputConfig(), 320) == (569, 320)
     assert multi_human_size(Size(4000, 720), InputConfig(), 320) == (667, 120)
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        ((1280, 720), 2),
+        ((1137, 720), 2),
+        ((640, 480), 1),
+        ((1279, 639), 1),  # half of it would be enlarged
+        ((3840, 2160), 4),
+        ((7680, 4320), 8),
+        ((20, 10), 1),
+    ],
+)
+def test_reductions(frame: tuple[int, int], expected: int) -> None:
+    """A frame is reduced while it is decoded as far as the input of a model that allows it is no larger."""
+    data = tiny_configuration()
+    data["model"]["input"] = {"short_side": 320, "max_side": 640, "reduced_decoding": True}
+    assert reduction(Size(*frame), parse_configuration(data, "test")) == expected
+    data["model"]["input"]["reduced_decoding"] = False
+    assert reduction(Size(*frame), parse_configuration(data, "test")) == 1
+
+
+def test_a_reduced_frame_keeps_its_place() -> None:
+    """Input and geometry are those of the frame in full."""
+    config = configuration()
+    whole = preprocess(np.zeros((721, 1281, 3), np.uint8), config)
+    reduced = preprocess(np.zeros((361, 641, 3), np.uint8), config, frame=Size(1281, 721))
+    assert reduced.geometry == whole.geometry
+    assert reduced.tensor.shape == whole.tensor.shape
 
 
 @pytest.mark.parametrize(
