@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event, Thread
@@ -228,6 +229,12 @@ class Dispatchers:
         """Reply to *frame* with an error for *reason*, its results having been given up because of *problem*."""
         self._publish_error(frame, FrameRejected(reason, f"the results could not be delivered: {problem}"))
 
+    def announce(self, frame: Frame) -> None:
+        """Tell the other nodes of a group that they may let *frame* go; without a group, nothing."""
+        for reply in self.sections[frame.source].builder.answered(frame):
+            with suppress(ResultTooLarge):  # then they answer it themselves, in the end
+                self._outlets.publish(frame, reply.message)
+
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:
         builder = self.sections[frame.source].builder
         replies = (Reply("error", builder.error(frame, rejection, Now.read()), required=True),)
@@ -238,6 +245,7 @@ class Dispatchers:
                 log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=problem.detail
             )
             self._frame_queue.replied(frame, ())
+            self.announce(frame)
 
     def _publish(self, frame: Frame, replies: Sequence[Reply], *, final: bool = False) -> None:
         """Publish the reply to *frame*; the *final* one is not replaced by an error when it cannot be delivered.

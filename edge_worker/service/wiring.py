@@ -204,8 +204,7 @@ class Components:
         return self.config.masked()  # the one in force when asked: a reload replaces it
 
     def _announce_answer(self, frame: Frame) -> None:
-        for reply in self.dispatchers.sections[frame.source].builder.answered(frame):
-            self.links.reply(frame, reply.message)
+        self.dispatchers.announce(frame)
 
     def _take_from_node(self, link: str, message: Incoming) -> bool:
         """Take a message on the topics of this node or another; False where it is none. Called by the router."""

@@ -322,14 +322,20 @@ def test_a_frame_answered_otherwise_meanwhile_is_no_defect(bench: Callable[..., 
     assert one.acknowledged == [frame.delivery]
 
 
-def test_a_frame_that_cannot_be_answered_at_all_is_let_go(bench: Callable[..., Bench]) -> None:
-    """Where not even an error fits, waiting for a better broker would stop the camera; the worker goes on."""
+@pytest.mark.parametrize(("refused", "published"), [("", []), ("error", ["edge-worker/box-1/answered"])])
+def test_a_frame_that_cannot_be_answered_at_all_is_let_go(
+    refused: str, published: list[str], bench: Callable[..., Bench]
+) -> None:
+    """Where not even an error fits, waiting for a better broker would stop the camera; others are told if possible."""
     one = bench(FrameRejected("undecodable", "no image"))
-    one.refuses = lambda _: True
+    builder = ReplyBuilder("box-1", OutputConfig(), "edge-worker/box-1/answered")
+    one.dispatchers.sections = [SectionOutputs(builder, output_request(colormap=None))]
+    one.refuses = lambda message: refused in message.topic
     frame = make_frame(delivery=Delivery("every", 1, 1))
     one.frame_queue.arrive(frame)
     wait_until(lambda: one.frame_queue.account().total.rejected, "it is counted")
     assert one.acknowledged == [frame.delivery]
+    assert [message.topic for message in one.published] == published
     assert one.failures == []
 
 
