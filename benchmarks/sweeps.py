@@ -34,16 +34,17 @@ def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
 
 
 def kernels(variant: Variant, frame: Path, turns: int) -> list[dict[str, Any]]:
-    """The whole frame and its stages with the compiled kernels, without each of four, and without all, in turn."""
+    """The whole frame and its stages with the compiled kernels, without each of them, and without all, in turn."""
     # Not that of bf16x3, which is not offered without it: what that is worth, f32 beside it tells.
-    masks, sampling, _, winograd, preprocess = KERNELS
+    masks, sampling, _, winograd, preprocess, runs = KERNELS
     each = {
         "mask kernel": (masks,),
         "deformable": (sampling,),
         "winograd (of f32)": (winograd,),
         "preprocess": (preprocess,),
+        "runs": (runs,),
     }
-    left_out = {"nothing": (), **each, "all": (masks, sampling, winograd, preprocess)}
+    left_out = {"nothing": (), **each, "all": tuple(name for names in each.values() for name in names)}
     variants = [replace(variant, environment={**variant.environment, WITHOUT: ",".join(k)}) for k in left_out.values()]
     found = measure(variants, [frame], turns)
     rows = []

@@ -30,6 +30,7 @@ def test_each_experiment_gives_its_rows(
         "deformable",
         "winograd (of f32)",
         "preprocess",
+        "runs",
         "all",
     ]
     assert kernels[0]["ratio"] == 1

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 SCRIPT = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "check_wheel.py"))
-NAMES = ("deformable", "gemm", "masks", "preprocess", "winograd")
+NAMES = ("deformable", "gemm", "masks", "preprocess", "runs", "winograd")
 KERNELS = [f"edge_worker/m2fp/kernels/_{name}.cpython-311.so" for name in NAMES]
 MODEL = "edge_worker/models/m2fp-lite/model.onnx"
 

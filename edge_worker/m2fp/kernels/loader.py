@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-KERNELS = ("masks", "deformable", "gemm", "winograd", "preprocess")
+KERNELS = ("masks", "deformable", "gemm", "winograd", "preprocess", "runs")
 """Their names: ``NAME.c`` is compiled to ``_NAME`` beside it by ``setup.py``."""
 
 WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"

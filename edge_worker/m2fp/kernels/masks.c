@@ -163,36 +163,51 @@ DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box 
     *reading = found;
 }
 
-/* Working values of one tile during labelling. */
+/* Working values of one tile during labelling. Sums and counts are those of one class. */
 typedef struct {
     float values[TILE_HEIGHT][TILE_WIDTH], sums[TILE_HEIGHT][TILE_WIDTH], best[TILE_HEIGHT][TILE_WIDTH];
     float counts[TILE_HEIGHT][TILE_WIDTH];
     int32_t labels[TILE_HEIGHT][TILE_WIDTH];
 } Tally;
 
-/* Add sigmoid * score where it exceeds 0.5. */
-INLINED void count_vote(Tally *tally, int32_t height, float score) {
+/* sigmoid * score where it exceeds 0.5 */
+INLINED float worth(float logit, float score) {
+    float value = score * sigmoid_of_positive(logit > 0.0f ? logit : 0.0f);
+    return value > 0.5f ? value : 0.0f;
+}
+
+/* Begin the sums of a class with its first vote. */
+INLINED void count_first(Tally *tally, int32_t height, float score) {
+    for (int32_t y = 0; y < height; y++)
+        for (int x = 0; x < TILE_WIDTH; x++) {
+            tally->sums[y][x] = worth(tally->values[y][x], score);
+            tally->counts[y][x] = tally->sums[y][x] > 0.0f ? 1.0f : 0.0f;
+        }
+}
+
+/* Add another vote to the sums of a class. */
+INLINED void count_other(Tally *tally, int32_t height, float score) {
     for (int32_t y = 0; y < height; y++) {
         float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y];
         const float *restrict values = tally->values[y];
         for (int x = 0; x < TILE_WIDTH; x++) {
-            float value = score * sigmoid_of_positive(values[x] > 0.0f ? values[x] : 0.0f);
-            sums[x] += value > 0.5f ? value : 0.0f;
-            counts[x] += value > 0.5f ? 1.0f : 0.0f;
+            float value = worth(values[x], score);
+            sums[x] += value;
+            counts[x] += value > 0.0f ? 1.0f : 0.0f;
         }
     }
 }
 
-/* Assign a class to the pixels where its mean exceeds the best so far, and reset the sums. */
-INLINED void take_better(Tally *tally, int32_t height, int32_t class_id) {
+/* Assign a class to the pixels where its mean exceeds the best so far; of one vote the sum is the mean. */
+INLINED void take_better(Tally *tally, int32_t height, int32_t votes, int32_t class_id) {
     for (int32_t y = 0; y < height; y++) {
         float *restrict sums = tally->sums[y], *restrict counts = tally->counts[y], *restrict best = tally->best[y];
         int32_t *restrict labels = tally->labels[y];
+        if (votes > 1)
+            for (int x = 0; x < TILE_WIDTH; x++) sums[x] /= counts[x] > 1.0f ? counts[x] : 1.0f;
         for (int x = 0; x < TILE_WIDTH; x++) {
-            float mean = sums[x] / (counts[x] > 1.0f ? counts[x] : 1.0f);
-            labels[x] = mean > best[x] ? class_id : labels[x];
-            best[x] = mean > best[x] ? mean : best[x];
-            sums[x] = counts[x] = 0.0f;
+            labels[x] = sums[x] > best[x] ? class_id : labels[x];
+            best[x] = sums[x] > best[x] ? sums[x] : best[x];
         }
     }
 }
@@ -212,16 +227,20 @@ INLINED int holds_something(const Enlargement *to, const Vote *votes, int32_t co
 
 INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count, Box tile, Tally *tally) {
     const int32_t height = tile.bottom - tile.top;
-    int any = 0;
+    int32_t counted = 0; /* votes of this class */
+    memset(tally->best, 0, sizeof tally->best);
+    memset(tally->labels, 0, sizeof tally->labels);
     for (int32_t i = 0; i < count; i++) {
         if (counts_in(to, &votes[i], tile)) {
             enlarge(to, votes[i].logits, tile, tally->values);
-            count_vote(tally, height, votes[i].score);
-            any = 1;
+            if (counted++)
+                count_other(tally, height, votes[i].score);
+            else
+                count_first(tally, height, votes[i].score);
         }
-        if (any && (i + 1 == count || votes[i + 1].class_id != votes[i].class_id)) {
-            take_better(tally, height, votes[i].class_id);
-            any = 0;
+        if (counted && (i + 1 == count || votes[i + 1].class_id != votes[i].class_id)) {
+            take_better(tally, height, counted, votes[i].class_id);
+            counted = 0;
         }
     }
 }
@@ -234,11 +253,11 @@ DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t cou
     if (first < 0) first = 0;
     if (end > to->rows.pixels) end = to->rows.pixels;
     const Box rows = {0, first, width, end};
+    Tally tally;
     for (int32_t top = first; top < end; top += TILE_HEIGHT) {
         for (int32_t left = 0; left < width; left += TILE_WIDTH) {
             const Box tile = tile_at(left, top, rows);
             if (!holds_something(to, votes, count, tile)) continue;
-            Tally tally = {0};
             label_tile(to, votes, count, tile, &tally);
             for (int32_t y = tile.top; y < tile.bottom; y++)
                 for (int32_t x = tile.left; x < tile.right; x++)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from edge_worker.m2fp.kernels import runs as kernel
 from edge_worker.m2fp.types import Box, Region, Size
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Partition:
             place = self._ranks[region.box.slices]
             # Arithmetic instead of a conditional copy, which takes a hundred times as long if pixels alternate.
             np.maximum(place, region.crop.view(np.uint8) * np.uint8(rank), out=place)
-        self._keys = self._ranks * np.uint16(_RANK) + label_map
-        self._runs = Runs.of(self._keys)
+        self._labels = np.ascontiguousarray(label_map)
+        self._runs = Runs.of(self._ranks, self._labels)
 
     @cached_property
     def patches(self) -> tuple[Patch, ...]:
@@ -65,7 +66,9 @@ class Partition:
 
     def region(self, patch: Patch) -> Region:
         """Return the pixels of *patch*."""
-        return Region(patch.box, self._keys[patch.box.slices] == _key(patch), patch.pixels, self._size)
+        place = patch.box.slices
+        mask = (self._ranks[place] == patch.rank) & (self._labels[place] == patch.class_id)
+        return Region(patch.box, mask, patch.pixels, self._size)
 
     def shared(self, regions: Iterable[Region], patches: Iterable[Patch]) -> list[list[int]]:
         """Count the pixels that each of the *regions* shares with each of the *patches*."""
@@ -74,7 +77,7 @@ class Partition:
 
     def _flat(self, regions: Iterable[Region]) -> Iterator[NDArray[np.bool_]]:
         """Yield the mask of each of the *regions*, H·W, in one reused buffer: allocating takes longer than writing."""
-        frame = np.zeros(self._keys.shape, np.bool_)
+        frame = np.zeros(self._labels.shape, np.bool_)
         for region in regions:
             frame[region.box.slices] = region.crop
             yield frame.ravel()
@@ -82,7 +85,7 @@ class Partition:
 
     @property
     def _size(self) -> Size:
-        height, width = self._keys.shape
+        height, width = self._labels.shape
         return Size(width, height)
 
 
@@ -91,11 +94,12 @@ def _key(patch: Patch) -> int:
 
 
 class Runs(NamedTuple):
-    """Runs of equal keys in the rows of a map H×W, sorted by key, then top to bottom.
+    """Runs of one owner and one label in the rows of a frame, sorted by key, then top to bottom.
 
     Attributes:
-        keys: key of each run; ``starts`` is the flat index of its first pixel, ``lengths`` its number of pixels.
-        width: width of the map.
+        keys: key of each run (:func:`_key`).
+        starts, lengths: flat index of its first pixel, and its number of pixels.
+        width: width of the frame.
     """
 
     keys: NDArray[np.integer]
@@ -104,14 +108,12 @@ class Runs(NamedTuple):
     width: int
 
     @classmethod
-    def of(cls, keys: NDArray[np.integer]) -> Runs:
-        """Find the runs of *keys*, H×W."""
-        begins = np.ones(keys.shape, np.bool_)
-        np.not_equal(keys[:, 1:], keys[:, :-1], out=begins[:, 1:])
-        starts = np.flatnonzero(begins)
-        order = np.argsort(keys.ravel()[starts], kind="stable")  # radix sort; stable, so rows stay in order
-        lengths = np.diff(starts, append=keys.size)
-        return cls(keys.ravel()[starts[order]], starts[order], lengths[order], keys.shape[1])
+    def of(cls, ranks: ByteArray, labels: ByteArray) -> Runs:
+        """Find the runs of *ranks* and *labels*, both uint8 H×W."""
+        starts, keys = (kernel.find_runs if kernel.is_built() else find_runs_plainly)(ranks, labels)
+        order = np.argsort(keys, kind="stable")  # radix sort; stable, so rows stay in order
+        lengths = np.diff(starts, append=labels.size)
+        return cls(keys[order], starts[order].astype(np.intp), lengths[order].astype(np.intp), labels.shape[1])
 
     def areas(self) -> list[tuple[int, int, Box]]:
         """Return each key in ascending order, its number of pixels and its bounding box."""
@@ -129,3 +131,12 @@ class Runs(NamedTuple):
         lengths = self.lengths[begin:end]
         before = np.cumsum(lengths) - lengths  # pixels of the runs before each
         return np.repeat(self.starts[begin:end] - before, lengths) + np.arange(lengths.sum())
+
+
+def find_runs_plainly(owners: ByteArray, labels: ByteArray) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+    """Return what :func:`edge_worker.m2fp.kernels.runs.find_runs` does."""
+    keys = owners * np.uint16(_RANK) + labels
+    begins = np.ones(keys.shape, np.bool_)
+    np.not_equal(keys[:, 1:], keys[:, :-1], out=begins[:, 1:])
+    starts = np.flatnonzero(begins)
+    return starts, keys.ravel()[starts]
