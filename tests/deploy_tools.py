@@ -18,7 +18,9 @@ _ARE_FETCHED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
 def tool(name: str) -> str:
     """Return the path of program *name*; skips the test where there is none, but not in CI."""
     path = FETCHED / name
-    found = str(path) if path.exists() else shutil.which(name)
+    found = (
+        str(path) if path.exists() else shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    )
     if found is None:
         if os.environ.get("CI") == "true" and _ARE_FETCHED_HERE:
             pytest.fail(f"{name} is missing: scripts/deploy_tools.sh could not get it")

@@ -113,11 +113,13 @@ class SystemdBox:
         """Send a signal to the main process of *unit*."""
         assert self.systemctl("kill", "--kill-whom=main", f"--signal={signum.name}", unit) == 0
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a program in it."""
         enter = ("nsenter", "--target", str(self.first), "--mount", "--pid")
-        return subprocess.run(
-            [*enter, "systemctl", *arguments], check=False, capture_output=True, text=True, timeout=90
-        )
+        return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=90)
+
+    def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return self.run("systemctl", *arguments)
 
     @property
     def first(self) -> int:
@@ -135,6 +137,11 @@ class SystemdBox:
 def copy_units(units: Path, unit: str, drop_in: str) -> None:
     """Make a directory *units* with those of ``deploy/systemd``, a *drop_in* for *unit*, and what they wait for."""
     shutil.copytree(UNITS, units)
+    add_drop_in(units, unit, drop_in)
+
+
+def add_drop_in(units: Path, unit: str, drop_in: str) -> None:
+    """Add a *drop_in* for *unit*, and what units wait for, to the directory *units*."""
     (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
     (units / "network-online.target").symlink_to("/dev/null")
     folder = units / f"{unit}.d"

@@ -12,7 +12,7 @@ mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -t tmpfs tmpfs /run
 mkdir /run/lock
-for directory in /etc /var /opt; do
+for directory in /etc /var /opt /usr; do
     mkdir -p "/run/over$directory" "/run/work$directory"
     mount -t overlay overlay -o "lowerdir=$directory,upperdir=/run/over$directory,workdir=/run/work$directory" "$directory"
 done
