@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from contextlib import ExitStack
@@ -9,12 +10,14 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from brokers import MOSQUITTO, Amqtt, Mosquitto
 from hypothesis import settings
 from links import Watched
 
 from edge_worker.config.mqtt import MqttConfig, ReconnectConfig
 from edge_worker.mqtt.link import Link
+from edge_worker.ops import logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,6 +51,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test marked ``mosquitto`` skips where there is none, but not in CI."""
     if item.get_closest_marker("mosquitto"):
         _require_mosquitto()
+
+
+@pytest.fixture(autouse=True)
+def _logs_go_nowhere_else() -> Iterator[None]:
+    """What a test configures of logs ends with it, for so does the stream that they went to."""
+    yield
+    root = logging.getLogger()
+    if any(isinstance(handler, logs.Lines) for handler in root.handlers):
+        root.handlers.clear()
+        root.setLevel(logging.WARNING)
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -24,7 +24,6 @@ from replies import PNG, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
     from typing import Self
 
     from brokers import Mosquitto
@@ -134,9 +133,7 @@ class GatewayProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
             self.process.wait(START_S)
@@ -218,9 +215,7 @@ class FakeWorker:
         facts = {"transaction": asked.pop("transaction"), "data": asked, "published_at": "2026-01-01T00:00:00.000Z"}
         client.publish(f"edge-worker/{self.node}/response/{command}", json.dumps({**response, **facts}), 1)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
         self._client._reset_sockets()

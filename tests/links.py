@@ -16,7 +16,6 @@ from edge_worker.mqtt.events import Arrived, Incoming, LinkEvent, Subscribed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import Self
 
     from paho.mqtt.properties import Properties
@@ -75,9 +74,7 @@ class Watched:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.link.stop(Deadline(2.0))
 
 
@@ -130,9 +127,7 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
         self._paho._reset_sockets()  # which paho leaves to the garbage collector, with a warning

@@ -16,7 +16,6 @@ from brokers import wait_until
 
 if TYPE_CHECKING:
     import signal
-    from types import TracebackType
     from typing import Self
 
 UNITS = Path(__file__).parents[1] / "deploy" / "systemd"
@@ -90,9 +89,7 @@ class SystemdBox:
             self._stack = started.pop_all()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it and all that runs in it."""
         self._stack.close()
 

@@ -21,7 +21,6 @@ from edge_worker.m2fp.parser import load_parser as load_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     import numpy as np
     import numpy.typing as npt
@@ -48,9 +47,7 @@ class Parser:
         self._check_open()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 

@@ -35,7 +35,7 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     target = sys.stdout if stream is None else stream
     if isinstance(target, io.TextIOWrapper):
         target.reconfigure(errors="backslashreplace")  # a line that cannot be encoded would be lost
-    handler = _Lines(target)
+    handler = Lines(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=_renderers(config.format, target))
     )
@@ -68,7 +68,7 @@ def hide(secret: str | None) -> str | None:
     return secret
 
 
-class _Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 does not take
+class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 does not take
     """Writes log lines. With a full disk or a closed reader, lines are lost, and nothing else."""
 
     _complained = False

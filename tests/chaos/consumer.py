@@ -22,7 +22,6 @@ from chaos.camera import RECONNECT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Self
 
 WAIT_S: Final = 60.0
@@ -205,9 +204,7 @@ class Consumer:
     def __enter__(self) -> Self:
         return self.ready()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
 

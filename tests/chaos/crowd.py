@@ -23,7 +23,6 @@ from chaos.times import spread
 from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
     from chaos.consumer import Consumer
@@ -129,9 +128,7 @@ class Crowd:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
         self._paho.disconnect()
@@ -166,9 +163,7 @@ class Results:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
 

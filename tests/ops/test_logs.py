@@ -7,16 +7,13 @@ import json
 import logging
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pytest
 import structlog
 
 from edge_worker.config import LogConfig
 from edge_worker.ops import logs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Form = Literal["auto", "json", "console"]
 SECRET = 'hun"ter2'  # noqa: S105 - with a character that JSON escapes
@@ -28,17 +25,6 @@ class Terminal(io.StringIO):
     def isatty(self) -> bool:
         """Say so."""
         return True
-
-
-@pytest.fixture(autouse=True)
-def _restore() -> Iterator[None]:
-    root = logging.getLogger()
-    before, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = before
-    root.setLevel(level)
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
 
 
 def configured(form: Form = "json", stream: io.StringIO | None = None) -> io.StringIO:

@@ -16,7 +16,6 @@ from edge_worker.tools.bench.statistics import Summary, by_stage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
     from edge_worker.inference.types import ModelSettings
@@ -103,9 +102,7 @@ class Child:
         """Itself."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End it."""
         self._process.kill()
         self._process.communicate(timeout=_EXIT_S)

@@ -12,7 +12,6 @@ from edge_worker.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
     from typing import Self
 
 # How long a child may take to end after SIGTERM: longer than the worker's own budget for draining.
@@ -55,9 +54,7 @@ class Children:
         """Enter the context."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all processes."""
         while self._running:
             _end(self._running[-1])
