@@ -55,6 +55,14 @@ def content_of(file: Path, max_bytes: int) -> bytes:
     return content
 
 
+def text_of(file: Path) -> str:
+    """Read *file*, such as those of the kernel in ``/proc`` and ``/sys``; empty if it is not there."""
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
 def remove(path: Path) -> None:
     """Remove *path*, a file, link or directory tree; it may be missing.
 

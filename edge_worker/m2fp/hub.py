@@ -14,7 +14,6 @@ from edge_worker.m2fp.directory import WEIGHTS_FILE, sha256_of
 from edge_worker.m2fp.engines.base import is_installed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 MODELSCOPE_URL = "https://modelscope.cn"
@@ -24,14 +23,7 @@ CHECKPOINT_FILES = (CONFIGURATION_FILE, WEIGHTS_FILE)
 _MODEL_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
-def pull(
-    model_id: str,
-    out: Path,
-    *,
-    revision: str = "master",
-    endpoint: str = MODELSCOPE_URL,
-    sha256: Mapping[str, str] | None = None,
-) -> Path:
+def pull(model_id: str, out: Path, *, endpoint: str = MODELSCOPE_URL) -> Path:
     """Download a checkpoint into *out* and return that directory; files that are already correct are kept.
 
     The digests are pinned in ``SHA256SUMS`` and verified on each load.
@@ -39,13 +31,10 @@ def pull(
     Args:
         model_id: ``owner/name`` on the hub.
         out: created if missing.
-        revision: branch or tag.
         endpoint: URL of the hub.
-        sha256: expected SHA-256 (hex) by file name.
 
     Raises:
-        ModelError: the client is not installed, the model does not exist, the connection fails, or a file does
-            not match its expected digest.
+        ModelError: the client is not installed, the model does not exist, or the connection fails.
     """
     if not _MODEL_ID.fullmatch(model_id):
         raise ModelError(f"{model_id!r} is no model of a hub: OWNER/NAME is expected")
@@ -53,33 +42,21 @@ def pull(
     if not is_installed("modelscope"):
         raise ModelError(f"fetching {model_id} needs ModelScope's client: pip install 'edge-worker[modelscope]'")
     out.mkdir(parents=True, exist_ok=True)
-    _download(model_id, out, revision, endpoint)
-    for name, wanted in (sha256 or {}).items():
-        _check(out / name, wanted)
+    _download(model_id, out, endpoint)
     load_configuration(out)
     write_sums(out, {name: sha256_of(out / name) for name in CHECKPOINT_FILES})
     return out
 
 
-def _download(model_id: str, out: Path, revision: str, endpoint: str) -> None:
+def _download(model_id: str, out: Path, endpoint: str) -> None:
     client = importlib.import_module("modelscope.hub.snapshot_download")
     try:
-        client.snapshot_download(
-            model_id, revision=revision, local_dir=str(out), allow_patterns=list(CHECKPOINT_FILES), endpoint=endpoint
-        )
+        client.snapshot_download(model_id, local_dir=str(out), allow_patterns=list(CHECKPOINT_FILES), endpoint=endpoint)
     except Exception as error:  # the client documents no exceptions
-        raise ModelError(f"{model_id}, revision {revision}, from {endpoint}: {error}") from error
+        raise ModelError(f"{model_id}, from {endpoint}: {error}") from error
     for name in CHECKPOINT_FILES:
         if not (out / name).is_file():
-            raise ModelError(f"{model_id}: revision {revision} has no {name}; it is no M2FP checkpoint")
-
-
-def _check(file: Path, wanted: str) -> None:
-    """Verify the SHA-256 of *file*; remove a file that differs, so that the next attempt downloads it again."""
-    found = sha256_of(file)
-    if found != wanted.lower():
-        file.unlink()
-        raise ModelError(f"{file.name}: SHA-256 is {found}, {wanted} was expected; it was removed")
+            raise ModelError(f"{model_id}: has no {name}; it is no M2FP checkpoint")
 
 
 def _require_https(url: str) -> None:

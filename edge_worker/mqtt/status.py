@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edge_worker.mqtt.events import Protocol
 
 STALL_S: Final = 120.0
@@ -46,10 +44,9 @@ class LinkStatus:
 class StatusBoard:
     """One writer, any number of readers: the status is replaced as a whole, never changed."""
 
-    def __init__(self, keepalive_s: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, keepalive_s: int) -> None:
         """Begin disconnected."""
-        self._clock = clock
-        self._due = clock() + STALL_S
+        self._due = time.monotonic() + STALL_S
         self.status = LinkStatus(
             connected=False,
             subscribed=False,
@@ -74,9 +71,9 @@ class StatusBoard:
 
     def beat(self, pause_s: float = 0.0) -> None:
         """Say that the thread is alive, and will say so again after *pause_s* seconds."""
-        self._due = self._clock() + pause_s + STALL_S
+        self._due = time.monotonic() + pause_s + STALL_S
 
     @property
     def overdue(self) -> bool:
         """Whether the thread has been silent for too long."""
-        return self._clock() > self._due
+        return time.monotonic() > self._due

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from edge_worker.common.files import text_of
+from edge_worker.ops.control_groups import control_groups
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -18,7 +21,7 @@ def free_mb(root: Path = Path("/")) -> float | None:
 
 
 def _available(root: Path) -> Iterator[float]:
-    for line in _text(root / "proc/meminfo").splitlines():
+    for line in text_of(root / "proc/meminfo").splitlines():
         name, _, value = line.partition(":")
         if name == "MemAvailable":
             yield int(value.split()[0]) * _KIB / _MB
@@ -26,19 +29,7 @@ def _available(root: Path) -> Iterator[float]:
 
 def _left_in_groups(root: Path) -> Iterator[float]:
     """Yield what each control group from this process's up leaves; version 2 only."""
-    mount = root / "sys/fs/cgroup"
-    for line in _text(root / "proc/self/cgroup").splitlines():
-        if not line.startswith("0::"):
-            continue
-        group = mount / line.removeprefix("0::").lstrip("/")
-        for step in (group, *group.parents):
-            limit, used = _text(step / "memory.max").strip(), _text(step / "memory.current").strip()
-            if step.is_relative_to(mount) and limit.isdigit() and used.isdigit():
-                yield max(0, int(limit) - int(used)) / _MB
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except OSError:
-        return ""
+    for group in control_groups(root, "memory"):
+        limit, used = text_of(group / "memory.max").strip(), text_of(group / "memory.current").strip()
+        if limit.isdigit() and used.isdigit():
+            yield max(0, int(limit) - int(used)) / _MB

@@ -179,8 +179,6 @@ class Dispatchers:
         request = self._overrides.apply(frame.camera, section.request, overlay)
         request = section.builder.wanted(frame, request)
         images = with_overlay(request.images, overlay) if snapshot else request.images
-        if all(KINDS[image.kind].required for image in images):
-            return replace(request, images=images)
         return replace(request, images=tuple(self._limited(frame, section.builder, image) for image in images))
 
     def _limited(self, frame: Frame, builder: ReplyBuilder, image: ImageRequest) -> ImageRequest:

@@ -8,7 +8,7 @@ snapshot, the distribution of stage times, is the one thing observed here. The c
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
@@ -29,6 +29,40 @@ STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "
 # From a cached result (1 ms) to a full-size model on a small box (30 s), three steps a decade.
 STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _MB: Final = 1_000_000
+
+_Fact: TypeAlias = tuple[type[CounterMetricFamily] | type[GaugeMetricFamily], str, str, str]
+"""Kind, name and description of a metric, and the attribute that has its value."""
+
+_OF_CAMERAS: Final[tuple[_Fact, ...]] = (
+    (CounterMetricFamily, "frames_received", "Frames that arrived", "received"),
+    (CounterMetricFamily, "frames_processed", "Frames that got results", "processed"),
+    (GaugeMetricFamily, "frames_waiting", "Frames not yet begun", "waiting"),
+    (GaugeMetricFamily, "frames_in_work", "Frames begun and not yet finished", "in_work"),
+    (
+        GaugeMetricFamily,
+        "oldest_waiting_frame_age_seconds",
+        "Age of the waiting frame next in line, 0 for none",
+        "oldest_waiting_s",
+    ),
+)
+_OF_PROCESSES: Final[tuple[_Fact, ...]] = (
+    (CounterMetricFamily, "model_frames", "Frames a model process has parsed", "frames"),
+    (CounterMetricFamily, "model_crashes", "Unplanned ends of a model process", "crashes"),
+    (CounterMetricFamily, "model_recycles", "Planned ends of a model process", "recycles"),
+)
+_OF_LINKS: Final[tuple[_Fact, ...]] = (
+    (GaugeMetricFamily, "link_connected", "1 while the broker accepts the link", "connected"),
+    (CounterMetricFamily, "link_connections", "Connections made, the first included", "epoch"),
+    (CounterMetricFamily, "link_sessions_lost", "Sessions the broker had forgotten", "sessions_lost"),
+    (CounterMetricFamily, "link_publications_lost", "Messages that were given up", "publications_lost"),
+    (
+        CounterMetricFamily,
+        "link_publications_without_subscriber",
+        "Messages, other than retained ones, that the broker had nobody to give to",
+        "publications_without_subscriber",
+    ),
+    (GaugeMetricFamily, "link_queued", "Messages the broker has not confirmed yet", "queued"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +127,18 @@ class _SnapshotCollector(Collector):
         now = self._snapshot()
         yield InfoMetricFamily("edge_worker_build", "Version and node", dict(now.build))
         yield _state(now.state)
-        yield from _frames(now.cameras)
+        yield from _each("camera", _OF_CAMERAS, now.cameras)
+        rejected = {camera: counts.rejected for camera, counts in now.cameras.items()}
+        dropped = {camera: counts.dropped for camera, counts in now.cameras.items()}
+        yield _by_reason("edge_worker_frames_rejected", "Frames that got an error", rejected)
+        yield _by_reason("edge_worker_frames_dropped", "Frames that got no reply", dropped)
         yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
         yield GaugeMetricFamily(
             "edge_worker_frames_held", "Frames kept until another node has answered", value=now.held
         )
-        yield from _model_processes(now.processes)
-        yield from _links(now.links)
+        yield _memory(now.processes)
+        yield from _each("process", _OF_PROCESSES, now.processes)
+        yield from _each("link", _OF_LINKS, now.links)
         yield _certificates(now.certificates)
         yield _counter("edge_worker_cache_hits", "Frames whose result came from the cache", now.cache.hits)
         yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", now.cache.misses)
@@ -115,28 +154,13 @@ def _state(present: State) -> Metric:
     return family
 
 
-def _frames(cameras: Mapping[str, Count]) -> Iterator[Metric]:
-    labels = ["camera"]
-    received = CounterMetricFamily("edge_worker_frames_received", "Frames that arrived", labels=labels)
-    processed = CounterMetricFamily("edge_worker_frames_processed", "Frames that got results", labels=labels)
-    waiting = GaugeMetricFamily("edge_worker_frames_waiting", "Frames not yet begun", labels=labels)
-    in_work = GaugeMetricFamily("edge_worker_frames_in_work", "Frames begun and not yet finished", labels=labels)
-    oldest = GaugeMetricFamily(
-        "edge_worker_oldest_waiting_frame_age_seconds",
-        "Age of the waiting frame next in line, 0 for none",
-        labels=labels,
-    )
-    for camera, counts in cameras.items():
-        received.add_metric([camera], counts.received)
-        processed.add_metric([camera], counts.processed)
-        waiting.add_metric([camera], counts.waiting)
-        in_work.add_metric([camera], counts.in_work)
-        oldest.add_metric([camera], counts.oldest_waiting_s)
-    yield from (received, processed, waiting, in_work, oldest)
-    rejected = {camera: counts.rejected for camera, counts in cameras.items()}
-    dropped = {camera: counts.dropped for camera, counts in cameras.items()}
-    yield _by_reason("edge_worker_frames_rejected", "Frames that got an error", rejected)
-    yield _by_reason("edge_worker_frames_dropped", "Frames that got no reply", dropped)
+def _each(label: str, table: Iterable[_Fact], subjects: Mapping[str, Any]) -> Iterator[Metric]:
+    """Make a family of each fact in *table*, with a sample of each of *subjects* by its name."""
+    for kind, name, text, attribute in table:
+        family = kind(f"edge_worker_{name}", text, labels=[label])
+        for subject, facts in subjects.items():
+            family.add_metric([subject], float(getattr(facts, attribute)))
+        yield family
 
 
 def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -> Metric:
@@ -147,50 +171,19 @@ def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -
     return family
 
 
-def _model_processes(processes: Mapping[str, ProcessInfo]) -> Iterator[Metric]:
-    labels = ["process"]
-    memory = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=labels)
-    frames = CounterMetricFamily("edge_worker_model_frames", "Frames a model process has parsed", labels=labels)
-    crashes = CounterMetricFamily("edge_worker_model_crashes", "Unplanned ends of a model process", labels=labels)
-    recycles = CounterMetricFamily("edge_worker_model_recycles", "Planned ends of a model process", labels=labels)
-    for name, process in processes.items():
-        memory.add_metric([name], process.rss_mb * _MB)
-        frames.add_metric([name], process.frames)
-        crashes.add_metric([name], process.crashes)
-        recycles.add_metric([name], process.recycles)
-    yield from (memory, frames, crashes, recycles)
-
-
-def _links(links: Mapping[str, LinkStatus]) -> Iterator[Metric]:
-    labels = ["link"]
-    connected = GaugeMetricFamily("edge_worker_link_connected", "1 while the broker accepts the link", labels=labels)
-    connections = CounterMetricFamily(
-        "edge_worker_link_connections", "Connections made, the first included", labels=labels
-    )
-    sessions = CounterMetricFamily("edge_worker_link_sessions_lost", "Sessions the broker had forgotten", labels=labels)
-    messages = CounterMetricFamily("edge_worker_link_publications_lost", "Messages that were given up", labels=labels)
-    unmatched = CounterMetricFamily(
-        "edge_worker_link_publications_without_subscriber",
-        "Messages, other than retained ones, that the broker had nobody to give to",
-        labels=labels,
-    )
-    queued = GaugeMetricFamily("edge_worker_link_queued", "Messages the broker has not confirmed yet", labels=labels)
-    for name, link in links.items():
-        connected.add_metric([name], float(link.connected))
-        connections.add_metric([name], link.epoch)
-        sessions.add_metric([name], link.sessions_lost)
-        messages.add_metric([name], link.publications_lost)
-        unmatched.add_metric([name], link.publications_without_subscriber)
-        queued.add_metric([name], link.queued)
-    yield from (connected, connections, sessions, messages, unmatched, queued)
-
-
 def _certificates(expiries: Mapping[str, float]) -> Metric:
     family = GaugeMetricFamily(
         "edge_worker_certificate_expiry_timestamp_seconds", "When a certificate expires, since 1970", labels=["key"]
     )
     for key, expiry in expiries.items():
         family.add_metric([key], expiry)
+    return family
+
+
+def _memory(processes: Mapping[str, ProcessInfo]) -> Metric:
+    family = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=["process"])
+    for name, process in processes.items():
+        family.add_metric([name], process.rss_mb * _MB)
     return family
 
 

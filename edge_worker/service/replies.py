@@ -26,7 +26,7 @@ from edge_worker.messages import (
 from edge_worker.mqtt.events import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Self
 
     from edge_worker.config import OutputConfig
@@ -85,9 +85,7 @@ class ReplyBuilder:
         """What the configuration wants of the model process."""
         labels = self._outputs.labels
         return OutputRequest(
-            images=tuple(
-                kind.request(self._outputs) for name, kind in KINDS.items() if name in self._outputs.enabled()
-            ),
+            images=self._images(self._outputs.enabled()),
             labels=labels.enabled,
             masks=labels.masks,
             instances=labels.instances,
@@ -99,12 +97,13 @@ class ReplyBuilder:
         asked = frame.request
         if asked is None:
             return request
-        images = request.images
-        if asked.outputs is not None:
-            images = tuple(kind.request(self._outputs) for name, kind in KINDS.items() if name in asked.outputs)
+        images = request.images if asked.outputs is None else self._images(asked.outputs)
         threshold = request.score_threshold if asked.score_threshold is None else asked.score_threshold
         masks = request.masks if asked.masks is None else "rle" if asked.masks else "none"
         return replace(request, images=images, masks=masks, score_threshold=threshold)
+
+    def _images(self, wanted: Collection[str]) -> tuple[ImageRequest, ...]:
+        return tuple(self.image_request(kind) for kind in KINDS if kind in wanted)
 
     def topic(self, kind: str, frame: Frame) -> str:
         """The topic of a *kind* of result of *frame*; of images of persons, that of the first."""

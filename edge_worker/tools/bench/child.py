@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.files import text_of
 from edge_worker.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.memory import COMPUTING
@@ -86,11 +87,9 @@ def peak_mb() -> float:
 
     Not getrusage: that begins with what the parent had.
     """
-    try:
-        status = Path("/proc/self/status").read_text(encoding="ascii")
-    except OSError:
-        return 0.0
-    peak = next((line for line in status.splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB")
+    peak = next(
+        (line for line in text_of(Path("/proc/self/status")).splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB"
+    )
     return int(peak.split()[1]) * _KB / 1e6
 
 

@@ -7,6 +7,7 @@ import platform
 from pathlib import Path
 from typing import Any
 
+from edge_worker.common.files import text_of
 from edge_worker.m2fp.kernels.loader import loaded_kernels
 from edge_worker.ops.cpus import CpuAllowance
 
@@ -21,11 +22,11 @@ def machine(root: Path = Path("/")) -> dict[str, Any]:
     allowance = CpuAllowance.read(root)
     return {
         "architecture": platform.machine(),
-        "flags": cpu_flags(_text(root / "proc/cpuinfo")),
+        "flags": cpu_flags(text_of(root / "proc/cpuinfo")),
         "processors": len(allowance.cpus),
         "quota": allowance.quota,
-        "memory_gb": _memory_gb(_text(root / "proc/meminfo")),
-        "load": _load(_text(root / "proc/loadavg")),
+        "memory_gb": _memory_gb(text_of(root / "proc/meminfo")),
+        "load": _load(text_of(root / "proc/loadavg")),
         "python": platform.python_version(),
         "kernels": list(loaded_kernels()),
         "libraries": _versions(),
@@ -59,10 +60,3 @@ def _version(library: str) -> str | None:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError:
-        return ""
