@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.topics import Template
 from edge_worker.gateway.problems import Problem
+from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Outgoing, Subscription
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 CAMERA: Final = "web"
 """The camera's name in the topics of requests and in their results."""
-
-_KINDS: Final = frozenset({"colormap", "overlay", "crops"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +152,7 @@ class Requests:
             pending.result.set_result(Parsed(message.payload, pending.images))
         elif kind == "error":
             pending.result.set_exception(_problem(message.payload))
-        elif kind in _KINDS:
+        elif kind in KINDS:
             pending.images[kind] = message.payload
         return True
 

@@ -44,6 +44,7 @@ class OutputKind:
 
     Attributes:
         name: the key below ``output``, and what files and log lines call it.
+        summary: a sentence for the AsyncAPI document.
         required: without it the reply is an error. Other kinds are reduced until the broker accepts them, or left out.
         per_person: one image per person, on a topic with ``{person}``; otherwise one per frame.
         of_pixels: shows the frame's own pixels, which must then be decoded in full.
@@ -51,6 +52,7 @@ class OutputKind:
     """
 
     name: str
+    summary: str
     required: bool
     per_person: bool
     of_pixels: bool
@@ -75,9 +77,30 @@ OVERLAY: Final = "overlay"
 KINDS: Final[Mapping[str, OutputKind]] = {
     kind.name: kind
     for kind in (
-        OutputKind(OVERLAY, required=False, per_person=False, of_pixels=True, request=_overlay),
-        OutputKind("crops", required=False, per_person=True, of_pixels=True, request=_crops),
-        OutputKind("colormap", required=True, per_person=False, of_pixels=False, request=_colormap),
+        OutputKind(
+            OVERLAY,
+            "The frame with the colours blended in; off by default.",
+            required=False,
+            per_person=False,
+            of_pixels=True,
+            request=_overlay,
+        ),
+        OutputKind(
+            "crops",
+            "One person cut out of the frame by its box; off by default.",
+            required=False,
+            per_person=True,
+            of_pixels=True,
+            request=_crops,
+        ),
+        OutputKind(
+            "colormap",
+            "The label map: a PNG whose pixel value is the class index and whose palette holds the class colours.",
+            required=True,
+            per_person=False,
+            of_pixels=False,
+            request=_colormap,
+        ),
     )
 }
 """By name, in the order in which a frame's images are published; the labels follow them."""

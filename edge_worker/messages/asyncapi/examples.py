@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_worker.inference.outputs import KINDS
 from edge_worker.messages.commands import CommandResponse
 from edge_worker.messages.node import (
     AccountMessage,
@@ -126,9 +127,10 @@ HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
     {
         "image": {"frame-id": "door-000042", "captured-at": _CAPTURED},
         "request": {"frame-id": "upload-17", "outputs": "colormap,overlay", "masks": "rle", "score-threshold": "0.5"},
-        "colormap": {**_IDENTITY, **_SIZE},
-        "overlay": {**_IDENTITY, **_SIZE},
-        "crops": {**_IDENTITY, **_SIZE, "kind": "crops", "person": "0"},
+        **{
+            name: {**_IDENTITY, **_SIZE, **({"kind": name, "person": "0"} if kind.per_person else {})}
+            for name, kind in KINDS.items()
+        },
         "labels": {**_IDENTITY, **_SIZE, "schema": "edge-worker.labels/1"},
         "error": {**_IDENTITY, "schema": "edge-worker.error/1"},
     }

@@ -5,22 +5,24 @@ from __future__ import annotations
 import inspect
 from typing import Any, Final
 
+from edge_worker.config import OutputConfig
 from edge_worker.frames.envelope import MAX_FRAME_ID
 from edge_worker.frames.request import KIND, MASKS, OUTPUTS, SCORE_THRESHOLD
+from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.messages.asyncapi import examples
 from edge_worker.messages.asyncapi.references import mqtt, ref
 from edge_worker.messages.commands import COMMANDS
 from edge_worker.messages.schemas import MESSAGES, components
 
 JSON: Final = "application/json"
-RESULTS: Final = ("colormap", "overlay", "crops", "labels", "error")
+RESULTS: Final = (*sorted(KINDS, key=lambda kind: not KINDS[kind].required), "labels", "error")
 """The messages that answer a frame, by their keys below ``output``."""
 
 _OF_THE_NODE: Final = ("status", "model", "stats", "settings", "answered", "response")
 
 _IMAGES: Final = {
-    **dict.fromkeys(("image", "request", "overlay", "crops"), "image/jpeg"),
-    "colormap": "image/png",
+    **dict.fromkeys(("image", "request"), "image/jpeg"),
+    **{name: CONTENT_TYPES[kind.request(OutputConfig()).format] for name, kind in KINDS.items()},
 }
 """Content types of the messages that are image files, as most often sent and with default settings."""
 
@@ -32,9 +34,7 @@ _SUMMARIES: Final = {
     "image": "A JPEG, PNG, WebP or BMP file, recognised by its content.",
     "envelope": "An image in JSON, with its id and time.",
     "request": "An image whose results go to the Response Topic that it names.",
-    "colormap": "The label map: a PNG whose pixel value is the class index and whose palette holds the class colours.",
-    "overlay": "The frame with the colours blended in; off by default.",
-    "crops": "One person cut out of the frame by its box; off by default.",
+    **{name: kind.summary for name, kind in KINDS.items()},
 }
 
 
@@ -85,7 +85,7 @@ def traits(reply_prefix: str) -> dict[str, Any]:
         "captured-at": {"type": "string", "format": "date-time"},
         "schema": {"type": "string", "description": "Of labels and errors."},
         **kinds,
-        "person": {"type": "string", "description": "Of crops in the answers to requests."},
+        "person": {"type": "string", "description": "Of images of one person, in the answers to requests."},
     }
     wishes = {
         OUTPUTS: {"type": "string", "description": "Images wanted, with commas between them."},
