@@ -1,4 +1,4 @@
-"""What is left in standard output and standard error when a command ends."""
+"""Standard output and standard error: encodings that lack a character, readers that have gone, full disks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What single keys cannot tell: keys that contradict each other, files and processors that are not there."""
+"""Checks that need more than one key: contradictions, missing files, CPUs that cannot be used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The section ``integrations``: other people's systems that this worker makes itself known to."""
+"""The section ``integrations``: systems that this worker announces itself to."""
 
 from typing import Annotated
 
@@ -28,6 +28,6 @@ class HomeAssistantConfig(Section):
 
 
 class IntegrationsConfig(Section):
-    """Other people's systems."""
+    """Systems that this worker announces itself to."""
 
     home_assistant: HomeAssistantConfig = HomeAssistantConfig()

@@ -46,7 +46,7 @@ class ReconnectConfig(Section):
 
 
 class TlsConfig(Section):
-    """Encryption. An empty section means: the system's authorities, verified."""
+    """Encryption. An empty section means: the system's CAs, verified."""
 
     ca_file: FilePath | None = None
     cert_file: FilePath | None = None

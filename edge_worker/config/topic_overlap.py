@@ -1,4 +1,4 @@
-"""Which topics meet: inputs that overlap, and messages of ours that would come back to us as frames."""
+"""Topics that overlap: of two inputs, or of an input and what the worker itself publishes."""
 
 from __future__ import annotations
 

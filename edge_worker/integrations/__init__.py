@@ -1,1 +1,1 @@
-"""How a worker makes itself known to other people's systems; each has a room of its own, and is off by default."""
+"""Systems that a worker announces itself to: a package each, off by default."""

@@ -1,4 +1,4 @@
-"""As whom a link comes to the broker, connection after connection. Pure but for the password, which is read anew."""
+"""How a link identifies itself at each connection. Pure but for the password, which is read anew."""
 
 from __future__ import annotations
 

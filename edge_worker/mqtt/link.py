@@ -1,4 +1,4 @@
-"""A client of the broker that comes back for ever.
+"""A client of the broker that reconnects for as long as it runs.
 
 One thread per link does everything: connect, exchange packets (:mod:`.connection`), find out why it ended, wait,
 connect again. Each connection is a fresh :class:`.paho.connection.PahoConnection`; what outlives

@@ -1,4 +1,4 @@
-"""The life of a worker: started, kept an eye on, told to read its configuration again, stopped.
+"""The life of a worker: start order, main loop, reload, stop order.
 
 Start order: logs → health page → dispatchers with their model processes → router → links. The model loads while the
 links connect; whichever is first waits for the other.

@@ -1,4 +1,4 @@
-"""What links report, as lines of the log."""
+"""Log lines about links."""
 
 from __future__ import annotations
 

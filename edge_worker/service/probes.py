@@ -1,4 +1,4 @@
-"""What can be read off a running worker: counts and times for stats and metrics, and whether all its parts advance."""
+"""Readings of a running worker: counts and times for stats and metrics, and whether all its parts advance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the cameras are set at the moment: the configuration, and what commands changed since."""
+"""Settings of the cameras in force: the configuration, and what commands have changed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenCV's video reader, with timeouts and without a word of its own on standard error."""
+"""OpenCV's video reader with timeouts, and without its messages on standard error."""
 
 from __future__ import annotations
 

@@ -17,10 +17,10 @@ _FOLDER = Path(__file__).parent / "street"
 
 
 class Scene:
-    """A loop of pictures."""
+    """A loop of images."""
 
     def __init__(self) -> None:
-        """List the pictures."""
+        """List the images."""
         self._paths = sorted(_FOLDER.glob("*.webp"))
 
     @property
@@ -29,7 +29,7 @@ class Scene:
         return len(self._paths) / FRAMES_PER_S
 
     def at(self, seconds: float) -> RgbImage:
-        """The picture *seconds* after the beginning: RGB uint8 of shape (HEIGHT, WIDTH, 3)."""
+        """The image *seconds* after the beginning: RGB uint8 of shape (HEIGHT, WIDTH, 3)."""
         number = int(seconds * FRAMES_PER_S + 1e-6) % len(self._paths)  # so that 0.6 s is the third and not the second
         stored = np.frombuffer(self._paths[number].read_bytes(), np.uint8)
         return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB), np.uint8)

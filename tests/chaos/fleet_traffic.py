@@ -17,7 +17,6 @@ from chaos.consumer import Consumer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import Self
 
 CAMERAS: Final = tuple(f"camera-{number}" for number in range(300))
@@ -66,9 +65,7 @@ class Crowd:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._paho.disconnect()
         self._paho.loop_stop()
 

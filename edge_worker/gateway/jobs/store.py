@@ -28,7 +28,7 @@ _MAX_DETAIL: Final = 500
 
 
 class Store:
-    """A directory of jobs, bounded in their number and in bytes, uploads that are under way among them.
+    """A directory of jobs, bounded in their number and in bytes, uploads in progress among them.
 
     Methods raise ``OSError`` and ``sqlite3.Error`` where the disk fails.
     """

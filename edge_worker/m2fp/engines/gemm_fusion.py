@@ -123,13 +123,13 @@ class Replacement:
     def _replace(self, node: Any, found: _Found) -> None:  # noqa: ANN401 - OpenVINO has no types
         last, bias = _biased(node, found)
         added, last = self._added(last, is_map=found.is_map)
-        rectifier = only_user(last, "Relu")
-        window = np.array([found.kernel, found.stride, rectifier is not None], np.int32)
+        relu = only_user(last, "Relu")
+        window = np.array([found.kernel, found.stride, relu is not None], np.int32)
         constants = (self._kernel.packed(found.weights), bias, window)
         source = self._last(found.source) if found.is_map else found.source
         inputs = [source, *(ops.constant(array).output(0) for array in constants), *added]
         product = self._operation(inputs)
-        self._put(product, rectifier or last, is_map=found.is_map)
+        self._put(product, relu or last, is_map=found.is_map)
 
     def _put(self, product: Any, place: Any, *, is_map: bool) -> None:  # noqa: ANN401
         """Connect the consumers of *place* to *product*."""

@@ -168,11 +168,11 @@ class _Stage:
         Raises:
             EdgeWorkerError: one of *cast* ended, or the condition did not come to hold *within_s* seconds.
         """
-        patience = Deadline(within_s)
+        deadline = Deadline(within_s)
         while not until():
             for child in cast:
                 child.check()
-            if patience.expired:
+            if deadline.expired:
                 raise cast[0].failure(f"gave up after {within_s:.0f} s; the worker is {self.state or 'silent'}")
             event = client.next(timeout_s=0.2)
             if isinstance(event, Arrived):
