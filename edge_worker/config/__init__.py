@@ -3,11 +3,10 @@
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
 from edge_worker.config.credentials import password_source, read_key_password, read_password, read_secret, secret_paths
 from edge_worker.config.gateway import GatewayConfig, JobsConfig
-from edge_worker.config.integrations import HomeAssistantConfig, IntegrationsConfig
 from edge_worker.config.loading import find_config, load, load_with_origins
-from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
-from edge_worker.config.output import ColormapConfig, ErrorConfig, LabelsConfig, OutputConfig, OverlayConfig
-from edge_worker.config.reload import LIVE, Reload, diff
+from edge_worker.config.mqtt import MqttConfig, TlsConfig
+from edge_worker.config.output import ColormapConfig, OutputConfig, OverlayConfig
+from edge_worker.config.reload import LIVE, diff
 from edge_worker.config.sections import (
     CacheConfig,
     CommandsConfig,
@@ -32,13 +31,9 @@ __all__ = [
     "ColormapConfig",
     "CommandsConfig",
     "Config",
-    "ErrorConfig",
     "GatewayConfig",
-    "HomeAssistantConfig",
     "HttpConfig",
-    "IntegrationsConfig",
     "JobsConfig",
-    "LabelsConfig",
     "LimitsConfig",
     "Location",
     "LogConfig",
@@ -50,8 +45,6 @@ __all__ = [
     "OutputConfig",
     "OverlayConfig",
     "Problem",
-    "ReconnectConfig",
-    "Reload",
     "ThreadsConfig",
     "TlsConfig",
     "Tree",
