@@ -51,12 +51,14 @@ def pull(model_id: str, out: Path, *, endpoint: str = MODELSCOPE_URL) -> Path:
 def _download(model_id: str, out: Path, endpoint: str) -> None:
     client = importlib.import_module("modelscope.hub.snapshot_download")
     try:
-        client.snapshot_download(model_id, local_dir=str(out), allow_patterns=list(CHECKPOINT_FILES), endpoint=endpoint)
+        client.snapshot_download(
+            model_id, revision="master", local_dir=str(out), allow_patterns=list(CHECKPOINT_FILES), endpoint=endpoint
+        )
     except Exception as error:  # the client documents no exceptions
         raise ModelError(f"{model_id}, from {endpoint}: {error}") from error
     for name in CHECKPOINT_FILES:
         if not (out / name).is_file():
-            raise ModelError(f"{model_id}: has no {name}; it is no M2FP checkpoint")
+            raise ModelError(f"{model_id} has no {name}; it is no M2FP checkpoint")
 
 
 def _require_https(url: str) -> None:
