@@ -9,7 +9,7 @@ export PYTHON
 # with the brokers, workers and models that they have in common.
 JOBS ?= 3
 
-.PHONY: help demo test test-all sanitize chaos wheel lint format man reference home-assistant lock audit clean
+.PHONY: help demo test test-all sanitize chaos brokers wheel lint format man reference home-assistant lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-all   the same on each of Python 3.11, 3.12 and 3.13 that is installed'
 	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
+	@echo 'make brokers    the worker against brokers of several makers; docs/brokers.md'
 	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
@@ -43,6 +44,10 @@ sanitize: $(VENV)/.with-dev
 
 chaos: $(VENV)/.with-dev
 	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)
+
+brokers: $(VENV)/.with-dev
+	scripts/services.sh
+	PYTHONPATH=tests $(RUN) -m interop $(ARGS)
 
 wheel: $(VENV)/.with-dev
 	scripts/wheel.sh $(abspath $(RUN))

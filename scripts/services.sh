@@ -26,7 +26,7 @@ install_from_npm
 # Program → Debian package that has it.
 declare -A packages=(
     [fish]=fish [zsh]=zsh
-    [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [systemd-analyze]=systemd [openssl]=openssl
+    [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [nats-server]=nats-server [systemd-analyze]=systemd [openssl]=openssl
     [chromium]=chromium [chromedriver]=chromium-driver [nginx]=nginx-light [caddy]=caddy
     [promtool]=prometheus
 )
