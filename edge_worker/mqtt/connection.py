@@ -57,6 +57,8 @@ if TYPE_CHECKING:
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to send DISCONNECT, whatever is still queued: else the broker publishes the will."""
 
+_NAMED: Final = 12
+"""Of the filters that a status speaks of."""
 _EXPLAINS_S: Final = 0.5
 """A broker that closes the connection so soon after it refused a message does so because of that."""
 
@@ -180,6 +182,8 @@ class Connection:
         for subscriptions in tuple(self._subscriber.due(now)):
             self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
             self._answer_by = now + self._setting.answer_timeout_s
+        if self._subscriber.unanswered:  # else a connection that ends could not be said to end over SUBSCRIBE
+            return
         while (entry := self._setting.outbox.take(now)) is not None:
             self._send(entry)
 
@@ -244,7 +248,8 @@ class Connection:
         if cause is Cause.DENIED:
             failure = Failure.EXPLAINED
         if self._accepted_at is not None and cause is not Cause.OURS and (asked := self._subscriber.unanswered):
-            reason = f"{reason}; the broker had not answered SUBSCRIBE ({', '.join(asked)}){doubt_dots(*asked)}"
+            cause = Cause.SUBSCRIBE if cause is Cause.BROKER else cause
+            reason = f"{reason}; the broker had not answered SUBSCRIBE ({_some(asked)}){doubt_dots(*asked)}"
         if self._accepted_at is None:
             symptom: Symptom = "silent" if cause is Cause.SILENCE else "closed"
             if symptom == "closed":
@@ -304,8 +309,8 @@ class Connection:
         """Note and report subscriptions that were refused, or must not be asked for, and why."""
         if not refused:
             return
-        filters = ", ".join(f"{subscription.filter} ({reason})" for subscription, reason in refused)
-        self._setting.status_board.note(subscribed=False, trouble=f"subscription refused: {filters}")
+        filters = [f"{subscription.filter} ({reason})" for subscription, reason in self._subscriber.refused.items()]
+        self._setting.status_board.note(subscribed=False, trouble=f"subscription refused: {_some(filters)}")
         for subscription, reason in refused:
             self._setting.report(SubscriptionRefused(self._setting.name, subscription.filter, reason))
 
@@ -357,3 +362,9 @@ class Connection:
         if sent.unmatched and not message.retain:
             board = self._setting.status_board
             board.note(publications_without_subscriber=board.status.publications_without_subscriber + 1)
+
+
+def _some(names: Sequence[str]) -> str:
+    """Name the first of many."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -26,6 +26,8 @@ class Cause(Enum):
     REFUSAL = auto()
     """It closed the connection over a message that it had refused: Mosquitto 2.0.11 does."""
     SILENCE = auto()
+    SUBSCRIBE = auto()
+    """It closed the connection instead of answering SUBSCRIBE."""
     TAKEN_OVER = auto()
     TOO_LARGE = auto()
 

@@ -31,8 +31,11 @@ _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREAC
 _REMEDIES: Final = {
     135: "grant it in the broker's ACL",
     137: "the broker is busy",
+    141: "lower mqtt.keepalive_s",
+    143: "check the topics in the configuration",
     144: "check the topics in the configuration",
     147: "lower cameras[].prefetch",
+    149: "raise the broker's packet size, or lower mqtt.max_result_mb",
     150: "raise the broker's rate limit, or cameras[].min_interval_s",
     151: "raise the broker's quota",
     154: "the broker has no retained messages: node.retain and output.*.retain: false",

@@ -72,7 +72,7 @@ class Outbox:
 
     @property
     def blamed(self) -> bool:
-        """Whether the last connection ended over a message that was under suspicion, or was found to be denied."""
+        """Whether the last connection ended over a message that was under suspicion, or is denied, as it said."""
         return self._blamed
 
     def withheld(self, now: float) -> str:
@@ -231,6 +231,7 @@ class Outbox:
         written = {one.topic for one in self._unconfirmed.fresh(now)}
         topics = written | {entry.message.topic for entry in in_flight}
         self._unconfirmed.ended(now, stable=False)
+        self._blamed |= bool(topics)
         if len(topics) > 1:
             for entry in in_flight:
                 entry.alone = True

@@ -15,6 +15,8 @@ RETRY_S: Final = (2.0, 5.0, 15.0, 60.0)
 MAX_FILTERS: Final = 8
 """In one SUBSCRIBE: AWS IoT takes no more."""
 
+_LEFT_OUT: Final = "the broker's answer leaves it out"
+
 
 class Subscriber:
     """Asks for everything at first, then for what was refused, again and again."""
@@ -26,6 +28,8 @@ class Subscriber:
         self._asked: dict[int, tuple[Subscription, ...]] = {}
         self._excluded: tuple[Subscription, ...] = ()
         self._refusals = 0
+        self.refused: dict[Subscription, str] = {}
+        """What was refused and is not granted since, and why."""
         self.due_at = 0.0
         """When to ask again, monotonic seconds; of no meaning while nothing is open."""
 
@@ -34,6 +38,7 @@ class Subscriber:
         reasons = {one: objection(one) for one in self._open}
         self._excluded = tuple(one for one, reason in reasons.items() if reason)
         self._open = tuple(one for one, reason in reasons.items() if not reason)
+        self.refused.update((one, reasons[one]) for one in self._excluded)
         return [(one, reasons[one]) for one in self._excluded]
 
     def leave_groups(self) -> tuple[Subscription, ...]:
@@ -70,8 +75,10 @@ class Subscriber:
 
     def answered(self, mid: int, refusals: Sequence[str | None], now: float) -> list[tuple[Subscription, str]]:
         """Note the broker's answer to packet *mid*; returns what was refused, and why."""
-        verdicts = zip(self._asked.pop(mid, ()), refusals, strict=False)
-        refused = [(subscription, reason) for subscription, reason in verdicts if reason is not None]
+        asked = self._asked.pop(mid, ())
+        verdicts = dict(zip(asked, (*refusals, *[_LEFT_OUT] * len(asked)), strict=False))
+        refused = [(subscription, reason) for subscription, reason in verdicts.items() if reason is not None]
+        self.refused = {one: why for one, why in self.refused.items() if one not in verdicts} | dict(refused)
         if refused:
             self._open += tuple(subscription for subscription, _ in refused)
             self.due_at = now + RETRY_S[min(self._refusals, len(RETRY_S) - 1)]

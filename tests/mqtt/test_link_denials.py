@@ -5,10 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from brokers import CONNACK, CONNECT, DISCONNECT, SUBSCRIBE, FakeBroker, Peer
 from refusing_broker import NOT_AUTHORIZED, RefusingBroker
 
 from edge_worker.mqtt import outbox
-from edge_worker.mqtt.events import Outgoing, PublicationRefused, Published, Subscribed, Subscription, TakenOver
+from edge_worker.mqtt.events import (
+    Disconnected,
+    Outgoing,
+    PublicationRefused,
+    Published,
+    Subscribed,
+    Subscription,
+    TakenOver,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,3 +97,30 @@ def test_many_filters_are_granted_by_a_broker_that_takes_few_at_a_time(make_link
     filters = [Subscription(f"site{number}/+/frame", 0) for number in range(20)]
     with RefusingBroker(max_filters=8) as broker:
         make_link(broker.port, subscriptions=filters).start().wait_for(Subscribed)
+
+
+@pytest.mark.parametrize(("protocol", "reason"), WAYS)
+def test_a_broker_that_ends_the_connection_over_subscribe_is_understood(
+    make_link: Callable[..., Watched], protocol: str, reason: int
+) -> None:
+    """The filters are named, no message and no other client is suspected, and the attempts become less frequent."""
+
+    def refuse(peer: Peer) -> None:
+        peer.read_until(CONNECT)
+        peer.write(CONNACK, b"\0\0\0" if protocol == "5" else b"\0\0")
+        peer.read_until(SUBSCRIBE)
+        if reason:
+            peer.write(DISCONNECT, bytes([reason, 0]))
+
+    with FakeBroker(refuse) as broker:
+        watched = make_link(broker.port, protocol=protocol, subscriptions=[Subscription("cameras/+/frame", 1)])
+        publish(watched, "status", 100, retain=True)
+        publish(watched, "labels/door", 30_000, must_arrive=True)
+        watched.start()
+        for _ in range(5):
+            assert "SUBSCRIBE (cameras/+/frame)" in watched.wait_for(Disconnected, timeout_s=SOON_S).reason
+        status = watched.link.status()
+        assert (status.withheld, status.conflict, status.queued) == ("", "", 2)
+        assert "cameras/+/frame" in status.trouble
+        assert watched.link._backoff._failures > 1
+    assert not any(isinstance(event, TakenOver | PublicationRefused) for event in watched.seen)

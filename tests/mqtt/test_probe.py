@@ -99,7 +99,7 @@ def test_a_refused_subscription_is_found() -> None:
         findings = probe(make_config(broker.port), {})
     [refusal] = [finding.detail for finding in findings if not finding.ok]
     assert "edge-worker/box/request/+ (Not authorized)" in refusal
-    assert "edge-worker/box/status (Topic filter invalid)" in refusal
+    assert "edge-worker/box/status (Topic filter invalid: check the topics in the configuration)" in refusal
     assert findings[-1].ok
 
 

@@ -65,3 +65,24 @@ def test_no_subscribe_has_more_filters_than_brokers_take() -> None:
         assert not subscriber.is_complete
         subscriber.answered(mid, [None] * len(group), 0.0)
     assert subscriber.is_complete
+
+
+def test_what_an_answer_leaves_out_is_not_granted() -> None:
+    """A broker that answers for fewer filters than were asked for may have read fewer."""
+    subscriber = Subscriber([ONE, TWO])
+    subscriber.asked(1, (ONE, TWO))
+    assert [one for one, _ in subscriber.answered(1, [None], 0.0)] == [TWO]
+    assert not subscriber.is_complete
+
+
+def test_what_is_refused_stays_known_over_other_answers_until_it_is_granted() -> None:
+    """Refusals come in several packets; the status names them all."""
+    subscriber = Subscriber([ONE, TWO])
+    subscriber.asked(1, (ONE,))
+    subscriber.asked(2, (TWO,))
+    subscriber.answered(1, ["no"], 0.0)
+    subscriber.answered(2, ["never"], 0.0)
+    assert subscriber.refused == {ONE: "no", TWO: "never"}
+    subscriber.asked(3, (ONE,))
+    subscriber.answered(3, [None], 1.0)
+    assert subscriber.refused == {TWO: "never"}

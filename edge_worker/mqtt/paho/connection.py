@@ -49,6 +49,9 @@ _NOT_AUTHORIZED: Final = 135
 _NO_MATCHING_SUBSCRIBERS: Final = 16
 _CAUSES: Final = {128: Cause.BROKER, _NOT_AUTHORIZED: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
 """What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
+_NO_REASON: Final = ": no permission for it?"
+"""MQTT 3.1.1 has one code for every refused subscription."""
+
 _WILL_OBJECTIONS: Final[dict[int, WillObjection]] = {154: "retain", 155: "qos"}
 """Reasons of a CONNACK that speak of the will."""
 
@@ -246,7 +249,8 @@ class PahoConnection:
     def _refusal(self, reason: ReasonCode) -> str | None:
         """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
         if reason.is_failure:
-            return reason.getName()
+            known = reason.value == _NOT_AUTHORIZED  # that it is the ACL goes without saying
+            return reason.getName() if known else f"{reason.getName()}{remedy(reason.value) or _NO_REASON}"
         return "granted in QoS 0 only" if self._options.manual_ack and reason.value == 0 else None
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
