@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from rich.console import Console
 
-from benchmarks import batches, cached, candidates, gateway, roofline, sweeps
+from benchmarks import batches, cached, candidates, gateway, memory, roofline, sweeps
 from benchmarks.tables import table_of
 from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
 from edge_worker.config import load
@@ -24,12 +26,15 @@ from edge_worker.tools.bench.setup import Setup
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from edge_worker.config import Config
+
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
     """What an experiment is given.
 
     Attributes:
+        config: of a worker with this model, engine and precision.
         setup: the model and the frames.
         engine, precision: of the network.
         size: of rendered frames: width, height.
@@ -37,6 +42,7 @@ class Experiment:
         scratch: folder for files that are not kept.
     """
 
+    config: Config
     setup: Setup
     engine: str
     precision: str
@@ -55,6 +61,7 @@ EXPERIMENTS: dict[str, Callable[[Experiment], Rows]] = {
     "batches": lambda of: batches.measure(of.setup, of.precision, of.turns),
     "cache": lambda of: cached.measure(of.setup.variant(of.engine, of.precision), of.setup.frames[:1], of.turns),
     "gateway": lambda of: gateway.measure(of.setup.model, of.setup.frames[0], of.turns, of.scratch),
+    "memory": lambda of: memory.measure(of.config, of.scratch),
     "roofline": lambda of: roofline.measure(of.setup, of.precision, of.turns),
 }
 
@@ -99,9 +106,12 @@ def _run(arguments: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     environ = without_broker(arguments)
     if threads is not None:
         environ["EDGE_WORKER__THREADS__INFERENCE"] = str(threads)
-    setup = Setup(load(arguments.config, environ), arguments.model, arguments.image, arguments.size, scratch)
+    config = load(arguments.config, environ)
+    setup = Setup(config, arguments.model, arguments.image, arguments.size, scratch)
     setup.quantise_for(precision)
-    experiment = Experiment(setup, engine, precision, arguments.size, max(1, arguments.turns), scratch)
+    model = {"path": str(setup.exported), "engine": engine, "precision": precision}
+    config = config.model_copy(update={"model": config.model.model_copy(update=model)})
+    experiment = Experiment(config, setup, engine, precision, arguments.size, max(1, arguments.turns), scratch)
     found: dict[str, Any] = {"machine": machine(), "model": setup.model, "variant": f"{engine}:{precision}"}
     for name in dict.fromkeys(arguments.experiments):
         sys.stderr.write(f"{name}\n")
@@ -118,4 +128,5 @@ def _show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     sys.exit(main())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import memory
 from benchmarks.__main__ import EXPERIMENTS, main
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def test_each_experiment_gives_its_rows(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = tmp_path / "found.json"
     options = ["--model", "builtin:seeded", "--variant", "openvino:f32", "--size", "160x90", "--turns", "2"]
-    quick = [name for name in EXPERIMENTS if name not in ("sizes", "processes", "roofline")]
+    quick = [name for name in EXPERIMENTS if name not in ("sizes", "processes", "roofline", "memory")]
     assert main([*quick, *options, "--threads", "1", "--json", str(file)]) == 0
     found: dict[str, Any] = json.loads(file.read_text())
     kernels = found["kernels"]
@@ -42,6 +43,17 @@ def test_each_experiment_gives_its_rows(
     assert row["from the cache, ms"]["best"] < row["parsed, ms"]
     assert len(found["candidates"]) == 6
     assert "kernels: builtin:seeded, openvino:f32" in capsys.readouterr().out
+
+
+def test_processes_share_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The share of what two have in common is less than the whole of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(memory, "COUNTS", (2,))
+    file = tmp_path / "found.json"
+    options = ["--model", "builtin:seeded", "--variant", "openvino:f32", "--size", "160x90", "--json", str(file)]
+    assert main(["memory", *options]) == 0
+    (row,) = json.loads(file.read_text())["memory"]
+    assert row["peak, MB"] >= row["resident, MB"] > row["with its share, MB"] > row["its own, MB"] > 0
 
 
 def test_what_cannot_be_measured_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
