@@ -74,6 +74,7 @@ class NodeStatus:
         self._retains, self._publish, self._on_change = retain, publish, on_change
         self._published: deque[tuple[bytes, float]] = deque(maxlen=_REMEMBERED)
         self._restored_at, self._must_restore = -math.inf, False
+        self._will = b""
         self._lock = Lock()  # held from reading to publishing: what is published last is what is true last
         self._since = time.time()
         self._card: ModelCardFacts | None = None
@@ -92,7 +93,8 @@ class NodeStatus:
     def will(self) -> Will:
         """What the broker is to say when this worker is lost."""
         lost = self._reporter.status(Judgement(State.OFFLINE, "lost"), self._since)
-        return Will(self._status_topic, lost.to_json(), retain=self._retains)
+        self._will = lost.to_json()
+        return Will(self._status_topic, self._will, retain=self._retains)
 
     def move(self, judgement: Judgement) -> None:
         """Enter a state, and say so if that is news."""
@@ -111,8 +113,13 @@ class NodeStatus:
         self._publish_status()
         self._publish_card()
 
-    def restore(self) -> None:
-        """Publish all again because the topic holds something else; not more often than every ``RESTORE_S``."""
+    def restore(self, found: bytes) -> None:
+        """Publish all again because the topic holds *found* instead; not more often than every ``RESTORE_S``.
+
+        Our own will is no news: Mosquitto publishes it to us when it stops.
+        """
+        if found != self._will:
+            _log.warning(log_events.STATUS_CONTRADICTED)
         self._must_restore = True
         self.restore_when_due()
 

@@ -212,8 +212,7 @@ class Components:
             return True
         contradiction = self.node_status.contradicts(message)
         if contradiction:
-            _log.warning(log_events.STATUS_CONTRADICTED)
-            self.node_status.restore()
+            self.node_status.restore(message.payload)
         if contradiction is not None or self.home_assistant.take(message):
             return True
         taken = self._commands.take(message)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from samples import make_incoming, make_link_status
+from structlog.testing import capture_logs
 
 from edge_worker.inference.types import ModelCardFacts
 from edge_worker.pool import PoolState
@@ -120,13 +121,23 @@ def test_our_status_is_restored_but_not_in_a_storm(
     node_status = make_presence()
     node_status.move(Judgement(State.LOADING))
     for _ in range(5):
-        node_status.restore()
+        node_status.restore(b"")
     assert [message.topic for message in published] == ["status", "status"]
     later = time.monotonic() + RESTORE_S
     monkeypatch.setattr(time, "monotonic", lambda: later)
     node_status.restore_when_due()
     node_status.restore_when_due()
     assert len(published) == 3
+
+
+def test_our_own_will_is_replaced_without_a_warning(make_presence: Callable[[], NodeStatus]) -> None:
+    """Mosquitto publishes it to us when it stops: nobody else published there."""
+    node_status = make_presence()
+    node_status.move(Judgement(State.LOADING))
+    with capture_logs() as logs:
+        node_status.restore(node_status.will().payload)
+        node_status.restore(b"{}")
+    assert [line["event"] for line in logs] == ["the status topic holds something else; publishing ours again"]
 
 
 def test_what_was_retained_before_us_is_no_contradiction(make_presence: Callable[[], NodeStatus]) -> None:
