@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from edge_worker import __version__
 from edge_worker.cli import clients, completion, gateway, model, offline, worker
 from edge_worker.cli.arguments import as_typed, located
-from edge_worker.cli.output import drop_what_cannot_be_written, write_whatever_the_encoding
+from edge_worker.cli.output import drop_what_cannot_be_written, open_what_is_closed, write_whatever_the_encoding
 from edge_worker.errors import ConfigError, EdgeWorkerError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ OK, FAILURE, USAGE, CONFIGURATION, INTERRUPTED, BROKEN_PIPE = 0, 1, 2, 78, 130, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in *argv* and return its exit code."""
+    open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         write_whatever_the_encoding(stream)
     try:

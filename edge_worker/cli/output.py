@@ -1,13 +1,25 @@
-"""Standard output and standard error: encodings that lack a character, readers that have gone, full disks."""
+"""Standard output and standard error: closed ones, odd encodings, readers that have gone, full disks."""
 
 from __future__ import annotations
 
 import io
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from typing import TextIO
+
+
+def open_what_is_closed() -> None:
+    """Send to nowhere what would be written to a closed stream (``>&-``, some service managers).
+
+    Python has None there, and the descriptor would be that of the next file or connection.
+    """
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the process ends
 
 
 def write_whatever_the_encoding(stream: TextIO) -> None:

@@ -185,6 +185,13 @@ def test_a_model_that_is_typed_is_seen_from_here(tmp_path: Path, capsys: pytest.
     assert f"--model: model.path: no readable model directory: {tmp_path / 'mine'};" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_is_no_failure(closed: str) -> None:
+    """Some jobs and service managers close what nobody reads; the command does its work and says how it went."""
+    command = f"exec {sys.executable} -m edge_worker config {closed}"
+    assert subprocess.run(command, shell=True, capture_output=True, check=False).returncode == cli.OK  # noqa: S602
+
+
 def test_reader_that_goes_away_is_no_traceback() -> None:
     """`edge-worker … | head -1` ends quietly, with the exit code of a program that SIGPIPE killed."""
     code = "import sys; from edge_worker.cli import main; sys.exit(main(['model', 'info', 'builtin:seeded']))"
