@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import Mosquitto, Proxy, free_port, wait_until
+from brokers import CONNACK, CONNECT, FakeBroker, Mosquitto, Peer, Proxy, free_port, wait_until
 from links import Client, Watched
 
 from edge_worker.common.deadline import Deadline
@@ -105,6 +105,23 @@ def test_a_frozen_broker_is_noticed_within_one_and_a_half_keepalives(
     mosquitto.thaw()
     watched.wait_for(Subscribed)
     assert watched.link.status().protocol == "5", "a broker in trouble is not an old broker"
+
+
+def test_a_broker_may_take_longer_to_let_us_in_than_a_keepalive(make_link: Callable[..., Watched]) -> None:
+    """It asks somebody else about our password; how long that may take says ``connack_timeout_s``."""
+
+    def hesitate(peer: Peer) -> None:
+        peer.read_until(CONNECT)
+        time.sleep(1.3)
+        peer.write(CONNACK, b"\0\0\0")
+        peer.grant(1)
+        broker.hold(peer)
+
+    with FakeBroker(hesitate) as broker:
+        watched = make_link(broker.port, **EVERY, connack_timeout_s=10.0)
+        watched.link._config = watched.link._config.model_copy(update={"keepalive_s": 1})
+        watched.ready()
+        assert len(broker.peers) == 1
 
 
 def test_a_network_that_swallows_is_noticed(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:

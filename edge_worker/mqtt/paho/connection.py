@@ -67,6 +67,7 @@ class PahoConnection:
         self._config, self._options = config, options
         self._events: list[ConnectionEvent] = []
         self._error = ""
+        self._is_accepted = False
         self._lingering: socket.socket | None = None
         self._qos: dict[int, int] = {}  # of the messages to be acknowledged
         self._client = client.make(config, options)
@@ -95,7 +96,7 @@ class PahoConnection:
             self._client.loop_write()
         if self.is_open and self._is_readable(0.0 if self._events else timeout_s, wake):
             self._client.loop_read()
-        if self.is_open:
+        if self.is_open and self._is_accepted:  # paho's keepalive would be the limit of the wait for CONNACK, too
             self._client.loop_misc()
         events, self._events = self._events, []
         return events
@@ -192,6 +193,7 @@ class PahoConnection:
         if reason.is_failure:
             self._events.append(self._denied(reason, properties))
             return
+        self._is_accepted = True
         self._events.append(
             Accepted(
                 session_present=flags.session_present,
