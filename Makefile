@@ -23,7 +23,7 @@ help:
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make man        the manual page, after a change of commands or options (Python 3.11)'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
-	@echo 'make home-assistant   a real Home Assistant shows and commands a worker, in .venv-home-assistant (Python 3.12, 0.7 GB)'
+	@echo 'make home-assistant   a real Home Assistant shows and commands a worker, in .venv-home-assistant (Python 3.12 or 3.14, 0.7 GB)'
 	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
 	@echo 'make lock       pin the newest versions for the container images (deploy/requirements.txt, deploy/gateway.txt)'
 	@echo 'make clean      delete the environment and everything generated'

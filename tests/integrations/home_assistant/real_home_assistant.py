@@ -14,11 +14,10 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from types import MappingProxyType
 
 from homeassistant import bootstrap, core, loader, setup
 from homeassistant.auth import auth_manager_from_config
-from homeassistant.config_entries import ConfigEntries, ConfigEntry
+from homeassistant.config_entries import ConfigEntries
 from homeassistant.helpers import device_registry, entity_registry
 from homeassistant.helpers.json import JSONEncoder
 
@@ -39,18 +38,11 @@ async def started(directory: Path, broker_port: int) -> core.HomeAssistant:
         assert await setup.async_setup_component(hass, domain, config), domain
     assert await setup.async_setup_component(hass, "mqtt", {})
     if not hass.config_entries.async_entries("mqtt"):
-        entry = ConfigEntry(
-            domain="mqtt",
-            title="mqtt",
-            data={"broker": "127.0.0.1", "port": broker_port},
-            version=1,
-            minor_version=2,
-            source="user",
-            unique_id=None,
-            options={},
-            discovery_keys=MappingProxyType({}),
-        )
-        await hass.config_entries.async_add(entry)
+        form = await hass.config_entries.flow.async_init("mqtt", context={"source": "user"})
+        answers = {"broker": "127.0.0.1", "port": broker_port}
+        if "other_settings" in form["data_schema"].schema:  # since 2026
+            answers["other_settings"] = {"set_client_cert": False, "set_ca_cert": "off"}
+        await hass.config_entries.flow.async_configure(form["flow_id"], answers)
     await hass.async_start()
     return hass
 
@@ -66,14 +58,14 @@ async def carry_out(hass: core.HomeAssistant, order: dict[str, object]) -> None:
 
 def report(hass: core.HomeAssistant) -> dict[str, object]:
     """All states by entity id, and the devices by name with the name of the one they go through."""
-    devices = device_registry.async_get(hass).devices
+    (entry,) = hass.config_entries.async_entries("mqtt")
+    devices = device_registry.async_entries_for_config_entry(device_registry.async_get(hass), entry.entry_id)
+    names = {device.id: device.name for device in devices}
+    entities = entity_registry.async_entries_for_config_entry(entity_registry.async_get(hass), entry.entry_id)
     return {
         "states": {state.entity_id: {"state": state.state, **state.attributes} for state in hass.states.async_all()},
-        "devices": {
-            device.name: devices[device.via_device_id].name if device.via_device_id else None
-            for device in devices.values()
-        },
-        "entities": len(entity_registry.async_get(hass).entities),
+        "devices": {device.name: names.get(device.via_device_id) for device in devices},
+        "entities": len(entities),
     }
 
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from brokers import free_port, wait_until
 from links import Client
 from workers import IMAGE, WorkerProcess
+
+from edge_worker.common import log_events
+from edge_worker.integrations.home_assistant.announcer import MAX_CAMERAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
 
 PYTHON = Path(os.environ.get("HOME_ASSISTANT_VENV", Path(__file__).parents[3] / ".venv-home-assistant")) / "bin/python"
 ODD_NAME = 'höf {{ 7 * 7 }} "1"'
-WAIT_S = 30.0
+WAIT_S = 60.0
 pytestmark = [
     pytest.mark.mosquitto,
     pytest.mark.skipif(not PYTHON.exists(), reason="Home Assistant is not installed: make home-assistant"),
@@ -54,6 +59,16 @@ class HomeAssistantProcess:
     def wait_for(self, entity: str, state: str) -> None:
         """Wait until *entity* is in *state*."""
         wait_until(lambda: self.state(entity) == state, f"{entity} is {state}", WAIT_S)
+
+    def wait_for_devices(self, *names: str) -> None:
+        """Wait until there are devices of these *names* and no others."""
+        wait_until(lambda: self.ask()["devices"].keys() == set(names), f"the devices {names}", WAIT_S)
+
+    def restart(self) -> None:
+        """End it as its service manager does, with time to write things down, and start it anew."""
+        self._process.communicate()
+        self.__enter__()
+        self.ask()  # answered when it has started
 
     def log(self) -> str:
         """What it has logged: warnings and worse."""
@@ -146,3 +161,62 @@ def test_home_assistant_shows_and_commands_a_worker(
     home_assistant.wait_for("sensor.edge_worker_box_state", "online")
     assert states.keys() >= {"camera.door_overlay", "image.door_map"}
     assert not [line for line in home_assistant.log().splitlines() if "edge_worker" in line or "edge-worker" in line]
+
+
+def test_what_was_announced_outlives_restarts(
+    mosquitto: Mosquitto, home_assistant: HomeAssistantProcess, worker: WorkerProcess
+) -> None:
+    """Of the broker, which makes everything unavailable for a while, and of Home Assistant."""
+    worker.ready()
+    with Client(mosquitto.port) as camera:
+        camera.publish("cameras/door/frame", IMAGE.read_bytes())
+        home_assistant.wait_for("switch.door_pause", "off")
+        mosquitto.stop()
+        home_assistant.wait_for("switch.door_pause", "unavailable")
+        mosquitto.start()
+        home_assistant.wait_for("switch.door_pause", "off")
+        home_assistant.ask("switch.turn_on", "switch.door_pause")
+        home_assistant.wait_for("switch.door_pause", "on")
+        home_assistant.restart()
+        home_assistant.wait_for("switch.door_pause", "on")
+        home_assistant.ask("switch.turn_off", "switch.door_pause")
+        home_assistant.wait_for("switch.door_pause", "off")
+
+
+def test_a_camera_is_removed_on_request_and_by_configuration(
+    mosquitto: Mosquitto, home_assistant: HomeAssistantProcess, worker: WorkerProcess
+) -> None:
+    """With all its entities; and everything when the integration is turned off."""
+    worker.ready()
+    with Client(mosquitto.port) as operator:
+        for name in ("door", "gate", "yard"):
+            operator.publish(f"cameras/{name}/frame", IMAGE.read_bytes())
+            home_assistant.wait_for(f"switch.{name}_pause", "off")
+        operator.publish("edge-worker/box/request/forget", b'{"camera": "gate"}')
+        home_assistant.wait_for_devices("edge-worker box", "door", "yard")
+        settings = yaml.safe_load(worker.configuration.read_text())
+        settings["integrations"]["home_assistant"]["cameras"] = ["door"]
+        worker.configure(settings)
+        worker.signal(signal.SIGHUP)
+        home_assistant.wait_for_devices("edge-worker box", "door")
+        assert not [entity for entity in home_assistant.ask()["states"] if "gate" in entity or "yard" in entity]
+        worker.kill()
+        settings["integrations"]["home_assistant"]["enabled"] = False
+        worker.configure(settings)
+        worker.ready()
+        home_assistant.wait_for_devices()
+        assert home_assistant.ask()["entities"] == 0
+
+
+def test_of_more_cameras_than_are_announced_the_log_says_so(
+    mosquitto: Mosquitto, home_assistant: HomeAssistantProcess, worker: WorkerProcess
+) -> None:
+    """Once; Home Assistant has the first hundred."""
+    worker.ready()
+    with Client(mosquitto.port) as cameras:
+        for number in range(MAX_CAMERAS + 20):
+            cameras.publish(f"cameras/c{number}/frame", b"no image")
+    wait_until(lambda: len(home_assistant.ask()["devices"]) == 1 + MAX_CAMERAS, "a hundred devices", WAIT_S)
+    said = [line for line in worker.log() if line["event"] == log_events.HOME_ASSISTANT_FULL]
+    assert [line["cameras"] for line in said] == [MAX_CAMERAS]
+    assert worker.states()[-1] == "online"
