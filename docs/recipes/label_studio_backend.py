@@ -3,10 +3,13 @@
     pip install 'edge-worker[web]'
     LABEL_STUDIO_URL=http://localhost:8080 LABEL_STUDIO_TOKEN=… uvicorn label_studio_backend:app --port 9090
 
-Add http://localhost:9090 under Settings → Model. The labelling interface is the `interface.xml` that
+LABEL_STUDIO_TOKEN is a personal access token, or a legacy token where the organisation allows those.
+Add http://localhost:9090 under Settings → Model; Label Studio takes an address of its own machine only with
+USE_DEFAULT_BANNED_SUBNETS=false. The labelling interface is the `interface.xml` that
 `edge-worker export` writes: its brush is called "tag", its image "image".
 """
 
+import json
 import os
 from http import HTTPStatus
 from typing import Any
@@ -68,6 +71,18 @@ def _image(address: str) -> bytes:
     url = urljoin(_URL, address)
     if urlsplit(url)[:2] != urlsplit(_URL)[:2]:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"{address} is not at {_URL}")
-    headers = {"Authorization": f"Token {_TOKEN}"} if _TOKEN else {}
-    with urlopen(Request(url, headers=headers), timeout=_TIMEOUT_S) as answer:  # noqa: S310 - scheme and host are checked
+    return _read(Request(url, headers=_authorization()))  # noqa: S310 - scheme and host are checked
+
+
+def _authorization() -> dict[str, str]:
+    """The header that lets us in; a personal access token (a JWT) is good for access tokens that last minutes."""
+    if "." not in _TOKEN:
+        return {"Authorization": f"Token {_TOKEN}"} if _TOKEN else {}
+    url, body = urljoin(_URL, "/api/token/refresh/"), json.dumps({"refresh": _TOKEN}).encode()
+    answer = _read(Request(url, body, {"Content-Type": "application/json"}))  # noqa: S310 - the operator's address
+    return {"Authorization": f"Bearer {json.loads(answer)['access']}"}
+
+
+def _read(request: Request) -> bytes:
+    with urlopen(request, timeout=_TIMEOUT_S) as answer:  # noqa: S310
         return bytes(answer.read())

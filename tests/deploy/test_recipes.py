@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from functools import partial
+from http import HTTPStatus
 from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,9 +35,25 @@ if TYPE_CHECKING:
     from brokers import Mosquitto
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+PERSONAL_TOKEN = "header.payload.signature"  # noqa: S105 - of no server
 
 
-class _Files(SimpleHTTPRequestHandler):
+class _LabelStudio(SimpleHTTPRequestHandler):
+    """Serves files to who has an access token, and gives one for a personal access token, as Label Studio does."""
+
+    def do_GET(self) -> None:
+        if self.headers["Authorization"] == "Bearer access":
+            super().do_GET()
+        else:
+            self.send_error(HTTPStatus.UNAUTHORIZED)
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert (self.path, asked) == ("/api/token/refresh/", {"refresh": PERSONAL_TOKEN})
+        self.send_response(HTTPStatus.OK)
+        self.end_headers()
+        self.wfile.write(b'{"access": "access"}')
+
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
 
@@ -45,11 +62,12 @@ class _Files(SimpleHTTPRequestHandler):
 def backend() -> Iterator[str]:
     """The address of the machine learning backend, for a Label Studio that serves the golden image."""
     pytest.importorskip("uvicorn")
-    server = HTTPServer(("127.0.0.1", 0), partial(_Files, directory=str(IMAGE.parent)))
+    server = HTTPServer(("127.0.0.1", 0), partial(_LabelStudio, directory=str(IMAGE.parent)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "label_studio_backend:app", "--port", str(port), "--log-level", "error"]
-    environ = {**os.environ, "LABEL_STUDIO_URL": f"http://127.0.0.1:{server.server_port}"}
+    address = f"http://127.0.0.1:{server.server_port}"
+    environ = {**os.environ, "LABEL_STUDIO_URL": address, "LABEL_STUDIO_TOKEN": PERSONAL_TOKEN}
     with subprocess.Popen(command, cwd=RECIPES, env=environ) as process:
         try:
             wait_until(lambda: is_listening(port), "the backend listens", START_S)

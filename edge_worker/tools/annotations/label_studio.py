@@ -7,6 +7,7 @@ first: the number of values (32 bits), the bits of a value less 1 (5), four size
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
@@ -39,7 +40,8 @@ class LabelStudio:
     def add(self, image: ParsedImage) -> None:
         """Take one image more."""
         self._classes.meet(image)
-        address = f"/data/local-files/?d={quote(image.file_name)}"
+        # Seen from above the folder: Label Studio refuses its document root itself as local storage.
+        address = f"/data/local-files/?d={quote(posixpath.join(image.folder, image.file_name))}"
         self._tasks.append({"data": {TO: address}, "predictions": [prediction(image)]})
 
     def close(self) -> None:

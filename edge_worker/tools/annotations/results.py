@@ -43,12 +43,14 @@ class ParsedImage:
 
     Attributes:
         file_name: of the image, seen from the folder that holds all images of these results.
+        folder: the name of that folder.
         size: of the image as displayed.
         label_map: uint8 H×W, class indices.
         segments: all of its classes but the background.
     """
 
     file_name: str
+    folder: str
     size: Size
     label_map: ByteArray
     segments: tuple[Segment, ...]
@@ -82,7 +84,8 @@ class Results:
             segments = tuple(_segments(labels, label_map, size))
         except (ValueError, TypeError, LookupError) as error:
             raise EdgeWorkerError(f"{labels_file}: its run lengths or boxes do not fit the image: {error}") from error
-        return ParsedImage(os.path.relpath(_image(labels), self._root), size, label_map, segments)
+        file_name, folder = os.path.relpath(_image(labels), self._root), os.path.basename(self._root)  # noqa: PTH119 - a str
+        return ParsedImage(file_name, folder, size, label_map, segments)
 
 
 def _labels(file: Path) -> LabelsMessage:

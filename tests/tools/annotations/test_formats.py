@@ -93,7 +93,7 @@ def test_label_studio_s_own_decoder_sees_the_same_masks(
             assert np.array_equal(mask.reshape(result["original_height"], result["original_width"]), segment.mask)
             assert result["value"]["brushlabels"] == [segment.name]
             assert segment.name in labels
-    assert tasks[2]["data"]["image"] == "/data/local-files/?d=y%20%26%20%3Cz%3E.png"
+    assert tasks[2]["data"]["image"] == "/data/local-files/?d=photos/y%20%26%20%3Cz%3E.png"
 
 
 def test_brushes_of_any_shape_are_read_back() -> None:
