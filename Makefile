@@ -9,7 +9,7 @@ export PYTHON
 # with the brokers, workers and models that they have in common.
 JOBS ?= 3
 
-.PHONY: help demo test test-all sanitize chaos brokers wheel lint format man reference home-assistant lock audit clean
+.PHONY: help demo test test-all sanitize chaos brokers wheel lint format man asyncapi-page reference home-assistant lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -22,6 +22,7 @@ help:
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make man        the manual page, after a change of commands or options (Python 3.11)'
+	@echo 'make asyncapi-page  docs/asyncapi.html from docs/asyncapi.yaml (npm, 0.5 GB)'
 	@echo 'make reference  the published pipeline, in .venv-reference (Python 3.10, 3.4 GB to download)'
 	@echo 'make home-assistant   a real Home Assistant shows and commands a worker, in .venv-home-assistant (Python 3.12 or 3.14, 0.7 GB)'
 	@echo 'make audit      look up the pinned versions in the index of advisories, or tell how old they are'
@@ -60,6 +61,12 @@ lint: $(VENV)/.with-dev
 
 man: $(VENV)/.with-dev
 	scripts/man.sh $(VENV) >edge_worker/cli/edge-worker.1
+
+# By AsyncAPI's own generator and template; nothing is run on installing.
+asyncapi-page:
+	npm install --prefix .tools/asyncapi --ignore-scripts --no-audit --no-fund --loglevel=error \
+		@asyncapi/generator@3.4.1 @asyncapi/html-template@3.5.6
+	node scripts/asyncapi_page.mjs .tools/asyncapi docs/asyncapi.html
 
 format: $(VENV)/.with-dev
 	$(RUN) -m ruff check --fix --quiet || true
