@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from edge_worker.common.engines import ISAS
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -152,6 +154,14 @@ def counts(text: str) -> tuple[int, ...]:
     if not all(number.isdigit() and int(number) for number in numbers):
         raise argparse.ArgumentTypeError(f"{text} are not numbers such as 1,2")
     return tuple(map(int, numbers))
+
+
+def isas(text: str) -> tuple[str, ...]:
+    """Read instruction sets: ``avx2,amx``."""
+    names = tuple(text.split(","))
+    if unknown := [name for name in names if name not in ISAS]:
+        raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is none of {', '.join(ISAS)}")
+    return names
 
 
 def variants(text: str) -> tuple[tuple[str, str], ...]:

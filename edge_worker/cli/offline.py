@@ -11,13 +11,14 @@ from edge_worker.cli.arguments import (
     add_command,
     counts,
     from_here,
+    isas,
     setting,
     size,
     takes_settings,
     variants,
     without_broker,
 )
-from edge_worker.common.engines import ENGINE_NAMES, PRECISIONS
+from edge_worker.common.engines import ENGINE_NAMES, ISAS, PRECISIONS
 from edge_worker.common.formats import ANNOTATION_FORMATS
 
 
@@ -140,6 +141,13 @@ def _add_bench(commands: Commands) -> None:
         choices=("modelscope", "torch"),
         help="also measure the published pipeline, or torch (default: neither)",
     )
+    command.add_argument(
+        "--isa",
+        type=isas,
+        default=(),
+        metavar="ISA,…",
+        help=f"hold engine, kernels and published pipeline to {', '.join(ISAS)}; each is tried (default: all there is)",
+    )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
     command.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures (default: nowhere)")
     command.add_argument(
@@ -162,6 +170,7 @@ def _bench(arguments: Arguments) -> int:
         size=arguments.size,
         variants=arguments.variants,
         threads=arguments.threads,
+        isas=arguments.isa,
         against=arguments.against,
         turns=max(1, arguments.turns),
         json=arguments.json,

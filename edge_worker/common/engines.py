@@ -26,3 +26,5 @@ class Precision(str, Enum):  # noqa: UP042 - as above
 
 ENGINE_NAMES = tuple(name.value for name in EngineName)
 PRECISIONS = tuple(precision.value for precision in Precision)
+ISAS = ("avx2", "avx2-vnni", "avx512", "amx", "neon")
+"""Instruction sets that ``bench`` holds everything to."""

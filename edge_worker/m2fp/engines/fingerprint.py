@@ -8,8 +8,7 @@ import os
 from importlib import metadata
 
 from edge_worker import __version__
-from edge_worker.m2fp.engines.precisions import ISA_LIMITS
-from edge_worker.m2fp.kernels.loader import loaded_kernels, source_digest
+from edge_worker.m2fp.kernels.loader import ISA_LIMITS, loaded_kernels, source_digest
 
 
 def fingerprint(engine: str, precision: str, *others: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.m2fp.directory import is_quantised
+from edge_worker.m2fp.kernels.loader import ISA_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -33,8 +34,6 @@ _WITHIN = {
     "AVX512_CORE_BF16": frozenset({"int8", "bf16"}),
     **dict.fromkeys(("AVX512_CORE_FP16", "AVX10_1_512"), frozenset({"int8", "bf16", "f16"})),
 }
-ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Environment variables that hold oneDNN, and OpenVINO with it, to an instruction set."""
 
 
 def _allowed(environ: Mapping[str, str]) -> frozenset[str]:

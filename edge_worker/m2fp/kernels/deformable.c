@@ -153,7 +153,7 @@ INLINED void lay_out(const Task *task, int heads, Points *points) {
 INLINED int32_t smaller(int32_t one, int32_t other) { return one < other ? one : other; }
 
 /* Compute the queries begin <= index < end: the cells of all levels in order, row by row. */
-DISPATCHED void deformable_sampling(const Task *task, int64_t begin, int64_t end) {
+INLINED void deformable_sampling_steps(const Task *task, int64_t begin, int64_t end) {
     if (task->levels <= 0 || task->points <= 0 || task->levels > ROOM || task->points > ROOM / task->levels) return;
     const int32_t together = ROOM / (task->levels * task->points);
     Points points;
@@ -172,3 +172,7 @@ DISPATCHED void deformable_sampling(const Task *task, int64_t begin, int64_t end
         }
     }
 }
+
+DISPATCHED(void, deformable_sampling,
+           (const Task *task, int64_t begin, int64_t end),
+           (task, begin, end))

@@ -25,6 +25,13 @@ KERNELS = ("masks", "deformable", "gemm", "winograd", "preprocess", "runs")
 WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"
 """Environment variable: kernels to go without, separated by commas, as if they were not built; for measurements."""
 
+ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""Environment variables that hold oneDNN, OpenVINO with it, and our kernels to an instruction set; the first counts."""
+
+# Values that leave the kernels less than AVX-512, and the level of vector.h.
+_LEVELS = {"SSE41": 0, "AVX": 0, "AVX2": 1, "AVX2_VNNI": 1, "AVX2_VNNI_2": 1}
+_BEST = 2
+
 _PACKAGE = Path(__file__).parent
 _SYMBOL = "kernel_source"  # defined in source.h
 _DIGITS = 16
@@ -49,7 +56,17 @@ def load_kernel(name: str) -> ctypes.CDLL | None:
         built_from = (ctypes.c_char * _DIGITS).in_dll(library, _SYMBOL).value.decode()
     except (OSError, ValueError):  # missing, for another architecture, or without the version symbol
         return None
-    return library if built_from == source_digest() else None
+    if built_from != source_digest():
+        return None
+    if (hold_to := getattr(library, "hold_to", None)) is not None:  # those with several versions of their functions
+        hold_to(most_level())
+    return library
+
+
+def most_level() -> int:
+    """Return the most that the kernels may use within :data:`ISA_LIMITS`, a level of ``vector.h``."""
+    limit = next((os.environ[name] for name in ISA_LIMITS if os.environ.get(name)), "")
+    return _LEVELS.get(limit.upper(), _BEST)
 
 
 def loaded_kernels() -> tuple[str, ...]:

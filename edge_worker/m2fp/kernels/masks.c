@@ -142,8 +142,8 @@ INLINED void read_tile(const float (*values)[TILE_WIDTH], Box tile, uint8_t *mas
 }
 
 /* Upsample logits within a box of the frame; mask is (box height, box width), initially zero. */
-DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box *within, uint8_t *mask,
-                          Reading *reading) {
+INLINED void read_mask_steps(const Enlargement *to, const float *logits, const Box *within, uint8_t *mask,
+                             Reading *reading) {
     const long stride = within->right - within->left;
     float values[TILE_HEIGHT][TILE_WIDTH];
     Reading found = {0.0, 0, {within->right, within->bottom, within->left, within->top}};
@@ -162,6 +162,10 @@ DISPATCHED void read_mask(const Enlargement *to, const float *logits, const Box 
     }
     *reading = found;
 }
+
+DISPATCHED(void, read_mask,
+           (const Enlargement *to, const float *logits, const Box *within, uint8_t *mask, Reading *reading),
+           (to, logits, within, mask, reading))
 
 /* Working values of one tile during labelling. Sums and counts are those of one class. */
 typedef struct {
@@ -247,8 +251,8 @@ INLINED void label_tile(const Enlargement *to, const Vote *votes, int32_t count,
 
 /* Label the rows top <= y < bottom of the frame; votes are sorted by class, labels is (frame height, width), initially
    background. */
-DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
-                           uint8_t *labels) {
+INLINED void label_rows_steps(const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end,
+                              uint8_t *labels) {
     const int32_t width = to->columns.pixels;
     if (first < 0) first = 0;
     if (end > to->rows.pixels) end = to->rows.pixels;
@@ -265,3 +269,7 @@ DISPATCHED void label_rows(const Enlargement *to, const Vote *votes, int32_t cou
         }
     }
 }
+
+DISPATCHED(void, label_rows,
+           (const Enlargement *to, const Vote *votes, int32_t count, int32_t first, int32_t end, uint8_t *labels),
+           (to, votes, count, first, end, labels))

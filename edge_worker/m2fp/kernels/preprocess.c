@@ -83,8 +83,8 @@ INLINED void resize_width(const Axis *axis, const uint8_t *columns, uint8_t *out
 /* Resize an image (rows->in, columns->in, 3) to the rows begin <= y < end of *resized* (rows->out, columns->out, 3).
    *turned* has room for (columns->in * 3, rounded up to ROWS) * ROWS bytes. *narrow* has room for the rows of the image
    that are needed, rounded up to ROWS, of (columns->out, rounded up to ROWS) * 3 bytes each. */
-DISPATCHED void resize_rows(const Axis *columns, const Axis *rows, const uint8_t *image, uint8_t *turned,
-                            uint8_t *narrow, uint8_t *resized, int32_t begin, int32_t end) {
+INLINED void resize_rows_steps(const Axis *columns, const Axis *rows, const uint8_t *image, uint8_t *turned,
+                               uint8_t *narrow, uint8_t *resized, int32_t begin, int32_t end) {
     const long width = (long)columns->in * CHANNELS, out_width = (long)columns->out * CHANNELS;
     const long stride = (columns->out + ROWS - 1L) / ROWS * LANES;
     const int32_t top = rows->first[begin], bottom = rows->first[end - 1] + rows->count[end - 1];
@@ -102,9 +102,15 @@ DISPATCHED void resize_rows(const Axis *columns, const Axis *rows, const uint8_t
     }
 }
 
+DISPATCHED(void, resize_rows,
+           (const Axis *columns, const Axis *rows, const uint8_t *image, uint8_t *turned, uint8_t *narrow,
+            uint8_t *resized, int32_t begin, int32_t end),
+           (columns, rows, image, turned, narrow, resized, begin, end))
+
 /* (x - mean) / deviation of an image (height, width, 3), to planes (3, padded height, padded width); zeros outside. */
-DISPATCHED void normalise(const uint8_t *restrict image, int32_t height, int32_t width, const float *mean,
-                          const float *deviation, float *restrict planes, int32_t padded_height, int32_t padded_width) {
+INLINED void normalise_steps(const uint8_t *restrict image, int32_t height, int32_t width, const float *mean,
+                             const float *deviation, float *restrict planes, int32_t padded_height,
+                             int32_t padded_width) {
     const float m0 = mean[0], m1 = mean[1], m2 = mean[2], d0 = deviation[0], d1 = deviation[1], d2 = deviation[2];
     const long plane = (long)padded_height * padded_width;
     for (int32_t y = 0; y < padded_height; y++) {
@@ -122,3 +128,8 @@ DISPATCHED void normalise(const uint8_t *restrict image, int32_t height, int32_t
         memset(three + filled, 0, rest);
     }
 }
+
+DISPATCHED(void, normalise,
+           (const uint8_t *restrict image, int32_t height, int32_t width, const float *mean, const float *deviation,
+            float *restrict planes, int32_t padded_height, int32_t padded_width),
+           (image, height, width, mean, deviation, planes, padded_height, padded_width))

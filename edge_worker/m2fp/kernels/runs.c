@@ -15,8 +15,8 @@ INLINED int changes(const uint8_t *one, const uint8_t *other) {
 }
 
 /* Write the place of each run's first pixel in the frame (height, width), and its owner and label; return how many. */
-DISPATCHED int32_t find_runs(const uint8_t *owners, const uint8_t *labels, int32_t height, int32_t width,
-                             int32_t *restrict starts, uint16_t *restrict keys) {
+INLINED int32_t find_runs_steps(const uint8_t *owners, const uint8_t *labels, int32_t height, int32_t width,
+                                int32_t *restrict starts, uint16_t *restrict keys) {
     int32_t count = 0;
     for (int32_t y = 0; y < height; y++) {
         const int32_t row = y * width, end = row + width;
@@ -32,3 +32,8 @@ DISPATCHED int32_t find_runs(const uint8_t *owners, const uint8_t *labels, int32
     }
     return count;
 }
+
+DISPATCHED(int32_t, find_runs,
+           (const uint8_t *owners, const uint8_t *labels, int32_t height, int32_t width, int32_t *restrict starts,
+            uint16_t *restrict keys),
+           (owners, labels, height, width, starts, keys))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from edge_worker.errors import EdgeWorkerError
 from edge_worker.tools.bench import outputs, report
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.setup import Setup
@@ -32,6 +33,7 @@ class BenchOptions:
         size: of the rendered frame.
         variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
         threads: of one inference, each tried with every variant; empty: what the configuration says.
+        isas: instruction sets to hold everything to, each tried with every variant; empty: what the processor has.
         against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.
         turns: rounds in which every variant parses one frame.
         json, plot: files to write, in folders that are made if need be.
@@ -42,6 +44,7 @@ class BenchOptions:
     size: tuple[int, int]
     variants: tuple[tuple[str, str], ...]
     threads: tuple[int, ...]
+    isas: tuple[str, ...]
     against: str | None
     turns: int
     json: Path | None
@@ -100,14 +103,18 @@ class Answers:
 
 def _variants(setup: Setup, options: BenchOptions) -> list[Variant]:
     variants = [
-        setup.variant(engine, precision, threads)
+        setup.variant(engine, precision, threads, isa)
+        for isa in options.isas or (None,)
         for threads in options.threads or (None,)
         for engine, precision in options.variants
     ]
+    if options.against and len(options.isas) > 1:
+        raise EdgeWorkerError("--against compares with one instruction set: name one in --isa")
+    isa = next(iter(options.isas), None)
     if options.against == "torch":
-        variants.append(setup.variant("torch", "f32"))
+        variants.append(setup.variant("torch", "f32", isa=isa))
     if options.against == "modelscope":
-        variants.append(setup.published())
+        variants.append(setup.published(isa))
     return variants
 
 

@@ -52,6 +52,7 @@ def _variant(variant: Mapping[str, Any]) -> dict[str, str]:
     stages = variant["stages_ms"]
     agreement = variant.get("agreement") or {}
     return {
+        "runs": f"{variant['model']['engine']} {variant['model']['precision']}",
         **{stage: f"{stages[stage]['median']:.1f}" if stage in stages else "" for stage in _STAGES},
         "frame": spread(variant["wall_ms"]),
         "ratio to the last": _number(variant.get("ratio"), ".2f"),

@@ -75,31 +75,37 @@ class Setup:
             section = section.model_copy(update={"inference": threads})
         return ThreadPlan.from_config(section, CpuAllowance.read())
 
-    def variant(self, engine: str, precision: str, threads: int | None = None) -> Variant:
-        """The model in an engine and a precision, with so many *threads* (None: the configuration's)."""
+    def variant(self, engine: str, precision: str, threads: int | None = None, isa: str | None = None) -> Variant:
+        """The model in an engine and a precision, with so many *threads* (None: the configuration's), held to *isa*.
+
+        Raises:
+            EdgeWorkerError: this processor has no *isa*.
+        """
         plan = self.plan(threads)
         settings = ModelSettings.from_config(self._config, plan, self.cache)
         path = str(self._checkpoint()) if engine == "torch" else self.exported
         settings = replace(settings, model=replace(settings.model, path=path))
-        return Variant.of(settings, engine, precision, plan.environment())
+        variant = Variant.of(settings, engine, precision, plan.environment())
+        return variant if isa is None else variant.held_to(isa)
 
-    def published(self) -> Variant:
-        """The published pipeline in its own environment, run from a checkout.
+    def published(self, isa: str | None = None) -> Variant:
+        """The published pipeline in its own environment, run from a checkout and held to *isa*.
 
         Raises:
-            EdgeWorkerError: that environment is not there.
+            EdgeWorkerError: that environment is not there, or this processor has no *isa*.
         """
         if not _REFERENCE_PYTHON.exists():
             raise EdgeWorkerError(
                 f"--against modelscope needs {_REFERENCE_PYTHON}: run `make reference` in a checkout (3.4 GB)"
             )
         plan = self.plan(None)
-        return Variant(
+        variant = Variant(
             name=f"published pipeline, {plan.inference} threads",
             command=(str(_REFERENCE_PYTHON), "-m", "benchmarks.published"),
             environment=plan.environment(),
             settings={"checkpoint": str(self._checkpoint()), "threads": plan.inference},
         )
+        return variant if isa is None else variant.held_to(isa)
 
     def _checkpoint(self) -> Path:
         found = models.checkpoint(self.model, self.cache)

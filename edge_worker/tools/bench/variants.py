@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.errors import EdgeWorkerError
+from edge_worker.tools.bench.isa import held_to
 from edge_worker.tools.bench.statistics import Summary, by_stage
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ class Variant:
             environment=environment,
             settings=replace(settings, model=model).to_wire(),
         )
+
+    def held_to(self, isa: str) -> Variant:
+        """The same, held to an instruction set.
+
+        Raises:
+            EdgeWorkerError: this processor does not have it.
+        """
+        return replace(self, name=f"{self.name}, {isa}", environment={**self.environment, **held_to(isa)})
 
 
 @dataclass(eq=False)
