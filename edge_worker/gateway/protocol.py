@@ -9,6 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 if TYPE_CHECKING:
     import asyncio
 
+MAX_CONNECTIONS: Final = 256
 HEADERS_S: Final = 10.0
 WRITE_S: Final = 30.0
 MIN_READ: Final = 16_384  # bytes that a client takes in that time, or all there are
@@ -19,7 +20,8 @@ class Protocol(H11Protocol):
 
     A connection whose request's headers do not arrive in time is closed (slowloris); uvicorn limits only how long it
     may send nothing between two requests. One that takes nothing of what is sent is aborted: closing waits for the
-    other side to read, for ever.
+    other side to read, for ever. Past :data:`MAX_CONNECTIONS`, each new one takes the place of the one that is idle
+    for longest; so who asks for /healthz is always answered.
     """
 
     _headers: asyncio.TimerHandle | None = None
@@ -30,6 +32,7 @@ class Protocol(H11Protocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(0)  # writing is paused whenever the kernel's buffer is full
         self._time_headers()
+        self._make_room()
 
     def data_received(self, data: bytes) -> None:
         """Go on waiting, or stop where the headers are there."""
@@ -51,6 +54,20 @@ class Protocol(H11Protocol):
         super().connection_lost(exc)
         _cancel(self._headers)
         _cancel(self._writing)
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it waits for a request, on the loop's clock; None amid one."""
+        if self._headers is not None:
+            return self._headers.when() - HEADERS_S
+        kept = self.timeout_keep_alive_task
+        return None if kept is None else kept.when() - self.timeout_keep_alive
+
+    def _make_room(self) -> None:
+        open_ones = [one for one in self.connections if isinstance(one, Protocol) and not one.transport.is_closing()]
+        idle = {one: since for one in open_ones if one is not self and (since := one.idle_since) is not None}
+        if len(open_ones) > MAX_CONNECTIONS and idle:
+            min(idle, key=idle.__getitem__).transport.abort()
 
     def _time_headers(self) -> None:
         cycle: Any = self.cycle  # None until the first headers are there

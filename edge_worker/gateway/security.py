@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import time
-from collections import OrderedDict
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
@@ -12,10 +11,13 @@ from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
 
 from edge_worker.common import log_events
 from edge_worker.config import read_secret
+from edge_worker.gateway.bodies import read_body
 from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.rates import RateLimit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.gateway.hub import Hub
 
 PROXY_HEADER: Final = "x-edge-worker-proxy"
-MAX_CLIENTS: Final = 4096
+MAX_REQUESTS: Final = 256  # served at a time
 COST_OF_READING: Final = 0.1  # of a request that has something parsed or done: the page reads many images for Live
 MAX_ARGUMENTS: Final = 16_384  # bytes, as of commands by MQTT
 _STREAMED: Final = frozenset({"/api/v1/parse", "/api/v1/jobs", "/v1/vision/detection"})
@@ -43,25 +45,6 @@ _HEADERS: Final = {
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
 _log = structlog.get_logger(__name__)
-
-
-class RateLimit:
-    """A token bucket per client, refilled evenly; full, it allows a tenth of a minute's requests at once."""
-
-    def __init__(self, per_minute: int) -> None:
-        """Allow *per_minute* requests of each client."""
-        self._per_s, self._burst = per_minute / 60, max(10.0, per_minute / 10)
-        self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def wait_s(self, client: str, now: float, cost: float = 1.0) -> float:
-        """Take a request of *client* at monotonic *now*; returns 0, or how long to wait before the next."""
-        tokens, since = self._clients.pop(client, (self._burst, now))
-        tokens = min(self._burst, tokens + (now - since) * self._per_s)
-        allowed = tokens >= cost
-        self._clients[client] = (tokens - cost * allowed, now)
-        while len(self._clients) > MAX_CLIENTS:
-            self._clients.popitem(last=False)
-        return 0.0 if allowed else (cost - tokens) / self._per_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +96,7 @@ class Guard:
             name.lower() for name in ("localhost", "127.0.0.1", "[::1]", _bracketed(config.host), *config.hosts)
         }
         self._rates = RateLimit(config.requests_per_minute)
+        self._serving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
@@ -120,15 +104,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began, sender, headers = time.monotonic(), _Sender(send), Headers(scope=scope)
+        self._serving += 1
         try:
-            self._check(scope, headers)
-        except Problem as problem:
-            response = problem.response()
-            if _has_two_lengths(headers):
-                response.headers["Connection"] = "close"  # where the next request begins, nobody knows
-            await response(scope, receive, sender)
-        else:
-            await self._app(_as_get(scope), receive, sender)
+            await self._serve(scope, headers, receive, sender)
+        finally:
+            self._serving -= 1
         status = self._hub.responses
         status[sender.status] = status.get(sender.status, 0) + 1
         if scope["method"] not in _SAFE:
@@ -136,6 +116,19 @@ class Guard:
             _log.info(
                 log_events.GATEWAY_REQUEST, method=scope["method"], status=sender.status, bytes=sender.bytes, ms=ms
             )
+
+    async def _serve(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        try:
+            self._check(scope, headers)
+            if scope["method"] not in _SAFE and scope["path"] not in _STREAMED:
+                receive = await _with_arguments(scope, receive)
+        except Problem as problem:
+            response = problem.response()
+            if _has_two_lengths(headers):
+                response.headers["Connection"] = "close"  # where the next request begins, nobody knows
+            await response(scope, receive, send)
+        else:
+            await self._app(_as_get(scope), receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
         """See whether a request may pass.
@@ -149,12 +142,11 @@ class Guard:
         if _without_port(host) not in self._hosts:
             raise Problem("forbidden", "this host name is not served: add it to gateway.hosts")
         _check_origin(scope["method"], host, headers)
-        path = scope["path"]
-        if scope["method"] not in _SAFE and path not in _STREAMED:
-            _check_length(headers)
-        proxied = self._secrets.by_proxy(headers)
+        path, proxied = scope["path"], self._secrets.by_proxy(headers)
         if path.startswith(_OPEN) or path in _OPEN_PAGES:
             return
+        if self._serving > MAX_REQUESTS:
+            raise Problem("too_many_requests", f"{MAX_REQUESTS} requests are being served; try again in a moment")
         cost = COST_OF_READING if scope["method"] in _SAFE else 1.0
         wait_s = self._rates.wait_s(_client(scope, headers, proxied=proxied), time.monotonic(), cost)
         if wait_s:
@@ -194,13 +186,22 @@ def _has_two_lengths(headers: Headers) -> bool:
     return "transfer-encoding" in headers and "content-length" in headers
 
 
-def _check_length(headers: Headers) -> None:
-    """Refuse a body that is more than a few arguments; the routes that take images count for themselves."""
-    if "transfer-encoding" in headers:
-        raise Problem("bad_request", "send Content-Length")
-    length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > MAX_ARGUMENTS:
-        raise Problem("too_big", f"at most {MAX_ARGUMENTS} bytes are taken")
+async def _with_arguments(scope: Scope, receive: Receive) -> Receive:
+    """Read a body that is no image, which is small; returns what gives it to the application.
+
+    Raises:
+        Problem: as :func:`read_body`; ``bad_request``: the client left.
+    """
+    try:
+        body = await read_body(Request(scope, receive), MAX_ARGUMENTS)
+    except ClientDisconnect:
+        raise Problem("bad_request", "the body ends early") from None
+    messages: list[Message] = [{"type": "http.request", "body": body}]
+
+    async def read() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return read
 
 
 def _check_origin(method: str, host: str, headers: Headers) -> None:

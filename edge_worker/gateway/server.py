@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
 
-MAX_CONNECTIONS: Final = 256
 _STOP_S: Final = 5
 _log = structlog.get_logger(__name__)
 
@@ -73,7 +72,6 @@ def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an 
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_STOP_S,
-        limit_concurrency=MAX_CONNECTIONS,
         h11_max_incomplete_event_size=16_384,
     )
 

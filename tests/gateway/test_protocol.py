@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from unittest.mock import Mock
@@ -16,7 +17,7 @@ import uvicorn
 from brokers import free_port, wait_until
 
 from edge_worker.config import CameraConfig, Config, GatewayConfig, JobsConfig, MqttConfig
-from edge_worker.gateway import protocol, server
+from edge_worker.gateway import bodies, protocol, security, server
 from edge_worker.gateway.cameras import Camera
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.routes import cameras
@@ -72,6 +73,11 @@ def status(client: socket.socket) -> bytes:
     return client.recv(12).rpartition(b" ")[2]
 
 
+def asked(port: int, request: bytes) -> bytes:
+    with opened(port, request) as client:
+        return status(client)
+
+
 def test_headers_that_do_not_come_end_the_connection(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Slowloris: without a whole request in time the connection is closed; meanwhile others are served."""
     monkeypatch.setattr(protocol, "HEADERS_S", 1.0)
@@ -94,9 +100,45 @@ def test_nor_do_those_of_a_second_request(served: Served, monkeypatch: pytest.Mo
         assert answers.read() == b""
 
 
+def test_health_is_told_however_many_connect(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past the limit, the connection that sent no request for longest makes room; those amid one stay."""
+    monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 4)
+    connections: Any = served.server.server_state.connections
+    with ExitStack() as clients:
+        stream = clients.enter_context(opened(served.port))
+        assert status(stream) == b"200"
+        slow = [clients.enter_context(opened(served.port, b"GET / HTTP/1.1\r\nX-Slow: ")) for _ in range(6)]
+        health = clients.enter_context(opened(served.port, HEALTH))
+        assert status(health) == b"200"
+        wait_until(lambda: len(connections) == 4, "no more are open than may be")
+        with pytest.raises(ConnectionResetError):
+            slow[0].recv(1)
+        assert stream.recv(1)
+
+
+def test_health_is_told_however_many_requests_are_served(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else is asked for then gets 429, and is answered again when there are fewer."""
+    monkeypatch.setattr(security, "MAX_REQUESTS", 2)
+    cameras = HEALTH.replace(b"/healthz", b"/api/v1/cameras")
+    with ExitStack() as clients:
+        for _ in range(2):
+            assert status(clients.enter_context(opened(served.port))) == b"200"
+        for request, expected in ((HEALTH, b"200"), (cameras, b"429")):
+            assert status(clients.enter_context(opened(served.port, request))) == expected
+    wait_until(lambda: asked(served.port, cameras) == b"200", "the streams have ended")
+
+
+def test_arguments_that_do_not_come_are_given_up(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command's body is waited for as long as an image, and no longer."""
+    monkeypatch.setattr(bodies, "BODY_S", 0.1)
+    head = "POST /api/v1/nodes/box/commands/ping HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with opened(served.port, head.encode()) as slow:
+        assert status(slow) == b"408"
+
+
 def test_the_waits_are_those_of_the_documentation() -> None:
-    """10 s for headers and 30 s for readers, as docs/gateway.md says."""
-    assert (protocol.HEADERS_S, protocol.WRITE_S) == (10.0, 30.0)
+    """10 s for headers, 30 s for bodies and for readers, as docs/gateway.md says."""
+    assert (protocol.HEADERS_S, bodies.BODY_S, protocol.WRITE_S) == (10.0, 30.0, 30.0)
 
 
 def test_who_never_reads_holds_no_place_for_ever(served: Served) -> None:
