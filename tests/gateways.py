@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -38,6 +39,7 @@ CAMERAS: Final = [
         "reply_prefix": "replies/",
     },
 ]
+REQUESTS: Final = "$share/requests/requests/+/frame"
 MODEL: Final = {"name": "m", "sha256": "0" * 64, "engine": "openvino", "precision": "f32"}
 CLASSES: Final = [{"id": 0, "name": "Background", "color": "#000000"}, {"id": 1, "name": "Hat", "color": "#ff0000"}]
 
@@ -161,12 +163,26 @@ class FakeWorker:
             self._client.username_pw_set(*self.login)
         self._client.on_message = self._take
         self._client.on_connect = lambda client, *_: client.subscribe(
-            [("$share/requests/requests/+/frame", 1), (f"edge-worker/{self.node}/request/+", 1)]
+            [(REQUESTS, 1), (f"edge-worker/{self.node}/request/+", 1)]
         )
         self._client.on_subscribe = lambda *_: self.say("online")
         self._client.connect("127.0.0.1", self.port)
         self._client.loop_start()
         return self
+
+    def leave(self) -> None:
+        """Take no more requests, and return when the broker knows it; the status stays as it is."""
+        known = threading.Event()
+        self._client.on_unsubscribe = lambda *_: known.set()
+        self._client.unsubscribe(REQUESTS)
+        assert known.wait(START_S)
+
+    def join(self) -> None:
+        """Take requests again."""
+        known = threading.Event()
+        self._client.on_subscribe = lambda *_: known.set()
+        self._client.subscribe(REQUESTS, 1)
+        assert known.wait(START_S)
 
     def say(self, state: str, **facts: str) -> None:
         """Publish status and model card."""

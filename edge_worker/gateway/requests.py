@@ -157,12 +157,12 @@ class Requests:
         return True
 
     def published(self, event: Published) -> None:
-        """Note the end of a publication; a request that the broker refused has failed."""
-        if event.ok:
+        """Note the end of a publication; a request that the broker refused, or had nobody for, has failed."""
+        if event.ok and not event.unmatched:
             return
         for pending in self._pending.values():
             if event.publication in pending.publications and not pending.result.done():
-                pending.result.set_exception(Problem("refused", f"the broker did not take the image: {event.reason}"))
+                pending.result.set_exception(_problem_of(event))
 
     def repeat(self) -> None:
         """Publish once more what is open: a worker was lost, and requests that it held with it.
@@ -212,6 +212,12 @@ class Requests:
 
     def _is_reply(self, topic: str) -> bool:
         return any(self._reply_topic(section) == topic for section in self._sections.values())
+
+
+def _problem_of(event: Published) -> Problem:
+    if event.unmatched:
+        return Problem("no_worker", "no worker is online that takes these requests: nobody subscribes to their topic")
+    return Problem("refused", f"the broker did not take the image: {event.reason}")
 
 
 def _problem(payload: bytes) -> Problem:

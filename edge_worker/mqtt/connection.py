@@ -348,7 +348,7 @@ class Connection:
             message = outbox.arrived(sent.mid, time.monotonic())
             if message is not None:
                 self._count_unmatched(sent, message)
-                self._setting.report(Published(name, message.publication, ok=True))
+                self._setting.report(Published(name, message.publication, ok=True, unmatched=sent.unmatched))
             return
         refused = outbox.refused(sent.mid, sent.refusal, time.monotonic())
         if refused is not None:

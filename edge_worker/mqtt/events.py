@@ -245,7 +245,7 @@ class Arrived:
 class Published:
     """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*.
 
-    ``too_large``: its size is the reason.
+    ``too_large``: its size is the reason. ``unmatched``: the broker has it, and nobody to give it to (MQTT 5 only).
     """
 
     link: str
@@ -253,6 +253,7 @@ class Published:
     ok: bool
     reason: str = ""
     too_large: bool = False
+    unmatched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import wait_until
-from gateways import form, seconds_of
+from brokers import Amqtt, wait_until
+from gateways import GatewayProcess, form, seconds_of
 from replies import JPEG, PNG
 
 from edge_worker.gateway.problems import Problem
@@ -17,8 +18,9 @@ from edge_worker.gateway.routes.parse import negotiated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
-    from gateways import GatewayProcess, Response, Stack
+    from gateways import Response, Stack
 
 PARSE = "/api/v1/parse"
 
@@ -188,6 +190,27 @@ def test_without_a_worker_that_is_said_at_once(stack: Stack) -> None:
     assert seconds_of(lambda: responses.append(stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"))) < 1.0
     problem(responses[0], 503, "no_worker")
     assert responses[0].headers["retry-after"] == "5"
+
+
+@pytest.mark.mosquitto
+def test_a_model_that_no_worker_serves_is_told_at_once(stack: Stack) -> None:
+    """Workers of others may be online: the broker says that nobody subscribes to the topic of this one."""
+    stack.worker.leave()
+    problem(stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg"), 503, "no_worker")
+    stack.worker.join()
+    assert stack.gateway.post(PARSE, JPEG, Content_Type="image/jpeg").status == 200
+
+
+@pytest.mark.mosquitto
+def test_a_broker_without_mqtt_5_is_refused(tmp_path: Path) -> None:
+    """It has no Response Topic: that is said at once, and the gateway stays."""
+    with ExitStack() as stopping:
+        port = stopping.enter_context(Amqtt()).port
+        mqtt = {"host": "127.0.0.1", "port": port, "connack_timeout_s": 1.0, "reconnect": {"min_s": 0.1}}
+        gateway = stopping.enter_context(GatewayProcess(tmp_path, port, mqtt=mqtt)).ready()
+        for response in (gateway.get("/readyz"), gateway.post(PARSE, JPEG, Content_Type="image/jpeg")):
+            problem(response, 503, "no_broker")
+            assert "MQTT 5" in response.json()["detail"]
 
 
 @pytest.mark.mosquitto
