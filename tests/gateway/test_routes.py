@@ -103,12 +103,13 @@ def test_the_dialect_of_deepstack(stack: Stack) -> None:
     response = stack.gateway.post("/v1/vision/detection", body, Content_Type=content_type).json()
     assert response["success"] is True
     assert response["predictions"] == []
-    assert {"inferenceMs", "processMs"} <= set(response)
+    assert [type(response[name]) for name in ("inferenceMs", "processMs")] == [int, int]
     wrong, content_type = form(image=JPEG, min_confidence=b"lots")
     refused = stack.gateway.post("/v1/vision/detection", wrong, Content_Type=content_type)
     assert (refused.status, refused.json()["success"]) == (422, False)
     assert stack.gateway.post("/v1/vision/custom/list").json() == {"success": True, "models": []}
-    assert stack.gateway.get("/v1/status/updateavailable").json()["updateAvailable"] is False
+    update = stack.gateway.get("/v1/status/updateavailable").json()
+    assert (update["updateAvailable"], set(update["version"])) == (False, {"Major", "Minor", "Patch"})
 
 
 def test_predictions_are_persons_and_parts_on_a_switch() -> None:

@@ -1,5 +1,6 @@
 """The dialect of DeepStack and CodeProject.AI, which camera software speaks."""
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -44,8 +45,8 @@ class Detection(BaseModel):
     count: int
     code: int = 200
     command: str = "detect"
-    inferenceMs: float  # noqa: N815 - the dialect's name
-    processMs: float  # noqa: N815 - the dialect's name
+    inferenceMs: int  # noqa: N815 - the dialect's name
+    processMs: int  # noqa: N815 - the dialect's name
     duration: float = 0.0
 
 
@@ -77,7 +78,9 @@ async def custom() -> dict[str, Any]:
 @router.get("/v1/status/updateavailable", responses=documented())
 async def update() -> dict[str, Any]:
     """Tell that this is the version there is; nothing is looked up."""
-    return {"success": True, "updateAvailable": False, "message": "", "version": __version__}
+    numbers = zip(("Major", "Minor", "Patch"), re.findall(r"\d+", __version__), strict=False)
+    version = {name: int(number) for name, number in numbers}
+    return {"success": True, "updateAvailable": False, "message": "You have the latest", "version": version}
 
 
 async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
@@ -93,8 +96,8 @@ async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
         parsed = await hub.requests.parse(image.content, image.content_type, Wanted(frozenset()))
     labels = parsed.labels()
     found = predictions(labels, least, parts=hub.config.gateway.deepstack_parts)
-    process_ms = round(1000 * (time.monotonic() - began), 1)
-    inference_ms = labels.timings_ms.inference
+    process_ms = round(1000 * (time.monotonic() - began))
+    inference_ms = round(labels.timings_ms.inference)
     return Detection(success=True, predictions=found, count=len(found), inferenceMs=inference_ms, processMs=process_ms)
 
 
