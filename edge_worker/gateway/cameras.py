@@ -64,8 +64,6 @@ class Cameras:
             self._results += [(kind, Template(sections[kind].topic, node=node)) for kind in _KINDS]
         self._max_bytes = config.limits.max_payload_bytes
         self.cameras: OrderedDict[str, Camera] = OrderedDict()
-        self.streams = 0
-        """Clients that watch one."""
         self.errors: deque[dict[str, Any]] = deque(maxlen=MAX_ERRORS)
         self.on_change: Callable[[str, str, dict[str, Any]], None] = lambda *_: None
 

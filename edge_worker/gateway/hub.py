@@ -12,7 +12,7 @@ from edge_worker.gateway.broker import Broker
 from edge_worker.gateway.cameras import Cameras
 from edge_worker.gateway.jobs.jobs import Jobs
 from edge_worker.gateway.nodes import Nodes
-from edge_worker.gateway.problems import Problem
+from edge_worker.gateway.places import Places
 from edge_worker.gateway.requests import Requests
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.mqtt.events import Incoming, Published
 
+MAX_FORMS: Final = 16
+MAX_STREAMS: Final = 16
 MAX_LISTENERS: Final = 32
 MAX_EVENTS: Final = 200  # waiting for one listener; past that the oldest are dropped
 HEARTBEAT_S: Final = 10.0
@@ -37,7 +39,10 @@ class Hub:
         self.nodes = Nodes(config, self.broker)
         self.cameras = Cameras(config)
         self.jobs = Jobs(config.gateway, environ, self.requests, self.require)
-        self._listeners: set[asyncio.Queue[str]] = set()
+        self.forms = Places(MAX_FORMS, "forms are being received")
+        self.streams = Places(MAX_STREAMS, "clients watch cameras")
+        self.listeners = Places(MAX_LISTENERS, "clients listen to events")
+        self._queues: set[asyncio.Queue[str]] = set()
         self.responses: dict[int, int] = {}
         """Responses since the start, by status."""
         self.broker.on_message, self.broker.on_published = self._message, self._published
@@ -72,24 +77,15 @@ class Hub:
 
     def _tell(self, kind: str, name: str, values: dict[str, Any]) -> None:
         text = f"event: {kind}\ndata: {json.dumps({'name': name, **values})}\n\n"
-        for queue in self._listeners:
+        for queue in self._queues:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(text)
 
-    def listen(self) -> AsyncIterator[str]:
-        """Give server-sent events, with a comment where nothing happens, so that a dead connection is noticed.
-
-        Raises:
-            Problem: ``too_many_requests``: too many listen.
-        """
-        if len(self._listeners) >= MAX_LISTENERS:
-            raise Problem("too_many_requests", f"{MAX_LISTENERS} clients listen to events already")
-        return self._events()
-
-    async def _events(self) -> AsyncIterator[str]:
+    async def listen(self) -> AsyncIterator[str]:
+        """Give server-sent events, with a comment where nothing happens, so that a dead connection is noticed."""
         queue: asyncio.Queue[str] = asyncio.Queue(MAX_EVENTS)
-        self._listeners.add(queue)  # here, not before: a generator whose client has gone at once never starts
+        self._queues.add(queue)  # here, not before: a generator whose client has gone at once never starts
         try:
             yield "retry: 2000\n\n"
             while True:
@@ -98,4 +94,4 @@ class Hub:
                 except TimeoutError:
                     yield ": nothing new\n\n"
         finally:
-            self._listeners.discard(queue)
+            self._queues.discard(queue)

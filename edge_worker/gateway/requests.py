@@ -6,19 +6,19 @@ import asyncio
 import math
 import secrets
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.topics import Template
+from edge_worker.gateway.places import Places
 from edge_worker.gateway.problems import Problem
 from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Outgoing, Subscription
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.gateway.broker import Broker
@@ -71,25 +71,17 @@ class Requests:
         self._broker = broker
         sections = [camera for camera in config.cameras if camera.reply_prefix is not None]
         self._sections: dict[str, CameraConfig] = {camera.share_group or "default": camera for camera in sections}
-        self._node, self._timeout_s, self._limit = (
-            config.node.id,
-            config.gateway.timeout_s,
-            config.gateway.max_in_flight,
-        )
+        self._node, self._timeout_s = config.node.id, config.gateway.timeout_s
         self._max_bytes = config.limits.max_payload_bytes
         self._pending: dict[bytes, _Pending] = {}
-        self._slots = 0
+        self.places = Places(config.gateway.max_in_flight, "images are being parsed")
+        """For images that are received or parsed; to be taken before the body is read."""
         self.timed_out = self.repeated = 0
 
     @property
     def models(self) -> tuple[str, ...]:
         """The names that ``?model`` takes, the default first."""
         return tuple(self._sections)
-
-    @property
-    def in_flight(self) -> int:
-        """How many images are being received or parsed."""
-        return self._slots
 
     @property
     def max_bytes(self) -> int:
@@ -99,21 +91,6 @@ class Requests:
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Where the replies arrive."""
         return tuple(Subscription(topic, 1) for topic in {self._reply_topic(one) for one in self._sections.values()})
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Take a place among the requests in flight, before the body is read.
-
-        Raises:
-            Problem: ``too_many_requests``.
-        """
-        if self._slots >= self._limit:
-            raise Problem("too_many_requests", f"{self._limit} images are being parsed; try again in a moment")
-        self._slots += 1
-        try:
-            yield
-        finally:
-            self._slots -= 1
 
     async def parse(
         self, image: bytes, content_type: str, wanted: Wanted, *, model: str | None = None, camera: str = CAMERA

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ import uvicorn
 from brokers import free_port, wait_until
 
 from edge_worker.config import CameraConfig, Config, GatewayConfig, JobsConfig, MqttConfig
-from edge_worker.gateway import bodies, protocol, security, server
+from edge_worker.gateway import bodies, hub, protocol, security, server
 from edge_worker.gateway.cameras import Camera
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.routes import cameras
@@ -46,9 +47,9 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     monkeypatch.setattr(cameras, "STILL_S", 0.01)
     gateway = GatewayConfig(port=free_port(), jobs=JobsConfig(max_jobs=0))
     config = Config(mqtt=MqttConfig(host="127.0.0.1", port=free_port()), cameras=(CameraConfig(),), gateway=gateway)
-    hub = Hub(config, {})
-    hub.cameras.cameras["door"] = Camera(images={"frame": IMAGE})
-    running = uvicorn.Server(server._settings(config, server.make_app(hub, Secrets(None, None))))
+    parts = Hub(config, {})
+    parts.cameras.cameras["door"] = Camera(images={"frame": IMAGE})
+    running = uvicorn.Server(server._settings(config, server.make_app(parts, Secrets(None, None))))
     thread = threading.Thread(target=running.run)
     thread.start()
     try:
@@ -101,7 +102,7 @@ def test_nor_do_those_of_a_second_request(served: Served, monkeypatch: pytest.Mo
 
 
 def test_health_is_told_however_many_connect(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Past the limit, the connection that sent no request for longest makes room; those amid one stay."""
+    """Past the limit, the connection that is idle for longest makes room; those amid one stay."""
     monkeypatch.setattr(protocol, "MAX_CONNECTIONS", 4)
     connections: Any = served.server.server_state.connections
     with ExitStack() as clients:
@@ -141,9 +142,21 @@ def test_the_waits_are_those_of_the_documentation() -> None:
     assert (protocol.HEADERS_S, bodies.BODY_S, protocol.WRITE_S) == (10.0, 30.0, 30.0)
 
 
+def test_listeners_are_counted_when_they_come_together(served: Served) -> None:
+    """Of many at once no more are let in than may listen, and a place that is left is free."""
+    events = STREAM.replace(b"cameras/door/stream.mjpeg", b"events")
+    clients = [opened(served.port, events) for _ in range(hub.MAX_LISTENERS + 8)]
+    try:
+        assert Counter(map(status, clients)) == {b"200": hub.MAX_LISTENERS, b"429": 8}
+    finally:
+        for client in clients:
+            client.close()
+    wait_until(lambda: asked(served.port, events) == b"200", "a place is free")
+
+
 def test_who_never_reads_holds_no_place_for_ever(served: Served) -> None:
     """Streams have 16 places; those of clients that take nothing are free again after a while."""
-    silent = [opened(served.port) for _ in range(cameras.MAX_STREAMS)]
+    silent = [opened(served.port) for _ in range(hub.MAX_STREAMS)]
     late: list[socket.socket] = []
 
     def is_served() -> bool:

@@ -15,6 +15,7 @@ from edge_worker.gateway.jobs.disk import Disk
 from edge_worker.gateway.jobs.runner import Runner
 from edge_worker.gateway.jobs.store import Store
 from edge_worker.gateway.jobs.upload import Upload, receive
+from edge_worker.gateway.places import Places
 from edge_worker.gateway.problems import Problem
 from edge_worker.ops.directories import NO_HOME, state_directory
 
@@ -52,7 +53,7 @@ class Jobs:
         self._runner: Runner | None = None
         self._off = Problem("forbidden", "jobs are switched off: gateway.jobs.max_jobs")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uploads = 0
+        self._uploads = Places(MAX_UPLOADS, "jobs are being uploaded")
 
     async def start(self) -> None:
         """Open the directory and go on with what is there; where that cannot be, say so and do without jobs."""
@@ -114,13 +115,8 @@ class Jobs:
         """
         store = self._opened()
         self._requests.section(model)
-        if self._uploads >= MAX_UPLOADS:
-            raise Problem("too_many_requests", f"{MAX_UPLOADS} jobs are being uploaded; try again in a moment")
-        self._uploads += 1
-        try:
+        with self._uploads.one():
             return await self._create(store, request, wanted, model)
-        finally:
-            self._uploads -= 1
 
     async def _create(self, store: Store, request: Request, wanted: Wanted, model: str | None) -> JobDocument:
         limit = self._config.max_images

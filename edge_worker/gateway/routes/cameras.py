@@ -9,12 +9,12 @@ from fastapi import APIRouter, Path
 from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from edge_worker.gateway.cameras import Camera, Cameras, content_type
+from edge_worker.gateway.cameras import Camera, content_type
+from edge_worker.gateway.places import Places
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.routes.dependencies import TheHub
 
 STILL_S = 5.0  # an image is sent again after this, so that a client that has gone is noticed
-MAX_STREAMS = 16
 File = Literal["frame.jpg", "colormap.png", "overlay.jpg", "labels.json"]
 Name = Annotated[str, Path(min_length=1, max_length=256)]
 _ANY_IMAGE: dict[int | str, dict[str, Any]] = {
@@ -45,16 +45,13 @@ async def latest(hub: TheHub, camera: Name, file: File) -> Response:
 @router.get("/cameras/{camera}/stream.mjpeg", responses=documented(404), response_class=StreamingResponse)
 async def stream(hub: TheHub, camera: Name) -> Response:
     """The overlays of a camera as they come, or its frames where there are no overlays."""
-    found = hub.cameras.get(camera)
-    if hub.cameras.streams >= MAX_STREAMS:
-        raise Problem("too_many_requests", f"{MAX_STREAMS} streams are open already")
-    return _Stream(hub.cameras, found)
+    return _Endless(_parts(hub.cameras.get(camera)), hub.streams, "multipart/x-mixed-replace; boundary=frame")
 
 
 @router.get("/events", responses=documented(), response_class=StreamingResponse)
 async def events(hub: TheHub) -> Response:
     """Server-sent events: labels and errors of cameras; status, model and stats of workers."""
-    return StreamingResponse(hub.listen(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return _Endless(hub.listen(), hub.listeners, "text/event-stream")
 
 
 def _there(content: bytes) -> bytes:
@@ -63,21 +60,20 @@ def _there(content: bytes) -> bytes:
     return content
 
 
-class _Stream(StreamingResponse):
-    """Motion JPEG; counted while it is sent, even if the client goes before the first image."""
+class _Endless(StreamingResponse):
+    """Holds a place while it is sent, even if the client goes before anything comes."""
 
-    media_type = "multipart/x-mixed-replace; boundary=frame"
-
-    def __init__(self, cameras: Cameras, camera: Camera) -> None:
-        super().__init__(_parts(camera))
-        self._cameras = cameras
+    def __init__(self, content: AsyncIterator[str | bytes], places: Places, media_type: str) -> None:
+        places.require()
+        super().__init__(content, media_type=media_type, headers={"X-Accel-Buffering": "no"})
+        self._places = places
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._cameras.streams += 1
+        self._places.taken += 1
         try:
             await super().__call__(scope, receive, send)
         finally:
-            self._cameras.streams -= 1
+            self._places.taken -= 1
 
 
 async def _parts(camera: Camera) -> AsyncIterator[bytes]:
