@@ -33,7 +33,8 @@ def labels_of(label_map: np.ndarray[Any, Any], file: Path) -> dict[str, Any]:
         region = Region.from_mask(mask, size)
         return {"id": index, "name": f"class-{index}", "score": 0.5, "box": [*region.box], "pixels": region.pixels}
 
-    inside = [part(index, person & (label_map == index)) for index in classes if (person & (label_map == index)).any()]
+    masks = {index: mask for index in classes if (mask := person & (label_map == index)).any()}
+    inside = [{**part(index, mask), "rle": rle(Region.from_mask(mask, size))} for index, mask in masks.items()]
     outside = [part(index, ~person & (label_map == index)) for index in classes]
     whole = Region.from_mask(person, size)
     return {
@@ -64,7 +65,7 @@ def write_results(folder: Path) -> None:
     for number, name in enumerate(NAMES):
         label_map = figures(WIDTH, HEIGHT, count=2 + number)
         image = Image.fromarray(label_map, "P")
-        image.putpalette(list(range(256)) * 3)
+        image.putpalette([value for index in range(256) for value in (0, 0, index)])
         stem = name.replace("/", "-")
         (folder / f"{stem}.colormap.png").write_bytes(encoded(image, "PNG"))
         (folder / f"{stem}.labels.json").write_text(json.dumps(labels_of(label_map, folder / "photos" / name)))

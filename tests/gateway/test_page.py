@@ -2,45 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import json
-import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final
 
-import cv2
-import numpy as np
+import chrome
 import pytest
+from annotated import write_results
 from brokers import wait_until
+from chrome import WAIT_S, Chrome, all_of, photo, press, seen, serious
+from commands import run
 from replies import JPEG, PNG, labels_of
+
+from edge_worker.m2fp.class_names import CIHP_MULTI_HUMAN_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from gateways import Stack
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-if (CHROMIUM is None or DRIVER is None) and os.environ.get("CI") != "true":
-    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-StaleElementReferenceException = pytest.importorskip("selenium.common").StaleElementReferenceException
-axe = pytest.importorskip("axe_core_python", reason="axe is not installed")
-
-FLAGS: Final = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-Chrome: TypeAlias = Any
-"""selenium's types call half of its methods untyped."""
+SHIFT, TAB = "\ue008", "\ue004"
+STRINGS: Final = Path(__file__).parents[2] / "edge_worker" / "gateway" / "static" / "strings"
 MAX_FIRST_LOAD: Final = 150_000  # bytes
-WAIT_S: Final = 20.0
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 
@@ -48,14 +33,8 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.filterwarnings("ignore::Resourc
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     """A browser with an empty profile."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}", "--window-size=1280,900"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield chrome
-    chrome.quit()
+    with chrome.started(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser
 
 
 @pytest.fixture
@@ -67,46 +46,6 @@ def page(browser: Chrome, stack: Stack) -> Chrome:
     browser.refresh()
     seen(browser, "#health.good")
     return browser
-
-
-def all_of(browser: Chrome, selector: str) -> list[Any]:
-    """The elements that *selector* finds now."""
-    return list(browser.find_elements("css selector", selector))
-
-
-def seen(browser: Chrome, selector: str) -> Any:  # noqa: ANN401 - selenium's element
-    """Wait for an element that can be seen."""
-    visible = "return [...document.querySelectorAll(arguments[0])].some((one) => one.checkVisibility())"
-    wait_until(lambda: browser.execute_script(visible, selector), selector, WAIT_S)
-    return all_of(browser, selector)[0]
-
-
-def press(browser: Chrome, selector: str) -> None:
-    """Click on an element, once it can be seen; the page may draw itself anew meanwhile."""
-
-    def pressed() -> bool:
-        with suppress(StaleElementReferenceException):
-            seen(browser, selector).click()
-            return True
-        return False
-
-    wait_until(pressed, f"{selector} is pressed", WAIT_S)
-
-
-def serious(browser: Chrome) -> list[tuple[str, list[str]]]:
-    """What axe finds that keeps people out, with the elements concerned."""
-    browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = browser.execute_async_script(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']}).then(arguments[arguments.length - 1])"
-    )
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
-
-
-def photo(tmp_path: Path) -> str:
-    """A photo of the size of the labels that the worker gives: two pixels by two."""
-    file = tmp_path / "photo.png"
-    file.write_bytes(cv2.imencode(".png", np.full((2, 2, 3), 128, np.uint8))[1].tobytes())
-    return str(file)
 
 
 def test_the_first_load_is_light_and_whole(page: Chrome) -> None:
@@ -216,16 +155,75 @@ def test_another_language_is_a_choice_away(page: Chrome) -> None:
     assert page.execute_script("return document.documentElement.lang") == "zh-Hans"
 
 
+def test_chinese_has_a_name_for_every_class() -> None:
+    """Of the models that come along; other names are shown as the model has them."""
+    named = {key.removeprefix("class.") for key in _strings("zh") if key.startswith("class.")}
+    assert named == set(CIHP_MULTI_HUMAN_CLASSES)
+
+
+def test_coco_is_what_the_command_line_writes(page: Chrome, tmp_path: Path) -> None:
+    """The page's download of some results is the export of the same results, to the letter."""
+    write_results(tmp_path)
+    items = [
+        {
+            "name": str(Path(result["frame_id"]).relative_to(tmp_path / "photos")),
+            "result": {**result, "colormap": base64.b64encode(colormap_of(file).read_bytes()).decode()},
+        }
+        for file in sorted(tmp_path.glob("*.labels.json"))
+        for result in [json.loads(file.read_text())]
+    ]
+    saved = page.execute_async_script(
+        "import('/static/coco.js').then(({ coco }) => coco(arguments[0])).then(arguments[1])", items
+    )
+    assert run("export", tmp_path, "--format", "coco", "--out", tmp_path / "set").returncode == 0
+    (exported,) = (tmp_path / "set").rglob("instances_default.json")
+    assert saved == json.loads(exported.read_text())
+
+
+def colormap_of(labels_file: Path) -> Path:
+    return labels_file.with_name(labels_file.name.replace(".labels.json", ".colormap.png"))
+
+
 def test_both_languages_have_every_string() -> None:
-    """No key is missing in either file."""
-    strings = Path(__file__).parents[2] / "edge_worker" / "gateway" / "static" / "strings"
-    keys = {file.stem: set(_keys(file.read_text(encoding="utf-8"))) for file in strings.glob("*.js")}
-    assert keys["en"] == keys["zh"]
+    """No key is missing in either file; in English, classes have the model's names."""
+    assert {key for key in _strings("zh") if not key.startswith("class.")} == set(_strings("en"))
 
 
-def _keys(code: str) -> list[str]:
-    body = code.partition("export default")[2].rstrip().removesuffix(";")
-    return list(json.loads(body.rstrip().removesuffix("}").rstrip().removesuffix(",") + "}"))
+def _strings(language: str) -> dict[str, str]:
+    body = (STRINGS / f"{language}.js").read_text(encoding="utf-8").partition("export default")[2].rstrip()
+    strings: dict[str, str] = json.loads(body.rstrip("}; \n,") + "}")
+    return strings
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_hides_what_has_the_focus(page: Chrome, tmp_path: Path, width: int) -> None:
+    """Through the whole page by the keyboard, backwards: the header covers nothing (WCAG 2.4.11)."""
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": width, "height": 640, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        page.find_element("id", "files").send_keys(photo(tmp_path))
+        seen(page, "#result canvas.paint")
+        page.execute_script("scrollTo(0, document.body.scrollHeight)")
+        stops = list(iter(lambda: _step_back(page), None))
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert len(stops) > 12
+    assert [name for name, hidden in stops if hidden] == []
+
+
+def _step_back(page: Chrome) -> tuple[str, bool] | None:
+    """Move the focus backwards; returns what has it and whether it is hidden, None outside the page."""
+    keys = chrome.webdriver.ActionChains(page)
+    keys.key_down(SHIFT).send_keys(TAB).key_up(SHIFT).perform()
+    found: tuple[str, bool] | None = page.execute_script(
+        """const one = document.activeElement, header = document.querySelector("header");
+        if (one === document.body) return null;
+        const covered = getComputedStyle(header).position === "sticky" ? header.getBoundingClientRect().bottom : 0;
+        const hidden = !header.contains(one) && one.className !== "skip" && one.getBoundingClientRect().top < covered;
+        return [one.getAttribute("aria-label") ?? one.textContent ?? one.id, hidden];"""
+    )
+    return found
 
 
 @pytest.mark.parametrize("view", ["try", "live", "node"])

@@ -1,27 +1,29 @@
-// The results as a COCO data set: an annotation for each person, and one for each of its parts.
-export function coco(items) {
-  const categories = new Map([["person", 0]]);
-  const images = [], annotations = [];
+// The results as a COCO data set, as `edge-worker export --format coco` writes it: an annotation for each class in
+// each person, and for what no person has.
+import { decode } from "./pixels.js";
+import { encode } from "./rle.js";
+
+export async function coco(items) {
+  const images = [], annotations = [], categories = new Map();
   for (const { name, result } of items) {
-    const image = { id: images.length + 1, file_name: name, ...result.image };
-    images.push(image);
-    for (const person of result.persons) {
-      const group = add(annotations, image, 0, person);
-      for (const part of person.parts) {
-        categories.set(part.name, part.id);
-        add(annotations, image, part.id, part).parent = group.id;
-      }
+    images.push({ id: images.length + 1, file_name: name, ...result.image });
+    for (const segment of await segments(result)) {
+      categories.set(segment.id, segment.name);
+      annotations.push({
+        id: annotations.length + 1, image_id: images.length, category_id: segment.id, segmentation: segment.rle, area: segment.pixels,
+        bbox: segment.box, iscrowd: 0, score: segment.score, attributes: segment.person === undefined ? {} : { person: segment.person },
+      });
     }
   }
-  const named = [...categories].map(([name, id]) => ({ id, name, supercategory: id ? "part" : "person" }));
-  return { info: { description: "edge-worker" }, images, annotations, categories: named };
+  const named = [...categories].sort(([one], [other]) => one - other).map(([id, name]) => ({ id, name, supercategory: "person" }));
+  return { images, annotations, categories: named };
 }
 
-function add(annotations, image, category, thing) {
-  const annotation = {
-    id: annotations.length + 1, image_id: image.id, category_id: category, bbox: thing.box, area: thing.pixels,
-    score: thing.score, iscrowd: 0, ...(thing.rle ? { segmentation: thing.rle } : {}),
-  };
-  annotations.push(annotation);
-  return annotation;
+async function segments(result) {
+  const inside = result.persons.flatMap((person) => person.parts.map((part) => ({ ...part, person: person.id })));
+  if (!result.unassigned.length) return inside;
+  const { width, height, classes, persons } = await decode(result);
+  const scores = new Map(result.labels.map((label) => [label.id, label.score]));
+  const rest = ({ id, name }) => ({ id, name, score: scores.get(id), ...encode(width, height, (at) => classes[at] === id && !persons[at]) });
+  return [...inside, ...result.unassigned.map(rest)];
 }

@@ -25,7 +25,8 @@ export function text(key, values = {}) {
   return found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-export const language = () => current;
+// The name of a class of the model, where this language has one of its own.
+export const className = (name) => languages[current][`class.${name}`] ?? name;
 export const number = (value, digits = 0) => value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: digits });
 export function percent(value) {
   const told = (share) => share.toLocaleString(current, { style: "percent", maximumFractionDigits: 1 });

@@ -3,7 +3,7 @@ import { askAgain, getJson, postJson } from "./api.js";
 import { ask } from "./dialog.js";
 import { make, notify, svg, swatch } from "./dom.js";
 import { duration } from "./format.js";
-import { number, text } from "./i18n.js";
+import { className, number, text } from "./i18n.js";
 
 const KEPT = 60;
 const MAX_ERRORS = 20;
@@ -76,7 +76,7 @@ function statusOf({ status, stats, history }) {
     const memory = stats.rss_mb + stats.processes.reduce((sum, one) => sum + one.rss_mb, 0);
     rows.push(["node.uptime", duration(stats.uptime_s)], ["node.memory", `${number(memory)} MB`], ["node.rate", number(stats.frames_per_s, 1)]);
   }
-  return make("div", {}, make("p", {}, make("strong", { class: `pill ${STATES[status.state] ?? ""}` }, status.state)), facts(rows), spark(history));
+  return make("div", {}, make("p", {}, make("strong", { class: `pill ${STATES[status.state] ?? ""}` }, text(`state.${status.state}`))), facts(rows), spark(history));
 }
 
 function spark(history) {
@@ -90,7 +90,7 @@ function modelOf({ model }) {
   if (!model) return make("p", { class: "dim" }, text("node.no_stats"));
   const { in_force: held = [], refused = {} } = model.sandbox ?? {};
   const threads = Object.entries(model.threads.effective).map(([name, value]) => `${name} ${value}`).join(", ");
-  const classes = model.classes.map((one) => make("span", { class: "row small" }, swatch(one.color), one.name));
+  const classes = model.classes.map((one) => make("span", { class: "row small" }, swatch(one.color), className(one.name)));
   return make("div", {}, facts([
     ["node.model", `${model.model.name} (${model.model.sha256.slice(0, 12)})`], ["node.engine", `${model.model.engine}, ${model.model.precision}`],
     ["node.choice", model.choice], ["node.warning", model.warning], ["node.threads", threads], ["node.sandbox", [...held, ...Object.keys(refused).map((one) => `✗ ${one}`)].join(", ")],

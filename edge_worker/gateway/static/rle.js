@@ -24,3 +24,34 @@ export function paint(rle, target, mark) {
     set = !set;
   }
 }
+
+// The region of the pixels where `isSet(index)` holds: its run lengths, box [x, y, width, height] and number of pixels.
+export function encode(width, height, isSet) {
+  const found = [], box = { left: width, top: height, right: 0, bottom: 0 };
+  let set = false, length = 0, pixels = 0;
+  for (let x = 0; x < width; x += 1) {
+    for (let y = 0; y < height; y += 1) {
+      if (isSet(y * width + x) !== set) { found.push(length); length = 0; set = !set; }
+      length += 1;
+      if (!set) continue;
+      pixels += 1;
+      Object.assign(box, { left: Math.min(box.left, x), top: Math.min(box.top, y), right: Math.max(box.right, x + 1), bottom: Math.max(box.bottom, y + 1) });
+    }
+  }
+  found.push(length);
+  return { rle: { size: [height, width], counts: packed(found) }, box: [box.left, box.top, box.right - box.left, box.bottom - box.top], pixels };
+}
+
+function packed(found) {
+  let text = "";
+  found.forEach((length, index) => {
+    let value = index > 2 ? length - found[index - 2] : length, more = true;
+    while (more) {
+      const bits = value & 0x1f;
+      value >>= 5;
+      more = value !== (bits & 0x10 ? -1 : 0);
+      text += String.fromCharCode((more ? bits | 0x20 : bits) + 48);
+    }
+  });
+  return text;
+}

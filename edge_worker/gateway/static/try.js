@@ -104,12 +104,12 @@ function saving(item) {
   const bytes = () => Uint8Array.from(atob(colormap), (letter) => letter.charCodeAt(0));
   const png = () => download(`${stem}.colormap.png`, new Blob([bytes()], { type: "image/png" }));
   const json = () => download(`${stem}.labels.json`, JSON.stringify(labels, null, 1), "application/json");
-  const set = () => download(`${stem}.coco.json`, JSON.stringify(coco([item])), "application/json");
+  const set = async () => download(`${stem}.coco.json`, JSON.stringify(await coco([item])), "application/json");
   return make("div", { class: "row", role: "group", "aria-label": text("save.title") },
     make("span", { class: "dim" }, text("save.title")), ...[["save.png", png], ["save.json", json], ["save.coco", set]]
       .map(([key, act]) => make("button", { type: "button", onclick: act }, text(key))));
 }
 
-function saveAll() {
-  download("edge-worker.coco.json", JSON.stringify(coco(items.filter((item) => item.result))), "application/json");
+async function saveAll() {
+  download("edge-worker.coco.json", JSON.stringify(await coco(items.filter((item) => item.result))), "application/json");
 }

@@ -1,42 +1,14 @@
 // One parsed photo: the photo, the map over it, and what is under the pointer.
 import { make, swatch } from "./dom.js";
-import { number, percent, text } from "./i18n.js";
-import { paint } from "./rle.js";
+import { className, number, percent, text } from "./i18n.js";
+import { BACKGROUND, decode, word } from "./pixels.js";
 
 const MAX_SIDE = 1600;
-const BACKGROUND = 0;
 
-// Decodes photo and map once; `classes` has the class index of each pixel of the map, `persons` the person + 1.
+// Decodes photo and map once.
 export async function prepare(file, result) {
   const photo = await createImageBitmap(file, { imageOrientation: "from-image" });
-  const bytes = Uint8Array.from(atob(result.colormap), (letter) => letter.charCodeAt(0));
-  const map = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
-  const { width, height } = result.image;
-  const pixels = pixelsOf(map, width, height);
-  return { photo, pixels, width, height, classes: classesOf(pixels, result.labels), persons: personsOf(result) };
-}
-
-function pixelsOf(bitmap, width, height) {
-  const context = make("canvas", { width, height }).getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingEnabled = false;
-  context.drawImage(bitmap, 0, 0, width, height);
-  return new Uint32Array(context.getImageData(0, 0, width, height).data.buffer);
-}
-
-const word = (colour, alpha = 255) => {
-  const value = parseInt(colour.slice(1), 16);
-  return ((alpha << 24) | ((value & 255) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
-};
-
-function classesOf(pixels, labels) {
-  const known = new Map(labels.map((label) => [word(label.color), label.id]));
-  return Uint8Array.from(pixels, (pixel) => known.get(pixel) ?? BACKGROUND);
-}
-
-function personsOf(result) {
-  const target = new Uint8Array(result.image.width * result.image.height);
-  result.persons.forEach((person, index) => { if (person.rle) paint(person.rle, target, index + 1); });
-  return target;
+  return { photo, ...await decode(result) };
 }
 
 export class Viewer {
@@ -95,13 +67,13 @@ export class Viewer {
       type: "button", "aria-pressed": "true",
       onclick: (event) => this.toggle(label.id, event.currentTarget),
       onpointerenter: () => this.light({ kind: "class", id: label.id }), onpointerleave: () => this.light(null),
-    }, swatch(label.color), label.name, make("span", { class: "value" }, percent(label.fraction)))));
+    }, swatch(label.color), className(label.name), make("span", { class: "value" }, percent(label.fraction)))));
     return make("div", {}, make("h3", {}, text("view.legend")), make("ul", { class: "plain legend" }, ...rows));
   }
 
   people() {
     const persons = this.result.persons.map((person, index) => make("li", {}, this.thing(text("view.person", { id: person.id }), person, index, null),
-      make("ul", { class: "plain nested" }, ...person.parts.map((part) => make("li", {}, this.thing(part.name, part, index, part.id))))));
+      make("ul", { class: "plain nested" }, ...person.parts.map((part) => make("li", {}, this.thing(className(part.name), part, index, part.id))))));
     return make("div", {}, make("h3", {}, text("view.persons")),
       persons.length ? make("ul", { class: "plain" }, ...persons) : make("p", { class: "dim" }, text("view.none")));
   }
@@ -142,7 +114,7 @@ export class Viewer {
     if (!label) return;
     const person = this.result.persons[index], part = person?.parts.find((one) => one.id === id) ?? label;
     const who = person ? `${text("view.person", { id: person.id })} · ` : "";
-    this.tip.textContent = `${who}${label.name} · ${text("view.score", { score: number(part.score, 2) })} · ${text("view.area", { percent: percent(this.share(part.pixels)) })}`;
+    this.tip.textContent = `${who}${className(label.name)} · ${text("view.score", { score: number(part.score, 2) })} · ${text("view.area", { percent: percent(this.share(part.pixels)) })}`;
     this.tip.style.left = `${Math.min(left + 12, width * 0.6)}px`;
     this.tip.style.top = `${top + 16}px`;
   }

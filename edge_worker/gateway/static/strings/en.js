@@ -12,7 +12,7 @@ export default {
   "view.split": "Before / after", "view.opacity": "Opacity", "view.map": "Map only", "view.overlay": "Over the photo", "view.mode": "View",
   "view.stage": "Parsed photo {name}: {persons}. Move over it to name what is there.",
   "view.legend": "Classes", "view.persons": "Persons", "view.person": "Person {id}", "view.none": "No person was found.",
-  "view.area": "{percent} of the photo", "view.score": "score {score}", "view.background": "background",
+  "view.area": "{percent} of the photo", "view.score": "score {score}",
   "save.png": "Map PNG", "save.json": "Labels JSON", "save.coco": "COCO", "save.coco_all": "COCO of all", "save.title": "Download",
   "live.title": "Cameras", "live.none": "No camera has been seen yet. Frames are published to a topic such as cameras/door/frame.",
   "live.age": "{age} ago", "live.stale": "No result for {age}", "live.persons": "{count} persons", "live.person": "1 person",
@@ -32,5 +32,6 @@ export default {
   "command.set.text": "Settings until the next restart, as JSON:", "command.snapshot.text": "Publish the overlay of the next frame of this camera:",
   "command.restart.text": "Restart the model processes; frames in work are done again. Type the worker's name to confirm.",
   "command.mismatch": "The name does not match; nothing was done.",
+  "state.starting": "starting", "state.loading": "loading", "state.online": "online", "state.degraded": "degraded", "state.stopping": "stopping", "state.offline": "offline",
   "unit.s": "{n} s", "unit.min": "{n} min", "unit.h": "{n} h", "unit.d": "{n} d",
 };
