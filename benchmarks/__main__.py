@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from rich.console import Console
 
-from benchmarks import batches, cached, candidates, gateway, memory, roofline, sweeps
+from benchmarks import batches, cached, candidates, gateway, memory, page, roofline, sweeps
 from benchmarks.tables import table_of
 from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
 from edge_worker.config import load
@@ -62,6 +62,7 @@ EXPERIMENTS: dict[str, Callable[[Experiment], Rows]] = {
     "cache": lambda of: cached.measure(of.setup.variant(of.engine, of.precision), of.setup.frames[:1], of.turns),
     "gateway": lambda of: gateway.measure(of.setup.model, of.setup.frames[0], of.turns, of.scratch),
     "memory": lambda of: memory.measure(of.config, of.scratch),
+    "page": lambda of: page.measure(of.setup.model, of.turns, of.scratch),
     "roofline": lambda of: roofline.measure(of.setup, of.precision, of.turns),
 }
 

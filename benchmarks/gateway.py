@@ -42,9 +42,7 @@ def measure(model: str, frame: Path, turns: int, scratch: Path) -> list[dict[str
     """
     payload = frame.read_bytes()
     with Children(scratch) as children:
-        config, file = _configured(start_broker(children, scratch), model, scratch)
-        children.start("worker", "edge_worker", "run", "-c", str(file))
-        address = start_gateway(children, file)
+        config, address = start(children, model, scratch)
         with Client(config, role="benchmark", subscriptions=(Subscription(_REPLIES, 1),), quiet=True) as client:
             client.wait_subscribed(_ANSWER_S)
             straight, through = _in_turns(
@@ -60,6 +58,17 @@ def measure(model: str, frame: Path, turns: int, scratch: Path) -> list[dict[str
             "gateway's memory, MB": memory_mb,
         }
     ]
+
+
+def start(children: Children, model: str, scratch: Path) -> tuple[Config, str]:
+    """Start broker, worker and gateway; returns their configuration and the gateway's address.
+
+    Raises:
+        EdgeWorkerError: mosquitto is not installed, or a part does not start.
+    """
+    config, file = _configured(start_broker(children, scratch), model, scratch)
+    children.start("worker", "edge_worker", "run", "-c", str(file))
+    return config, start_gateway(children, file)
 
 
 def _configured(port: int, model: str, scratch: Path) -> tuple[Config, Path]:
