@@ -15,7 +15,7 @@ from training.scenes import Composer, Figures
 from training.sharp import SharpPictures, files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
@@ -64,19 +64,28 @@ class Batches:
     """Batches whose pictures share a shape; the seed decides all of them."""
 
     def __init__(
-        self, cache: Path, data: Path, share: Share, *, seed: int, scale: float = 1.0, pseudo: bool = False
+        self,
+        cache: Path,
+        data: Path,
+        share: Share,
+        *,
+        seed: int,
+        scales: Sequence[float] = (1.0,),
+        pseudo: bool = False,
     ) -> None:
-        """Shapes are multiplied by `scale` and rounded to 32."""
+        """Shapes are multiplied by one of `scales`, another for each batch, and rounded to 32."""
         self._source, self._share = composer(cache, data, pseudo=pseudo), share
         self._rng = np.random.default_rng(seed)
-        self._shapes = [(_rounded(height * scale), _rounded(width * scale)) for height, width in SHAPES]
+        self._scales = scales
 
     def __iter__(self) -> Iterator[Batch]:
         """Draw for ever."""
         cv2.setNumThreads(1)
         share = self._share
         while True:
-            shape = self._shapes[self._rng.choice(len(SHAPES), p=_CHANCES)]
+            height, width = SHAPES[self._rng.choice(len(SHAPES), p=_CHANCES)]
+            scale = self._rng.choice(self._scales)
+            shape = (_rounded(height * scale), _rounded(width * scale))
             rngs = self._rng.spawn(share.size)[share.number :: share.of]
             yield collate([self._source.draw(rng, shape) for rng in rngs])
 

@@ -44,6 +44,8 @@ _CLASS_WEIGHTS = {
     SHOE: 1.5,
 }
 
+_LEAST_LIMB = 1.0  # cells of the cues' map: of a smaller limb it cannot be told where it lies
+
 
 class Targets(NamedTuple):
     """What a batch shows, at the masks' resolution."""
@@ -71,6 +73,8 @@ class Weights:
     presence: float = 0.5
     foreground: float = 2.0
     side: float = 1.0
+    cues: float = 1.5
+    middles: float = 20.0
     person_mask: float = 2.0
     person_dice: float = 2.0
     person_class: float = 2.0
@@ -137,6 +141,8 @@ class Criterion:
         for prediction in deep.early:
             for name, value in self._one(prediction, coarse).items():
                 total[name] = total[name] + value / len(deep.early)
+        total["cues"] = self.weights.cues * cues_loss(deep.sides.float(), coarse)
+        total["middles"] = self.weights.middles * middles_loss(deep.middles.float(), coarse)
         total["auxiliary"] = self.weights.auxiliary * self.semantic(deep.auxiliary.float(), targets)
         return total
 
@@ -237,6 +243,50 @@ def side_loss(masks: Tensor, targets: Targets) -> Tensor:
         entropy = binary_loss(masks[:, left] - masks[:, right], truth.clamp(max=1))
         losses.append((entropy * limb).sum() / (limb.sum() + 1))
     return torch.stack(losses).sum()
+
+
+def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
+    """Cross-entropy of what decides a limb's side: whether its person is seen from behind, and which of the two it is.
+
+    A limb is the left one if it lies left of its pair on somebody seen from behind, or right of it on somebody who
+    faces the camera. The two cues are easy to see, their combination teaches neither.
+
+    `logits` as the sides of :class:`training.model.Deep`, and targets of that size.
+    """
+    behind = torch.zeros(logits.shape[0], *logits.shape[2:])  # 1 behind, -1 facing, 0 unknown
+    limb_left = torch.zeros(logits.shape[0], len(MIRRORED), *logits.shape[2:])
+    columns = torch.arange(logits.shape[3], dtype=torch.float32)
+    for picture, persons in enumerate(targets.persons):
+        for person in persons:
+            votes = torch.zeros(())
+            for pair, sides in enumerate(MIRRORED):
+                left, right = targets.parts[picture, list(sides)] * person
+                least = torch.minimum(left.sum(), right.sum())
+                if least < _LEAST_LIMB:
+                    continue
+                apart = ((right.sum(0) @ columns) / right.sum() - (left.sum(0) @ columns) / left.sum()).clamp(-2, 2)
+                votes += least * apart
+                if apart.abs() > 1:
+                    limb_left[picture, pair] += (left - right) * apart.sign()
+            behind[picture] += (person > 0.5) * votes.sign()
+    wanted = torch.cat([behind[:, None], limb_left], dim=1)
+    weight = wanted.abs()
+    entropy = functional.binary_cross_entropy_with_logits(logits, (wanted > 0).float(), reduction="none") * weight
+    return (entropy.sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)).sum()
+
+
+def middles_loss(middles: Tensor, targets: Targets) -> Tensor:
+    """Mean distance of the predicted from the true middle (of what is seen), of each person the same weight.
+
+    `middles` as in :class:`training.model.Deep`, and targets of that size.
+    """
+    distances = [
+        ((found - _centres(persons)[:, :, None, None]).abs().sum(1) * persons).sum(dim=(1, 2))
+        / (persons.sum(dim=(1, 2)) + 1)
+        for found, persons in zip(middles, targets.persons, strict=True)
+        if len(persons)
+    ]
+    return torch.cat(distances).mean() if distances else middles.sum() * 0
 
 
 def presence_loss(classes: Tensor, targets: Targets) -> Tensor:

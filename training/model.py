@@ -12,11 +12,13 @@ from edge_worker.m2fp.network.layers import sine_positions
 from edge_worker.m2fp.network.m2fp import M2FP
 from edge_worker.m2fp.network.transformer_decoder import Prediction
 from training.imagenet import MEAN, STD, fold_input
-from training.labels import PARTS
+from training.labels import MIRRORED, PARTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
 
 PERSON_QUERIES = 16
 PART_BIAS = 2.0  # added at export to the parts' class logits: chosen on the validation photos, see README
@@ -64,10 +66,15 @@ CONFIGURATION: dict[str, Any] = {
     },
 }
 
-# The same with a larger backbone: 5.5 M parameters.
+# A larger backbone (5.5 M parameters in all), and pixels that tell whose they are.
 LITE0_CONFIGURATION = CONFIGURATION | {
-    "model": CONFIGURATION["model"] | {"backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)}}
+    "model": CONFIGURATION["model"]
+    | {
+        "backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)},
+        "encoder": CONFIGURATION["model"]["encoder"] | {"person_cues": {"waves": 4, "limb_pairs": len(MIRRORED)}},
+    }
 }
+_ADDED = (".blocks.", ".person_cues.")  # begin without effect, or serve training only
 
 
 class Deep(NamedTuple):
@@ -76,6 +83,8 @@ class Deep(NamedTuple):
     early: list[Prediction]  # before the first decoder layer and after each but the last; masks on every other cell
     final: Prediction
     auxiliary: Tensor  # (B, 20, h, w) class logits of each cell
+    middles: Tensor  # (B, 2, h/2, w/2) of each cell's person, x and y in 0…1
+    sides: Tensor  # (B, 1 + pairs of limbs, h/2, w/2) logits: seen from behind; of a limb, it is left of its pair
 
 
 class Student(nn.Module):
@@ -88,7 +97,7 @@ class Student(nn.Module):
         self.auxiliary = nn.Conv2d(config.encoder.mask_dim, PARTS, 1)
 
     def forward(self, images: Tensor) -> Deep:
-        """Normalised RGB (B, 3, H, W) → predictions of all decoder layers and auxiliary class logits."""
+        """Normalised RGB (B, 3, H, W) → predictions of all decoder layers, auxiliary class logits and cues."""
         features = self.network.features(images)
         predictor = self.network.sem_seg_head.predictor
         *early, last = predictor.states(features)
@@ -96,7 +105,17 @@ class Student(nn.Module):
         together = predictor.predict(torch.cat(early, dim=1), features.mask_features[..., ::2, ::2].contiguous())
         layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
         final = predictor.predict(last, features.mask_features)
-        return Deep([Prediction(*layer) for layer in layers], final, self.auxiliary(features.mask_features))
+        auxiliary = self.auxiliary(features.mask_features)
+        return Deep([Prediction(*layer) for layer in layers], final, auxiliary, *self.cues(features))
+
+    def cues(self, features: PixelFeatures) -> tuple[Tensor, Tensor]:
+        """What the network's own cues say, middles and sides; without any, they are nowhere and undecided."""
+        cues = getattr(self.network.sem_seg_head.pixel_decoder, "person_cues", None)
+        if cues is not None:
+            middles, sides = cues.predict(features.maps[-1])
+            return middles, sides
+        shape = features.maps[-1].shape
+        return torch.zeros(shape[0], 2, *shape[2:]), torch.zeros(shape[0], 1 + len(MIRRORED), *shape[2:])
 
 
 def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION) -> Student:
@@ -125,9 +144,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def load_weights(student: Student, file: Path) -> None:
-    """Fill *student* with what :func:`save_weights` kept; residual blocks that it lacks stay as they are, idle."""
+    """Fill *student* with what :func:`save_weights` kept; layers added since then stay as they are, idle."""
     found = student.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), strict=False)
-    wrong = [name for name in (*found.missing_keys, *found.unexpected_keys) if ".blocks." not in name]
+    wrong = [name for name in (*found.missing_keys, *found.unexpected_keys) if not any(one in name for one in _ADDED)]
     if wrong:
         raise ValueError(f"{file}: these weights are of another network: {', '.join(wrong[:5])}")
 

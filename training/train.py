@@ -238,7 +238,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stop-after", type=float, help="minutes after which this start ends, the schedule unchanged")
     parser.add_argument("--done", type=float, help="count the run as this far (minutes): train on at a higher rate")
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"), help="folder of checkpoint, log, curve")
-    parser.add_argument("--scale", type=float, default=1.0, help="picture size, as a share of the usual")
+    parser.add_argument(
+        "--scale", type=float, nargs="+", default=[1.0], help="picture sizes, as shares of the usual, by turns"
+    )
     parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--backbone-share", type=float, default=BACKBONE_SHARE, help="of the rate, for the backbone")
     parser.add_argument("--batch", type=int, default=BATCH, help="pictures of a step, of all processes together")
@@ -256,7 +258,7 @@ def take_part(chosen: argparse.Namespace, team: Team) -> None:
     if chosen.done is not None:
         trainer.done.seconds = 60 * chosen.done
     share = Share(chosen.batch, team.rank, team.size)
-    batches = Batches(CACHE, DATA, share, seed=trainer.done.step, scale=chosen.scale, pseudo=chosen.pseudo)
+    batches = Batches(CACHE, DATA, share, seed=trainer.done.step, scales=chosen.scale, pseudo=chosen.pseudo)
     train(trainer, batches)
 
 

@@ -99,6 +99,13 @@ class EfficientNetLiteConfig(Section):
     out_features: tuple[Literal["res2", "res3", "res4", "res5"], ...] = Field(min_length=1)
 
 
+class PersonCuesConfig(Section):
+    """What pixels tell of the person they belong to (``encoder.person_cues``)."""
+
+    waves: int = Field(ge=1, le=8)
+    limb_pairs: int = Field(ge=1)
+
+
 class FpnConfig(Section):
     """Feature pyramid with a transformer on the coarsest map (``encoder`` of light models)."""
 
@@ -111,6 +118,7 @@ class FpnConfig(Section):
     convs_per_level: int = Field(1, ge=1)
     blocks_per_level: int = Field(0, ge=0)
     mask_dim: int = Field(ge=1)
+    person_cues: PersonCuesConfig | None = None
 
     @property
     def transformer_in_features(self) -> tuple[str, ...]:

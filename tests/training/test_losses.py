@@ -10,8 +10,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from training.groups import GROUPS, confusion, ious, summary
-from training.labels import SKIN, Part
-from training.losses import TargetMaker, dice_loss, side_loss
+from training.labels import MIRRORED, SKIN, Part
+from training.losses import TargetMaker, cues_loss, dice_loss, middles_loss, side_loss
 from training.matching import assign
 from training.train import schedule
 
@@ -81,6 +81,42 @@ def test_only_limbs_of_a_known_side_teach_the_side() -> None:
     assert float(side_loss(swapped, targets)) > 5
     labels[0, :, :8] = SKIN
     assert float(side_loss(swapped, TargetMaker()(labels, torch.ones_like(labels)))) == 0
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_cues_of_the_side(*, behind: bool) -> None:
+    """Two arms side by side tell from where their person is seen, and which arm is the one on the left."""
+    labels = torch.full((1, 32, 32), Part.COAT, dtype=torch.uint8)
+    arms = (Part.LEFT_ARM, Part.RIGHT_ARM) if behind else (Part.RIGHT_ARM, Part.LEFT_ARM)
+    labels[0, :, :8], labels[0, :, 24:] = arms
+    targets = TargetMaker()(labels, torch.ones_like(labels))
+    logits = torch.zeros(1, 1 + len(MIRRORED), 8, 8)
+    unknown = float(cues_loss(logits, targets))
+    logits[:, 0] = 9.0 if behind else -9.0
+    logits[:, 1, :, :4], logits[:, 1, :, 4:] = 9.0, -9.0  # the first pair are the arms
+    assert float(cues_loss(logits, targets)) < 0.01 < unknown
+    assert float(cues_loss(-logits, targets)) > 5
+
+
+def test_one_arm_gives_no_cue() -> None:
+    """It may be either: nothing is taught."""
+    labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    labels[0, :, :8] = Part.LEFT_ARM
+    targets = TargetMaker()(labels, (labels > 0).to(torch.uint8))
+    assert float(cues_loss(torch.full((1, 1 + len(MIRRORED), 8, 8), 9.0), targets)) == 0
+
+
+def test_middles_are_those_of_what_is_seen() -> None:
+    """Each cell of a person, however small, is taught where that person's pixels have their middle; others are not."""
+    persons = torch.zeros(1, 32, 32, dtype=torch.uint8)
+    persons[0, :, :8], persons[0, 8:16, 24:] = 1, 2
+    targets = TargetMaker()(torch.full_like(persons, Part.COAT), persons)
+    middles = torch.zeros(1, 2, 8, 8)
+    middles[0, 0, :, :2], middles[0, 1, :, :2] = 0.5 / 7, 0.5
+    middles[0, 0, :, 6:], middles[0, 1, :, 6:] = 6.5 / 7, 2.5 / 7
+    assert float(middles_loss(middles, targets)) == pytest.approx(0, abs=1e-6)
+    middles[0, 0, :, 6:] -= 0.1
+    assert float(middles_loss(middles, targets)) == pytest.approx(0.05 * 4 / 5, abs=1e-6)  # one of two, of 4 cells
 
 
 def test_counts_of_a_perfect_map() -> None:

@@ -6,8 +6,10 @@ is folded into the convolutions on export.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,7 +19,7 @@ from edge_worker.m2fp.network.transformer_decoder import Attention
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.network.backbone import Backbone
-    from edge_worker.m2fp.network_configuration import FpnConfig
+    from edge_worker.m2fp.network_configuration import FpnConfig, PersonCuesConfig
 
 
 class EncoderLayer(nn.Module):
@@ -54,6 +56,46 @@ class ResidualBlock(nn.Module):
         return functional.relu(x + self.conv2(self.conv1(x)))
 
 
+class PersonCues(nn.Module):
+    """Tells apart what convolutions see alike: two people side by side, the left and the right arm.
+
+    Each pixel of the finest map before the last predicts the middle of its person (as in Neven et al., arXiv
+    1906.11109), whether that person is seen from behind, and whether a limb lies left of its pair. Waves of the middle
+    and the products of the two other cues, which say "left" or "right", are added to the mask features.
+    """
+
+    def __init__(self, config: PersonCuesConfig, map_channels: int, mask_dim: int) -> None:
+        """Without effect until it is trained."""
+        super().__init__()
+        self.waves = config.waves
+        self.cues = nn.Conv2d(map_channels, 3 + config.limb_pairs, 1)
+        self.mix = nn.Conv2d(4 * config.waves + config.limb_pairs, mask_dim, 1, bias=False)
+        nn.init.zeros_(self.mix.weight)
+
+    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """A map (B, C, h, w) → middles (B, 2, h, w), x and y in shares of the picture, and logits (B, 1 + pairs, h, w).
+
+        The logits are of being seen from behind and, for each pair of limbs, of being the one on the picture's left.
+        """
+        cues = self.cues(x)
+        rows, columns = (_middles(size, x) for size in x.shape[-2:])
+        places = torch.stack([columns.expand(x.shape[-2:]), rows[:, None].expand(x.shape[-2:])])  # (2, h, w)
+        return places + cues[:, :2], cues[:, 2:]
+
+    def forward(self, mask_features: Tensor, x: Tensor) -> Tensor:
+        """Mask features (B, mask_dim, H, W) and the map before them (B, C, h, w) → mask features."""
+        middles, sides = self.predict(x)
+        angles = torch.cat([middles * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
+        sides = sides.tanh()
+        told = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
+        return mask_features + cast("Tensor", self.mix(resize(told, mask_features)))
+
+
+def _middles(length: int, like: Tensor) -> Tensor:
+    """(length,): the middles of that many cells, in 0…1."""
+    return (torch.arange(length, dtype=torch.float32, device=like.device) + 0.5) / length
+
+
 class FpnPixelDecoder(PixelDecoder):
     """Top-down pyramid: 1×1 convolution of each backbone map, plus the upsampled coarser result, then 3×3 ones."""
 
@@ -73,6 +115,8 @@ class FpnPixelDecoder(PixelDecoder):
             nn.Sequential(*[ResidualBlock(channels) for _ in range(config.blocks_per_level)]) for _ in self.levels
         )
         self.mask_features = nn.Conv2d(channels, config.mask_dim, 1)
+        cues = config.person_cues
+        self.person_cues = PersonCues(cues, channels, config.mask_dim) if cues else None
         self.map_channels = channels
         self.num_maps = min(MAX_MAPS, len(self.levels))
 
@@ -83,7 +127,10 @@ class FpnPixelDecoder(PixelDecoder):
             x = lateral(features[name])
             x = x + resize(maps[-1], x) if maps else self._attend(x)
             maps.append(blocks(smooth(x)))
-        return PixelFeatures(self.mask_features(maps[-1]), maps[: self.num_maps])
+        mask_features = self.mask_features(maps[-1])
+        if self.person_cues is not None:
+            mask_features = self.person_cues(mask_features, maps[-2])
+        return PixelFeatures(mask_features, maps[: self.num_maps])
 
     def _attend(self, x: Tensor) -> Tensor:
         """(B, C, h, w) → (B, C, h, w)."""

@@ -7,12 +7,15 @@ import torch
 from checkpoints import GOLDEN
 
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
+from edge_worker.m2fp.network.fpn import PersonCues
 from edge_worker.m2fp.network.m2fp import M2FP
+from edge_worker.m2fp.network_configuration import PersonCuesConfig
 
 LEVELS = ("res2", "res3", "res4", "res5")
+CUES = {"waves": 3, "limb_pairs": 2}
 
 
-def light(**encoder: int) -> ModelConfig:
+def light(**encoder: object) -> ModelConfig:
     """A small model of the light kind; *encoder* changes its pixel decoder."""
     config = load_configuration(GOLDEN / "tiny-multi")
     data = config.model_dump()
@@ -30,7 +33,7 @@ def light(**encoder: int) -> ModelConfig:
     return ModelConfig.model_validate(data)
 
 
-def network(**encoder: int) -> M2FP:
+def network(**encoder: object) -> M2FP:
     """The same random weights at every call, as far as both have them."""
     torch.manual_seed(0)
     return M2FP(light(**encoder)).eval()
@@ -44,12 +47,37 @@ def test_mask_features_at_a_quarter(size: tuple[int, int]) -> None:
     assert prediction.mask_logits.shape[-2:] == (size[0] // 4, size[1] // 4)
 
 
-def test_untrained_blocks_change_nothing() -> None:
-    """A trained model can be given residual blocks: until they are trained, its answer stays the same."""
-    plain, deeper = network(), network(blocks_per_level=2)
+@pytest.mark.parametrize(
+    ("key", "value", "layer"), [("blocks_per_level", 2, ".blocks."), ("person_cues", CUES, ".person_cues.")]
+)
+def test_untrained_additions_change_nothing(key: str, value: object, layer: str) -> None:
+    """A trained model can be given residual blocks and cues: until they are trained, its answer stays the same."""
+    plain, deeper = network(), network(**{key: value})
     missing = deeper.load_state_dict(plain.state_dict(), strict=False).missing_keys
     assert missing
-    assert all(".blocks." in name for name in missing)
+    assert all(layer in name for name in missing)
     images = torch.rand(1, 3, 64, 96)
     with torch.inference_mode():
         torch.testing.assert_close(plain(images).mask_logits, deeper(images).mask_logits)
+
+
+def test_cues_tell_people_and_arms_apart() -> None:
+    """With equal features, a mask may depend on the middle of a pixel's person, and on both cues of a side together."""
+    cues = PersonCues(PersonCuesConfig.model_validate(CUES), map_channels=4, mask_dim=4)
+    torch.nn.init.normal_(cues.mix.weight)
+    torch.nn.init.zeros_(cues.cues.weight)
+    bias = cues.cues.bias
+    assert bias is not None
+    torch.nn.init.zeros_(bias)
+    x, features = torch.rand(1, 4, 5, 7), torch.zeros(1, 4, 10, 14)
+    middles, _ = cues.predict(x)
+    assert middles[0, :, 2, 3].tolist() == pytest.approx([0.5, 0.5])
+    assert middles[0, :, 4, 0].tolist() == pytest.approx([0.5 / 7, 0.9])
+    with torch.inference_mode():
+        assert torch.unique(cues(features, x)[0].flatten(1).round(decimals=4), dim=1).shape[1] == 10 * 14
+        bias[2:4] = 9.0  # seen from behind, and left of its pair: a left arm, like the one right of a front
+        left = cues(features, x)
+        bias[2:4] = -9.0
+        torch.testing.assert_close(cues(features, x), left)
+        bias[3] = 9.0
+        assert (cues(features, x) - left).abs().max() > 0.1
