@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 START = "training/start.pt"
 SCENES = Path("training/cache/scenes")
 FIRST_SCENE, CHUNK = 400_000, 200  # numbers of the rendered scenes; how many one command makes
-# Of the time: until when, and at which picture size.
-STAGES = ((0.5, 0.75), (0.8, 0.875), (1.0, 1.0))
+# Of the time: until when, and at which picture sizes.
+STAGES = ((0.65, ("0.75",)), (1.0, ("0.875", "1.0625", "1.25")))
 
 
 def rendering(count: int) -> Iterator[list[str]]:
@@ -29,10 +29,10 @@ def rendering(count: int) -> Iterator[list[str]]:
 def steps(minutes: float, run: str) -> Iterator[list[str]]:
     """The commands of README.md, in turn; pseudo-labels are made anew for each stage."""
     known = ["--start", START]
-    for until, scale in STAGES:
+    for until, scales in STAGES:
         yield ["pseudo", "--run", run, *known]
         train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--pseudo"]
-        yield [*train, "--stop-after", str(minutes * until), "--scale", str(scale)]
+        yield [*train, "--stop-after", str(minutes * until), "--scale", *scales]
         known = []
     yield ["export", "--run", run]
     yield ["evaluate"]
