@@ -123,7 +123,7 @@ def main() -> None:
     student = new_student(None, LITE0_CONFIGURATION).eval()
     load_efficientnet(student.network.backbone, read_efficientnet(arguments.weights))
     keep_the_rest(student, old)
-    batches = Batches(arguments.cache, arguments.data, Share(BATCH), seed=1, scale=0.875)
+    batches = Batches(arguments.cache, arguments.data, Share(BATCH), seed=1, scales=[0.875])
     left = fit_projections(student, old, batches)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     save_weights(student.state_dict(), arguments.out)
