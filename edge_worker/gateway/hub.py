@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.gateway.broker import Broker
 from edge_worker.gateway.cameras import Cameras
+from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.jobs.jobs import Jobs
 from edge_worker.gateway.nodes import Nodes
-from edge_worker.gateway.places import Places
 from edge_worker.gateway.requests import Requests
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ class Hub:
         self.nodes = Nodes(config, self.broker)
         self.cameras = Cameras(config)
         self.jobs = Jobs(config.gateway, environ, self.requests, self.require)
-        self.forms = Places(MAX_FORMS, "forms are being received")
-        self.streams = Places(MAX_STREAMS, "clients watch cameras")
-        self.listeners = Places(MAX_LISTENERS, "clients listen to events")
+        self.forms = ConcurrencyLimit(MAX_FORMS, "forms are being received")
+        self.streams = ConcurrencyLimit(MAX_STREAMS, "clients watch cameras")
+        self.listeners = ConcurrencyLimit(MAX_LISTENERS, "clients listen to events")
         self._queues: set[asyncio.Queue[str]] = set()
         self.responses: dict[int, int] = {}
         """Responses since the start, by status."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.topics import Template
-from edge_worker.gateway.places import Places
+from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem
 from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
@@ -74,8 +74,8 @@ class Requests:
         self._node, self._timeout_s = config.node.id, config.gateway.timeout_s
         self._max_bytes = config.limits.max_payload_bytes
         self._pending: dict[bytes, _Pending] = {}
-        self.places = Places(config.gateway.max_in_flight, "images are being parsed")
-        """For images that are received or parsed; to be taken before the body is read."""
+        self.in_flight = ConcurrencyLimit(config.gateway.max_in_flight, "images are being parsed")
+        """Images being received or parsed; a slot is to be taken before the body is read."""
         self.timed_out = self.repeated = 0
 
     @property

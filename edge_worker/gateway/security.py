@@ -17,7 +17,7 @@ from edge_worker.common import log_events
 from edge_worker.config import read_secret
 from edge_worker.gateway.bodies import read_body
 from edge_worker.gateway.problems import Problem
-from edge_worker.gateway.rates import RateLimit
+from edge_worker.gateway.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.jobs.archive import archive
 from edge_worker.gateway.jobs.database import Order
 from edge_worker.gateway.jobs.disk import Disk
 from edge_worker.gateway.jobs.runner import Runner
 from edge_worker.gateway.jobs.store import Store
 from edge_worker.gateway.jobs.upload import Upload, receive
-from edge_worker.gateway.places import Places
 from edge_worker.gateway.problems import Problem
 from edge_worker.ops.directories import NO_HOME, state_directory
 
@@ -53,7 +53,7 @@ class Jobs:
         self._runner: Runner | None = None
         self._off = Problem("forbidden", "jobs are switched off: gateway.jobs.max_jobs")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._uploads = Places(MAX_UPLOADS, "jobs are being uploaded")
+        self._uploads = ConcurrencyLimit(MAX_UPLOADS, "jobs are being uploaded")
 
     async def start(self) -> None:
         """Open the directory and go on with what is there; where that cannot be, say so and do without jobs."""
@@ -115,7 +115,7 @@ class Jobs:
         """
         store = self._opened()
         self._requests.section(model)
-        with self._uploads.one():
+        with self._uploads.slot():
             return await self._create(store, request, wanted, model)
 
     async def _create(self, store: Store, request: Request, wanted: Wanted, model: str | None) -> JobDocument:

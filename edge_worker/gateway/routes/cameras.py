@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from edge_worker.gateway.cameras import Camera, content_type
-from edge_worker.gateway.places import Places
+from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.routes.dependencies import TheHub
 
@@ -61,19 +61,15 @@ def _there(content: bytes) -> bytes:
 
 
 class _Endless(StreamingResponse):
-    """Holds a place while it is sent, even if the client goes before anything comes."""
+    """Holds a slot while it is sent, even if the client goes before anything comes."""
 
-    def __init__(self, content: AsyncIterator[str | bytes], places: Places, media_type: str) -> None:
-        places.require()
+    def __init__(self, content: AsyncIterator[str | bytes], limit: ConcurrencyLimit, media_type: str) -> None:
         super().__init__(content, media_type=media_type, headers={"X-Accel-Buffering": "no"})
-        self._places = places
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._places.taken += 1
-        try:
+        with self._limit.slot():
             await super().__call__(scope, receive, send)
-        finally:
-            self._places.taken -= 1
 
 
 async def _parts(camera: Camera) -> AsyncIterator[bytes]:

@@ -88,12 +88,12 @@ async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem("unsupported", "the body should be multipart/form-data with a part image")
     hub.require()
-    with hub.forms.one():  # of their own: who has no token yet takes no place of others
+    with hub.forms.slot():  # of their own: who has no token yet takes no slot of others
         form = await read_form(request, hub.requests.max_bytes)
     fields = {part.name: part.content for part in form}
     _authorize(secrets, request, fields)
     least, image = _min_confidence(fields), image_of(form)
-    with hub.requests.places.one():
+    with hub.requests.in_flight.slot():
         parsed = await hub.requests.parse(image.content, image.content_type, Wanted(frozenset()))
     labels = parsed.labels()
     found = predictions(labels, least, parts=hub.config.gateway.deepstack_parts)

@@ -66,7 +66,7 @@ class _Figures:
         for status, count in sorted(hub.responses.items()):
             responses.add_metric([str(status)], count)
         yield responses
-        yield GaugeMetricFamily(f"{prefix}_in_flight", "Images being parsed.", hub.requests.places.taken)
+        yield GaugeMetricFamily(f"{prefix}_in_flight", "Images being parsed.", hub.requests.in_flight.taken)
         yield CounterMetricFamily(f"{prefix}_timeouts", "Images without a result in time.", hub.requests.timed_out)
         yield CounterMetricFamily(
             f"{prefix}_repeated", "Requests sent again, a worker being lost.", hub.requests.repeated

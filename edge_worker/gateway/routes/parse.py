@@ -66,7 +66,7 @@ async def parse(hub: TheHub, request: Request, wanted: TheWanted, model: Model =
     if accepted != "application/json":
         wanted = replace(wanted, images=frozenset({_KINDS[accepted]}))
     hub.require()
-    with hub.requests.places.one():
+    with hub.requests.in_flight.slot():
         image, content_type = await read_image(request, hub.requests.max_bytes)
         parsed = await hub.requests.parse(image, content_type, wanted, model=model)
     return _response(accepted, parsed)

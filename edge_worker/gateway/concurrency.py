@@ -1,4 +1,4 @@
-"""Bounds on what may go on at a time: images, uploads, streams."""
+"""Limits on what goes on at a time: images, uploads, streams."""
 
 from __future__ import annotations
 
@@ -13,30 +13,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Places:
-    """So many places; *what* says in a sentence who has them."""
+class ConcurrencyLimit:
+    """At most *limit* at a time; *what* completes the sentence for who comes too many."""
 
     limit: int
     what: str
     taken: int = 0
 
-    def require(self) -> None:
-        """See that one is free.
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Take one of the slots.
 
         Raises:
             Problem: ``too_many_requests``.
         """
         if self.taken >= self.limit:
             raise Problem("too_many_requests", f"{self.limit} {self.what} already; try again in a moment")
-
-    @contextmanager
-    def one(self) -> Iterator[None]:
-        """Take a place.
-
-        Raises:
-            Problem: as :meth:`require`.
-        """
-        self.require()
         self.taken += 1
         try:
             yield
