@@ -108,7 +108,7 @@ def _run(row: Row, options: argparse.Namespace) -> Result:
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{row.name}-"))
     began = time.monotonic()
     random = Random(f"{options.seed} {row.name}")  # noqa: S311 - to be repeated, not to be secret
-    with Lab(directory, random, times, alone=row.alone and not options.short) as lab:
+    with Lab(directory, random, times) as lab:
         try:
             row.run(lab)
         except Exception as error:  # noqa: BLE001 - a row that broke off is a row that failed; the others go on

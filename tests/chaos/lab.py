@@ -28,14 +28,11 @@ EVERY: Final = ({"topic": "cameras/{camera}/frame", "delivery": "every"},)
 
 
 class Lab:
-    """A context. ``random`` is seeded for this row, ``times`` says how often to repeat.
+    """A context. ``random`` is seeded for this row, ``times`` says how often to repeat."""
 
-    ``alone``: no other row runs beside this one, so that times can be judged.
-    """
-
-    def __init__(self, directory: Path, random: Random, times: int, *, alone: bool = False) -> None:
+    def __init__(self, directory: Path, random: Random, times: int) -> None:
         """Keep everything in *directory*, which exists."""
-        self.directory, self.random, self.times, self.alone = directory, random, times, alone
+        self.directory, self.random, self.times = directory, random, times
         self.findings = Findings()
         self._stack = ExitStack()
         self._made = 0
