@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import ExitStack, suppress
 from functools import cache
@@ -25,6 +26,13 @@ FURNISH = str(Path(__file__).with_suffix(".sh"))
 UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
 # The first arguments are cgroups to enter, up to "--"; what follows is run in them.
 ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
+_DROP_IN = f"""[Unit]
+DefaultDependencies=no
+[Service]
+ProtectHome=tmpfs
+BindReadOnlyPaths={sys.prefix} {sys.base_prefix}
+RestartSec=100ms
+"""
 STATES_UP = ("running", "degraded", "starting")
 
 
@@ -131,19 +139,22 @@ class SystemdBox:
         return False
 
 
-def copy_units(units: Path, unit: str, drop_in: str) -> None:
-    """Make a directory *units* with those of ``deploy/systemd``, a *drop_in* for *unit*, and what they wait for."""
+def copy_units(units: Path, unit: str, settings: str = "") -> None:
+    """Make a directory *units* with those of ``deploy/systemd`` and what :func:`add_drop_in` adds."""
     shutil.copytree(UNITS, units)
-    add_drop_in(units, unit, drop_in)
+    add_drop_in(units, unit, settings)
 
 
-def add_drop_in(units: Path, unit: str, drop_in: str) -> None:
-    """Add a *drop_in* for *unit*, and what units wait for, to the directory *units*."""
+def add_drop_in(units: Path, unit: str, settings: str = "") -> None:
+    """Add to the directory *units* what units wait for, and a drop-in with which *unit* runs in a box.
+
+    It may read this Python, waits for no other service of the machine, and has *settings* of ``[Service]``.
+    """
     (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
     (units / "network-online.target").symlink_to("/dev/null")
     folder = units / f"{unit}.d"
     folder.mkdir()
-    (folder / "test.conf").write_text(drop_in)
+    (folder / "test.conf").write_text(_DROP_IN + settings)
 
 
 def _hierarchies() -> list[Path]:

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UNIT = "edge-worker.service"
-DROP_IN = """
-[Unit]
-DefaultDependencies=no
-[Service]
-ProtectHome=tmpfs
-BindReadOnlyPaths={prefix} {base}
-RestartSec=100ms
-"""
 # In the place of a release, which takes minutes to pack: it tells systemd that it is ready, unless it is broken.
 PROGRAM = """#!/bin/sh
 {own}
@@ -90,7 +82,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
     units, files = tmp_path / "units", tmp_path / "files"
     for folder in (units, files):
         folder.mkdir()
-    systemd_box.add_drop_in(units, UNIT, DROP_IN.format(prefix=sys.prefix, base=sys.base_prefix))
+    systemd_box.add_drop_in(units, UNIT)
     with SystemdBox(units, files) as box:
         yield Host(box, tmp_path)
 

@@ -21,15 +21,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UNIT = "edge-worker.service"
-DROP_IN = """
-[Unit]
-DefaultDependencies=no
-[Service]
-ProtectHome=tmpfs
-BindReadOnlyPaths={source} {prefix} {base}
+SETTINGS = f"""
+BindReadOnlyPaths={ROOT}
 StandardOutput=append:/run/edge-worker.log
 StandardError=append:/run/edge-worker.log
-RestartSec=100ms
 """
 CONFIG = """
 node: {{id: box}}
@@ -110,7 +105,7 @@ def host(make_mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> Iterator[H
     systemd_box.require()
     broker, health = make_mosquitto(), free_port()
     units, files = tmp_path / "units", tmp_path / "files"
-    systemd_box.copy_units(units, UNIT, DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix))
+    systemd_box.copy_units(units, UNIT, SETTINGS)
     config = files / "etc" / "edge-worker" / "edge_worker.yaml"
     config.parent.mkdir(parents=True)
     config.write_text(CONFIG.format(port=broker.port, health=health))

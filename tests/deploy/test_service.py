@@ -26,21 +26,16 @@ CONFIG = "etc/edge-worker/edge_worker.yaml"
 LOG = "run/edge-worker.log"
 START_S = 60.0
 MEMORY_MAX = "MemoryMax=450M"  # enough for the small model and small images
-# No other service of the machine, this checkout as what is installed, and a watchdog that does not take a minute.
-DROP_IN = """
-[Unit]
-DefaultDependencies=no
-[Service]
-ProtectHome=tmpfs
-BindReadOnlyPaths={source}:/opt/source {prefix}:/opt/edge-worker {base}
+# This checkout as what is installed, and a watchdog that does not take a minute.
+SETTINGS = f"""
+BindReadOnlyPaths={ROOT}:/opt/source {sys.prefix}:/opt/edge-worker
 Environment=PYTHONPATH=/opt/source
 ExecStart=
 ExecStart=/opt/edge-worker/bin/python -m edge_worker run -c /etc/edge-worker/edge_worker.yaml
-StandardOutput=append:/{log}
-StandardError=append:/{log}
+StandardOutput=append:/{LOG}
+StandardError=append:/{LOG}
 WatchdogSec=4
 TimeoutAbortSec=1
-RestartSec=100ms
 """
 WORKER = """
 node: {{id: box}}
@@ -65,8 +60,7 @@ def box(broker: Mosquitto, tmp_path: Path) -> Iterator[SystemdBox]:
     """A systemd that has the units, a configuration, and no credential yet; nothing is started."""
     systemd_box.require()
     units, files = tmp_path / "units", tmp_path / "files"
-    drop_in = DROP_IN.format(source=ROOT, prefix=sys.prefix, base=sys.base_prefix, log=LOG)
-    systemd_box.copy_units(units, UNIT, drop_in)
+    systemd_box.copy_units(units, UNIT, SETTINGS)
     (files / CONFIG).parent.mkdir(parents=True)
     (files / CONFIG).write_text(WORKER.format(port=broker.port))
     (files / "etc" / "credstore").mkdir()
