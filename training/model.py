@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
+    from edge_worker.m2fp.network.fpn import PersonCues
 
 PERSON_QUERIES = 16
 PART_BIAS = 2.0  # added at export to the parts' class logits: chosen on the validation photos, see README
@@ -49,6 +49,7 @@ CONFIGURATION: dict[str, Any] = {
             "conv_dim": 96,
             "blocks_per_level": 2,
             "mask_dim": 96,
+            "person_cues": {"waves": 4, "limb_pairs": len(MIRRORED)},
         },
         "decoder": {
             "num_classes": len(CLASSES),
@@ -66,15 +67,11 @@ CONFIGURATION: dict[str, Any] = {
     },
 }
 
-# A larger backbone (5.5 M parameters in all), and pixels that tell whose they are.
+# The same with a larger backbone: 5.5 M parameters.
 LITE0_CONFIGURATION = CONFIGURATION | {
-    "model": CONFIGURATION["model"]
-    | {
-        "backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)},
-        "encoder": CONFIGURATION["model"]["encoder"] | {"person_cues": {"waves": 4, "limb_pairs": len(MIRRORED)}},
-    }
+    "model": CONFIGURATION["model"] | {"backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)}}
 }
-_ADDED = (".blocks.", ".person_cues.")  # begin without effect, or serve training only
+_ADDED = (".blocks.", ".person_cues.")  # to networks that were trained without them: they begin without effect
 
 
 class Deep(NamedTuple):
@@ -106,16 +103,13 @@ class Student(nn.Module):
         layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
         final = predictor.predict(last, features.mask_features)
         auxiliary = self.auxiliary(features.mask_features)
-        return Deep([Prediction(*layer) for layer in layers], final, auxiliary, *self.cues(features))
+        middles, sides = self.cues.predict(features.maps[-1])
+        return Deep([Prediction(*layer) for layer in layers], final, auxiliary, middles, sides)
 
-    def cues(self, features: PixelFeatures) -> tuple[Tensor, Tensor]:
-        """What the network's own cues say, middles and sides; without any, they are nowhere and undecided."""
-        cues = getattr(self.network.sem_seg_head.pixel_decoder, "person_cues", None)
-        if cues is not None:
-            middles, sides = cues.predict(features.maps[-1])
-            return middles, sides
-        shape = features.maps[-1].shape
-        return torch.zeros(shape[0], 2, *shape[2:]), torch.zeros(shape[0], 1 + len(MIRRORED), *shape[2:])
+    @property
+    def cues(self) -> PersonCues:
+        """The network's own, which every student has."""
+        return cast("PersonCues", self.network.sem_seg_head.pixel_decoder.person_cues)
 
 
 def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION) -> Student:

@@ -100,7 +100,12 @@ class EfficientNetLiteConfig(Section):
 
 
 class PersonCuesConfig(Section):
-    """What pixels tell of the person they belong to (``encoder.person_cues``)."""
+    """What pixels tell of the person they belong to (``encoder.person_cues``).
+
+    Attributes:
+        waves: sines and cosines of ½, 1, 2… periods over the picture, as which a pixel tells its person's middle.
+        limb_pairs: pairs of limbs of which it tells whether one lies left of the other.
+    """
 
     waves: int = Field(ge=1, le=8)
     limb_pairs: int = Field(ge=1)
@@ -119,6 +124,12 @@ class FpnConfig(Section):
     blocks_per_level: int = Field(0, ge=0)
     mask_dim: int = Field(ge=1)
     person_cues: PersonCuesConfig | None = None
+
+    @model_validator(mode="after")
+    def _cues_have_a_map(self) -> FpnConfig:
+        if self.person_cues is not None and len(self.in_features) == 1:
+            raise ValueError("person_cues are read from the map before the last: in_features must name two or more")
+        return self
 
     @property
     def transformer_in_features(self) -> tuple[str, ...]:

@@ -61,6 +61,12 @@ def test_untrained_additions_change_nothing(key: str, value: object, layer: str)
         torch.testing.assert_close(plain(images).mask_logits, deeper(images).mask_logits)
 
 
+def test_cues_need_two_maps() -> None:
+    """They are read from the map before the last: a configuration without one is refused with the key."""
+    with pytest.raises(ValueError, match="in_features must name two or more"):
+        light(in_features=("res2",), person_cues=CUES)
+
+
 def test_cues_tell_people_and_arms_apart() -> None:
     """With equal features, a mask may depend on the middle of a pixel's person, and on both cues of a side together."""
     cues = PersonCues(PersonCuesConfig.model_validate(CUES), map_channels=4, mask_dim=4)
