@@ -68,7 +68,7 @@ def doubts(config: Config) -> Iterator[str]:
             key = (
                 "will_delay_s: is too long for keepalive_s"
                 if late_s <= config.mqtt.will_delay_s
-                else ("keepalive_s: is too short")
+                else "keepalive_s: is too short"
             )
             yield f"mqtt.{key}: the cameras of a node that is lost may move {late_s:g} s later than 2 × keepalive_s"
 

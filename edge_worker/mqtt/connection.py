@@ -57,8 +57,8 @@ if TYPE_CHECKING:
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to send DISCONNECT, whatever is still queued: else the broker publishes the will."""
 
-_NAMED: Final = 12
-"""Of the filters that a status speaks of."""
+_MOST_NAMED: Final = 12
+"""Filters that a status names; of more it tells the number."""
 _EXPLAINS_S: Final = 0.5
 """A broker that closes the connection so soon after it refused a message does so because of that."""
 
@@ -366,5 +366,5 @@ class Connection:
 
 def _some(names: Sequence[str]) -> str:
     """Name the first of many."""
-    more = len(names) - _NAMED
-    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _MOST_NAMED
+    return ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

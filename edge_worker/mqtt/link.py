@@ -49,11 +49,8 @@ _LINGER_S: Final = 1.0  # for the broker to read our DISCONNECT
 _TICK_S: Final = 1.0
 _LEAVING_TICK_S: Final = 0.1
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
-_UNEXPLAINED: Final = (
-    Cause.BROKER,
-    Cause.STATED,
-    Cause.SUBSCRIBE,
-)  # a broker that stops may say so, and its port tells
+_UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED, Cause.SUBSCRIBE)
+"""Ends over which the broker may have stopped, which its port tells."""
 _IN_CONTAINER: Final = (
     ": in a container this is the container itself; set mqtt.host to the broker's service name, or to"
     " host.docker.internal for the machine around it"

@@ -87,9 +87,8 @@ def peak_mb() -> float:
 
     Not getrusage: that begins with what the parent had.
     """
-    peak = next(
-        (line for line in text_of(Path("/proc/self/status")).splitlines() if line.startswith("VmHWM:")), "VmHWM: 0 kB"
-    )
+    status = text_of(Path("/proc/self/status")).splitlines()
+    peak = next((line for line in status if line.startswith("VmHWM:")), "VmHWM: 0 kB")
     return int(peak.split()[1]) * _KB / 1e6
 
 
