@@ -27,7 +27,14 @@ if TYPE_CHECKING:
     from typing import Self
 
 READY_S: Final = 10.0
-MOSQUITTO: Final = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+_TOOLS: Final = ("mosquitto_passwd", "mosquitto_pub", "mosquitto_sub")
+MOSQUITTO: Final = (
+    shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if all(map(shutil.which, _TOOLS))
+    else None
+)
+"""The program, where its tools are installed as well."""
+INSTALL_MOSQUITTO: Final = "apt-get install mosquitto mosquitto-clients"
 
 
 # Below those that the kernel gives to outgoing connections (from 32768), which would take one before it is listened on.
@@ -41,6 +48,12 @@ def free_port() -> int:
             probe.bind(("127.0.0.1", port))
             return port
     raise AssertionError("no port is free")
+
+
+def add_account(file: Path, name: str, password: str) -> None:
+    """Add an account to a password file of Mosquitto's, or change its password; the file may be missing."""
+    create = () if file.exists() else ("-c",)
+    subprocess.run(["mosquitto_passwd", "-b", *create, file, name, password], check=True, capture_output=True)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = READY_S) -> None:

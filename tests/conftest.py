@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from brokers import MOSQUITTO, Amqtt, Mosquitto
+from brokers import INSTALL_MOSQUITTO, MOSQUITTO, Amqtt, Mosquitto
 from hypothesis import settings
 from links import Watched
 
@@ -44,7 +44,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if MOSQUITTO is None and reporter is not None and (skipped := reporter.stats.get("skipped", ())):
         without = sum("mosquitto" in str(report.longrepr) for report in skipped)
         if without:
-            reporter.write_line(f"not tested for want of mosquitto: {without} tests; apt-get install mosquitto")
+            reporter.write_line(f"not tested for want of mosquitto: {without} tests; {INSTALL_MOSQUITTO}")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

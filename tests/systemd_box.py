@@ -26,10 +26,12 @@ FURNISH = str(Path(__file__).with_suffix(".sh"))
 UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
 # The first arguments are cgroups to enter, up to "--"; what follows is run in them.
 ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
+_IS_IN_TMP = any(Path(prefix).is_relative_to("/tmp") for prefix in (sys.prefix, sys.base_prefix))  # noqa: S108
 _DROP_IN = f"""[Unit]
 DefaultDependencies=no
 [Service]
 ProtectHome=tmpfs
+PrivateTmp={"no" if _IS_IN_TMP else "yes"}
 BindReadOnlyPaths={sys.prefix} {sys.base_prefix}
 RestartSec=100ms
 """

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from benchmarks import memory
-from benchmarks.__main__ import EXPERIMENTS, main
+from benchmarks.__main__ import main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+QUICK = ("kernels", "candidates", "batches", "cache")
 
 
 def test_each_experiment_gives_its_rows(
@@ -21,8 +25,7 @@ def test_each_experiment_gives_its_rows(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     file = tmp_path / "found.json"
     options = ["--model", "builtin:seeded", "--variant", "openvino:f32", "--size", "160x90", "--turns", "2"]
-    quick = [name for name in EXPERIMENTS if name not in ("sizes", "processes", "roofline", "memory")]
-    assert main([*quick, *options, "--threads", "1", "--json", str(file)]) == 0
+    assert main([*QUICK, *options, "--threads", "1", "--json", str(file)]) == 0
     found: dict[str, Any] = json.loads(file.read_text())
     kernels = found["kernels"]
     assert [row["without"] for row in kernels] == [
@@ -43,6 +46,21 @@ def test_each_experiment_gives_its_rows(
     assert row["from the cache, ms"]["best"] < row["parsed, ms"]
     assert len(found["candidates"]) == 6
     assert "kernels: builtin:seeded, openvino:f32" in capsys.readouterr().out
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(("name", "column"), [("gateway", "added at the median, ms"), ("page", "first load, kB")])
+def test_the_gateway_is_measured(name: str, column: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a real broker and worker; its page in a real browser."""
+    if name == "page" and shutil.which("chromedriver") is None and os.environ.get("CI") != "true":
+        pytest.skip("chromium and chromedriver are not installed")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    file = tmp_path / "found.json"
+    options = ["--model", "builtin:seeded", "--variant", "openvino:f32", "--size", "160x90", "--turns", "2"]
+    assert main([name, *options, "--json", str(file)]) == 0
+    rows = json.loads(file.read_text())[name]
+    assert all(row[column] for row in rows)
+    assert len(rows) == (2 if name == "page" else 1)
 
 
 def test_processes_share_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

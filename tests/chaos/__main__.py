@@ -16,7 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from brokers import MOSQUITTO
+from brokers import INSTALL_MOSQUITTO, MOSQUITTO
 
 from chaos import report
 from chaos.lab import Lab
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     rows = [row for row in ROWS if not options.only or row.name in options.only]
     if MOSQUITTO is None:
-        sys.stderr.write("mosquitto is not installed (Debian, Ubuntu: apt-get install mosquitto)\n")
+        sys.stderr.write(f"mosquitto is not installed (Debian, Ubuntu: {INSTALL_MOSQUITTO})\n")
         return 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end_all)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from brokers import add_account
 
 from chaos.account import close_books
 from chaos.camera import image
@@ -164,8 +165,7 @@ def subscription(lab: Lab) -> None:
 
 def _let_in(passwords: Path, password: str) -> None:
     """Let the worker in with *password*."""
-    create = [] if passwords.exists() else ["-c"]
-    subprocess.run(["mosquitto_passwd", "-b", *create, passwords, USER, password], check=True)
+    add_account(passwords, USER, password)
     passwords.chmod(0o600)
 
 

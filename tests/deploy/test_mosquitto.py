@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
-from brokers import MOSQUITTO, free_port, is_listening, wait_until
+from brokers import MOSQUITTO, add_account, free_port, is_listening, wait_until
 from certificates import Authority
 from gateways import FakeWorker, GatewayProcess
 from paho.mqtt.client import Client
@@ -83,10 +83,8 @@ def install(folder: Path) -> Broker:
         text = text.replace(standard, ours)
     (folder / "edge-worker.conf").write_text(text + "\nuser root\n")
     shutil.copy(EXAMPLE / "edge-worker.acl", folder)
-    (folder / "edge-worker.passwd").touch()
     for account in ACCOUNTS:
-        command = ["mosquitto_passwd", "-b", str(folder / "edge-worker.passwd"), account, PASSWORD]
-        subprocess.run(command, check=True, capture_output=True)
+        add_account(folder / "edge-worker.passwd", account, PASSWORD)
     return broker
 
 

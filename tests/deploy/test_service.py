@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import systemd_box
-from brokers import Mosquitto, wait_until
+from brokers import Mosquitto, add_account, wait_until
 from images import photo
 from PIL import Image
 from systemd_box import SystemdBox
@@ -50,8 +50,7 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.timeout(300)]
 def broker(make_mosquitto: Callable[..., Mosquitto], tmp_path: Path) -> Mosquitto:
     """A broker that wants a password."""
     accounts = tmp_path / "accounts"
-    accounts.touch()
-    subprocess.run(["mosquitto_passwd", "-b", accounts, "edge-worker", PASSWORD], check=True)
+    add_account(accounts, "edge-worker", PASSWORD)
     return make_mosquitto("allow_anonymous false", f"password_file {accounts}")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import commands
 import pytest
-from brokers import Mosquitto, wait_until
+from brokers import Mosquitto, add_account, wait_until
 from certificates import Authority, Certificate
 from workers import IMAGE, START_S, WorkerProcess
 
@@ -47,9 +47,8 @@ class Stage:
         self.certificate = authority.issue("worker", key_password=KEY_PASSWORD)
         self.spy_certificate, self._authority = authority.issue("spy"), authority
         accounts = directory / "accounts"
-        accounts.touch()
         for name in ("edge-worker", "spy"):
-            subprocess.run(["mosquitto_passwd", "-b", accounts, name, PASSWORD], check=True)
+            add_account(accounts, name, PASSWORD)
         self.broker = make_mosquitto(
             *(f"certfile {server.cert}", f"keyfile {server.key}", f"cafile {authority.cert}"),
             *("require_certificate true", "allow_anonymous false", f"password_file {accounts}"),

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from brokers import Proxy, free_port
+from brokers import Proxy, add_account, free_port
 from links import WAIT_S, Client, Watched
 
 from edge_worker.common.deadline import Deadline
@@ -46,7 +45,7 @@ DENY_SUBSCRIBE = (
 
 def write_password(file: Path, password: str) -> None:
     """Let the user ``worker`` in with *password*."""
-    subprocess.run(["mosquitto_passwd", "-b", *([] if file.exists() else ["-c"]), file, "worker", password], check=True)
+    add_account(file, "worker", password)
     file.chmod(0o644)
 
 
