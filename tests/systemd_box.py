@@ -17,6 +17,7 @@ from brokers import wait_until
 
 if TYPE_CHECKING:
     import signal
+    from collections.abc import Iterator
     from typing import Self
 
 UNITS = Path(__file__).parents[1] / "deploy" / "systemd"
@@ -26,13 +27,10 @@ FURNISH = str(Path(__file__).with_suffix(".sh"))
 UNSHARE = ("unshare", "--pid", "--mount", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child")
 # The first arguments are cgroups to enter, up to "--"; what follows is run in them.
 ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo $$ >"$1/cgroup.procs" || exit; shift; done; shift; exec "$@"'
-_IS_IN_TMP = any(Path(prefix).is_relative_to("/tmp") for prefix in (sys.prefix, sys.base_prefix))  # noqa: S108
-_DROP_IN = f"""[Unit]
+_DROP_IN = """[Unit]
 DefaultDependencies=no
 [Service]
 ProtectHome=tmpfs
-PrivateTmp={"no" if _IS_IN_TMP else "yes"}
-BindReadOnlyPaths={sys.prefix} {sys.base_prefix}
 RestartSec=100ms
 """
 STATES_UP = ("running", "degraded", "starting")
@@ -141,6 +139,12 @@ class SystemdBox:
         return False
 
 
+def readable(path: Path | str, place: str = "") -> str:
+    """The setting that shows a unit the folder *path*, at the same or another place; one below /tmp as well."""
+    source = f"/run{path}" if Path(path).is_relative_to("/tmp") else path  # noqa: S108 - a unit has a /tmp of its own
+    return f"BindReadOnlyPaths={source}:{place or path}\n"
+
+
 def copy_units(units: Path, unit: str, settings: str = "") -> None:
     """Make a directory *units* with those of ``deploy/systemd`` and what :func:`add_drop_in` adds."""
     shutil.copytree(UNITS, units)
@@ -156,7 +160,15 @@ def add_drop_in(units: Path, unit: str, settings: str = "") -> None:
     (units / "network-online.target").symlink_to("/dev/null")
     folder = units / f"{unit}.d"
     folder.mkdir()
-    (folder / "test.conf").write_text(_DROP_IN + settings)
+    python = [Path(sys.prefix), Path(sys.base_prefix), *_links_of(Path(sys.executable))]
+    (folder / "test.conf").write_text(_DROP_IN + "".join(readable(path) for path in python) + settings)
+
+
+def _links_of(file: Path) -> Iterator[Path]:
+    """The folders that symbolic links lead through from *file* on: a venv's program is one, and may name another."""
+    while file.is_symlink():
+        file = file.parent / file.readlink()
+        yield file.parent
 
 
 def _hierarchies() -> list[Path]:

@@ -11,7 +11,8 @@ mount -t proc proc /proc
 mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 mount -t tmpfs tmpfs /run
-mkdir /run/lock
+mkdir /run/lock /run/tmp
+mount --bind /tmp /run/tmp # for units, whose own /tmp is another
 for directory in /etc /var /opt /usr; do
     mkdir -p "/run/over$directory" "/run/work$directory"
     mount -t overlay overlay -o "lowerdir=$directory,upperdir=/run/over$directory,workdir=/run/work$directory" "$directory"

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 UNIT = "edge-worker.service"
-SETTINGS = f"""
-BindReadOnlyPaths={ROOT}
+SETTINGS = f"""{systemd_box.readable(ROOT)}
 StandardOutput=append:/run/edge-worker.log
 StandardError=append:/run/edge-worker.log
 """

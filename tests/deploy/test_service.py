@@ -27,8 +27,7 @@ LOG = "run/edge-worker.log"
 START_S = 60.0
 MEMORY_MAX = "MemoryMax=450M"  # enough for the small model and small images
 # This checkout as what is installed, and a watchdog that does not take a minute.
-SETTINGS = f"""
-BindReadOnlyPaths={ROOT}:/opt/source {sys.prefix}:/opt/edge-worker
+SETTINGS = f"""{systemd_box.readable(ROOT, "/opt/source")}{systemd_box.readable(sys.prefix, "/opt/edge-worker")}
 Environment=PYTHONPATH=/opt/source
 ExecStart=
 ExecStart=/opt/edge-worker/bin/python -m edge_worker run -c /etc/edge-worker/edge_worker.yaml
