@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +19,6 @@ from edge_worker.m2fp.engines.openvino import precisions
 if TYPE_CHECKING:
     import subprocess
 
-IMAGES = 40  # some seconds of work
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-single"
 
 
@@ -30,21 +31,30 @@ def interrupted(process: subprocess.Popen[str]) -> list[str]:
 
 
 def test_parse_is_interrupted_and_goes_on_later(tmp_path: Path) -> None:
-    """Between two images: the last line says why it ended, and the next run does the rest."""
-    source, out = tmp_path / "photos", tmp_path / "out"
-    source.mkdir()
-    for number in range(IMAGES):
-        (source / f"{number}.jpg").write_bytes(JPEG)
-    options = ("parse", source, "--model", "builtin:seeded", "--threads", "1", "--out", out)
+    """After the first of two images: the last line says why it ended, and the next run does the rest."""
+    first, second, out = tmp_path / "first.jpg", tmp_path / "second.jpg", tmp_path / "out"
+    first.write_bytes(JPEG)
+    os.mkfifo(second)
+    options = ("parse", first, second, "--model", "builtin:seeded", "--threads", "1", "--out", out)
+    ends: list[int] = []
+
+    def is_read() -> bool:
+        """Open the pipe, which only works once somebody reads it; it is at its end only when it is closed."""
+        with suppress(OSError):
+            ends.append(os.open(second, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
     with commands.start(*options) as parse:
-        wait_until(lambda: list(out.glob("*.labels.json")), "the first image is parsed", commands.LIMIT_S)
+        wait_until(is_read, "the first image is parsed", commands.LIMIT_S)
         assert interrupted(parse)[-1] == "interrupted"
-    done = len(list(out.glob("*.labels.json")))
-    assert done < IMAGES
+    os.close(*ends)
+    assert [file.name for file in out.glob("*.labels.json")] == ["first.labels.json"]
+    second.unlink()
+    second.write_bytes(JPEG)
     again = commands.run(*options)
     assert again.returncode == 0
     assert " skipped, parsed before" in again.stderr
-    assert len(list(out.glob("*.labels.json"))) == IMAGES
+    assert len(list(out.glob("*.labels.json"))) == 2
 
 
 @pytest.mark.parametrize("moment", ["loading", "exporting", "judging"])
@@ -52,9 +62,10 @@ def test_long_commands_are_interrupted_in_a_line(tmp_path: Path, moment: str) ->
     """In the middle of what takes long: no traceback, exit code 130, and no half of a model that passes for one."""
     for number in range(8):
         (tmp_path / f"{number}.jpg").write_bytes(JPEG)
+    os.mkfifo(tmp_path / "pipe")  # whose end never comes
     model = shutil.copytree(resolve("builtin:seeded"), tmp_path / "model")
     argv = {
-        "loading": ("parse", tmp_path, "--model", model, "--out", tmp_path / "out"),
+        "loading": ("parse", tmp_path / "pipe", "--model", model, "--out", tmp_path / "out"),
         "exporting": ("model", "export", GOLDEN, "--out", tmp_path / "out"),
         "judging": ("model", "gate", model, "--frames", tmp_path),
     }

@@ -110,7 +110,7 @@ def test_node_red_tells_when_people_come_and_when_they_have_left(mosquitto: Mosq
     program = require_package("node-red") / "red.js"
     flow = json.loads((RECIPES / "node-red-flow.json").read_text())
     for node in flow:
-        node.update({"port": str(mosquitto.port)} if node["type"] == "mqtt-broker" else {})
+        node.update({"port": str(mosquitto.port), "clientid": "flow"} if node["type"] == "mqtt-broker" else {})
     (tmp_path / "flow.json").write_text(json.dumps(flow))
     settings = {"uiHost": "127.0.0.1", "uiPort": free_port(), "httpAdminRoot": False, "httpNodeRoot": False}
     settings |= {"flowFile": "flow.json", "telemetry": {"enabled": False}}
@@ -119,7 +119,7 @@ def test_node_red_tells_when_people_come_and_when_they_have_left(mosquitto: Mosq
     command = ["node", str(program), "--userDir", str(tmp_path), "--settings", str(tmp_path / "settings.js")]
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
         try:
-            wait_until(lambda: "Connected to broker" in log.read_text(), "Node-RED is connected", START_S)
+            wait_until(lambda: "flow 1 parsing/+/labels" in mosquitto.log(), "Node-RED has subscribed", START_S)
             with Client(mosquitto.port, "alarm/#") as consumer:
                 for camera, persons in (("gate", 0), ("gate", 1), ("gate", 1), ("gate", 0), ("door", 1)):
                     labels = PAYLOADS["labels"] | {"camera": camera}
