@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-READY_S: Final = 10.0
+READY_S: Final = 30.0  # of a busy machine; elsewhere it takes a fraction
 _TOOLS: Final = ("mosquitto_passwd", "mosquitto_pub", "mosquitto_sub")
 MOSQUITTO: Final = (
     shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")

@@ -35,7 +35,7 @@ FLAGS: Final = [
 ]
 Chrome: TypeAlias = Any
 """selenium's types call half of its methods untyped."""
-WAIT_S: Final = 20.0
+WAIT_S: Final = 30.0
 
 
 @contextmanager

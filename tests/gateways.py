@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from brokers import Mosquitto
 
-START_S: Final = 20.0
+START_S: Final = 60.0
 CAMERAS: Final = [
     {"topic": "cameras/{camera}/frame"},
     {

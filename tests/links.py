@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.link import Link
 
 E = TypeVar("E")
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 
 class Watched:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 EXAMPLE = Path(__file__).parents[2] / "deploy" / "mosquitto"
 ACCOUNTS = ("edge-worker", "front-door", "gateway", "consumer", "homeassistant", "operator")
 PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a second
-WAIT_S = 10.0
+WAIT_S = 30.0
 
 pytestmark = pytest.mark.mosquitto
 _output, _node = OutputConfig(), NodeConfig(id="box")

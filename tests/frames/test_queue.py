@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_worker.frames.frame import Frame
 
 LATEST, EVERY = SimplePolicy(), SimplePolicy(delivery="every")
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 def make_desk(policy: SimplePolicy) -> tuple[FrameQueue, list[Delivery]]:

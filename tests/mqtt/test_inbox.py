@@ -15,7 +15,7 @@ from edge_worker.mqtt.inbox import Inbox
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import LinkEvent
 
-SOON_S = 10.0
+SOON_S = 30.0
 
 
 def arrived(size: int) -> Arrived:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge_worker.inference.types import EncodedResult, OutputRequest
     from edge_worker.mqtt.events import Outgoing
 
-SOON_S = 10.0
+SOON_S = 30.0
 BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
 RESULT = encoded_result(2, 1, None, None, BODY, {"inference": 1.0})
 MODEL = LoadedModel(ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32"), "1")
