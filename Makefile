@@ -9,7 +9,7 @@ export PYTHON
 # with the brokers, workers and models that they have in common.
 JOBS ?= 3
 
-.PHONY: help demo test test-all sanitize chaos brokers wheel lint format man asyncapi-page reference home-assistant lock audit clean
+.PHONY: help demo test test-all sanitize chaos brokers wheel rollout lint format man asyncapi-page reference home-assistant lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make brokers    the worker against brokers of several makers; docs/brokers.md'
 	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
+	@echo 'make rollout    the same, and what deploy/rollout.sh makes of working and broken wheels (root, systemd)'
 	@echo 'make lint       the checks that run no code: style, types, architecture'
 	@echo 'make format     let ruff put the code into shape'
 	@echo 'make man        the manual page, after a change of commands or options (Python 3.11)'
@@ -52,6 +53,9 @@ brokers: $(VENV)/.with-dev
 
 wheel: $(VENV)/.with-dev
 	scripts/wheel.sh $(abspath $(RUN))
+
+rollout: wheel
+	$(RUN) -m pytest tests/deploy/test_rollout_wheels.py $(ARGS)
 
 lint: $(VENV)/.with-dev
 	$(RUN) -m ruff check
