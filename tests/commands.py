@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -40,3 +41,8 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
         finally:
             process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def notes(errors: str) -> list[str]:
+    """List the lines of *errors*, without those that say how far a command is: a fast machine prints none of them."""
+    return [line for line in errors.splitlines() if not re.fullmatch(r"\w+: \d+ of \d+", line)]

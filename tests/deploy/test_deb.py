@@ -29,8 +29,6 @@ READY = (
     "notify.sendto(b'READY=1', os.environ['NOTIFY_SOCKET']); time.sleep(60)"
 )
 
-pytestmark = pytest.mark.timeout(300)
-
 
 class Host:
     """A box without the package, and packages for it."""

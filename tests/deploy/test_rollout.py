@@ -36,7 +36,7 @@ DEAF = """[ "$1" = check ] && exit 0
 """
 REFUSES = 'if [ "$1" = check ]; then exit 78; fi'
 
-pytestmark = [pytest.mark.mosquitto, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.mosquitto
 
 
 def release(folder: Path, version: str, own: str) -> Path:

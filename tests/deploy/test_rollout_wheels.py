@@ -34,7 +34,6 @@ MODEL = "edge_worker/models/m2fp-lite/model.onnx"
 
 pytestmark = [
     pytest.mark.mosquitto,
-    pytest.mark.timeout(300),
     pytest.mark.skipif(not BUILT, reason="there is no wheel in dist: make rollout"),
 ]
 

@@ -42,7 +42,7 @@ mqtt: {{host: 127.0.0.1, port: {port}, username: edge-worker, keepalive_s: 5, re
 model: {{path: "builtin:seeded"}}
 """
 
-pytestmark = [pytest.mark.mosquitto, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.mosquitto
 
 
 @pytest.fixture

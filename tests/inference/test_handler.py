@@ -102,7 +102,7 @@ def test_a_size_that_makes_no_sense_is_ignored(tmp_path: Path, size: object) -> 
         assert SizeMemory(str(tmp_path), MAX_PIXELS).recall() == (1280, 720)
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_a_pipe_in_the_place_of_the_size_is_not_waited_for(tmp_path: Path) -> None:
     """Else whoever may write to the cache could keep every process after it from loading."""
     usual = SizeMemory(str(tmp_path), 10_000_000).recall()

@@ -59,7 +59,7 @@ def test_broken_files_are_told_and_the_others_go_on(parsed: tuple[Path, subproce
     """Each failure is a line with file and reason; the exit code says that there was one."""
     _, ended = parsed
     assert ended.returncode == 1
-    loading, *failures, summary = ended.stderr.splitlines()
+    loading, *failures, summary = commands.notes(ended.stderr)
     assert loading.startswith("loading ")
     assert len(failures) == 4
     for name, reason in (("cut.jpg", "undecodable"), ("empty.png", "undecodable"), ("words.jpg", "unsupported")):

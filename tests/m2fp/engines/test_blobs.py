@@ -55,7 +55,7 @@ def test_a_sound_file_that_the_engine_does_not_load_is_made_anew(
     assert parser._engine._blobs.map(shape) is not None  # type: ignore[attr-defined]
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 def test_what_has_no_end_is_not_read(tmp_path: Path) -> None:
     """A pipe under the name of a blob is not waited for."""
     store = BlobStore(tmp_path, "openvino", ["key"], 4)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from annotated import NAMES
+from commands import notes
 
 from edge_worker import cli
 
@@ -51,7 +52,7 @@ def test_results_that_cannot_be_exported_are_told(
     content = (broken / "a-x.jpg.colormap.png").read_bytes()
     (broken / "cut.colormap.png").write_bytes(content[: len(content) // 2])
     assert cli.main(["export", str(broken), "--format", "mask-png"]) == 1
-    *lines, summary = capsys.readouterr().err.splitlines()
+    *lines, summary = notes(capsys.readouterr().err)
     said = "\n".join(lines)
     assert len(lines) == 5, said
     for part in (
