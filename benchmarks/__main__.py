@@ -17,8 +17,8 @@ from rich.console import Console
 from benchmarks import batches, cached, candidates, gateway, memory, page, roofline, sweeps
 from benchmarks.tables import table_of
 from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import load
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.report import machine_line
 from edge_worker.tools.bench.setup import Setup

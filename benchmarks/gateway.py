@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import load
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.mqtt.events import Outgoing, Subscription
 from edge_worker.tools.bench.statistics import Summary
 from edge_worker.tools.client import Client

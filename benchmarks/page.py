@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from selenium import webdriver
 
 from benchmarks.gateway import start
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench.statistics import Summary
 from edge_worker.tools.demo.children import Children
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.apart import measured_apart
 from benchmarks.inputs import input_shape
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.tools.bench.statistics import Summary
 from edge_worker.tools.bench.variants import measure as measure_frames

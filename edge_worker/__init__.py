@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_worker.api.parser import Parser, load_parser
     from edge_worker.api.parsing import Parsing
-    from edge_worker.errors import CheckpointError, ConfigError, DecodeError, EdgeWorkerError, EngineError, ModelError
+    from edge_worker.common.errors import (
+        CheckpointError,
+        ConfigError,
+        DecodeError,
+        EdgeWorkerError,
+        EngineError,
+        ModelError,
+    )
     from edge_worker.m2fp.parser import ModelInfo
     from edge_worker.m2fp.postprocess.persons import Label, Part, Person, Unassigned
     from edge_worker.m2fp.types import Box, Instance, Region
@@ -18,7 +25,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "edge_worker.api.parser": ("Parser", "load_parser"),
     "edge_worker.api.parsing": ("Parsing",),
-    "edge_worker.errors": (
+    "edge_worker.common.errors": (
         "CheckpointError",
         "ConfigError",
         "DecodeError",

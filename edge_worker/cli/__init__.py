@@ -15,7 +15,7 @@ from edge_worker import __version__
 from edge_worker.cli import clients, completion, gateway, model, offline, worker
 from edge_worker.cli.arguments import as_typed, located
 from edge_worker.cli.output import drop_what_cannot_be_written, open_what_is_closed, write_whatever_the_encoding
-from edge_worker.errors import ConfigError, EdgeWorkerError
+from edge_worker.common.errors import ConfigError, EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from edge_worker.common.engines import ISAS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_worker.common.errors import ConfigError
     from edge_worker.config import Config
-    from edge_worker.errors import ConfigError
 
 Arguments: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
@@ -78,8 +78,8 @@ def as_typed(problem: object, arguments: Arguments) -> str:
 
 def located(error: ConfigError, arguments: Arguments) -> ConfigError:
     """Give *error* with the place where its key was written, which those found out while running do not know."""
+    from edge_worker.common.errors import ConfigError
     from edge_worker.config import Problem, find_config, load_with_origins
-    from edge_worker.errors import ConfigError
 
     if error.file is not None or not error.key or not hasattr(arguments, "config"):
         return error

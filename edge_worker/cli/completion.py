@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
 
 
 def _gateway(arguments: Arguments) -> int:
-    from edge_worker.errors import EdgeWorkerError
+    from edge_worker.common.errors import EdgeWorkerError
 
     config, _ = load_config(arguments, runs_model=False)
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_worker.cli.arguments import Arguments, Commands, add_command
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 _IMAGES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 

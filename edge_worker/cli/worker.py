@@ -33,8 +33,8 @@ def _add_run(commands: Commands) -> None:
 def _run(arguments: Arguments) -> int:
     from queue import SimpleQueue
 
+    from edge_worker.common.errors import EdgeWorkerError
     from edge_worker.common.platforms import RUNS_WORKER
-    from edge_worker.errors import EdgeWorkerError
     from edge_worker.ops.signals import Order, signals_as_orders
 
     if not RUNS_WORKER:

@@ -7,13 +7,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.common.platforms import available_cpus
 from edge_worker.config.credentials import read_password
 from edge_worker.config.mqtt import is_host, is_loopback
 from edge_worker.config.sections import BUILTIN, BUILTIN_MODELS, model_directory
 from edge_worker.config.split import check_split
 from edge_worker.config.tree import Location, Problem
-from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

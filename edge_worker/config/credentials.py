@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import ConfigError
+from edge_worker.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

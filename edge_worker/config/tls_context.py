@@ -8,8 +8,8 @@ from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # nothing publ
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config.credentials import read_key_password
-from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

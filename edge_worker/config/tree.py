@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.errors import ConfigError
+from edge_worker.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config.tree import Location, Origin, Problem, Tree
-from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.errors import DecodeError
 from edge_worker.common.timestamps import in_utc
-from edge_worker.errors import DecodeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

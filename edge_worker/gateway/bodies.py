@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.frames.envelope import open_envelope
 from edge_worker.gateway.forms import FormPart, FormReader, Parts
 from edge_worker.gateway.problems import Problem

@@ -11,8 +11,8 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import ResultTooLarge
 from edge_worker.config import read_password
-from edge_worker.errors import ResultTooLarge
 from edge_worker.gateway.problems import Problem
 from edge_worker.mqtt import events
 from edge_worker.mqtt.link import Link

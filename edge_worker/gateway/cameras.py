@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from edge_worker.common.errors import DecodeError
 from edge_worker.common.topics import Template
-from edge_worker.errors import DecodeError
 from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.gateway.problems import Problem
 from edge_worker.messages import ErrorMessage, LabelsMessage

@@ -15,8 +15,8 @@ from starlette.staticfiles import StaticFiles
 
 from edge_worker import __version__
 from edge_worker.common import log_events
+from edge_worker.common.errors import ConfigError, EdgeWorkerError
 from edge_worker.config import warnings
-from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem
 from edge_worker.gateway.protocol import Protocol

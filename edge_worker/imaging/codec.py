@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.limits import DecodeLimits, check
 

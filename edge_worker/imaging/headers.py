@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
 from edge_worker.imaging.other_formats import describe

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging.headers import read_header
 
 if TYPE_CHECKING:

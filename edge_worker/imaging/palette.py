@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_worker.errors import ConfigError
+from edge_worker.common.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

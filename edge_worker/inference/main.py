@@ -21,8 +21,8 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edge_worker.common.errors import ConfigError, EdgeWorkerError, EngineError, FrameRejected
 from edge_worker.common.platforms import signals
-from edge_worker.errors import ConfigError, EdgeWorkerError, EngineError, FrameRejected
 from edge_worker.inference.ipc import Channel
 from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.kernel import prctl

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import refuse_lfs_pointer
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
 from edge_worker.m2fp.directory import WEIGHTS_FILE

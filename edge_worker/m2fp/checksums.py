@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

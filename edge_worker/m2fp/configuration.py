@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.network_configuration import BackboneConfig, DecoderConfig, PixelDecoderConfig, Section
 
 if TYPE_CHECKING:

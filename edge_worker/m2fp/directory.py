@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, refuse_lfs_pointer
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
 

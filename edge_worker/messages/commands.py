@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 from pydantic_core import ErrorDetails, from_json
 
-from edge_worker.errors import CommandError
+from edge_worker.common.errors import CommandError
 from edge_worker.messages.base import Detail, Message, Score, Time
 
 RESPONSE_SCHEMA: Literal["edge-worker.response/1"] = "edge-worker.response/1"

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.common.errors import ConfigError, ResultTooLarge
 from edge_worker.common.topics import is_publishable
 from edge_worker.config.mqtt import is_loopback
 from edge_worker.config.tls_context import make_context
-from edge_worker.errors import ConfigError, ResultTooLarge
 from edge_worker.mqtt import diagnosis
 from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection import Connection, Setting

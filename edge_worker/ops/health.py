@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

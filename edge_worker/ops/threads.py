@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.common.platforms import available_cpus
-from edge_worker.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.errors import FrameRejected
+from edge_worker.common.errors import FrameRejected
 from edge_worker.inference.types import ModelSettings
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.free_memory import free_mb

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.common.errors import ModelProcessDied, ModelProcessStuck
 from edge_worker.common.processes import how_it_ended
-from edge_worker.errors import ModelProcessDied, ModelProcessStuck
 from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
 from edge_worker.pool.launch import spawn

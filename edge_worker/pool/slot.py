@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.errors import ConfigError, FrameRejected, ModelError, ModelProcessDied, ModelProcessError
+from edge_worker.common.errors import ConfigError, FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.pool.process import ModelProcess
 from edge_worker.pool.recycling import RecyclePolicy
 from edge_worker.pool.state import Computed, LoadedModel, ProcessInfo, SlotState

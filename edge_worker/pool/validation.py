@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_worker.common.errors import ConfigError, FrameRejected, ModelError
 from edge_worker.common.timestamps import rfc3339
-from edge_worker.errors import ConfigError, FrameRejected, ModelError
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import KINDS

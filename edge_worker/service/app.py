@@ -19,9 +19,9 @@ import structlog
 from edge_worker import __version__
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import ConfigError
 from edge_worker.common.files import problem_with
 from edge_worker.config import diff, load, warnings
-from edge_worker.errors import ConfigError
 from edge_worker.frames.counters import LateCameras
 from edge_worker.mqtt.events import Outgoing
 from edge_worker.ops import logs

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from edge_worker.common import log_events
+from edge_worker.common.errors import CommandError
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
-from edge_worker.errors import CommandError
 from edge_worker.frames.request import may_reply_to
 from edge_worker.messages import (
     CommandResponse,

@@ -19,7 +19,7 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
-from edge_worker.errors import ConfigError, FrameRejected, ModelProcessError, ResultTooLarge
+from edge_worker.common.errors import ConfigError, FrameRejected, ModelProcessError, ResultTooLarge
 from edge_worker.inference.outputs import KINDS, OVERLAY
 from edge_worker.service.overrides import with_overlay
 from edge_worker.service.replies import Now, Parsed, Reply, fitting, left_out, timings_ms

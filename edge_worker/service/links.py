@@ -16,9 +16,9 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import ResultTooLarge
 from edge_worker.common.topics import Template
 from edge_worker.config.split import control_keepalive_s
-from edge_worker.errors import ResultTooLarge
 from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.subscriptions import (

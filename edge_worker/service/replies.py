@@ -6,10 +6,10 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.errors import FrameRejected, ResultTooLarge
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.output import ResultConfig
-from edge_worker.errors import FrameRejected, ResultTooLarge
 from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS

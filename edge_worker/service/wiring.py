@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from edge_worker.common.errors import ConfigError
     from edge_worker.config import Config
-    from edge_worker.errors import ConfigError
     from edge_worker.frames.frame import Delivery, Frame
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from edge_worker.common.addresses import without_login
+from edge_worker.common.errors import EdgeWorkerError, ResultTooLarge
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template, is_publishable
-from edge_worker.errors import EdgeWorkerError, ResultTooLarge
 from edge_worker.mqtt.events import Connected, Disconnected, Outgoing, Published
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted

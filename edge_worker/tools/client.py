@@ -11,8 +11,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import read_password
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,

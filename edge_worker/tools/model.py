@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp import hub
 from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
 from edge_worker.m2fp.engines.base import is_installed

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.tools.image_files import CONTENT_TYPES, distinct_names, find_all

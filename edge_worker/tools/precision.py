@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import (
     QUANTISED_FILES,
     ModelDirectory,

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from edge_worker.common.addresses import without_login
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.capture import Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
 from edge_worker.tools.scene import Scene

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from rich.table import Table
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.messages import StatusMessage
 from edge_worker.messages.base import MAX_DETAIL
 from edge_worker.mqtt.events import Subscription

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from rich.text import Text
 
+from edge_worker.common.errors import ConfigError, EdgeWorkerError
 from edge_worker.common.topics import Template, is_publishable
-from edge_worker.errors import ConfigError, EdgeWorkerError
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived, Subscription
 from edge_worker.tools.client import Client

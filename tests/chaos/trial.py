@@ -12,8 +12,8 @@ from images import encoded, photo
 from outputs import output_request
 
 from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, payload
+from edge_worker.common.errors import DecodeError
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig
-from edge_worker.errors import DecodeError
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.inference.pipeline import Pipeline
 from edge_worker.inference.types import ModelSettings

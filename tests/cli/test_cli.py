@@ -14,7 +14,7 @@ from edge_worker import __version__, cli
 from edge_worker.cli import model
 from edge_worker.cli.arguments import positive
 from edge_worker.cli.completion import _actions
-from edge_worker.errors import ConfigError, EdgeWorkerError
+from edge_worker.common.errors import ConfigError, EdgeWorkerError
 from edge_worker.ops import logs
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config import Config, MqttConfig, load, warnings
 from edge_worker.config.mqtt import is_host
 from edge_worker.config.split import control_keepalive_s, moves_after_s
-from edge_worker.errors import ConfigError
 
 
 def _load(folder: Path, content: str, **environ: str) -> Config:

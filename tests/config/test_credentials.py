@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config import Config, MqttConfig, TlsConfig, read_key_password, read_password
-from edge_worker.errors import ConfigError
 
 
 def _secret(folder: Path, content: bytes, name: str = "secret") -> Path:

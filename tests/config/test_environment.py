@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config import load
-from edge_worker.errors import ConfigError
 
 HOST = {"EDGE_WORKER__MQTT__HOST": "localhost"}
 

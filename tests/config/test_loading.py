@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config import CameraConfig, Config, MqttConfig, OutputConfig, find_config, load
 from edge_worker.config.sections import host_name
-from edge_worker.errors import ConfigError
 
 LOCAL = "mqtt: {host: localhost}\n"
 

@@ -13,9 +13,9 @@ import pytest
 from brokers import Mosquitto
 from certificates import Authority, Certificate
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config.mqtt import TlsConfig
 from edge_worker.config.tls_context import certificate_expiries, make_context
-from edge_worker.errors import ConfigError
 from edge_worker.mqtt.events import Connected, Outgoing, Published, Subscribed, Subscription, Unreachable
 
 if TYPE_CHECKING:

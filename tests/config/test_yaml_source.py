@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config.tree import Tree
 from edge_worker.config.yaml_source import MAX_BYTES, parse_value, read
-from edge_worker.errors import ConfigError
 
 
 def _read(folder: Path, content: bytes | str) -> Tree:

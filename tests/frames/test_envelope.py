@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.frames.envelope import MAX_FRAME_ID, Envelope, identity_in, is_envelope, open_envelope
 
 LIMIT = 100_000

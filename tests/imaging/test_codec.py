@@ -16,7 +16,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from images import CIHP, PHOTOS, encoded, figures, photo, with_orientation
 from PIL import Image, ImageOps
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.codec import (
     DecodeLimits,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from images import encoded, photo, with_orientation
 from PIL import Image
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
 from edge_worker.imaging.headers import FORMATS, MAX_SCANS, read_header

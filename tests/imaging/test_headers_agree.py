@@ -14,7 +14,7 @@ import pytest
 from images import encoded, photo
 from PIL import Image
 
-from edge_worker.errors import DecodeError
+from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.codec import decode
 from edge_worker.imaging.exif import orientation_of

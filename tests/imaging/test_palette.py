@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from images import CIHP
 
-from edge_worker.errors import ConfigError
+from edge_worker.common.errors import ConfigError
 from edge_worker.imaging.palette import BLACK, Palette, oklab
 
 # Classes that touch on a body, so that their colours meet in an image.

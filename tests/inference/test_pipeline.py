@@ -17,7 +17,7 @@ from outputs import output_request
 from PIL import Image
 from pycocotools import mask as coco
 
-from edge_worker.errors import CheckpointError, ConfigError, DecodeError
+from edge_worker.common.errors import CheckpointError, ConfigError, DecodeError
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import FrameLimits, ModelChoice, ModelSettings, OutputRequest
 from edge_worker.messages import LabelsBody

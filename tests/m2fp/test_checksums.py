@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import read_sums, write_sums
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.configuration import load_configuration, parse_configuration
 from edge_worker.m2fp.network_configuration import ResNetConfig
 from edge_worker.m2fp.seeded import tiny_configuration

@@ -12,7 +12,7 @@ import pytest
 from checkpoints import GOLDEN
 from damages import DAMAGES
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.directory import (
     QUANTISED_FILES,
     builtin_names,

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from edge_worker.errors import CheckpointError
+from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp import export as export_module
 from edge_worker.m2fp.directory import open_directory, sha256_of
 from edge_worker.m2fp.export import export

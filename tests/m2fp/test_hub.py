@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from edge_worker.errors import ModelError
+from edge_worker.common.errors import ModelError
 from edge_worker.m2fp.checksums import read_sums
 from edge_worker.m2fp.hub import pull
 from edge_worker.m2fp.seeded import tiny_configuration

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_worker.errors import CommandError
+from edge_worker.common.errors import CommandError
 from edge_worker.messages import COMMANDS, PauseRequest, SetRequest, SnapshotRequest, parse_request
 from edge_worker.messages.commands import MAX_REQUEST_BYTES
 

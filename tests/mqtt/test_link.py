@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.errors import ResultTooLarge
+from edge_worker.common.errors import ResultTooLarge
 from edge_worker.mqtt import connection, outbox
 from edge_worker.mqtt.events import (
     Arrived,

@@ -10,8 +10,8 @@ from brokers import Proxy, add_account, free_port
 from links import WAIT_S, Client, Watched
 
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import ConfigError
 from edge_worker.config.mqtt import ReconnectConfig
-from edge_worker.errors import ConfigError
 from edge_worker.mqtt.backoff import Failure
 from edge_worker.mqtt.events import (
     Connected,

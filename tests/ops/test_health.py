@@ -17,8 +17,8 @@ import pytest
 from brokers import wait_until
 from structlog.testing import capture_logs
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import HttpConfig
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.ops import health
 from edge_worker.ops.health import Check, Health, HealthServer
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from edge_worker.common.errors import ConfigError
 from edge_worker.config import ThreadsConfig
-from edge_worker.errors import ConfigError
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 

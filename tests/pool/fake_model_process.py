@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.errors import CheckpointError, DecodeError, EngineError
+from edge_worker.common.errors import CheckpointError, DecodeError, EngineError
 from edge_worker.imaging import png
 from edge_worker.inference import main
 from edge_worker.inference.types import EncodedImage, EncodedResult, ModelCardFacts

@@ -16,8 +16,8 @@ from images import encoded, photo
 from outputs import output_request
 
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import FrameRejected, ModelProcessDied
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
-from edge_worker.errors import FrameRejected, ModelProcessDied
 from edge_worker.pool import ModelPool
 
 if TYPE_CHECKING:

@@ -23,6 +23,7 @@ from outputs import encoded_result, output_request
 from pool.fake_model_process import body, echo
 from structlog.testing import capture_logs
 
+from edge_worker.common.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.config import (
     Config,
     LimitsConfig,
@@ -32,7 +33,6 @@ from edge_worker.config import (
     ThreadsConfig,
     WatchdogConfig,
 )
-from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ModelProcessError, ModelProcessStuck
 from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.pool import ModelPool, PoolState, SlotState
 

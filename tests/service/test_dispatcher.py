@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import ConfigError, FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.config import ColormapConfig, OutputConfig, OverlayConfig
-from edge_worker.errors import ConfigError, FrameRejected, ModelProcessDied, ResultTooLarge
 from edge_worker.frames.frame import Delivery, Frame
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName

@@ -11,8 +11,8 @@ import pytest
 from outputs import encoded_result
 from samples import make_frame
 
+from edge_worker.common.errors import FrameRejected
 from edge_worker.config import OutputConfig, OverlayConfig
-from edge_worker.errors import FrameRejected
 from edge_worker.frames.frame import Delivery
 from edge_worker.frames.request import Request
 from edge_worker.imaging import png

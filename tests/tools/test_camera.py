@@ -16,7 +16,7 @@ from links import Client
 from refusing_broker import RefusingBroker
 from replies import JPEG
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools import camera
 from edge_worker.tools.camera import paced, repeated
 from edge_worker.tools.sources import Shot

@@ -10,7 +10,7 @@ from refusing_broker import RefusingBroker
 from workers import WorkerProcess
 
 from edge_worker.cli import clients
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.messages import COMMANDS
 from edge_worker.tools.request import arguments_of
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from replies import JPEG, PNG
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.sources import LiveStream, open_source
 
 if TYPE_CHECKING:

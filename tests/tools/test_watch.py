@@ -13,8 +13,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from replies import JPEG, PNG, error_of, labels_of
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import Config
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.imaging import png
 from edge_worker.messages import LabelMessage
 from edge_worker.tools.watch import Results, error_line, line

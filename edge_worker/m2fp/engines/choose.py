@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_worker.common.engines import EngineName
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.engines.exports import exported

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from edge_worker.common import log_events
+from edge_worker.common.errors import CheckpointError
 from edge_worker.common.files import locked, remove
 from edge_worker.common.platforms import OPEN_DIRECTORY
-from edge_worker.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
 

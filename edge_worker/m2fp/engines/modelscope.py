@@ -11,7 +11,7 @@ import torch
 from modelscope.pipelines import pipeline
 from modelscope.utils.constant import Tasks
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.engines.base import AnyShape
 from edge_worker.m2fp.types import Logits
 

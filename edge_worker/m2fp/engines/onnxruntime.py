@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import ONNX_FILE
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.types import Logits

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import openvino
 
+from edge_worker.common.errors import EngineError
 from edge_worker.common.platforms import available_cpus
-from edge_worker.errors import EngineError
 from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.annotations.coco import Coco, CocoPanoptic
 from edge_worker.tools.annotations.cvat import Cvat
 from edge_worker.tools.annotations.label_studio import LabelStudio

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools import mask as coco
 from pydantic import ValidationError
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.m2fp.types import Box, HasRegion, Region, Size
 from edge_worker.messages import LabelsMessage
 

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.annotations.writer import Classes
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.files import text_of
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.memory import COMPUTING
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench import outputs, report
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.setup import Setup

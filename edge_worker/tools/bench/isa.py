@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench.machine import cpu_flags
 
 if TYPE_CHECKING:

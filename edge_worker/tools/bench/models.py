@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import ModelError
+from edge_worker.common.errors import ModelError
 from edge_worker.m2fp.directory import MANIFEST_FILE, WEIGHTS_FILE, open_directory
 from edge_worker.m2fp.engines.base import is_installed
 

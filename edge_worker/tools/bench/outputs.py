@@ -6,8 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.files import problem_with
-from edge_worker.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

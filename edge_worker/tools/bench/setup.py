@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings
 from edge_worker.m2fp.directory import is_quantised
 from edge_worker.ops.cpus import CpuAllowance

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench.isa import held_to
 from edge_worker.tools.bench.statistics import Summary, by_stage
 

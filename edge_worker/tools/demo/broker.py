@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import Any
 
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 HOST = "127.0.0.1"
 GOODBYE_S = 3.0

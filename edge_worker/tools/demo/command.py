@@ -16,9 +16,9 @@ import yaml
 
 from edge_worker.common.addresses import without_login
 from edge_worker.common.deadline import Deadline
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.topics import Template
 from edge_worker.config import load
-from edge_worker.errors import EdgeWorkerError
 from edge_worker.frames.frame import content_id
 from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.messages import StatusMessage

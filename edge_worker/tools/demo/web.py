@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.request import urlopen
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

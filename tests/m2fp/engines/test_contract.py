@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from agreement import assert_same_instances, assert_same_map
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines import choose
 from edge_worker.m2fp.engines.base import ShapeCache, is_installed

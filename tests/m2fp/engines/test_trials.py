@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from damages import DAMAGES
 
-from edge_worker.errors import EngineError
+from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines import choose, fingerprint, trials
 from edge_worker.m2fp.engines.base import EngineOptions

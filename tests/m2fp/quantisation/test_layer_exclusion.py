@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_worker.errors import ModelError
+from edge_worker.common.errors import ModelError
 from edge_worker.m2fp.quantisation.agreement import Agreement
 from edge_worker.m2fp.quantisation.gate import Verdict
 from edge_worker.m2fp.quantisation.layer_exclusion import leave_out

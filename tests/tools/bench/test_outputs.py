@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from edge_worker.cli import main
-from edge_worker.errors import EdgeWorkerError
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench import outputs
 
 if TYPE_CHECKING:
