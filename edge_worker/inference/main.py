@@ -5,13 +5,14 @@ compromised, so before loading anything it gives up the network, most files and 
 controls its lifetime: it exits when the channel closes or the worker dies, and ignores signals meant for the worker.
 
 Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
-process sends ``phase`` at every change of phase; ``ready`` or ``failed`` after loading; ``result`` or ``rejected`` for
-each frame.
+process sends ``phase`` at every change of phase and ``log`` for each log line; ``ready`` or ``failed`` after loading;
+``result`` or ``rejected`` for each frame.
 """
 
 from __future__ import annotations
 
 import faulthandler
+import logging
 import os
 import signal
 import socket
@@ -73,6 +74,20 @@ class StandardError:
         os.dup2(self._null if silent else self._aloud, _STDERR)
 
 
+class ChannelLog(logging.Handler):
+    """Sends our own log lines to the worker; the channel belongs to the main thread, and so do they."""
+
+    def __init__(self, channel: Channel) -> None:
+        """Send them over *channel*."""
+        super().__init__(logging.INFO)
+        self._channel = channel
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one."""
+        line = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
+        self._channel.send({"type": "log", **line})
+
+
 def main() -> int:
     """Run as a model process; the last argument is the file descriptor of the channel."""
     _stand_apart()
@@ -84,6 +99,7 @@ def main() -> int:
 def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
     """Load the model of the first message, then serve frames until the peer closes; return the exit status."""
     stderr = StandardError()
+    logging.getLogger("edge_worker").addHandler(ChannelLog(channel))
 
     def note(phase: str) -> None:
         stderr.silence(silent=phase == "decode")

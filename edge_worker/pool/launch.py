@@ -17,8 +17,16 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.inference.types import ModelSettings
 
+# Of engines and kernels: what they may use (edge_worker.m2fp.kernels.loader), and the same for PyTorch's own and MKL.
+_LIMITS = (
+    "EDGE_WORKER_WITHOUT_KERNELS",
+    "ONEDNN_MAX_CPU_ISA",
+    "DNNL_MAX_CPU_ISA",
+    "ATEN_CPU_CAPABILITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+)
 # The only variables inherited by the child: the worker's environment may hold secrets.
-_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME")
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME", *_LIMITS)
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
 # Memory for the moment of a frame. Measured: 24 megapixels with eight persons and all outputs took 2.2 GB, 92 bytes per
 # pixel. The reserve is for a network compiled for another shape, and for stacks and arenas that are never touched.

@@ -17,6 +17,7 @@ from edge_worker.common.processes import how_it_ended
 from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
 from edge_worker.pool.launch import spawn
+from edge_worker.pool.relayed_log import RelayedLog
 from edge_worker.pool.timeouts import PhaseClock
 from edge_worker.pool.validation import card_of, failure_of, rejection_of, result_of
 
@@ -59,6 +60,7 @@ class ModelProcess:
         self._timeouts = timeouts
         self._beat = beat
         self._stopped_since: float | None = None
+        self._log = RelayedLog()
         self.phase = "start"
         self.ended_from_outside = (
             False  # stopped by a signal, or gone before it was given a frame: no fault of the frame
@@ -149,10 +151,13 @@ class ModelProcess:
         self._within_limit(clock, self._channel.flush)
         while True:
             header, blobs = self._within_limit(clock, self._channel.receive)
-            if header.get("type") != "phase":
+            if header.get("type") not in {"phase", "log"}:
                 return header, blobs
             with self._validated(clock):
-                clock.enter(str(header["phase"]))
+                if header["type"] == "phase":
+                    clock.enter(str(header["phase"]))
+                else:
+                    self._log.write(header)
             self.phase = clock.phase
 
     def _within_limit(self, clock: PhaseClock, attempt: Callable[[float], _T]) -> _T:

@@ -6,6 +6,7 @@ real one; only what handles the frames differs.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -54,12 +55,17 @@ def _dither(_: str) -> None:
         os.write(int(sys.argv[-1]), both * 1000)
 
 
+def _log(lines: str) -> None:
+    for number in range(int(lines)):
+        logging.getLogger("edge_worker.fake").warning("line %d", number)
+
+
 def _message(header: bytes) -> bytes:
     return len(header).to_bytes(4, "big") + header
 
 
-# What a process that was taken over can do to the channel.
-_SAYINGS = {"babble": _babble, "say": _say, "dither": _dither}
+# What a process can say: lines of the log, or, once it was taken over, anything.
+_SAYINGS = {"babble": _babble, "say": _say, "dither": _dither, "log": _log}
 
 # Why a model cannot be loaded.
 _REFUSALS: dict[str, Exception] = {

@@ -34,7 +34,9 @@ from edge_worker.config import (
     WatchdogConfig,
 )
 from edge_worker.inference.types import EncodedResult, OutputRequest
+from edge_worker.m2fp.kernels.loader import ISA_LIMITS, WITHOUT
 from edge_worker.pool import ModelPool, PoolState, SlotState
+from edge_worker.pool.relayed_log import MAX_LINES
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
@@ -212,6 +214,26 @@ def test_the_child_gets_no_secrets_and_its_thread_limits(make_pool: PoolFactory)
     assert "CREDENTIALS_DIRECTORY" not in environment
 
 
+def test_the_child_is_held_to_the_instructions_that_the_worker_is_held_to(make_pool: PoolFactory) -> None:
+    """An operator sets these for `run`, where a processor or its hypervisor has faults."""
+    limits = {**dict.fromkeys(ISA_LIMITS, "AVX2"), "ATEN_CPU_CAPABILITY": "avx2", WITHOUT: "gemm"}
+    card = make_pool(environ={**ENVIRON, **limits}).card()
+    assert card is not None
+    assert limits.items() <= card.threads["effective"]["environment"].items()
+
+
+@pytest.mark.parametrize("lines", [1, MAX_LINES + 20])
+def test_log_lines_of_the_child_are_in_the_log(
+    make_pool: PoolFactory, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], lines: int
+) -> None:
+    """Whether it loads or is at a frame, and not as plain text beside it; too many are left out."""
+    pool = make_pool(config(f"fake:log {lines}"))
+    run(pool, b"log 1")
+    logged = [record.getMessage() for record in caplog.records if record.name == "edge_worker.fake"]
+    assert logged == [*(f"line {number}" for number in range(lines)), "line 0"][:MAX_LINES]
+    assert "line" not in capfd.readouterr().err
+
+
 def test_a_model_process_has_no_network(make_pool: PoolFactory) -> None:
     """Before the first payload it has given it up; what it gave up besides is on the card."""
     pool = make_pool()
@@ -339,6 +361,8 @@ def test_an_honest_process_is_believed(make_pool: PoolFactory) -> None:
         {"images": [("colormap", None)], "blobs": [0]},
         {"type": "rejected", "reason": "boredom", "detail": ""},
         {"type": "phase", "phase": "lunch"},
+        {"type": "log", "level": "loud", "logger": "edge_worker.fake", "event": "hello"},
+        {"type": "log", "level": "error", "logger": "root", "event": "hello"},
     ],
 )
 def test_a_process_may_lie_about_the_image_and_no_more(make_pool: PoolFactory, lie: dict[str, object]) -> None:
@@ -544,7 +568,7 @@ def test_one_death_is_remembered_across_a_restart_of_the_worker(make_pool: PoolF
 
 def test_an_innocent_payload_is_not_quarantined(make_pool: PoolFactory, tmp_path: Path) -> None:
     """Killed from outside once, then parsed: the next kill counts from one again. A stopped process never counts."""
-    pool = make_pool()
+    pool = make_pool(config(watchdog=WATCHDOG.model_copy(update={"frame_min_s": 3.0})))  # a frame takes 1 s
     for _ in range(2):
         with ThreadPoolExecutor() as threads:
             reply = threads.submit(run, pool, b"sleep 1")

@@ -12,6 +12,7 @@ from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.engines.exports import exported
 from edge_worker.m2fp.engines.trials import Trials, described
+from edge_worker.m2fp.kernels.loader import isa_limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -203,7 +204,7 @@ def _why_f32(engine: str, offered: tuple[str, ...], *, has_faithful: bool) -> st
     if has_faithful:
         return "f32, as nothing faster runs"
     if len(offered) == 1:
-        return f"f32 is all that {engine} offers on this processor"
+        return f"f32 is all that {engine} offers {_here(engine)}"
     others = ", ".join(offered[1:])
     return f"f32: {others} would run here, but none was found to agree with it for this model; {_TRY}"
 
@@ -214,7 +215,13 @@ def _not_offered(model: ModelDirectory, wanted: str, engine: str, offered: tuple
             f"precision {wanted}: {model.address} holds no quantised network: run "
             f"`edge-worker model export {model.address} --precision int8 --calibrate IMAGES`"
         )
-    return f"precision {wanted} is not offered by {engine} on this processor; offered: {', '.join(offered)}"
+    return f"precision {wanted} is not offered by {engine} {_here(engine)}; offered: {', '.join(offered)}"
+
+
+def _here(engine: str) -> str:
+    name, limit = isa_limit()
+    is_held = limit and engine == EngineName.OPENVINO
+    return f"on this processor, held to {limit} by {name}" if is_held else "on this processor"
 
 
 def _list(obstacles: dict[str, str]) -> str:

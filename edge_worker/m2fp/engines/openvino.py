@@ -19,6 +19,7 @@ from edge_worker.m2fp.engines.precisions import SPLIT, network_precision, offere
 from edge_worker.m2fp.engines.sampling_fusion import fuse, sampling_operation
 from edge_worker.m2fp.kernels import deformable, gemm, winograd
 from edge_worker.m2fp.kernels.deformable import is_built
+from edge_worker.m2fp.kernels.loader import isa_limit
 from edge_worker.m2fp.kernels.workers import Workers
 from edge_worker.m2fp.types import Logits
 
@@ -101,7 +102,7 @@ class OpenVinoEngine:
         networks = (self._model.sha256, *self._model.quantised_sha256)
         key = (*networks, openvino.get_version(), self._options.precision, *processor)
         kernels = (deformable.KERNEL if self._sampling else None, self._kernel and self._kernel.KERNEL)
-        return (*key, *filter(None, kernels))
+        return (*key, *filter(None, (*kernels, isa_limit()[1])))
 
     def _network(self, shape: Shape) -> _Compiled:
         """Load the network for a shape, or compile it, in a subprocess if that saves memory."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.m2fp.directory import is_quantised
-from edge_worker.m2fp.kernels.loader import ISA_LIMITS
+from edge_worker.m2fp.kernels.loader import isa_limit
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -38,8 +38,7 @@ _WITHIN = {
 
 def _allowed(environ: Mapping[str, str]) -> frozenset[str]:
     """Return the CPU features allowed by the ISA limit; OpenVINO reports those of the CPU and emulates the rest."""
-    limit = next((environ[name] for name in ISA_LIMITS if environ.get(name)), "")
-    return _WITHIN.get(limit.upper(), _ALL)
+    return _WITHIN.get(isa_limit(environ)[1], _ALL)
 
 
 def network_precision(precision: str) -> str:

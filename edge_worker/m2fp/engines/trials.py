@@ -216,7 +216,7 @@ def _judged(code: int, answer: bytes) -> Outcome:
 
 
 def _outcome(values: Mapping[str, Any]) -> Outcome:
-    return Outcome(str(values["problem"]), float(values["seconds"]), int(values["doubts"]))
+    return Outcome(" ".join(str(values["problem"]).split()), float(values["seconds"]), int(values["doubts"]))
 
 
 def _key(model: ModelDirectory | None, engine: str, precision: str) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
 KERNELS = ("masks", "deformable", "gemm", "winograd", "preprocess", "runs")
 """Their names: ``NAME.c`` is compiled to ``_NAME`` beside it by ``setup.py``."""
@@ -63,10 +63,14 @@ def load_kernel(name: str) -> ctypes.CDLL | None:
     return library
 
 
+def isa_limit(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
+    """Return which of :data:`ISA_LIMITS` counts, and its value in capitals; both empty if none is set."""
+    return next(((name, environ[name].upper()) for name in ISA_LIMITS if environ.get(name)), ("", ""))
+
+
 def most_level() -> int:
     """Return the most that the kernels may use within :data:`ISA_LIMITS`, a level of ``vector.h``."""
-    limit = next((os.environ[name] for name in ISA_LIMITS if os.environ.get(name)), "")
-    return _LEVELS.get(limit.upper(), _BEST)
+    return _LEVELS.get(isa_limit()[1], _BEST)
 
 
 def loaded_kernels() -> tuple[str, ...]:

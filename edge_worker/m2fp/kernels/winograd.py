@@ -6,14 +6,13 @@ Winograd's F(4x4, 3x3): Lavin and Gray, arXiv 1509.09308. Where it cannot run, t
 from __future__ import annotations
 
 import ctypes
-import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from edge_worker.m2fp.kernels.convolution import UNIT, Task, lent_memory
-from edge_worker.m2fp.kernels.loader import load_kernel
+from edge_worker.m2fp.kernels.loader import load_kernel, most_level
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
 # Version of kernel and weight layout, part of the cache key: compiled networks with another version are not used.
 KERNEL: Final = "winograd-1"
 
-_AVX2_FLOATS: Final = 8
-_LIMIT: Final = "ONEDNN_MAX_CPU_ISA"  # ISA limit of OpenVINO's kernels
+_FLOATS: Final = (0, 8, 16)  # most per vector, by level of vector.h
 
 _WINDOW: Final = 3
 _TILE: Final = 4  # output cells per side
@@ -56,11 +54,10 @@ def _library() -> ctypes.CDLL | None:
 def width() -> int:
     """Return the kernel's vector width in floats on this CPU: 8 or 16, or 0 if it is not built or not supported.
 
-    The kernel follows OpenVINO's limit to AVX2, so that CPUs without AVX-512 can be benchmarked on one that has it.
+    The kernel keeps to the limit of OpenVINO's, so that CPUs without AVX-512 can be benchmarked on one that has it.
     """
     library = _library()
-    floats = 0 if library is None else int(library.winograd_width())
-    return min(floats, _AVX2_FLOATS) if os.environ.get(_LIMIT, "").upper().startswith("AVX2") else floats
+    return 0 if library is None else min(int(library.winograd_width()), _FLOATS[most_level()])
 
 
 def is_usable() -> bool:

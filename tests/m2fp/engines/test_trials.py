@@ -74,13 +74,13 @@ def test_what_runs_is_tried_once(start: Start, tmp_path: Path) -> None:
         assert _tried(tmp_path) == tried
 
 
-@pytest.mark.parametrize("death", ["SIGILL", "SIGSEGV", "SIGABRT", "it answers with values that are no numbers"])
+@pytest.mark.parametrize("death", ["SIGILL", "SIGSEGV", "SIGABRT", "it answers with values that are no numbers", "a b"])
 def test_one_that_dies_is_passed_over_and_remembered(
     start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture, death: str
 ) -> None:
     """In favour of the next best; the reason, which stands on the model card, and the log say how it ended."""
     for tried in (ORDER[:3], []):
-        choice = start({"openvino bf16": death})
+        choice = start({"openvino bf16": death.replace("a b", "a\n  b\n")})
         assert (choice.name, choice.precision) == ("openvino", "f32")
         assert "passed over: openvino in bf16 " in choice.reason
         assert death in choice.reason
@@ -136,6 +136,18 @@ def test_where_nothing_else_runs_the_doubtful_is_used(start: Start) -> None:
     assert start({"openvino bf16": "SIGKILL"}, "openvino", "bf16").precision == "bf16"
     with pytest.raises(EngineError, match="SIGKILL"):
         start({"openvino bf16": "SIGKILL"}, "openvino", "bf16")
+
+
+@pytest.mark.parametrize(
+    ("engine", "held"), [("openvino", ", held to AVX2 by ONEDNN_MAX_CPU_ISA"), ("onnxruntime", "")]
+)
+def test_a_limit_of_instructions_is_named(
+    start: Start, monkeypatch: pytest.MonkeyPatch, engine: str, held: str
+) -> None:
+    """It is the reason why an engine offers less than the processor could; not to an engine that ignores it."""
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "avx2")
+    with pytest.raises(EngineError, match=f"by {engine} on this processor{held}; offered: f32"):
+        start({}, engine, "f16")
 
 
 def test_a_trial_that_ended_the_worker_counts(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
