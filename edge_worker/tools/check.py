@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edge_worker.config import warnings
-from edge_worker.m2fp.kernels.loader import describe_kernels
+from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.directories import cache_directory
@@ -58,6 +58,7 @@ def _meaning(config: Config) -> Iterator[str]:
         yield f"camera: {camera.topic} ({camera.delivery}, QoS {camera.qos}) → {topics}"
     model, threads = config.model, config.threads
     yield f"model: {model.path} (engine {model.engine}, precision {model.precision}, threads {threads.inference})"
+    yield f"compiled kernels: {describe_kernels(loaded_kernels())}"
     chosen = process_count(config, CpuAllowance.read(), free_mb())
     yield f"model processes: {chosen.count} ({chosen.reason})"
 
@@ -75,11 +76,8 @@ def _model_finding(config: Config) -> Finding:
         pool.close()
     if not state.ready or card is None:
         return Finding(ok=False, detail=f"model {config.model.path}: {state.detail}")
-    kernels = f"compiled kernels: {describe_kernels(card.kernels)}"
     warning = f" ({card.warning})" if card.warning else ""
-    return Finding(
-        ok=True, detail=f"model {card.name}: {card.engine} in {card.precision}: {card.reason}; {kernels}{warning}"
-    )
+    return Finding(ok=True, detail=f"model {card.name}: {card.engine} in {card.precision}: {card.reason}{warning}")
 
 
 def _print(line: str) -> None:

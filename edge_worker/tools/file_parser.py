@@ -81,7 +81,7 @@ class FileParser:
         try:
             labels = LabelsMessage.model_validate_json(self._labels(name).read_bytes())
             written = min(map(_modified, [self._labels(name), *self._others(name)]))
-            of_this = (labels.frame_id, labels.model) == (str(file), self._model) and written > _modified(file)
+            of_this = (labels.frame_id, labels.model) == (_identity(file), self._model) and written > _modified(file)
             return of_this and not (self._masks and any(person.rle is None for person in labels.persons))
         except (OSError, ValueError):
             return False
@@ -102,12 +102,17 @@ def _modified(file: Path) -> int:
     return file.stat().st_mtime_ns
 
 
+def _identity(file: Path) -> str:
+    """Return the path as it is written in results: a name may have bytes that are no text."""
+    return os.fsencode(file).decode(errors="backslashreplace")
+
+
 def _frame(file: Path) -> Frame:
     """Read *file* as if a camera had sent it."""
     return Frame(
         camera=CAMERA,
         payload=file.read_bytes(),
-        frame_id=str(file),
+        frame_id=_identity(file),
         sender_id=True,
         captured_at=None,
         received_at=time.time(),

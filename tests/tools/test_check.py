@@ -7,6 +7,8 @@ import pytest
 import yaml
 from brokers import free_port
 
+from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,6 +37,7 @@ def test_right_configuration_is_explained(tmp_path: Path) -> None:
     assert any("127.0.0.1:1" in line for line in lines)
     assert any("cameras/{camera}/frame" in line and "parsing/{camera}/labels" in line for line in lines)
     assert any(line.startswith("warning: ops.http.host") for line in lines)
+    assert f"  compiled kernels: {describe_kernels(loaded_kernels())}" in lines
 
 
 @pytest.mark.mosquitto

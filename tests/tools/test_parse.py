@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -124,6 +125,23 @@ def test_what_was_parsed_is_skipped(tmp_path: Path) -> None:
     assert (out / "a.labels.json").read_bytes() == kept
     assert "4 of 4 parsed, results in" in commands.run("parse", source, "--overwrite", *options).stderr
     assert (out / "a.labels.json").read_bytes() != kept
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take only names that are text")
+def test_names_that_are_no_text_or_not_in_this_locale(tmp_path: Path) -> None:
+    """They are parsed, and known again in another locale."""
+    photos, out = tmp_path / "photos", tmp_path / "out"
+    photos.mkdir()
+    for name in (b"\xff.jpg", "tür.jpg".encode()):
+        Path(os.fsdecode(os.fsencode(photos) + b"/" + name)).write_bytes(JPEG)
+    options = ("--model", "builtin:seeded", "--threads", "1", "--out", out)
+    ended = commands.run("parse", photos, *options, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(json.loads(file.read_bytes())["frame_id"] for file in out.glob("*.labels.json")) == [
+        str(photos / "\\xff.jpg"),
+        str(photos / "tür.jpg"),
+    ]
+    assert "2 skipped" in commands.run("parse", photos, *options).stderr
 
 
 def test_results_that_are_asked_for_and_missing_are_made(tmp_path: Path) -> None:
