@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import DEFLATED, MAX_WBITS, Z_RLE
 
 import cv2
 import numpy as np
@@ -19,6 +19,11 @@ from PIL.JpegImagePlugin import JpegImageFile
 from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.limits import DecodeLimits, check
+
+try:  # the extra "fast": 0.3 of the time
+    from zlib_ng.zlib_ng import compressobj
+except ImportError:
+    from zlib import compressobj  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -240,7 +245,7 @@ def _png(samples: npt.NDArray[np.uint8], color_type: int, palette: bytes = b"") 
     filtered[:, 0] = _FILTER_UP
     filtered[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    compressor = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, _MEMORY_LEVEL, zlib.Z_RLE)
+    compressor = compressobj(1, DEFLATED, MAX_WBITS, _MEMORY_LEVEL, Z_RLE)
     data = compressor.compress(filtered.data) + compressor.flush()
     header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 8, color_type, 0, 0, 0)
     ihdr, idat = png.chunk(b"IHDR", header), png.chunk(b"IDAT", data)
