@@ -70,7 +70,8 @@ class Rules:
         flat = probabilities.ravel()
         count = min(_CANDIDATES, flat.size)
         chosen: dict[int, list[Candidate]] = defaultdict(list)
-        for index in np.argpartition(-flat, count - 1)[:count]:
+        best = np.argpartition(-flat, count - 1)[:count]
+        for index in best[flat[best] >= _INSTANCE_THRESHOLD]:  # what votes has a higher score still
             query, class_id = divmod(int(index), probabilities.shape[1])
             score = float(flat[index])
             if self.is_instance(class_id, score) or self.is_semantic(class_id, score):
