@@ -139,6 +139,7 @@ class Place:
             frames=self._frame_queue,
             node=lambda _link, _message: False,
             arrive=self._frame_queue.arrive,
+            published=lambda _event: None,
             news=lambda _event: None,
             results_lost=self._results_lost,
             fatal=self._fatal,

@@ -106,6 +106,12 @@ RETAINED_COMMAND = LogEvent(
 # Home Assistant
 HOME_ASSISTANT_ANNOUNCED = LogEvent("home assistant: device announced", "info", "camera topic")
 HOME_ASSISTANT_REMOVED = LogEvent("home assistant: device removed", "info", "camera topic")
+HOME_ASSISTANT_UNREAD = LogEvent(
+    "home assistant: nobody reads what is announced",
+    "warning",
+    "topic",
+    "is Home Assistant on this broker, with this `prefix`? Nothing, if it starts later",
+)
 HOME_ASSISTANT_FULL = LogEvent(
     "home assistant: too many cameras, no more are announced",
     "warning",

@@ -49,13 +49,15 @@ class Handlers:
     """Where events go.
 
     ``node`` takes the link and a message on a topic of nodes (command, status, answer) and says whether it was one;
-    ``arrive`` takes a frame; ``news`` takes every event about a link's condition; ``results_lost`` takes a frame whose
-    results were given up, the reason of its error message, and the detail; ``fatal`` takes a defect.
+    ``arrive`` takes a frame; ``published`` the end of every publication; ``news`` every event about a link's condition;
+    ``results_lost`` a frame whose results were given up, the reason of its error message, and the detail; ``fatal`` a
+    defect.
     """
 
     frames: FrameQueue
     node: Callable[[str, Incoming], bool]
     arrive: Callable[[Frame], object]
+    published: Callable[[events.Published], object]
     news: Callable[[LinkEvent], None]
     results_lost: Callable[[Frame, str, str], None]
     fatal: Callable[[str, BaseException], None]
@@ -97,6 +99,7 @@ class Router:
             self._handlers.news(event)
 
     def _published(self, event: events.Published) -> None:
+        self._handlers.published(event)
         if event.ok:
             self._handlers.frames.published(event.publication)
             return

@@ -172,6 +172,7 @@ class Components:
             frames=self.frame_queue,
             node=self._take_from_node,
             arrive=self.groups.arrive,
+            published=self.home_assistant.published,
             news=self._news,
             results_lost=self.dispatchers.results_lost,
             fatal=self._fatal,

@@ -28,6 +28,7 @@ class Bench:
         """Route ``cameras/{camera}/frame`` of link ``every`` to section 0."""
         self.acknowledged: list[Delivery] = []
         self.news: list[LinkEvent] = []
+        self.published: list[Published] = []
         self.lost: list[tuple[str, str]] = []
         self.failures: list[str] = []
         self.frame_queue = FrameQueue([SimplePolicy(delivery="every")], self.acknowledged.append)
@@ -36,6 +37,7 @@ class Bench:
             frames=self.frame_queue,
             node=lambda _, message: message.topic == "ours",
             arrive=self.frame_queue.arrive,
+            published=self.published.append,
             news=self.news.append,
             results_lost=lambda frame, reason, _: self.lost.append((frame.frame_id, reason)),
             fatal=lambda what, _: self.failures.append(what),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edge_worker.integrations.home_assistant.discovery import Device
     from edge_worker.integrations.home_assistant.memory import Memory
     from edge_worker.messages import CameraSettings
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.events import Incoming, Published
 
 MAX_CAMERAS: Final = 100
 """Names of cameras are the senders' to invent, and each makes some fifteen entities."""
@@ -65,6 +65,7 @@ class HomeAssistant:
         self._forgotten: dict[str, int] = {}  # with the number of frames received by then
         self._settings: SettingsMessage | None = None
         self._connected, self._full = False, False
+        self._first_publication, self._unread = 0, False
         self._due, self._all_at = math.inf, -math.inf
         self._configure(config)
         self.wanted: Final = self._enabled or bool(memory.devices)
@@ -103,6 +104,13 @@ class HomeAssistant:
         with self._lock:
             self._connected = True
             self._want_all()
+
+    def published(self, event: Published) -> None:
+        """Warn, once, where the broker had nobody to give our own device to (MQTT 5)."""
+        with self._lock:
+            if event.publication == self._first_publication and event.unmatched and not self._unread:
+                self._unread = True
+                _log.warning(log_events.HOME_ASSISTANT_UNREAD, topic=self._discovery.topic(None))
 
     def forget(self, camera: str) -> bool:
         """Take the device of *camera* back until that sends again; False where there is none."""
@@ -147,7 +155,7 @@ class HomeAssistant:
 
     def _announce_all(self, shown: Iterable[SeenCamera]) -> None:
         if self._discovery.topic(None) not in self._current:
-            self._announce(self._discovery.node())
+            self._first_publication = self._announce(self._discovery.node())
         for camera in shown:
             topic = self._discovery.topic(camera.name)
             if topic not in self._current and self._has_room(topic, camera.name):
@@ -162,15 +170,17 @@ class HomeAssistant:
             _log.warning(log_events.HOME_ASSISTANT_FULL, camera=camera, cameras=MAX_CAMERAS)
         return False
 
-    def _announce(self, device: Device) -> None:
+    def _announce(self, device: Device) -> int:
+        """Publish *device*; returns the number of the publication."""
         earlier = self._memory.devices.get(device.topic)
-        self._retain(device.topic, device.message({} if earlier is None else earlier.platforms))
+        publication = self._retain(device.topic, device.message({} if earlier is None else earlier.platforms))
         if earlier is None:
             _log.info(log_events.HOME_ASSISTANT_ANNOUNCED, camera=device.camera, topic=device.topic)
         elif earlier.platforms.keys() - device.components.keys():
             self._want_all()  # without what was taken back
         self._current[device.topic] = device
         self._memory.devices[device.topic] = Announced(camera=device.camera, platforms=device.platforms)
+        return publication
 
     def _take_back_what_is_not_shown(self) -> None:
         for topic, device in [*self._memory.devices.items()]:
@@ -196,5 +206,7 @@ class HomeAssistant:
             self._settings = settings
             self._retain(self._settings_topic, settings.to_json())
 
-    def _retain(self, topic: str, payload: bytes) -> None:
-        self._publish(Outgoing(topic, payload, retain=True, content_type="application/json"))
+    def _retain(self, topic: str, payload: bytes) -> int:
+        message = Outgoing(topic, payload, retain=True, content_type="application/json")
+        self._publish(message)
+        return message.publication

@@ -47,6 +47,25 @@ def test_settings_follow_commands_and_turning_it_off_removes_everything(mosquitt
             wait_until(lambda: _last(home) == dict.fromkeys(topics, b""), "all is taken back")
 
 
+@pytest.mark.parametrize(
+    ("prefix", "unread"), [("elsewhere", ["elsewhere/device/edge_worker_box/config"]), ("homeassistant", [])]
+)
+def test_a_prefix_that_nobody_reads_is_told_once(
+    mosquitto: Mosquitto, tmp_path: Path, prefix: str, unread: list[str]
+) -> None:
+    """By the topic; not where somebody does read it."""
+    settings = {"integrations": {"home_assistant": {"enabled": True, "prefix": prefix}}}
+    with (
+        Client(mosquitto.port, DISCOVERY, SETTINGS) as home,
+        WorkerProcess(tmp_path, mosquitto.port, settings) as worker,
+    ):
+        worker.ready()
+        wait_until(lambda: SETTINGS in _last(home), "the settings, which come after it, are there")
+        worker.signal(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert [line["topic"] for line in _lines(worker, log_events.HOME_ASSISTANT_UNREAD)] == unread
+
+
 def test_a_broker_that_denies_discovery_disturbs_nothing_else(
     make_mosquitto: Callable[..., Mosquitto], tmp_path: Path
 ) -> None:
