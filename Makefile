@@ -9,13 +9,14 @@ export PYTHON
 # with the brokers, workers and models that they have in common.
 JOBS ?= 3
 
-.PHONY: help demo test test-all sanitize chaos brokers wheel rollout lint format man asyncapi-page reference home-assistant lock audit clean
+.PHONY: help demo test test-all sanitize portability chaos brokers wheel rollout lint format man asyncapi-page reference home-assistant lock audit clean
 
 help:
 	@echo 'make demo       see it work: broker, camera, worker and recorder in one; files in demo_out/'
 	@echo 'make test       every check and test'
 	@echo 'make test-all   the same on each of Python 3.11, 3.12 and 3.13 that is installed'
 	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
+	@echo 'make portability   kernels, postprocessing and engines on emulated processors of other years (QEMU, minutes)'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make brokers    the worker against brokers of several makers; docs/brokers.md'
 	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
@@ -43,6 +44,9 @@ test-all:
 
 sanitize: $(VENV)/.with-dev
 	scripts/sanitize.sh $(abspath $(RUN)) tests/m2fp/kernels tests/m2fp/postprocess $(ARGS)
+
+portability: $(VENV)/.with-dev
+	scripts/portability.sh $(abspath $(RUN)) $(ARGS)
 
 chaos: $(VENV)/.with-dev
 	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)
