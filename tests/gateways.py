@@ -58,10 +58,17 @@ class Response:
 
 
 class GatewayProcess:
-    """``edge-worker gateway`` for the broker on *port*."""
+    """``edge-worker gateway`` for the broker on *port*; *environment* is added to this process's own."""
 
-    def __init__(self, directory: Path, port: int, **sections: Any) -> None:  # noqa: ANN401 - of the configuration
-        self.port, self._directory = free_port(), directory
+    def __init__(
+        self,
+        directory: Path,
+        port: int,
+        environment: Mapping[str, str] | None = None,
+        /,
+        **sections: Any,  # noqa: ANN401 - of the configuration
+    ) -> None:
+        self.port = free_port()
         gateway = {"port": self.port, **sections.pop("gateway", {})}
         settings = {
             "node": {"id": "box"},
@@ -73,6 +80,7 @@ class GatewayProcess:
         self.configuration = directory / "gateway.yaml"
         self.configuration.write_text(yaml.safe_dump(settings))
         self.log_file, self.state = directory / "gateway.log", directory / "state"
+        self._environment = {**os.environ, "STATE_DIRECTORY": str(self.state), **(environment or {})}
         self.start()
 
     def start(self) -> Self:
@@ -82,7 +90,7 @@ class GatewayProcess:
                 [sys.executable, "-m", "edge_worker", "gateway", "-c", self.configuration],
                 stdout=log,
                 stderr=log,
-                env={**os.environ, "STATE_DIRECTORY": str(self.state)},
+                env=self._environment,
             )
         return self
 

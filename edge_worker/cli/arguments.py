@@ -112,6 +112,19 @@ def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Confi
     return load(file, environ, runs_model=runs_model), file
 
 
+def require_worker_platform(command: str) -> None:
+    """Refuse a *command* that runs a worker where none can run.
+
+    Raises:
+        EdgeWorkerError: this is Windows.
+    """
+    from edge_worker.common.errors import EdgeWorkerError
+    from edge_worker.common.platforms import RUNS_WORKER
+
+    if not RUNS_WORKER:
+        raise EdgeWorkerError(f"edge-worker {command} needs Linux or macOS: on Windows, use WSL or the container image")
+
+
 def log_warnings_only() -> None:
     """Tools speak for themselves: of what the worker's parts log in them, warnings are shown, on standard error."""
     from edge_worker.config import LogConfig

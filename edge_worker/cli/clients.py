@@ -15,6 +15,7 @@ from edge_worker.cli.arguments import (
     load_config,
     log_warnings_only,
     positive,
+    require_worker_platform,
     takes_broker,
     takes_config,
 )
@@ -52,6 +53,7 @@ def _duration(text: str) -> float:
 
 
 def _demo(arguments: Arguments) -> int:
+    require_worker_platform("demo")
     from edge_worker.tools.demo import command
 
     log_warnings_only()

@@ -6,7 +6,15 @@ import os
 import sys
 from pathlib import Path
 
-from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, log_warnings_only, takes_config
+from edge_worker.cli.arguments import (
+    Arguments,
+    Commands,
+    add_command,
+    load_config,
+    log_warnings_only,
+    require_worker_platform,
+    takes_config,
+)
 from edge_worker.cli.output import drop_what_cannot_be_written
 
 
@@ -33,12 +41,9 @@ def _add_run(commands: Commands) -> None:
 def _run(arguments: Arguments) -> int:
     from queue import SimpleQueue
 
-    from edge_worker.common.errors import EdgeWorkerError
-    from edge_worker.common.platforms import RUNS_WORKER
     from edge_worker.ops.signals import Order, signals_as_orders
 
-    if not RUNS_WORKER:
-        raise EdgeWorkerError("edge-worker run needs Linux or macOS: on Windows, use WSL or the container image")
+    require_worker_platform("run")
     orders: SimpleQueue[Order] = SimpleQueue()
     # Before the worker's modules are loaded, which takes a part of a second.
     with signals_as_orders(orders, ends_process=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import fcntl
 import multiprocessing
 import os
 import signal
@@ -18,7 +19,8 @@ import sys
 import tempfile
 from functools import partial
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, cast
 
 BEFORE = (asyncio, contextlib, multiprocessing, subprocess, tempfile)
 LIBRARIES = ("cv2", "numpy", "openvino", "PIL.Image", "paho.mqtt.client", "pydantic", "rich.progress", "structlog")
@@ -60,6 +62,14 @@ class NoLibrary(ctypes.CDLL):
         super().__init__(name, *arguments, **options)
 
 
+def locks_by(posix: Any) -> ModuleType:  # noqa: ANN401 - a module
+    """What Windows has for locks, made of what Linux has."""
+    msvcrt: Any = ModuleType("msvcrt")
+    msvcrt.LK_NBLCK = posix.LOCK_EX | posix.LOCK_NB
+    msvcrt.locking = lambda descriptor, mode, _size: posix.flock(descriptor, mode)
+    return cast("ModuleType", msvcrt)
+
+
 class OnImport:
     """Takes away what the *platform* lacks, before ``edge_worker`` is looked for."""
 
@@ -85,6 +95,7 @@ def take_away(platform: str) -> None:
             if hasattr(holder, name):
                 delattr(holder, name)
     if platform == "windows":
+        sys.modules["msvcrt"] = locks_by(fcntl)
         for module in WINDOWS_MODULES:
             sys.modules[module] = None  # type: ignore[assignment] # what importlib takes for a module that is not there
         ctypes.CDLL = NoLibrary  # type: ignore[misc]
