@@ -74,8 +74,8 @@ from edge_worker.ops import memory
 
 memory.TIDY_S = 0.0
 tidying = memory.Tidying()
-for _ in range(2000):
-    tuple(number for number in range(3))
+tuples = [(number, number, number) for number in range(2000)]
+del tuples
 before = sys.getallocatedblocks()
 tidying.do_if_due()
 print(True, before - sys.getallocatedblocks())
