@@ -137,6 +137,52 @@ def test_what_cannot_be_loaded_says_why(arguments: Any, error: type[Exception], 
         load_parser(**arguments)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"path": 5}, r"path is a str or a pathlib.Path, not 5"),
+        ({"path": None}, r"path is a str or a pathlib.Path, not None"),
+        ({"path": b"model"}, r"path is a str or a pathlib.Path, not b'model'"),
+        ({"cache_directory": 5}, "cache_directory is a str or a pathlib.Path, not 5"),
+        ({"engine": None}, "engine is a str, not None"),
+        ({"precision": 16}, "precision is a str, not 16"),
+        ({"palette": ["#ff8000"]}, "palette maps class names to colours"),
+        ({"palette": "Hat"}, "palette maps class names to colours"),
+    ],
+)
+def test_arguments_of_another_type_are_type_errors(arguments: Any, words: str) -> None:  # noqa: ANN401
+    """The message names the argument, what it takes and what was given."""
+    with pytest.raises(TypeError, match=words):
+        load_parser(**arguments)
+
+
+@pytest.mark.parametrize("name", ["path", "cache_directory"])
+def test_an_empty_path_is_not_the_current_directory(name: str) -> None:
+    """A variable that was left empty is told, instead of taken for a folder."""
+    with pytest.raises(ValueError, match=f"{name} is empty"):
+        load_parser(**{name: ""})  # type: ignore[arg-type]
+
+
+def test_a_parser_is_made_by_load_parser_alone() -> None:
+    """Whoever calls the class with a model's name is sent to the function."""
+    with pytest.raises(TypeError, match=r"load_parser\(\.\.\.\) makes a Parser; .* 'builtin:m2fp-lite'"):
+        Parser("builtin:m2fp-lite")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", [5, None, b"photo.jpg"])
+def test_a_file_is_named_by_a_path(parser: Parser, path: Any) -> None:  # noqa: ANN401
+    """A number would be a file descriptor, and bytes are for parse_bytes."""
+    with pytest.raises(TypeError, match=r"path is a str or a pathlib\.Path"):
+        parser.parse_file(path)
+
+
+@pytest.mark.parametrize("masks", ["rle", "none", 1, None])
+def test_masks_are_wanted_or_not(parser: Parser, masks: Any) -> None:  # noqa: ANN401
+    """A word of the configuration is not taken for true."""
+    with pytest.raises(TypeError, match=f"masks is True or False, not {masks!r}"):
+        parser.parse(RGB).to_json(masks=masks)
+
+
 def test_options_outside_their_range_are_value_errors(parser: Parser) -> None:
     """The message names the option and its range."""
     parsing = parser.parse(photo(90, 60))
@@ -157,7 +203,12 @@ def test_a_closed_parser_says_so_and_its_parsings_stay() -> None:
     assert parsing.overlay()
     assert "90x60" in repr(parsing)
     assert "m2fp-lite" in repr(loaded)
-    for use in (lambda: loaded.parse(RGB), lambda: loaded.parse_bytes(parsing.overlay()), loaded.__enter__):
+    for use in (
+        lambda: loaded.parse(RGB),
+        lambda: loaded.parse_bytes(b"no image"),
+        lambda: loaded.parse_file("/nowhere.jpg"),
+        loaded.__enter__,
+    ):
         with pytest.raises(RuntimeError, match="closed"):
             use()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from os import PathLike, fspath
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -52,6 +56,51 @@ def file_bytes(payload: object) -> bytes:
     if not isinstance(payload, bytes | bytearray | memoryview):
         raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
     return bytes(payload)
+
+
+def file_path(name: str, value: object) -> Path:
+    """Return *value* as a path.
+
+    Raises:
+        TypeError: it is neither text nor a path object of text; the message has the argument's *name*.
+        ValueError: it is empty.
+    """
+    path = fspath(value) if isinstance(value, PathLike) else value
+    if not isinstance(path, str):
+        raise TypeError(f"{name} is a str or a pathlib.Path, not {value!r}")
+    if not path:
+        raise ValueError(f"{name} is empty: give the name of a file or directory")
+    return Path(path)
+
+
+def text(name: str, value: object) -> None:
+    """Require a str.
+
+    Raises:
+        TypeError: with the argument's *name*.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is a str, not {value!r}")
+
+
+def true_or_false(name: str, value: object) -> None:
+    """Require a bool.
+
+    Raises:
+        TypeError: with the argument's *name*.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} is True or False, not {value!r}")
+
+
+def colours(name: str, value: object) -> None:
+    """Require a mapping or None; what it holds is checked against the model's classes.
+
+    Raises:
+        TypeError: with the argument's *name*.
+    """
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f'{name} maps class names to colours, such as {{"Hat": "#ff8000"}}, not {value!r}')
 
 
 def at_least_1(name: str, value: object) -> None:

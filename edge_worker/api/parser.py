@@ -5,10 +5,9 @@ Loading and parsing change nothing process-wide: no environment variable, signal
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from edge_worker.api.arguments import at_least_1, file_bytes, rgb_image, within
+from edge_worker.api.arguments import at_least_1, colours, file_bytes, file_path, rgb_image, text, within
 from edge_worker.api.parsing import Parsing
 from edge_worker.imaging.headers import FORMATS
 from edge_worker.imaging.limits import DecodeLimits
@@ -21,6 +20,7 @@ from edge_worker.m2fp.parser import load_parser as load_network
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -35,6 +35,8 @@ class Parser:
 
     def __init__(self, pipeline: Pipeline) -> None:
         """Use :func:`load_parser` instead."""
+        if not isinstance(pipeline, Pipeline):
+            raise TypeError(f"load_parser(...) makes a Parser; it cannot be made of {pipeline!r}")
         self._pipeline = pipeline
         self._closed = False
 
@@ -85,7 +87,9 @@ class Parser:
         Raises:
             DecodeError: it is not an accepted image within the limits; ``reason`` and ``detail`` say why.
             TypeError: *payload* is not bytes.
+            RuntimeError: the parser is closed.
         """
+        self._check_open()
         return self.parse(self._pipeline.decode(file_bytes(payload)), score_threshold=score_threshold)
 
     def parse_file(self, path: str | Path, *, score_threshold: float | None = None) -> Parsing:
@@ -94,8 +98,11 @@ class Parser:
         Raises:
             OSError: it cannot be read.
             DecodeError: it is not an accepted image within the limits.
+            TypeError: *path* is not a path.
+            RuntimeError: the parser is closed.
         """
-        return self.parse_bytes(Path(path).read_bytes(), score_threshold=score_threshold)
+        self._check_open()
+        return self.parse_bytes(file_path("path", path).read_bytes(), score_threshold=score_threshold)
 
     def close(self) -> None:
         """Release the engine. Existing parsings stay usable; closing again has no effect."""
@@ -137,14 +144,19 @@ def load_parser(
         CheckpointError: the model is missing, incomplete or altered.
         EngineError: the requested engine or precision cannot run it here.
         ConfigError: *palette* has an unknown class or an invalid colour.
-        ValueError: a number is less than 1.
+        ValueError: a number is less than 1, or a path empty.
+        TypeError: an argument is of another type.
     """
+    file_path("path", path)
+    text("engine", engine)
+    text("precision", precision)
+    colours("palette", palette)
     given = {"threads": threads, "short_side": short_side}
     numbers = {name: value for name, value in given.items() if value is not None}
     for name, value in {**numbers, "shapes": shapes, "max_pixels": max_pixels}.items():
         at_least_1(name, value)
     accepted = DecodeLimits(_MAX_PAYLOAD_BYTES, max_pixels, FORMATS)
-    cache = None if cache_directory is None else Path(cache_directory)
+    cache = None if cache_directory is None else file_path("cache_directory", cache_directory)
     network = load_network(
         path, engine, precision, threads, short_side=short_side, cache_directory=cache, shapes=shapes
     )

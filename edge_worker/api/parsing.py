@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from edge_worker.api.arguments import within
+from edge_worker.api.arguments import true_or_false, within
 from edge_worker.inference.labels import labels_body
 from edge_worker.inference.outputs import ImageRequest
 from edge_worker.inference.painters import PAINTERS, encode
@@ -88,7 +88,12 @@ class Parsing:
         return self._encoded(ImageRequest("overlay", quality=int(quality), alpha=alpha))
 
     def to_json(self, *, masks: bool = False) -> str:
-        """Return the image-dependent part of the labels message as JSON; *masks*: with COCO run lengths."""
+        """Return the image-dependent part of the labels message as JSON; *masks*: with COCO run lengths.
+
+        Raises:
+            TypeError: *masks* is not a bool.
+        """
+        true_or_false("masks", masks)
         request = OutputRequest(masks="rle" if masks else "none")
         body = labels_body(self._analysis.parsing, self._analysis.summary, self._palette, request)
         return LabelsBody.model_validate(body).to_json().decode()
