@@ -105,6 +105,25 @@ def test_the_cameras_of_a_dead_node_are_taken_over(monkeypatch: pytest.MonkeyPat
     assert node.taken() == ["4"]
 
 
+def test_a_status_that_was_deleted_and_is_there_again_moves_no_camera(node: Node) -> None:
+    """Its node puts it back as soon as it sees that; only what came in between may be answered twice."""
+    node.arrive(OTHERS, 1)
+    for link in (CONTROL, SPLIT):
+        assert node.groups.take(link, make_incoming("edge-worker/b/status", b""))
+    node.status("online", CONTROL, SPLIT)
+    node.arrive(OTHERS, 2)
+    node.groups.look()
+    assert node.taken() == []
+
+
+@pytest.mark.parametrize("text", ["höf {{ 7 * 7 }}", "'; \\ \"", "摄像头 😀", "\u202e\x7f", "a" * 9000])
+def test_names_of_any_characters_are_divided(node: Node, text: str) -> None:
+    """Some cameras are ours and some are not, whatever their names have in common."""
+    for number in range(20):
+        node.arrive(f"{text}{number}", number)
+    assert 0 < len(node.taken()) < 20
+
+
 def test_a_node_of_another_group_is_none_of_ours() -> None:
     """It gets our frames, if at all, by a subscription of its own."""
     node = Node()
