@@ -82,6 +82,13 @@ def _add_camera(commands: Commands) -> None:
     command.add_argument("--fps", type=positive, help="frames a second (default: the source's own rate)")
     command.add_argument("--loop", action="store_true", help="begin again at the end of files")
     command.add_argument(
+        "--timeout",
+        type=positive,
+        default=60.0,
+        metavar="SECONDS",
+        help="seconds without a frame after which a live source is given up (default 60)",
+    )
+    command.add_argument(
         "--qos",
         type=int,
         choices=(0, 1),
@@ -102,6 +109,7 @@ def _camera(arguments: Arguments) -> int:
         fps=arguments.fps,
         loop=arguments.loop,
         qos=arguments.qos,
+        silence_s=arguments.timeout,
     )
     return camera.run(load_config(arguments)[0], options)
 

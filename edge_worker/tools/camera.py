@@ -16,7 +16,7 @@ from edge_worker.common.topics import Template, is_publishable
 from edge_worker.mqtt.events import Connected, Disconnected, Outgoing, Published
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
-from edge_worker.tools.sources import Shot, Source, open_source
+from edge_worker.tools.sources import SILENCE_S, Shot, Source, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ class CameraOptions:
     """What to publish: *fps* None is the source's own rate; *loop* begins again at the end of files.
 
     *topic* may hold ``{camera}`` and ``{node}``; None is that of the first camera section. *qos* None is that of the
-    section that takes the topic.
+    section that takes the topic. A live source is given up after *silence_s* without a frame.
     """
 
     source: str
@@ -43,6 +43,7 @@ class CameraOptions:
     fps: float | None = None
     loop: bool = False
     qos: Literal[0, 1] | None = None
+    silence_s: float = SILENCE_S
 
 
 def run(config: Config, options: CameraOptions) -> int:
@@ -51,7 +52,7 @@ def run(config: Config, options: CameraOptions) -> int:
     Raises:
         EdgeWorkerError: the source cannot be read, the topic is none, or the broker refuses us or the topic.
     """
-    source = open_source(options.source)
+    source = open_source(options.source, silence_s=options.silence_s)
     fps = options.fps or source.fps
     topic, qos = _destination(config, options)
     limits = config.mqtt.model_copy(update={"max_result_mb": config.limits.max_payload_mb})

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import IO, TYPE_CHECKING, Final, Protocol
 
 from edge_worker.common.addresses import without_login
+from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.capture import Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 SCENE = "scene"
 # Rates where the source has none of its own, frames a second.
 IMAGES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
-# A live stream that gives nothing for so long is given up.
+# A live stream that gives nothing for so long is given up, by default.
 SILENCE_S = 60.0
 STREAM_PROCESS: Final = "edge_worker.tools.stream_process"
 
@@ -52,8 +53,10 @@ class Source(Protocol):
         ...
 
 
-def open_source(source: str) -> Source:
+def open_source(source: str, *, silence_s: float = SILENCE_S) -> Source:
     """Recognise *source*: "scene", a webcam's index, a URL, a folder, an image or a video.
+
+    A live one is given up after *silence_s* without a frame.
 
     Raises:
         EdgeWorkerError: there is no such file, or it is none of these.
@@ -61,9 +64,9 @@ def open_source(source: str) -> Source:
     if source == SCENE:
         return RenderedScene()
     if source.isdecimal():
-        return LiveStream(int(source))
+        return LiveStream(int(source), silence_s)
     if "://" in source:
-        return LiveStream(source)
+        return LiveStream(source, silence_s)
     path = Path(source)
     if not path.exists():
         raise EdgeWorkerError(
@@ -139,15 +142,16 @@ class LiveStream:
 
     fps = UNKNOWN_VIDEO_FPS
 
-    def __init__(self, address: str | int) -> None:
-        """Prepare to read *address*: a URL or a webcam's index."""
-        self._address = address
+    def __init__(self, address: str | int, silence_s: float = SILENCE_S) -> None:
+        """Prepare to read *address*, a URL or a webcam's index, and to give up after *silence_s* without a frame."""
+        self._address, self._silence_s = address, silence_s
+        self._name = without_login(str(address)) if isinstance(address, str) else f"webcam {address}"
 
     def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - whatever is newest when asked
         """Wait for a frame newer than the last one given; a process of its own reads the stream.
 
         Raises:
-            EdgeWorkerError: the stream has given nothing for ``SILENCE_S``.
+            EdgeWorkerError: the stream has given nothing for too long.
         """
         with subprocess.Popen(  # noqa: S603 - our own program
             (sys.executable, "-m", STREAM_PROCESS),
@@ -155,21 +159,28 @@ class LiveStream:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         ) as process:
-            shots: SimpleQueue[Shot | None] = SimpleQueue()
-            Thread(target=_read, args=(process.stdout, shots), daemon=True).start()
+            answers: SimpleQueue[Shot | str | None] = SimpleQueue()
+            Thread(target=_read, args=(process.stdout, answers), daemon=True).start()
+            sys.stderr.write(f"opening {self._name}\n")
             try:
                 _ask(process, f"{self._address}\n".encode())
                 while True:
-                    _ask(process, b"\n")
-                    yield self._next(shots)
+                    yield self._next(process, answers)
             finally:
                 process.kill()
 
-    def _next(self, shots: SimpleQueue[Shot | None]) -> Shot:
+    def _next(self, process: subprocess.Popen[bytes], answers: SimpleQueue[Shot | str | None]) -> Shot:
+        deadline, trouble = Deadline(self._silence_s), ""
         with suppress(Empty):
-            if (shot := shots.get(timeout=SILENCE_S)) is not None:
-                return shot
-        raise EdgeWorkerError(f"{without_login(str(self._address))}: no frame for {SILENCE_S:.0f} s")
+            _ask(process, b"\n")
+            while (answer := answers.get(timeout=deadline.remaining())) is not None:
+                if isinstance(answer, Shot):
+                    return answer
+                if answer != trouble:
+                    trouble = answer
+                    sys.stderr.write(f"{self._name}: {trouble}. Trying again for up to {self._silence_s:g} s\n")
+                _ask(process, b"\n")
+        raise EdgeWorkerError(f"{self._name}: no frame for {self._silence_s:g} s" + (trouble and f": {trouble}"))
 
 
 def _ask(process: subprocess.Popen[bytes], line: bytes) -> None:
@@ -179,15 +190,15 @@ def _ask(process: subprocess.Popen[bytes], line: bytes) -> None:
         process.stdin.flush()
 
 
-def _read(stream: IO[bytes], shots: SimpleQueue[Shot | None]) -> None:
-    """Put each frame of a stream process into *shots*, and None at its end; in a thread: Windows selects no pipes."""
+def _read(stream: IO[bytes], answers: SimpleQueue[Shot | str | None]) -> None:
+    """Put each answer of a stream process into *answers*, and None at its end; a thread: Windows selects no pipes."""
     while len(head := stream.read(HEAD.size)) == HEAD.size:
-        taken, size = HEAD.unpack(head)
+        is_frame, at, size = HEAD.unpack(head)
         data = stream.read(size)
         if len(data) < size:
             break
-        shots.put(Shot(data, "image/jpeg", taken))
-    shots.put(None)
+        answers.put(Shot(data, "image/jpeg", at) if is_frame else data.decode())
+    answers.put(None)
 
 
 def _jpeg(bgr: Bgr) -> Shot:

@@ -2,46 +2,52 @@
 
 A process of its own, because OpenCV may be deep inside a native read when the tool is to end: a thread there would
 abort the interpreter, a process can be killed. The first line of standard input is the address, which may hold a
-password and so is no argument; each further line asks for a frame newer than the last one given. Frames are written to
-standard output as :data:`HEAD` and a JPEG.
+password and so is no argument; each further line asks for a frame newer than the last one given, or for the reason
+why there is none. Answers are written to standard output as :data:`HEAD` and their content.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import struct
 import sys
 import threading
 import time
 from contextlib import closing
 from typing import Final
+from urllib.parse import urlsplit
 
 from edge_worker.tools.capture import Bgr, Capture, jpeg
 
-HEAD: Final = struct.Struct("!dI")
-"""When a frame was taken (seconds since the epoch), and the size of its JPEG."""
+HEAD: Final = struct.Struct("!?dI")
+"""Whether a JPEG follows, or the reason why there is none; the time (seconds since the epoch); the size."""
 
 PAUSE_S: Final = 2.0
 """Between two attempts to open a stream that broke off."""
 
+CONNECT_S: Final = 3.0
+_PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
+
 
 class _Newest:
-    """The newest frame, handed from the thread that reads to the one that writes."""
+    """The newest frame, or why there is none, handed from the thread that reads to the one that writes."""
 
     def __init__(self) -> None:
-        self._frame: tuple[Bgr, float] | None = None
+        self._news: tuple[Bgr | str, float] | None = None
         self._fresh = threading.Condition()
 
-    def put(self, frame: Bgr) -> None:
+    def put(self, news: Bgr | str) -> None:
         with self._fresh:
-            self._frame = (frame, time.time())
+            if not isinstance(news, str) or self._news is None:  # a frame that nobody took yet is still news
+                self._news = (news, time.time())
             self._fresh.notify()
 
-    def take(self) -> tuple[Bgr, float]:
+    def take(self) -> tuple[Bgr | str, float]:
         with self._fresh:
-            self._fresh.wait_for(lambda: self._frame is not None)
-            assert self._frame is not None  # noqa: S101 - it was waited for
-            taken, self._frame = self._frame, None
+            self._fresh.wait_for(lambda: self._news is not None)
+            assert self._news is not None  # noqa: S101 - it was waited for
+            taken, self._news = self._news, None
             return taken
 
 
@@ -59,17 +65,35 @@ def main() -> None:
 def _read(address: str | int, newest: _Newest) -> None:
     """Keep the newest frame: a stream that is not read queues up old ones."""
     while True:
+        reason = ""
         with closing(Capture(address)) as capture:
             while capture.grab() and (frame := capture.retrieve()) is not None:
+                reason = "it broke off"
                 newest.put(frame)
+        newest.put(reason or why_silent(address))
         time.sleep(PAUSE_S)
+
+
+def why_silent(address: str | int) -> str:
+    """Say why *address* gives no frames, as far as a connection of our own tells; no part of it may be in the words."""
+    if isinstance(address, int):
+        return "there is no such webcam, or another program uses it"
+    try:
+        parts = urlsplit(address)
+        port = parts.port or _PORTS[parts.scheme]
+        socket.create_connection((parts.hostname or "", port), CONNECT_S).close()
+    except (ValueError, KeyError):  # no port that we know of
+        return "it gives no video"
+    except OSError as error:
+        return f"it cannot be reached: {error.strerror or error}"
+    return "it accepts connections, but gives no video (is the path or the login wrong?)"
 
 
 def _serve(newest: _Newest) -> None:
     for _ in sys.stdin.buffer:
-        frame, taken = newest.take()
-        data = jpeg(frame)
-        sys.stdout.buffer.write(HEAD.pack(taken, len(data)) + data)
+        news, at = newest.take()
+        data = news.encode() if isinstance(news, str) else jpeg(news)
+        sys.stdout.buffer.write(HEAD.pack(not isinstance(news, str), at, len(data)) + data)
         sys.stdout.buffer.flush()
 
 

@@ -244,3 +244,16 @@ def test_a_stream_that_is_stopped_ends_well_and_tells_no_password(mosquitto: Mos
     assert "s3cret" not in said
     assert "http://***@127.0.0.1" in said
     assert "frames published" in said
+
+
+@pytest.mark.mosquitto
+def test_why_nothing_is_published_is_said_while_trying(mosquitto: Mosquitto) -> None:
+    """A stream that cannot be reached is named with the reason, long before it is given up."""
+    told = "rtsp://***@127.0.0.1:1/: it cannot be reached: Connection refused. Trying again for up to 600 s"
+    arguments = ("camera", "rtsp://admin:s3cret@127.0.0.1:1/", "--timeout", "600", "--host", "127.0.0.1")
+    with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as running:
+        try:
+            assert running.stderr is not None
+            assert any(line.rstrip() == told for line in running.stderr)
+        finally:
+            running.kill()

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
@@ -14,9 +15,10 @@ from replies import JPEG, PNG
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.sources import LiveStream, open_source
+from edge_worker.tools.stream_process import why_silent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 VIDEO_FPS, VIDEO_FRAMES = 10, 20
@@ -72,6 +74,49 @@ def test_stream_gives_its_newest_frame_and_comes_back(video: Path) -> None:
     with served(video.parent) as address:
         shots = list(islice(LiveStream(f"{address}/{video.name}").shots(5.0), 1))
     assert 0 <= brightness(shots[0].payload) < VIDEO_FRAMES
+
+
+def refusing() -> Iterator[int]:
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def mute() -> Iterator[int]:
+    """A port that ends each connection without a word."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_hang_up, args=(server,), daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+def _hang_up(server: socket.socket) -> None:
+    with suppress(OSError):
+        while True:
+            server.accept()[0].close()
+
+
+@pytest.mark.parametrize(
+    ("ports", "reason"), [(refusing, "cannot be reached: Connection refused"), (mute, "accepts connections, but")]
+)
+def test_why_a_stream_gives_nothing_is_told(ports: Callable[[], Iterator[int]], reason: str) -> None:
+    """As far as a connection tells, and nothing of the address."""
+    with contextmanager(ports)() as port:
+        told = why_silent(f"rtsp://user:secret@127.0.0.1:{port}/gate")
+    assert told.startswith(f"it {reason}")
+    assert "127.0.0.1" not in told
+    assert "webcam" in why_silent(99)
+
+
+def test_a_stream_that_gives_nothing_is_given_up(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is opened is told at once, without the password."""
+    with (
+        contextmanager(refusing)() as port,
+        pytest.raises(EdgeWorkerError, match=r"rtsp://\*\*\*@127.0.0.1:\d+/gate: no frame for 0.1 s"),
+    ):
+        next(LiveStream(f"rtsp://user:secret@127.0.0.1:{port}/gate", silence_s=0.1).shots(5.0))
+    assert capsys.readouterr().err.startswith(f"opening rtsp://***@127.0.0.1:{port}/gate\n")
 
 
 def test_numbers_are_webcams_and_urls_are_streams() -> None:
