@@ -16,7 +16,10 @@ from chrome import WAIT_S, Chrome, all_of, photo, press, seen, serious
 from commands import run
 from replies import JPEG, PNG, labels_of
 
+from edge_worker.frames.frame import DROPS, REJECTIONS
+from edge_worker.gateway.problems import STATUS_OF_REASON
 from edge_worker.m2fp.class_names import CIHP_MULTI_HUMAN_CLASSES
+from edge_worker.messages.results import Timings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +28,12 @@ if TYPE_CHECKING:
 
 SHIFT, TAB = "\ue008", "\ue004"
 STRINGS: Final = Path(__file__).parents[2] / "edge_worker" / "gateway" / "static" / "strings"
+NAMED: Final = ("class", "reason", "stage")
+STATUS_REASONS: Final = frozenset(
+    {"model_loading", "model_restarting", "disconnected", "subscribing", "contested"}
+    | {"stopped", "failed", "misconfigured", "lost"}
+)
+"""Those of docs/topics.md."""
 MAX_FIRST_LOAD: Final = 150_000  # bytes
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -155,10 +164,28 @@ def test_another_language_is_a_choice_away(page: Chrome) -> None:
     assert page.execute_script("return document.documentElement.lang") == "zh-Hans"
 
 
-def test_chinese_has_a_name_for_every_class() -> None:
-    """Of the models that come along; other names are shown as the model has them."""
-    named = {key.removeprefix("class.") for key in _strings("zh") if key.startswith("class.")}
-    assert named == set(CIHP_MULTI_HUMAN_CLASSES)
+def test_chinese_has_its_own_names() -> None:
+    """Of the classes of models that come along, of every reason and of every stage; others are shown as they come."""
+    names: dict[str, set[str]] = {kind: set() for kind in NAMED}
+    for kind, _, name in (key.partition(".") for key in _strings("zh")):
+        names.get(kind, set()).add(name)
+    assert names == {
+        "class": set(CIHP_MULTI_HUMAN_CLASSES),
+        "reason": {*STATUS_OF_REASON, *REJECTIONS, *DROPS, *STATUS_REASONS},
+        "stage": set(Timings.model_fields),
+    }
+
+
+def test_chinese_tells_problems_in_chinese(page: Chrome) -> None:
+    """The reason that the gateway gives, with its details; one that nobody knows is left to them."""
+    told = page.execute_async_script(
+        "import('/static/i18n.js').then(({ chooseLanguage, problemText }) => {"
+        " chooseLanguage('zh'); return arguments[0].map(problemText); }).then(arguments[1])",
+        [{"reason": "no_worker", "detail": "no worker is online"}, {"reason": "new", "detail": "something"}],
+    )
+    assert told[0].startswith("没有在线的工作节点")
+    assert "no worker is online" in told[0]
+    assert told[1] == "something"
 
 
 def test_coco_is_what_the_command_line_writes(page: Chrome, tmp_path: Path) -> None:
@@ -185,8 +212,8 @@ def colormap_of(labels_file: Path) -> Path:
 
 
 def test_both_languages_have_every_string() -> None:
-    """No key is missing in either file; in English, classes have the model's names."""
-    assert {key for key in _strings("zh") if not key.startswith("class.")} == set(_strings("en"))
+    """No key is missing in either file; in English, what has a name in the messages keeps it."""
+    assert {key for key in _strings("zh") if key.partition(".")[0] not in NAMED} == set(_strings("en"))
 
 
 def _strings(language: str) -> dict[str, str]:

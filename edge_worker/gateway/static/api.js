@@ -1,6 +1,6 @@
 // Requests to the gateway. The token is kept for this tab only, and is sent in a header, never in an address.
 import { ask } from "./dialog.js";
-import { text } from "./i18n.js";
+import { problemText, text } from "./i18n.js";
 
 const base = "/api/v1";
 let asking = null, declined = false;
@@ -23,7 +23,7 @@ async function askForToken(refused) {
 
 export class Failure extends Error {
   constructor(status, problem) {
-    super(problem.detail || problem.title || `HTTP ${status}`);
+    super(problemText(problem) || `HTTP ${status}`);
     this.status = status;
     this.reason = problem.reason || "";
   }

@@ -3,7 +3,7 @@ import * as liveView from "./live.js";
 import * as nodeView from "./node.js";
 import * as tryView from "./try.js";
 import { listen } from "./api.js";
-import { chooseLanguage, preferredLanguage, text } from "./i18n.js";
+import { chooseLanguage, preferredLanguage, problemText, text } from "./i18n.js";
 
 const views = { try: tryView, live: liveView, node: nodeView };
 const shown = () => (location.hash.slice(1).split("/")[0] in views ? location.hash.slice(1).split("/")[0] : "try");
@@ -36,7 +36,7 @@ async function health() {
   try {
     const response = await fetch("/readyz");
     const problem = response.ok ? {} : await response.json();
-    state = response.ok ? ["good", "health.ready", ""] : ["warn", "health.not", problem.detail ?? ""];
+    state = response.ok ? ["good", "health.ready", ""] : ["warn", "health.not", problemText(problem)];
   } catch { /* the gateway is away */ }
   pill.className = `pill ${state[0]}`;
   if (pill.textContent !== text(state[1])) pill.textContent = text(state[1]);

@@ -25,8 +25,12 @@ export function text(key, values = {}) {
   return found.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
-// The name of a class of the model, where this language has one of its own.
-export const className = (name) => languages[current][`class.${name}`] ?? name;
+// Names of classes, reasons and stages are those of the messages where this language has none of its own.
+const own = (kind) => (name) => languages[current][`${kind}.${name}`] ?? name;
+export const className = own("class"), reasonName = own("reason"), stageName = own("stage");
+// The details are in English: they come from the gateway and the workers.
+export const problemText = ({ reason = "", detail = "", title = "" }) =>
+  (reasonName(reason) === reason ? detail || title : text("problem", { reason: reasonName(reason), detail: detail || title }));
 export const number = (value, digits = 0) => value.toLocaleString(current, { maximumFractionDigits: digits, minimumFractionDigits: digits });
 export function percent(value) {
   const told = (share) => share.toLocaleString(current, { style: "percent", maximumFractionDigits: 1 });

@@ -2,7 +2,7 @@
 import { getJson, imageAddress } from "./api.js";
 import { make } from "./dom.js";
 import { duration } from "./format.js";
-import { number, text } from "./i18n.js";
+import { number, reasonName, text } from "./i18n.js";
 
 const STALE_S = 10;
 const MIN_INTERVAL_MS = 400; // of fetching a camera's image
@@ -82,7 +82,7 @@ function put(tile, part, content) {
 }
 
 function losses(account) {
-  const told = (reasons) => Object.entries(reasons ?? {}).map(([reason, count]) => `${reason} ${number(count)}`).join(", ");
+  const told = (reasons) => Object.entries(reasons ?? {}).map(([reason, count]) => `${reasonName(reason)} ${number(count)}`).join(", ");
   const dropped = told(account?.dropped), rejected = told(account?.rejected);
   return [dropped && text("live.dropped", { reasons: dropped }), rejected && text("live.rejected", { reasons: rejected })].filter(Boolean).join(" · ");
 }

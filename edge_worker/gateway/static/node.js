@@ -3,7 +3,7 @@ import { askAgain, getJson, postJson } from "./api.js";
 import { ask } from "./dialog.js";
 import { make, notify, svg, swatch } from "./dom.js";
 import { duration } from "./format.js";
-import { className, number, text } from "./i18n.js";
+import { className, number, reasonName, stageName, text } from "./i18n.js";
 
 const KEPT = 60;
 const MAX_ERRORS = 20;
@@ -71,7 +71,7 @@ const facts = (rows) => make("dl", {}, ...rows.filter(([, value]) => value).flat
 
 function statusOf({ status, stats, history }) {
   if (!status) return make("p", { class: "dim" }, text("node.no_stats"));
-  const rows = [["node.detail", [status.reason, status.detail].filter(Boolean).join(": ")], ["node.since", new Date(status.since).toLocaleString(document.documentElement.lang)], ["node.version", status.version]];
+  const rows = [["node.detail", [status.reason && reasonName(status.reason), status.detail].filter(Boolean).join(": ")], ["node.since", new Date(status.since).toLocaleString(document.documentElement.lang)], ["node.version", status.version]];
   if (stats) {
     const memory = stats.rss_mb + stats.processes.reduce((sum, one) => sum + one.rss_mb, 0);
     rows.push(["node.uptime", duration(stats.uptime_s)], ["node.memory", `${number(memory)} MB`], ["node.rate", number(stats.frames_per_s, 1)]);
@@ -103,14 +103,14 @@ function timings({ stats }) {
   const top = Math.max(...rows.map(([, spread]) => spread.p95), 0.1);
   const bar = ({ p50, p95 }) => svg("svg", { viewBox: "0 0 100 10", preserveAspectRatio: "none", "aria-hidden": "true" },
     svg("rect", { class: "p95", width: (100 * p95) / top, height: 10 }), svg("rect", { class: "p50", width: (100 * p50) / top, height: 10 }));
-  return make("div", { class: "bars" }, ...rows.map(([name, spread]) => make("div", {}, make("span", {}, name), bar(spread),
+  return make("div", { class: "bars" }, ...rows.map(([name, spread]) => make("div", {}, make("span", {}, stageName(name)), bar(spread),
     make("span", { class: "small" }, `${number(spread.p50, 1)} / ${number(spread.p95, 1)}`))));
 }
 
 function accounts({ stats }) {
   if (!stats) return make("p", { class: "dim" }, text("node.no_stats"));
   const columns = ["received", "processed", "rejected", "dropped", "waiting", "in_work"];
-  const cell = (value) => (typeof value === "object" ? Object.entries(value).map(([reason, count]) => `${reason} ${number(count)}`).join(", ") || "0" : number(value));
+  const cell = (value) => (typeof value === "object" ? Object.entries(value).map(([reason, count]) => `${reasonName(reason)} ${number(count)}`).join(", ") || "0" : number(value));
   const rows = Object.entries(stats.cameras).map(([name, account]) => make("tr", {}, make("th", { scope: "row" }, name), ...columns.map((one) => make("td", {}, cell(account[one] ?? 0)))));
   const head = ["camera", ...columns].map((one) => make("th", { scope: "col" }, text(`node.${one}`)));
   return make("table", {}, make("thead", {}, make("tr", {}, ...head)), make("tbody", {}, ...rows));
@@ -119,7 +119,7 @@ function accounts({ stats }) {
 function recent() {
   const found = errors.filter((one) => one.node === chosen);
   if (!found.length) return make("p", { class: "dim" }, text("node.no_errors"));
-  return make("ul", {}, ...found.map((one) => make("li", {}, `${new Date(one.published_at).toLocaleTimeString(document.documentElement.lang)} ${one.camera}: `, make("strong", {}, one.reason), ` ${one.detail}`)));
+  return make("ul", {}, ...found.map((one) => make("li", {}, `${new Date(one.published_at).toLocaleTimeString(document.documentElement.lang)} ${one.camera}: `, make("strong", {}, reasonName(one.reason)), ` ${one.detail}`)));
 }
 
 function commands() {

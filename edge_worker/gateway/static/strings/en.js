@@ -1,5 +1,5 @@
 export default {
-  "skip": "Skip to content", "tab.try": "Try", "tab.live": "Live", "tab.node": "Node", "ok": "OK", "cancel": "Cancel",
+  "skip": "Skip to content", "tab.try": "Try", "tab.live": "Live", "tab.node": "Node", "ok": "OK", "cancel": "Cancel", "problem": "{reason}: {detail}",
   "health.ready": "ready", "health.not": "not ready", "health.away": "gateway away",
   "token.title": "Token", "token.text": "This gateway asks for its token.",
   "token.wrong": "This is not the gateway's token. Type it again:",

@@ -1,5 +1,5 @@
 export default {
-  "skip": "跳到正文", "tab.try": "试用", "tab.live": "实时", "tab.node": "节点", "ok": "确定", "cancel": "取消",
+  "skip": "跳到正文", "tab.try": "试用", "tab.live": "实时", "tab.node": "节点", "ok": "确定", "cancel": "取消", "problem": "{reason}（{detail}）",
   "health.ready": "就绪", "health.not": "未就绪", "health.away": "网关无响应",
   "token.title": "令牌", "token.text": "此网关需要令牌。", "token.wrong": "令牌不正确，请重新输入：",
   "try.title": "人体解析", "try.drop": "将照片拖到此处、粘贴，或", "try.choose": "选择照片", "try.webcam": "摄像头",
@@ -36,5 +36,13 @@ export default {
   "class.Coat": "外套", "class.Socks": "袜子", "class.Pants": "裤子", "class.Torso-skin": "躯干皮肤", "class.Scarf": "围巾", "class.Skirt": "裙子",
   "class.Face": "脸", "class.Left-arm": "左臂", "class.Right-arm": "右臂", "class.Left-leg": "左腿", "class.Right-leg": "右腿",
   "class.Left-shoe": "左鞋", "class.Right-shoe": "右鞋", "class.Background": "背景", "class.Human": "人",
+  "reason.bad_request": "请求有误", "reason.unauthorized": "未授权", "reason.forbidden": "不允许", "reason.not_found": "未找到", "reason.not_acceptable": "不支持所要求的格式",
+  "reason.body_timeout": "上传超时", "reason.too_big": "图像过大", "reason.too_many_pixels": "像素过多", "reason.unsupported": "不支持的类型", "reason.undecodable": "无法解码",
+  "reason.invalid": "参数无效", "reason.poisoned": "图像曾使模型崩溃", "reason.too_many_requests": "请求过多", "reason.model_error": "模型出错", "reason.no_worker": "没有在线的工作节点",
+  "reason.no_broker": "未连接到代理", "reason.refused": "被代理拒绝", "reason.no_storage": "存储不可用", "reason.timeout": "超时",
+  "reason.superseded": "被新帧取代", "reason.too_old": "已过时", "reason.throttled": "限速", "reason.paused": "已暂停", "reason.retained": "保留消息", "reason.shutting_down": "正在关闭", "reason.answered_elsewhere": "由其他节点处理",
+  "reason.model_loading": "模型加载中", "reason.model_restarting": "模型重启中", "reason.disconnected": "连接断开", "reason.subscribing": "订阅中", "reason.contested": "客户端标识冲突",
+  "reason.stopped": "已停止", "reason.failed": "程序故障", "reason.misconfigured": "配置有误", "reason.lost": "失去联系",
+  "stage.queued": "排队", "stage.decode": "解码", "stage.preprocess": "预处理", "stage.inference": "推理", "stage.postprocess": "后处理", "stage.render": "绘制", "stage.encode": "编码", "stage.total": "总计",
   "unit.s": "{n} 秒", "unit.min": "{n} 分钟", "unit.h": "{n} 小时", "unit.d": "{n} 天",
 };
