@@ -29,7 +29,9 @@ async def node(hub: TheHub, node: Name) -> dict[str, Any]:
     return {**hub.nodes.get(node).values(), "errors": errors}
 
 
-@router.post("/nodes/{node}/commands/{command}", response_model_exclude_none=True, responses=documented(404, 503, 504))
+@router.post(
+    "/nodes/{node}/commands/{command}", response_model_exclude_none=True, responses=documented(404, 408, 413, 503, 504)
+)
 async def command(
     hub: TheHub, node: Name, command: Command, arguments: Annotated[dict[str, JsonValue] | None, Body()] = None
 ) -> CommandResponse:
