@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from chaos.diary import FLOOR_S, SAMPLE_S, Sample, conclude
 from chaos.lab import Lab
-from chaos.vitals import Probes
+from chaos.probes import Probes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

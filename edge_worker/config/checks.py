@@ -122,7 +122,7 @@ def _login(mqtt: MqttConfig, environ: Mapping[str, str]) -> Iterator[Problem]:
         yield Problem(
             ("mqtt", "tls"),
             f"is required: the password would cross the network to {mqtt.host} unencrypted "
-            "(tls: {} trusts the system's authorities; allow_plaintext: true accepts the risk)",
+            "(tls: {} trusts the system's CAs; allow_plaintext: true accepts the risk)",
         )
 
 

@@ -47,8 +47,8 @@ def certificate_expiries(config: TlsConfig | None) -> dict[str, float]:
         return found
     with suppress(OSError, ssl.SSLError, ValueError):
         if config.ca_file is not None:
-            authorities = ssl.create_default_context(cafile=config.ca_file).get_ca_certs()
-            found["ca_file"] = min(ssl.cert_time_to_seconds(str(one["notAfter"])) for one in authorities)
+            certificates = ssl.create_default_context(cafile=config.ca_file).get_ca_certs()
+            found["ca_file"] = min(ssl.cert_time_to_seconds(str(one["notAfter"])) for one in certificates)
     with suppress(OSError, ssl.SSLError, ValueError):
         if config.cert_file is not None:
             found["cert_file"] = ssl.cert_time_to_seconds(str(_test_decode_cert(config.cert_file)["notAfter"]))
@@ -61,8 +61,8 @@ def _authorities(config: TlsConfig) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(_problem(config.ca_file, error, "PEM certificates"), key="mqtt.tls.ca_file") from error
     if config.ca_file is not None:
-        # Python 3.13 began to ask for extensions that private authorities made by mosquitto's own recipe lack. Who
-        # names a file of authorities trusts them; signature, dates and host name are checked all the same.
+        # Python 3.13 began to ask for extensions that private CAs made by mosquitto's own recipe lack. Who
+        # names a file of CAs trusts them; signature, dates and host name are checked all the same.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 

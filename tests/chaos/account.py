@@ -87,17 +87,17 @@ def identity_problems(stats: Mapping[str, Any]) -> list[str]:
 
 
 def close_books(
-    lab: Lab, consumer: Consumer, cameras: Sequence[Camera], patience_s: float = 60.0
+    lab: Lab, consumer: Consumer, cameras: Sequence[Camera], idle_s: float = 60.0
 ) -> dict[str, CameraAccount]:
     """Wait until everything accepted is answered, then require the accounts to be right; returns them by camera.
 
-    The wait ends when nothing was answered for *patience_s* seconds. Puts the totals into the report. What the worker
+    The wait ends when nothing was answered for *idle_s* seconds. Puts the totals into the report. What the worker
     says about itself must add up in every stats message of the run.
     """
     for camera in cameras:
         camera.wait_accepted()
         with suppress(AssertionError):  # who is missing, the account says
-            consumer.wait_answered(camera.name, camera.accepted, patience_s)
+            consumer.wait_answered(camera.name, camera.accepted, idle_s)
     accounts = {
         camera.name: balance(camera.name, camera.offered, camera.accepted, consumer.seen(camera.name))
         for camera in cameras

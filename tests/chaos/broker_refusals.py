@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chaos.lab import Lab
 
 NOTICED_S: Final = 60.0
-"""Patience, not a promise: a model process that was just killed must load and parse before its answer is refused."""
+"""A limit, not a promise: a model process that was just killed must load and parse before its answer is refused."""
 REFUSED_S: Final = (1.0, 5.0)
 """For how long the broker says no: at least, at most."""
 LONGER: Final = 2.0

@@ -11,10 +11,10 @@ from workers import START_S
 
 from chaos.account import close_books
 from chaos.camera import image
+from chaos.probes import Probes, require_no_leak
 from chaos.recovery import now, require_retained, wait_back
 from chaos.row import Row
 from chaos.times import p95, spread
-from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from brokers import Mosquitto

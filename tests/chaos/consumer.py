@@ -130,11 +130,11 @@ class Consumer:
         self.stats.append(Said(time.monotonic(), retained=False, content=content))
         return dict(content)
 
-    def wait_answered(self, camera: str, frame_ids: Sequence[str], patience_s: float = WAIT_S) -> None:
+    def wait_answered(self, camera: str, frame_ids: Sequence[str], idle_s: float = WAIT_S) -> None:
         """Wait until each of *frame_ids* was answered, as long as answers keep coming.
 
         Raises:
-            AssertionError: nothing came for *patience_s* seconds.
+            AssertionError: nothing came for *idle_s* seconds.
         """
         seen = self.answers[camera]
         self._result_at = time.monotonic()
@@ -142,7 +142,7 @@ class Consumer:
         def is_done() -> bool:  # the newest are looked at first, for they come last
             return all(frame_id in seen and seen[frame_id].count for frame_id in reversed(frame_ids))
 
-        self.wait(lambda: is_done() or self._has_been_idle(patience_s), "answers come to an end", math.inf)
+        self.wait(lambda: is_done() or self._has_been_idle(idle_s), "answers come to an end", math.inf)
         assert is_done(), f"{camera}: no more answers, though not all of {len(frame_ids)} frames are answered"
 
     def has_answered(self, camera: str, frame_id: str) -> bool:

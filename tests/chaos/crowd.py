@@ -17,10 +17,10 @@ from paho.mqtt.properties import Properties
 
 from chaos.account import identity_problems
 from chaos.camera import image
+from chaos.probes import Probes, require_no_leak
 from chaos.row import Row
 from chaos.slow_hook import slow_model
 from chaos.times import spread
-from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from typing import Self

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import linear_regression, mean
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from chaos.vitals import FDS_ALLOWED, Probes
+from chaos.probes import FDS_ALLOWED, Probes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CAMERAS: Final = tuple(f"camera-{number}" for number in range(300))
 IMAGES: Final = tuple(image(number) for number in range(8))
 """Few, so that most results come from the workers' caches: what is tried out is who answers, not how fast."""
-PATIENCE_S: Final = 60.0
+TIMEOUT_S: Final = 60.0
 
 
 class Crowd:
@@ -55,7 +55,7 @@ class Crowd:
 
     def accepted(self) -> dict[str, list[str]]:
         """Wait until the broker has answered for every frame; returns those that it took on for somebody, by camera."""
-        wait_until(lambda: len(self._reasons) >= len(self._sent), "the broker has all frames", PATIENCE_S)
+        wait_until(lambda: len(self._reasons) >= len(self._sent), "the broker has all frames", TIMEOUT_S)
         accepted: dict[str, list[str]] = defaultdict(list)
         for mid, (camera, frame_id) in self._sent.items():
             if self._reasons[mid] == SUCCESS:
@@ -124,5 +124,5 @@ class Audience(Consumer):
         while (now := len(wanted & self.first.keys())) < len(wanted):
             if now > seen:
                 seen, moved = now, time.monotonic()
-            assert time.monotonic() - moved < PATIENCE_S, f"{len(wanted) - now} of {len(wanted)} frames have no answer"
+            assert time.monotonic() - moved < TIMEOUT_S, f"{len(wanted) - now} of {len(wanted)} frames have no answer"
             time.sleep(0.05)

@@ -11,8 +11,8 @@ from brokers import wait_until
 from gateways import CAMERAS, GatewayProcess
 
 from chaos.camera import image
+from chaos.probes import Probes
 from chaos.row import Row
-from chaos.vitals import Probes
 
 if TYPE_CHECKING:
     from gateways import Response

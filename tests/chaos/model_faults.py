@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 from chaos.account import close_books
 from chaos.camera import Traffic, image
 from chaos.crash_hook import CrashHook, marked
+from chaos.probes import Probes, require_no_leak
 from chaos.row import Row
 from chaos.times import spread
-from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

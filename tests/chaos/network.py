@@ -11,10 +11,10 @@ from brokers import Proxy
 
 from chaos.account import close_books
 from chaos.camera import Traffic, image
+from chaos.probes import Probes, require_no_leak
 from chaos.row import Row
 from chaos.tail import Tail
 from chaos.times import spread
-from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +30,7 @@ RATE: Final = 5.0
 KEEPALIVE_S: Final = 5
 MQTT: Final[Mapping[str, object]] = {"keepalive_s": KEEPALIVE_S, "reconnect": {"stable_s": 1.0}}
 NOTICED_S: Final = 1.5 * KEEPALIVE_S
-PATIENCE_S: Final = 60.0
+TIMEOUT_S: Final = 60.0
 CARRIES_BYTES: Final = 1_500_000
 """What a connection carries at most before it is reset: some frames, and part of one."""
 LARGE_BYTES: Final = 60_000
@@ -74,7 +74,7 @@ def _until(act: Callable[[], None], tail: Tail, event: str) -> float:
     """Act, and wait until both connections report *event*; returns the seconds it took."""
     began = time.monotonic()
     act()
-    return tail.wait_links(event, LINKS, PATIENCE_S) - began
+    return tail.wait_links(event, LINKS, TIMEOUT_S) - began
 
 
 def cut(lab: Lab) -> None:

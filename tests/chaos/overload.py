@@ -15,8 +15,8 @@ from links import Client
 
 from chaos.account import close_books
 from chaos.camera import Traffic
+from chaos.probes import Probes, require_no_leak
 from chaos.row import Row
-from chaos.vitals import Probes, require_no_leak
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -20,7 +20,7 @@ RATE: Final = 3.0
 NOTICED_S: Final = 30.0
 STABLE_S: Final = 10.0
 ALONE_S: Final = 60.0 + STABLE_S + 20.0
-"""Patience with who is left: it waits `reconnect.max_s` at most before it connects, and the connection must last."""
+"""Timeout for who is left: it waits `reconnect.max_s` at most before it connects, and the connection must last."""
 MOST_PER_MINUTE: Final = 20
 """Of connections that each worker may open on a link in the second half of the time; a client that comes back at once
 opens hundreds."""

@@ -77,7 +77,7 @@ def test_a_private_authority_is_trusted_when_named(
 def test_an_unknown_authority_is_refused(
     tls_broker: Mosquitto, make_link: Callable[..., Watched], tmp_path: Path
 ) -> None:
-    """Neither the system's authorities nor another private one make the broker trusted."""
+    """Neither the system's CAs nor another private one make the broker trusted."""
     for tls in (TlsConfig(), TlsConfig(ca_file=Authority(tmp_path / "other").cert)):
         reason = make_link(tls_broker.port, tls=tls).start().wait_for(Unreachable).reason
         assert "certificate is not accepted" in reason

@@ -102,10 +102,10 @@ async def _each_chunk(request: Request, disk: Disk, write: Callable[[bytes], Non
     now = asyncio.get_running_loop().time
     end = now() + UPLOAD_S
     try:
-        async with asyncio.timeout(BODY_S) as patience:
+        async with asyncio.timeout(BODY_S) as timeout:
             async for chunk in request.stream():
                 await disk.run(write, chunk)
-                patience.reschedule(min(now() + BODY_S, end))
+                timeout.reschedule(min(now() + BODY_S, end))
     except TimeoutError:
         detail = f"no more of the body came within {BODY_S:g} s, or not all within {UPLOAD_S:g} s"
         raise Problem("body_timeout", detail) from None
