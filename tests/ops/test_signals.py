@@ -28,7 +28,7 @@ def test_a_signal_is_an_order(number: signal.Signals, order: Order) -> None:
     before = signal.getsignal(number)
     with signals_as_orders(orders):
         os.kill(os.getpid(), number)
-        assert orders.get(timeout=5) is order
+        assert orders.get(timeout=30) is order
     assert signal.getsignal(number) is before
 
 

@@ -749,7 +749,7 @@ def test_a_stop_may_end_the_process_under_its_frame(make_pool: PoolFactory, tmp_
         until(lambda: pool.state().processes[0].phase == "inference")
         pool.ask_stop()
         pool.kill()
-        assert isinstance(reply.exception(3), ModelProcessError)
+        assert isinstance(reply.exception(15), ModelProcessError)
     assert pool.state().processes[0].crashes == 0
     assert not (tmp_path / "state" / "quarantine.json").exists()
 
@@ -845,4 +845,4 @@ def test_no_process_outlives_a_killed_worker() -> None:
         assert worker.stdout is not None
         pid = int(next(line.split()[1] for line in worker.stdout if line.startswith("pid")))
         worker.kill()
-    until(lambda: is_gone(pid), within_s=5)
+    until(lambda: is_gone(pid), within_s=30)

@@ -39,7 +39,7 @@ def test_it_ends_on_sigterm() -> None:
         port = int(process.stdout.readline().split('"port": ')[1].rstrip("}\n"))
         assert is_listening(port)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert not is_listening(port)
 
 
