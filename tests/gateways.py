@@ -80,7 +80,7 @@ class GatewayProcess:
         self.configuration = directory / "gateway.yaml"
         self.configuration.write_text(yaml.safe_dump(settings))
         self.log_file, self.state = directory / "gateway.log", directory / "state"
-        self._environment = {**os.environ, "STATE_DIRECTORY": str(self.state), **(environment or {})}
+        self._environment = environment or {}
         self.start()
 
     def start(self) -> Self:
@@ -90,7 +90,7 @@ class GatewayProcess:
                 [sys.executable, "-m", "edge_worker", "gateway", "-c", self.configuration],
                 stdout=log,
                 stderr=log,
-                env=self._environment,
+                env={**os.environ, "STATE_DIRECTORY": str(self.state), **self._environment},
             )
         return self
 
