@@ -28,6 +28,8 @@ from training.model import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from torch import Tensor
 
     from edge_worker.m2fp.network.m2fp import M2FP
@@ -43,6 +45,14 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     return dict(content["average"])
 
 
+def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of two networks of which one went on from the other; layers that *others* lack stay as they are."""
+    return {
+        name: (value + others[name]) / 2 if name in others and value.is_floating_point() else value
+        for name, value in weights.items()
+    }
+
+
 def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str, Any]:
     """The *trained* network's configuration, the masks of parts made larger by a bias of their logits."""
     biases = [mask_bias] * PARTS + [0.0] * PERSON_QUERIES
@@ -52,7 +62,11 @@ def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str
 
 def trained_network(run: Path) -> M2FP:
     """The averaged network of a run's checkpoint."""
-    weights = averaged_weights(run)
+    return network_of(averaged_weights(run))
+
+
+def network_of(weights: Mapping[str, Tensor]) -> M2FP:
+    """The network with *weights*."""
     student = new_student(None, configuration_of(weights))
     student.load_state_dict(weights)
     return student.network.eval()
@@ -90,16 +104,20 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
+    parser.add_argument("--mean-with", type=Path, help="export the mean of the run's weights and of these")
     parser.add_argument("--person-bias", type=float, default=PERSON_BIAS)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
     parser.add_argument("--mask-bias", type=float, default=MASK_BIAS)
     arguments = parser.parse_args()
+    weights = averaged_weights(arguments.run)
+    if arguments.mean_with is not None:
+        weights = mean_weights(weights, read_weights(arguments.mean_with))
     if arguments.weights is not None:
-        save_weights(averaged_weights(arguments.run), arguments.weights)
-    network = trained_network(arguments.run)
+        save_weights(weights, arguments.weights)
+    network = network_of(weights)
     calibrate(network, arguments.person_bias, arguments.part_bias)
     with tempfile.TemporaryDirectory() as directory:
-        trained = configuration_of(averaged_weights(arguments.run))
+        trained = configuration_of(weights)
         write_checkpoint(network, shipped_configuration(trained, arguments.mask_bias), Path(directory))
         manifest = export(Path(directory), arguments.out, name=NAME)
     print(manifest.model_dump_json(indent=1))
