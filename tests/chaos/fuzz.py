@@ -13,7 +13,6 @@ import re
 import subprocess
 import sys
 from contextlib import suppress
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,10 +36,9 @@ def main(options: list[str]) -> None:
     import atheris  # noqa: PLC0415 - where it is not installed, the rest of the suite works
 
     with atheris.instrument_imports(include=[PACKAGE]):
-        codec, envelope, headers, errors = (
-            import_module(f"{PACKAGE}.{name}")
-            for name in ("imaging.codec", "frames.envelope", "imaging.headers", "errors")
-        )
+        from edge_worker.common import errors  # noqa: PLC0415 - only what is imported here is instrumented
+        from edge_worker.frames import envelope  # noqa: PLC0415
+        from edge_worker.imaging import codec, headers  # noqa: PLC0415
     limits = codec.DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
 
     def parse(data: bytes) -> None:
