@@ -64,7 +64,7 @@ def run(config: Config, options: CameraOptions) -> int:
             for shot in paced(repeated(source, fps, loop=options.loop), fps):
                 publisher.publish(shot)
             publisher.settle(0)
-    publisher.settle(MAX_IN_FLIGHT)  # what the goodbye still took along
+    publisher.settle(math.inf)  # what the goodbye still took along
     sys.stderr.write(f"{publisher.published} frames published\n")
     return 0
 
@@ -166,7 +166,7 @@ class _Publisher:
             sys.stderr.write(f"a frame of {len(shot.payload)} bytes is left out: {error}\n")
         self.settle(MAX_IN_FLIGHT)
 
-    def settle(self, at_most: int) -> None:
+    def settle(self, at_most: float) -> None:
         """Count what has reached the broker, and wait until no more than *at_most* frames are on their way to it."""
         while True:
             crowded = len(self._in_flight) > at_most

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import commands
 import pytest
+from brokers import PUBLISH, FakeBroker, Peer, wait_until
 from images import encoded, photo
 from links import Client
 from refusing_broker import RefusingBroker
@@ -18,7 +19,7 @@ from replies import JPEG
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools import camera
-from edge_worker.tools.camera import paced, repeated
+from edge_worker.tools.camera import MAX_IN_FLIGHT, paced, repeated
 from edge_worker.tools.sources import Shot
 
 if TYPE_CHECKING:
@@ -244,6 +245,33 @@ def test_a_stream_that_is_stopped_ends_well_and_tells_no_password(mosquitto: Mos
     assert "s3cret" not in said
     assert "http://***@127.0.0.1" in said
     assert "frames published" in said
+
+
+def test_a_broker_that_acknowledges_nothing_does_not_keep_a_camera_from_ending(tmp_path: Path) -> None:
+    """It waits for the broker, until it is told to end."""
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+
+    def take_all_acknowledge_none(peer: Peer) -> None:
+        peer.accept()
+        broker.hold(peer)
+
+    def waits() -> bool:
+        """Whether as many frames are under way as may be; the next one comes within a millisecond, and waits."""
+        return [first & 0xF0 for peer in broker.peers for first, _ in peer.packets].count(PUBLISH) == MAX_IN_FLIGHT
+
+    options = ("--loop", "--fps", "1000", "--qos", "1", "--host", "127.0.0.1")
+    with (
+        FakeBroker(take_all_acknowledge_none) as broker,
+        commands.start("camera", tmp_path / "a.jpg", *options, "--port", str(broker.port)) as running,
+    ):
+        try:
+            wait_until(waits, "it waits for the broker", commands.LIMIT_S)
+            running.send_signal(signal.SIGTERM)
+            _, errors = running.communicate(timeout=30)
+        finally:
+            running.kill()
+    assert running.returncode == 0, errors
+    assert errors.endswith("0 frames published\n")
 
 
 @pytest.mark.mosquitto
