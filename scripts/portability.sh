@@ -9,7 +9,7 @@ python=$1
 shift
 if [ "$(uname -m)" != x86_64 ] || ! command -v qemu-x86_64 >/dev/null; then
     echo "not run: this needs x86-64 and qemu-x86_64 (apt-get install qemu-user)" >&2
-    exit 0
+    exit 1
 fi
 for cpu in ${CPUS:-Nehalem Denverton Haswell max}; do
     echo "as on $cpu"
