@@ -113,7 +113,7 @@ class NatsServer(Server):
     """NATS with JetStream, which its MQTT needs."""
 
     name = "NATS"
-    remark = "needs JetStream; set `max_ack_pending` to about 30, or a backlog takes minutes"
+    remark = "needs JetStream; set `max_ack_pending` to about 30, or a backlog of large frames is slow"
 
     @classmethod
     def is_installed(cls) -> bool:
