@@ -138,15 +138,16 @@ def _add_bench(commands: Commands) -> None:
     )
     command.add_argument(
         "--against",
-        choices=("modelscope", "torch"),
-        help="also measure the published pipeline, or torch (default: neither)",
+        metavar="MODEL",
+        help="also measure another model, in the same variants; modelscope: the published pipeline; torch: this model "
+        "in PyTorch (default: nothing)",
     )
     command.add_argument(
         "--isa",
         type=isas,
         default=(),
         metavar="ISA,…",
-        help=f"hold engine, kernels and published pipeline to {', '.join(ISAS)}; each is tried (default: all there is)",
+        help=f"hold engine, kernels and what is compared to {', '.join(ISAS)}; each is tried (default: all there is)",
     )
     command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
     command.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures (default: nowhere)")

@@ -12,15 +12,17 @@ from rich.console import Console
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench import outputs, report
+from edge_worker.tools.bench.comparison import REFERENCES, Grid, among_themselves, with_model, with_reference
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.setup import Setup
 from edge_worker.tools.bench.statistics import paired_ratio
-from edge_worker.tools.bench.variants import Measured, Variant, measure
+from edge_worker.tools.bench.variants import Measured, measure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_worker.config import Config
+    from edge_worker.tools.bench.comparison import Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class BenchOptions:
         variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
         threads: of one inference, each tried with every variant; empty: what the configuration says.
         isas: instruction sets to hold everything to, each tried with every variant; empty: what the processor has.
-        against: ``torch`` or ``modelscope``, measured in the same turns; None: neither.
+        against: one of :data:`REFERENCES` or another model, measured in the same turns, held to each of *isas* too;
+            None: nothing.
         turns: rounds in which every variant parses one frame.
         json, plot: files to write, in folders that are made if need be.
     """
@@ -69,15 +72,16 @@ def run(config: Config, options: BenchOptions) -> int:
 def measure_all(config: Config, options: BenchOptions, scratch: Path) -> dict[str, Any]:
     """Measure the variants in turn; *scratch* is a folder for files that are not kept."""
     setup = Setup(config, options.model, options.paths, options.size, scratch)
-    for _, precision in options.variants:
-        setup.quantise_for(precision)
+    compared = _compared(config, setup, options, scratch)
     answers = Answers(scratch)
-    measured = measure(_variants(setup, options), setup.frames, options.turns, save=answers.file, note=_note)
+    variants = [one.variant for one in compared]
+    measured = measure(variants, setup.frames, options.turns, save=answers.file, note=_note)
     return {
         "machine": machine(),
         "model": setup.model,
+        "against": options.against,
         "frames": [frame.name for frame in setup.frames],
-        "variants": [_summary(index, measured, answers) for index in range(len(measured))],
+        "variants": [_summary(index, one, measured, answers) for index, one in enumerate(compared)],
     }
 
 
@@ -101,30 +105,26 @@ class Answers:
         return asdict(compare(self.file(index), self.file(0)))
 
 
-def _variants(setup: Setup, options: BenchOptions) -> list[Variant]:
-    variants = [
-        setup.variant(engine, precision, threads, isa)
-        for isa in options.isas or (None,)
-        for threads in options.threads or (None,)
-        for engine, precision in options.variants
-    ]
-    if options.against and len(options.isas) > 1:
-        raise EdgeWorkerError("--against compares with one instruction set: name one in --isa")
-    isa = next(iter(options.isas), None)
-    if options.against == "torch":
-        variants.append(setup.variant("torch", "f32", isa=isa))
-    if options.against == "modelscope":
-        variants.append(setup.published(isa))
-    return variants
+def _compared(config: Config, setup: Setup, options: BenchOptions, scratch: Path) -> list[Compared]:
+    grid = Grid(options.isas or (None,), options.threads or (None,), options.variants)
+    if options.against is None:
+        return among_themselves(setup, grid)
+    if options.against in REFERENCES:
+        return with_reference(setup, options.against, grid)
+    try:
+        other = Setup(config, options.against, setup.frames, options.size, scratch)
+    except EdgeWorkerError as error:
+        raise EdgeWorkerError(f"--against {error}; besides models, it takes {' and '.join(REFERENCES)}") from error
+    return with_model(setup, other, grid)
 
 
-def _summary(index: int, measured: Sequence[Measured], answers: Answers) -> dict[str, Any]:
-    """A variant's figures, its speed against the last one's and its agreement with the first one's answer."""
-    one, last = measured[index], measured[-1]
+def _summary(index: int, compared: Compared, measured: Sequence[Measured], answers: Answers) -> dict[str, Any]:
+    """A variant's figures, its speed against another's and its agreement with the first one's answer."""
+    one, other = measured[index], measured[compared.ratio_to]
     summary = one.summary()
-    if one.walls_ms and last.walls_ms:
-        summary["ratio"] = paired_ratio(last.walls_ms, one.walls_ms)
-    if agreement := answers.agreement(index):
+    if one.walls_ms and other.walls_ms:
+        summary["ratio"] = paired_ratio(other.walls_ms, one.walls_ms)
+    if compared.same_model and (agreement := answers.agreement(index)):
         summary["agreement"] = agreement
     return summary
 

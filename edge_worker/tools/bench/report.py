@@ -19,7 +19,7 @@ _STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode
 def show(findings: Mapping[str, Any], console: Console) -> None:
     """Print what was found."""
     console.print(machine_line(findings["machine"]))
-    console.print(_variants(findings["variants"]))
+    console.print(_variants(findings["variants"], "--against" if findings["against"] else "the last"))
     for variant in findings["variants"]:
         if variant["error"]:
             console.print(variant["error"], markup=False)
@@ -35,27 +35,27 @@ def machine_line(machine: Mapping[str, Any]) -> str:
     )
 
 
-def _variants(variants: Sequence[Mapping[str, Any]]) -> Table:
-    """A column for each variant: there are few of them, and many figures of each."""
+def _variants(variants: Sequence[Mapping[str, Any]], other: str) -> Table:
+    """A column for each variant: there are few of them, and many figures of each; *other*: what ratios are to."""
     table = Table(title="one frame, milliseconds: median (quartiles)", title_justify="left")
     ran = [variant for variant in variants if not variant["error"]]
     table.add_column("")
     for variant in ran:
         table.add_column(variant["variant"], justify="right")
-    figures = [_variant(variant) for variant in ran]
+    figures = [_variant(variant, other) for variant in ran]
     for name in figures[0] if figures else ():
         table.add_row(name, *(figure[name] for figure in figures))
     return table
 
 
-def _variant(variant: Mapping[str, Any]) -> dict[str, str]:
+def _variant(variant: Mapping[str, Any], other: str) -> dict[str, str]:
     stages = variant["stages_ms"]
     agreement = variant.get("agreement") or {}
     return {
         "runs": f"{variant['model']['engine']} {variant['model']['precision']}",
         **{stage: f"{stages[stage]['median']:.1f}" if stage in stages else "" for stage in _STAGES},
         "frame": spread(variant["wall_ms"]),
-        "ratio to the last": _number(variant.get("ratio"), ".2f"),
+        f"ratio to {other}": _number(variant.get("ratio"), ".2f"),
         "first frame": f"{variant['first_ms']:.0f}",
         "loaded in, s": f"{variant['load_s']:.1f}",
         "peak memory, MB": f"{variant['peak_mb']:.0f}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from PIL import Image
 from rich.console import Console
 
 from edge_worker.cli import main
+from edge_worker.config import load
+from edge_worker.m2fp.directory import open_directory
 from edge_worker.tools.bench import report
 from edge_worker.tools.bench.agreement import compare
+from edge_worker.tools.bench.comparison import Grid, with_reference
 from edge_worker.tools.bench.machine import cpu_flags
 from edge_worker.tools.bench.plot import plot
+from edge_worker.tools.bench.setup import Setup
 from edge_worker.tools.bench.statistics import Summary, by_stage, paired_ratio
 from edge_worker.tools.bench.variants import Variant, measure
 
@@ -118,7 +123,7 @@ def findings() -> dict[str, Any]:
         "load": 0.1,
         "kernels": [],
     }
-    return {"machine": machine, "variants": variants}
+    return {"machine": machine, "against": None, "variants": variants}
 
 
 def test_report() -> None:
@@ -186,3 +191,41 @@ def test_against_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert torch["ratio"] == 1.0
     assert torch["agreement"]["class_logits"] <= 5e-3
     assert torch["agreement"]["pixels"] >= 0.9995
+
+
+def test_against_another_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under each instruction set, both are measured in each variant, and set against each other in the same."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("edge_worker.tools.bench.variants.held_to", lambda isa: {"ONEDNN_MAX_CPU_ISA": isa.upper()})
+    file, other = tmp_path / "bench.json", tmp_path / "other"
+    shutil.copytree(open_directory("builtin:seeded").path, other)
+    options = ["--size", "160x90", "--turns", "1", "--threads", "1", "--json", str(file)]
+    command = ["bench", "--model", "builtin:seeded", "--against", str(other), "--variants", "openvino:f32"]
+    assert main([*command, "--isa", "avx2,amx", *options]) == 0
+    variants = json.loads(file.read_text())["variants"]
+    names = [
+        f"openvino f32, 1 thread, {isa}, {model}" for model in ("builtin:seeded", other) for isa in ("avx2", "amx")
+    ]
+    assert [one["variant"] for one in variants] == names
+    walls = [one["wall_ms"]["median"] for one in variants]
+    assert [one["ratio"] for one in variants] == [walls[2] / walls[0], walls[3] / walls[1], 1.0, 1.0]
+    assert ["agreement" in one for one in variants] == [False, True, False, False]
+
+
+def test_a_reference_is_held_to_each_instruction_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every variant is set against the reference that is held as it is."""
+    monkeypatch.setattr("edge_worker.tools.bench.variants.held_to", lambda isa: {"LIMIT": isa})
+    checkpoint = Path(__file__).parents[2] / "golden" / "tiny-multi"
+    setup = Setup(load(None, {"EDGE_WORKER__MQTT__HOST": "localhost"}), str(checkpoint), (), (160, 90), tmp_path)
+    grid = Grid(("avx2", "amx"), (1, 2), (("openvino", "f32"),))
+    compared = with_reference(setup, "torch", grid)
+    limits = [one.variant.environment["LIMIT"] for one in compared]
+    assert limits == ["avx2", "avx2", "amx", "amx", "avx2", "amx"]
+    assert [limits[one.ratio_to] for one in compared] == limits
+    assert [one.ratio_to for one in compared] == [4, 4, 5, 5, 4, 5]
+
+
+def test_against_what_is_no_model(capsys: pytest.CaptureFixture[str]) -> None:
+    """A word that is neither a reference nor a model is told apart from --model's."""
+    assert main(["bench", "--model", "builtin:seeded", "--against", "modelscop"]) == 1
+    assert "--against modelscop" in capsys.readouterr().err

@@ -1,0 +1,94 @@
+"""What is compared with what: a model's variants with each other, a reference, or another model's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.tools.bench.setup import Setup
+    from edge_worker.tools.bench.variants import Variant
+
+REFERENCES = ("modelscope", "torch")
+"""What ``--against`` names besides models."""
+
+
+class Compared(NamedTuple):
+    """A variant, and what its figures are set against.
+
+    Attributes:
+        variant: to be measured.
+        ratio_to: index of the variant whose times are divided by its own.
+        same_model: whether its answer can be compared with the first variant's.
+    """
+
+    variant: Variant
+    ratio_to: int
+    same_model: bool = True
+
+
+class Grid(NamedTuple):
+    """What each model is run in: every combination; None stands for the configuration's threads, and for no limit.
+
+    Attributes:
+        isas: instruction sets to be held to.
+        threads: of one inference.
+        variants: ``(engine, precision)``.
+    """
+
+    isas: Sequence[str | None]
+    threads: Sequence[int | None]
+    variants: Sequence[tuple[str, str]]
+
+    def of(self, setup: Setup) -> list[Variant]:
+        """The variants of the model of *setup*, grouped by instruction set.
+
+        Raises:
+            EdgeWorkerError: the processor lacks an instruction set, or the model a file.
+        """
+        for _, precision in self.variants:
+            setup.quantise_for(precision)
+        return [
+            setup.variant(engine, precision, threads, isa)
+            for isa in self.isas
+            for threads in self.threads
+            for engine, precision in self.variants
+        ]
+
+
+def among_themselves(setup: Setup, grid: Grid) -> list[Compared]:
+    """The variants of one model, each against the last; raises as :meth:`Grid.of` does."""
+    variants = grid.of(setup)
+    return [Compared(variant, len(variants) - 1) for variant in variants]
+
+
+def with_reference(setup: Setup, reference: str, grid: Grid) -> list[Compared]:
+    """The variants of one model against one of :data:`REFERENCES`, which is held to the same instruction set.
+
+    Raises:
+        EdgeWorkerError: as :meth:`Grid.of` does, or the reference cannot run the model.
+    """
+    ours = grid.of(setup)
+    theirs = [
+        setup.variant("torch", "f32", isa=isa) if reference == "torch" else setup.published(isa) for isa in grid.isas
+    ]
+    of_one_isa = len(ours) // len(theirs)
+    return [
+        *(Compared(variant, len(ours) + index // of_one_isa) for index, variant in enumerate(ours)),
+        *(Compared(variant, len(ours) + index) for index, variant in enumerate(theirs)),
+    ]
+
+
+def with_model(setup: Setup, other: Setup, grid: Grid) -> list[Compared]:
+    """The variants of one model, each against the same variant of the *other*; raises as :meth:`Grid.of` does."""
+    ours, theirs = (_named(grid.of(one), one.model) for one in (setup, other))
+    return [
+        *(Compared(variant, len(ours) + index) for index, variant in enumerate(ours)),
+        *(Compared(variant, len(ours) + index, same_model=False) for index, variant in enumerate(theirs)),
+    ]
+
+
+def _named(variants: Sequence[Variant], model: str) -> list[Variant]:
+    return [replace(variant, name=f"{variant.name}, {model}") for variant in variants]
