@@ -79,6 +79,9 @@ FRAME_REQUEUED = LogEvent("frame requeued", "warning", "camera frame_id problem"
 FRAME_UNANSWERED = LogEvent(
     "frame left unanswered", "error", "camera frame_id problem", "raise the broker's packet size limit"
 )
+TIME_IGNORED = LogEvent(
+    "time of capture ignored", "warning", "camera problem", "correct the sender; ages count from reception until then"
+)
 OUTPUT_LEFT_OUT = LogEvent(
     "image left out: too large", "warning", "kind camera frame_id max_packet", "raise the broker's packet size limit"
 )

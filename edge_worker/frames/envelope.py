@@ -16,7 +16,6 @@ from edge_worker.common.errors import DecodeError
 from edge_worker.common.timestamps import in_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import NoReturn
 
 MAX_FRAME_ID = 128
@@ -33,11 +32,10 @@ _DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """Content of an envelope: the image, and the sender's id and time (RFC 3339, UTC) if given."""
+    """Content of an envelope: the image, and the sender's id if given."""
 
     image: bytes
     frame_id: str | None
-    captured_at: str | None
 
 
 def is_envelope(payload: bytes) -> bool:
@@ -46,7 +44,7 @@ def is_envelope(payload: bytes) -> bool:
 
 
 def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
-    """Parse an envelope; unknown keys are ignored.
+    """Parse an envelope. Other keys are ignored; ``captured_at``, too: a wrong one costs no frame.
 
     The base64 text may be URL-safe, have line breaks, or be a ``data:`` URL.
 
@@ -59,16 +57,12 @@ def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
     fields = _parse(payload)
     if "image" not in fields:
         _refuse('the envelope has no "image"')
-    frame_id, captured_at = fields.get("frame_id"), fields.get("captured_at")
-    return Envelope(
-        image=_image(fields["image"]),
-        frame_id=None if frame_id is None else checked_frame_id(frame_id),
-        captured_at=None if captured_at is None else utc_timestamp(captured_at),
-    )
+    frame_id = fields.get("frame_id")
+    return Envelope(_image(fields["image"]), None if frame_id is None else checked_frame_id(frame_id))
 
 
-def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str | None]:
-    """Read ``frame_id`` and ``captured_at`` of an envelope; None if missing or invalid.
+def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, object]:
+    """Read ``frame_id`` of an envelope, None if missing or invalid, and ``captured_at`` as it stands there.
 
     The rest is not checked, so that the error message for an invalid envelope has the sender's id.
     """
@@ -76,13 +70,13 @@ def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, str
         fields = _parse(payload) if len(payload) <= max_payload_bytes else {}
     except DecodeError:
         fields = {}
-    return if_usable(checked_frame_id, fields.get("frame_id")), if_usable(utc_timestamp, fields.get("captured_at"))
+    return usable_frame_id(fields.get("frame_id")), fields.get("captured_at")
 
 
-def if_usable(read: Callable[[object], str], value: object) -> str | None:
-    """Return ``read(value)``; None if *value* is None or *read* rejects it."""
+def usable_frame_id(value: object) -> str | None:
+    """Return a sender's frame id; None if there is none, or one that :func:`checked_frame_id` refuses."""
     try:
-        return None if value is None else read(value)
+        return None if value is None else checked_frame_id(value)
     except DecodeError:
         return None
 
@@ -104,15 +98,11 @@ def utc_timestamp(value: object) -> str:
     """Return a sender's time of capture in UTC: RFC 3339 with any offset, or seconds or milliseconds since 1970.
 
     Raises:
-        DecodeError: ``undecodable``.
+        ValueError: it is neither, or no time that exists; the message says which.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        _refuse(f"captured_at must be a time like 2026-01-31T12:00:00Z, not {_json_type(value)}")
-    try:
-        moment = in_utc(str(value))
-    except ValueError as error:
-        _refuse(f"captured_at {error}")
-    return moment
+        raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, not {_json_type(value)}")  # noqa: TRY004 - one error
+    return in_utc(str(value))
 
 
 def _parse(payload: bytes) -> dict[str, Any]:

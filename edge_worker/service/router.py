@@ -11,7 +11,7 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.frames.acks import Remedy
-from edge_worker.frames.envelope import checked_frame_id, identity_in, if_usable, is_envelope, utc_timestamp
+from edge_worker.frames.envelope import identity_in, is_envelope, usable_frame_id, utc_timestamp
 from edge_worker.frames.frame import Frame, content_id
 from edge_worker.frames.request import Request, may_reply_to, wishes
 from edge_worker.mqtt import events
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _STALE_SUBSCRIPTION: Final = (
     "did an earlier configuration, with the same client id, subscribe to it? RabbitMQ makes a '.' in a topic a '/'"
 )
+
+_MAX_WARNED: Final = 1024
+"""Cameras remembered as warned about; their names come from senders."""
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +75,7 @@ class Router:
         self._routes = routes
         self._handlers = handlers
         self._max_payload = max_payload
+        self._warned_of_time: set[str] = set()
         self._thread = Thread(target=self._run, name="router", daemon=True)
 
     def start(self) -> None:
@@ -140,7 +144,7 @@ class Router:
         self._handlers.arrive(self._frame(message, camera, route))
 
     def _frame(self, message: Incoming, camera: str, route: Route) -> Frame:
-        frame_id, captured_at = self._identity(message)
+        frame_id, captured_at = self._identity(message, camera)
         received_at = time.time() - (time.monotonic() - message.arrived)
         return Frame(
             camera=camera,
@@ -157,17 +161,27 @@ class Router:
             request=None if route.reply_prefix is None else _request(message),
         )
 
-    def _identity(self, message: Incoming) -> tuple[str | None, str | None]:
+    def _identity(self, message: Incoming, camera: str) -> tuple[str | None, str | None]:
         """Frame id and time of capture as the sender gave them, in properties or envelope; None where it did not.
 
-        What is wrong with an envelope is said when its turn comes, by the pipeline.
+        What else is wrong with an envelope is said when its turn comes, by the pipeline.
         """
-        frame_id = if_usable(checked_frame_id, message.properties.get("frame-id"))
-        captured_at = if_usable(utc_timestamp, message.properties.get("captured-at"))
-        if not is_envelope(message.payload):
-            return frame_id, captured_at
-        inside = identity_in(message.payload, self._max_payload)
-        return frame_id or inside[0], captured_at or inside[1]
+        frame_id = usable_frame_id(message.properties.get("frame-id"))
+        stated: object = message.properties.get("captured-at")
+        if is_envelope(message.payload):
+            inside = identity_in(message.payload, self._max_payload)
+            frame_id, stated = frame_id or inside[0], inside[1] if stated is None else stated
+        return frame_id, None if stated is None else self._time(stated, camera)
+
+    def _time(self, stated: object, camera: str) -> str | None:
+        """A time of capture in UTC. One that cannot be read costs no frame; it is logged once for each camera."""
+        try:
+            return utc_timestamp(stated)
+        except ValueError as error:
+            if camera not in self._warned_of_time and len(self._warned_of_time) < _MAX_WARNED:
+                self._warned_of_time.add(camera)
+                _log.warning(log_events.TIME_IGNORED, camera=camera, problem=f"captured_at {error}")
+            return None
 
 
 def _request(message: Incoming) -> Request:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_worker.common.errors import DecodeError
-from edge_worker.frames.envelope import MAX_FRAME_ID, Envelope, identity_in, is_envelope, open_envelope
+from edge_worker.frames.envelope import MAX_FRAME_ID, Envelope, identity_in, is_envelope, open_envelope, utc_timestamp
 
 LIMIT = 100_000
 
@@ -27,10 +27,15 @@ def _refusal(payload: bytes) -> DecodeError:
 
 def test_the_image_comes_back() -> None:
     """The image alone makes an envelope; id and time are optional, other keys are ignored."""
-    assert open_envelope(b' \n{"image": "aGVsbG8="}', LIMIT) == Envelope(b"hello", None, None)
+    assert open_envelope(b' \n{"image": "aGVsbG8="}', LIMIT) == Envelope(b"hello", None)
     full = _json(frame_id="cam-1/17", captured_at="2026-01-31T12:00:00+01:00", exposure=[1, {"iso": 100}])
-    assert open_envelope(full, LIMIT) == Envelope(b"hello", "cam-1/17", "2026-01-31T11:00:00Z")
-    assert open_envelope(_json(frame_id=None, captured_at=None), LIMIT) == Envelope(b"hello", None, None)
+    assert open_envelope(full, LIMIT) == Envelope(b"hello", "cam-1/17")
+    assert open_envelope(_json(frame_id=None, captured_at=None), LIMIT) == Envelope(b"hello", None)
+
+
+def test_a_wrong_time_costs_no_frame() -> None:
+    """Nobody can tell when such an image was taken; it is parsed all the same."""
+    assert open_envelope(_json(captured_at="yesterday"), LIMIT).image
 
 
 @pytest.mark.parametrize("text", ["data:image/jpeg;base64,aGVsbG8/", "aGVs\r\nbG8/\n", "aGVsbG8_"])
@@ -73,11 +78,6 @@ def test_any_image_and_printable_id_survive(image: bytes, frame_id: str) -> None
         (_json(frame_id="x" * 129), "1 to 128 printable"),
         (_json(frame_id="a\nb"), "1 to 128 printable"),
         (b'{"image": "", "frame_id": "\\ud800"}', "1 to 128 printable"),
-        (_json(captured_at=True), "a time like"),
-        (_json(captured_at="yesterday"), "a time like"),
-        (_json(captured_at="2026-01-31T12:00:00"), "a time like"),
-        (_json(captured_at="2026-02-31T12:00:00Z"), "no time that exists"),
-        (_json(captured_at="0001-01-01T00:00:00+23:00"), "no time that exists"),
     ],
 )
 def test_what_is_wrong_is_said(payload: bytes, detail: str) -> None:
@@ -90,17 +90,41 @@ def test_what_is_wrong_is_said(payload: bytes, detail: str) -> None:
 @pytest.mark.parametrize(
     ("payload", "identity"),
     [
-        (_json(frame_id="a", captured_at="2026-01-31T12:00:00+01:00"), ("a", "2026-01-31T11:00:00Z")),
+        (_json(frame_id="a", captured_at="2026-01-31T12:00:00+01:00"), ("a", "2026-01-31T12:00:00+01:00")),
         (_json(image="!", frame_id="a"), ("a", None)),
-        (_json(frame_id="a", captured_at="today"), ("a", None)),
+        (_json(frame_id="a", captured_at="today"), ("a", "today")),
         (_json(frame_id=7, captured_at="2026-01-31T12:00:00Z"), (None, "2026-01-31T12:00:00Z")),
         (b'{"frame_id": "a"', (None, None)),
         (_json(frame_id="a", note="x" * LIMIT), (None, None)),
     ],
 )
-def test_who_sent_a_damaged_envelope_can_be_told(payload: bytes, identity: tuple[str | None, str | None]) -> None:
-    """Whatever can be read of its identity is; only too large a one is not looked into."""
+def test_who_sent_a_damaged_envelope_can_be_told(payload: bytes, identity: tuple[str | None, object]) -> None:
+    """Its id where it can be read, and its time as it stands; only too large a one is not looked into."""
     assert identity_in(payload, LIMIT) == identity
+
+
+def test_times_are_taken_in_several_forms() -> None:
+    """RFC 3339 with any offset, seconds and milliseconds since 1970."""
+    forms = ("2026-01-31T13:00:00+01:00", "2026-01-31T07:00:00-0500", 1769860800, "1769860800.0", 1769860800000)
+    assert {utc_timestamp(form) for form in forms} == {"2026-01-31T12:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (True, "a time like"),
+        ([], "not an array"),
+        ("yesterday", "a time like"),
+        (float("inf"), "a time like"),
+        ("2026-01-31T12:00:00", "with Z or an offset"),
+        ("2026-02-31T12:00:00Z", "no time that exists"),
+        ("0001-01-01T00:00:00+23:00", "no time that exists"),
+    ],
+)
+def test_what_is_wrong_with_a_time_is_said(value: object, problem: str) -> None:
+    """Also what would be a guess: a time without an offset."""
+    with pytest.raises(ValueError, match=problem):
+        utc_timestamp(value)
 
 
 def test_size_is_checked_first() -> None:

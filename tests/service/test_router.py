@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 from samples import SimplePolicy, make_incoming
+from structlog.testing import capture_logs
 
+from edge_worker.common import log_events
 from edge_worker.common.topics import Template
 from edge_worker.frames.frame import Delivery, Frame, content_id
 from edge_worker.frames.queue import FrameQueue
@@ -84,6 +86,7 @@ ENVELOPE = json.dumps(
         ({"payload": ENVELOPE}, "e-1", "2026-01-01T00:00:00Z"),
         ({"payload": ENVELOPE, "properties": {"frame-id": "p-1"}}, "p-1", "2026-01-01T00:00:00Z"),
         ({"payload": b'{"image": "!", "frame_id": "e-2"}'}, "e-2", None),
+        ({"payload": b'{"image": "!", "frame_id": "e-2", "captured_at": "yesterday"}'}, "e-2", None),
     ],
 )
 def test_the_senders_name_and_time_are_kept(fields: dict[str, Any], frame_id: str, captured_at: str | None) -> None:
@@ -108,6 +111,19 @@ def test_what_is_no_name_is_no_reason_to_stop(fields: dict[str, Any]) -> None:
     bench.handle(arrived(**fields))
     assert not bench.frame().sender_id
     assert bench.failures == []
+
+
+def test_a_time_that_cannot_be_read_is_logged_once_for_each_camera() -> None:
+    """A camera sends it with every frame."""
+    bench = Bench()
+    wrong = {"properties": {"captured-at": "yesterday"}}
+    with capture_logs() as logs:
+        bench.handle(*(arrived(f"cameras/{camera}/frame", **wrong) for camera in ("door", "door", "gate")))
+    assert [(line["event"], line["camera"]) for line in logs] == [
+        (log_events.TIME_IGNORED, "door"),
+        (log_events.TIME_IGNORED, "gate"),
+    ]
+    assert "'yesterday'" in logs[0]["problem"]
 
 
 def test_messages_of_nobody_and_of_ourselves_are_no_frames() -> None:
