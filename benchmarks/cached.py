@@ -24,8 +24,9 @@ from edge_worker.config import CacheConfig, CameraConfig, LimitsConfig, LogConfi
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import ModelName
-from edge_worker.mqtt.events import Arrived, Incoming
+from edge_worker.mqtt.events import Arrived
 from edge_worker.mqtt.inbox import Inbox
+from edge_worker.mqtt.message import Incoming
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.ops import logs
 from edge_worker.pool.state import Computed, LoadedModel
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from edge_worker.frames.frame import Frame
     from edge_worker.inference.pipeline import Pipeline
     from edge_worker.inference.types import OutputRequest
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
     from edge_worker.tools.bench.variants import Variant
 
 _LINK = "bench"

@@ -16,7 +16,7 @@ import yaml
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import load
-from edge_worker.mqtt.events import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing, Subscription
 from edge_worker.tools.bench.statistics import Summary
 from edge_worker.tools.client import Client
 from edge_worker.tools.demo.children import Children

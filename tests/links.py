@@ -12,7 +12,7 @@ from brokers import wait_until
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.mqtt.events import Arrived, Incoming, LinkEvent, Subscribed
+from edge_worker.mqtt.events import Arrived, LinkEvent, Subscribed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from paho.mqtt.properties import Properties
 
     from edge_worker.mqtt.link import Link
+    from edge_worker.mqtt.message import Incoming
 
 E = TypeVar("E")
 WAIT_S = 30.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edge_worker.frames.frame import Frame
-from edge_worker.mqtt.events import Incoming
+from edge_worker.mqtt.message import Incoming
 from edge_worker.mqtt.status import LinkStatus
 
 

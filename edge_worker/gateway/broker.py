@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing, Published, Subscription
+    from edge_worker.mqtt.events import LinkEvent, Published
+    from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
     from edge_worker.mqtt.status import LinkStatus
 
 _STOP_S: Final = 3.0

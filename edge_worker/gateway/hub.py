@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Incoming, Published
+    from edge_worker.mqtt.events import Published
+    from edge_worker.mqtt.message import Incoming
 
 MAX_FORMS: Final = 16
 MAX_STREAMS: Final = 16

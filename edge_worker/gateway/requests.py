@@ -15,14 +15,15 @@ from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem
 from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
-from edge_worker.mqtt.events import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.gateway.broker import Broker
-    from edge_worker.mqtt.events import Incoming, Published
+    from edge_worker.mqtt.events import Published
+    from edge_worker.mqtt.message import Incoming
 
 CAMERA: Final = "web"
 """The camera's name in the topics of requests and in their results."""

@@ -141,7 +141,7 @@ class ModelProcessMessage(Message):
 
 
 class ConnectionMessage(Message):
-    """A connection to the broker now; reads :class:`edge_worker.mqtt.events.LinkStatus` from its attributes."""
+    """A connection to the broker now; reads :class:`edge_worker.mqtt.status.LinkStatus` from its attributes."""
 
     name: str
     connected: bool

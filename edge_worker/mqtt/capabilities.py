@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_worker.mqtt.events import Outgoing, Protocol, Subscription
+    from edge_worker.mqtt.events import Protocol
+    from edge_worker.mqtt.message import Outgoing, Subscription
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions
     from edge_worker.mqtt.diagnosis import Symptom
-    from edge_worker.mqtt.events import LinkEvent, Outgoing, Subscription
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Outgoing, Subscription
     from edge_worker.mqtt.outbox import GivenUp, Outbox
     from edge_worker.mqtt.outbox_entry import OutboxEntry
     from edge_worker.mqtt.paho.connection import PahoConnection

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.capabilities import Capabilities
-    from edge_worker.mqtt.events import Incoming, Protocol, Will
+    from edge_worker.mqtt.events import Protocol
+    from edge_worker.mqtt.message import Incoming, Will
 
 
 class Cause(Enum):

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.topics import Template
 from edge_worker.config.credentials import read_password
-from edge_worker.mqtt.events import Arrived, Outgoing, Subscribed, Subscription
+from edge_worker.mqtt.events import Arrived, Subscribed
 from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

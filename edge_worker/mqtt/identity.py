@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.events import Protocol, Will
+    from edge_worker.mqtt.events import Protocol
+    from edge_worker.mqtt.message import Will
 
 
 @dataclass(frozen=True, slots=True)

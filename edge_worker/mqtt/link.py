@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames.frame import Delivery
-    from edge_worker.mqtt.events import LinkEvent, Outgoing, Subscription, Will
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
     from edge_worker.mqtt.status import LinkStatus
 

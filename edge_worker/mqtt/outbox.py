@@ -16,7 +16,7 @@ from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 MAX_WAITING: Final = 256
 MAX_WAITING_BYTES: Final = 32 << 20

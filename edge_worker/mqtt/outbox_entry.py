@@ -10,7 +10,7 @@ from edge_worker.mqtt.denials import RETRY_MAX_S, RETRY_MIN_S
 from edge_worker.mqtt.diagnosis import doubt_dots
 
 if TYPE_CHECKING:
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 SUSPECT_ATTEMPTS: Final = 2
 STABLE_S: Final = 2.0

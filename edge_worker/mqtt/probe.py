@@ -17,24 +17,17 @@ from edge_worker.config.credentials import read_password
 from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.diagnosis import doubt_dots
 from edge_worker.mqtt.echo import SHARE_GROUP, echo, own_topic
-from edge_worker.mqtt.events import (
-    Connected,
-    Outgoing,
-    Published,
-    Refused,
-    Subscribed,
-    SubscriptionRefused,
-    Unreachable,
-    Will,
-)
+from edge_worker.mqtt.events import Connected, Published, Refused, Subscribed, SubscriptionRefused, Unreachable
 from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.message import Outgoing, Will
 from edge_worker.mqtt.subscriptions import answered_subscription, camera_subscription, own_subscriptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import LinkEvent, Subscription
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Subscription
 
 _ATTEMPTS: Final = 4  # one that closes over MQTT 5 is asked so twice, for the older protocol, and for 5 once more
 _GOODBYE_S: Final = 2.0

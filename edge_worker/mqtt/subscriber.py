@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from edge_worker.mqtt.events import Subscription
+    from edge_worker.mqtt.message import Subscription
 
 RETRY_S: Final = (2.0, 5.0, 15.0, 60.0)
 """Between two attempts at what was refused; the last for ever."""

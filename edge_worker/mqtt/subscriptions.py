@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_worker.common.topics import Template, filter_of_all_nodes
-from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.message import Subscription
 
 if TYPE_CHECKING:
     from edge_worker.config import CameraConfig, Config

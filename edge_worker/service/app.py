@@ -23,7 +23,7 @@ from edge_worker.common.errors import ConfigError
 from edge_worker.common.files import problem_with
 from edge_worker.config import diff, load, warnings
 from edge_worker.frames.counters import LateCameras
-from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.message import Outgoing
 from edge_worker.ops import logs
 from edge_worker.ops.clock import ClockWatch
 from edge_worker.ops.directories import NO_HOME, cache_directory, state_directory

@@ -21,7 +21,7 @@ from edge_worker.messages import (
     SnapshotRequest,
     parse_request,
 )
-from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.message import Outgoing
 from edge_worker.service.overrides import CameraOverrides
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.messages import CommandRequest
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
     from edge_worker.service.overrides import Overrides
 
 _log = structlog.get_logger(__name__)

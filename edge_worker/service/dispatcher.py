@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.types import OutputRequest
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
     from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.pool import ModelPool
     from edge_worker.pool.state import LoadedModel

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.queue import FrameQueue
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
 
 UNANSWERED_S: Final = 600.0
 """A frame that its owner has not answered for so long goes to the next member, and so on: better twice than never."""

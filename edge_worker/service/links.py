@@ -19,8 +19,8 @@ from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ResultTooLarge
 from edge_worker.common.topics import Template
 from edge_worker.config.split import control_keepalive_s
-from edge_worker.mqtt.events import Subscription
 from edge_worker.mqtt.link import Link
+from edge_worker.mqtt.message import Subscription
 from edge_worker.mqtt.subscriptions import (
     answered_subscription,
     camera_subscription,
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames.frame import Delivery, Frame
-    from edge_worker.mqtt.events import LinkEvent, Outgoing, Will
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Outgoing, Will
     from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.mqtt.status import LinkStatus
 

@@ -23,7 +23,7 @@ from edge_worker.messages import (
     ModelName,
     Timings,
 )
-from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

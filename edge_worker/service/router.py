@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
     from edge_worker.common.topics import Template
     from edge_worker.frames.queue import FrameQueue
-    from edge_worker.mqtt.events import Incoming, LinkEvent
+    from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.inbox import Inbox
+    from edge_worker.mqtt.message import Incoming
 
 _STALE_SUBSCRIPTION: Final = (
     "did an earlier configuration, with the same client id, subscribe to it? RabbitMQ makes a '.' in a topic a '/'"

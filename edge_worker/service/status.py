@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.mqtt.events import Outgoing, Will
+from edge_worker.mqtt.message import Outgoing, Will
 from edge_worker.service.lifecycle import Judgement, Lifecycle, State
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.messages import Message
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
     from edge_worker.mqtt.status import LinkStatus
     from edge_worker.pool import PoolState
     from edge_worker.service.stats import Reporter

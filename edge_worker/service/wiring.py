@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.frames.frame import Delivery, Frame
     from edge_worker.inference.types import ModelCardFacts
-    from edge_worker.mqtt.events import Incoming, LinkEvent, Outgoing
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Incoming, Outgoing
 
 _log = structlog.get_logger(__name__)
 

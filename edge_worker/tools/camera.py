@@ -13,7 +13,8 @@ from edge_worker.common.addresses import without_login
 from edge_worker.common.errors import EdgeWorkerError, ResultTooLarge
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template, is_publishable
-from edge_worker.mqtt.events import Connected, Disconnected, Outgoing, Published
+from edge_worker.mqtt.events import Connected, Disconnected, Published
+from edge_worker.mqtt.message import Outgoing
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.sources import SILENCE_S, Shot, Source, open_source

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Incoming, Outgoing, Subscription
+    from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
 
 # Time to publish what is queued and say goodbye; the latter alone where the tool failed.
 STOP_S, GOODBYE_S = 5.0, 0.5

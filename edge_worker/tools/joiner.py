@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_worker.messages import LabelsMessage
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
 
 # Images that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
 MAX_WAITING = 64

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.topics import Template
 from edge_worker.messages import CommandResponse, parse_request
-from edge_worker.mqtt.events import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing, Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.output import write_json
 

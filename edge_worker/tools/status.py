@@ -11,7 +11,7 @@ from rich.table import Table
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.messages import StatusMessage
 from edge_worker.messages.base import MAX_DETAIL
-from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.message import Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.output import PipedConsole, plain, write_json
 

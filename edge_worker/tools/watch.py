@@ -11,7 +11,8 @@ from rich.text import Text
 from edge_worker.common.errors import ConfigError, EdgeWorkerError
 from edge_worker.common.topics import Template, is_publishable
 from edge_worker.messages import ErrorMessage, LabelsMessage
-from edge_worker.mqtt.events import Arrived, Subscription
+from edge_worker.mqtt.events import Arrived
+from edge_worker.mqtt.message import Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.joiner import FrameResult, Joiner
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
 
 # Classes named in a line, largest first.
 NAMED_LABELS = 5

@@ -16,7 +16,8 @@ from certificates import Authority, Certificate
 from edge_worker.common.errors import ConfigError
 from edge_worker.config.mqtt import TlsConfig
 from edge_worker.config.tls_context import certificate_expiries, make_context
-from edge_worker.mqtt.events import Connected, Outgoing, Published, Subscribed, Subscription, Unreachable
+from edge_worker.mqtt.events import Connected, Published, Subscribed, Unreachable
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,14 +15,12 @@ from edge_worker.mqtt.events import (
     ClientIdAssigned,
     Connected,
     Disconnected,
-    Outgoing,
     Published,
     Refused,
     Subscribed,
-    Subscription,
     SubscriptionRefused,
-    Will,
 )
+from edge_worker.mqtt.message import Outgoing, Subscription, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,19 +19,8 @@ from paho.mqtt.properties import Properties
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ResultTooLarge
 from edge_worker.mqtt import connection, outbox
-from edge_worker.mqtt.events import (
-    Arrived,
-    Connected,
-    Disconnected,
-    Fatal,
-    Incoming,
-    Outgoing,
-    Published,
-    Shed,
-    Subscribed,
-    Subscription,
-    Will,
-)
+from edge_worker.mqtt.events import Arrived, Connected, Disconnected, Fatal, Published, Shed, Subscribed
+from edge_worker.mqtt.message import Incoming, Outgoing, Subscription, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,7 +127,8 @@ CHILD = """
 import sys
 from queue import SimpleQueue
 from edge_worker.config.mqtt import MqttConfig
-from edge_worker.mqtt.events import Arrived, Subscription
+from edge_worker.mqtt.events import Arrived
+from edge_worker.mqtt.message import Subscription
 from edge_worker.mqtt.link import Link
 queue = SimpleQueue()
 link = Link(MqttConfig(host="127.0.0.1", port=int(sys.argv[1])), name="link", client_id="worker", persistent=True,

@@ -16,15 +16,14 @@ from edge_worker.mqtt.backoff import Failure
 from edge_worker.mqtt.events import (
     Connected,
     Disconnected,
-    Outgoing,
     PublicationRefused,
     Published,
     Refused,
     Subscribed,
-    Subscription,
     SubscriptionRefused,
     Unreachable,
 )
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from brokers import Mosquitto
 
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
 
 # paho forgets a socket whose handshake failed; it is closed when the error is forgotten, too, with a warning.
 pytestmark = [pytest.mark.mosquitto, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]

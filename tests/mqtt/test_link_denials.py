@@ -9,15 +9,8 @@ from brokers import CONNACK, CONNECT, DISCONNECT, SUBSCRIBE, FakeBroker, Peer
 from refusing_broker import NOT_AUTHORIZED, RefusingBroker
 
 from edge_worker.mqtt import outbox
-from edge_worker.mqtt.events import (
-    Disconnected,
-    Outgoing,
-    PublicationRefused,
-    Published,
-    Subscribed,
-    Subscription,
-    TakenOver,
-)
+from edge_worker.mqtt.events import Disconnected, PublicationRefused, Published, Subscribed, TakenOver
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -16,14 +16,13 @@ from edge_worker.mqtt.events import (
     Arrived,
     Connected,
     Disconnected,
-    Outgoing,
     Published,
     SessionLost,
     Subscribed,
-    Subscription,
     TakenOver,
     Unreachable,
 )
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable

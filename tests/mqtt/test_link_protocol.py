@@ -37,18 +37,16 @@ from edge_worker.mqtt.events import (
     Fatal,
     FellBack,
     LinkEvent,
-    Outgoing,
     Published,
     Refused,
     SessionLost,
     SessionShortened,
     Subscribed,
-    Subscription,
     SubscriptionRefused,
     TakenOver,
     Unreachable,
-    Will,
 )
+from edge_worker.mqtt.message import Outgoing, Subscription, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import RETRY_MIN_S
-from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.message import Outgoing
 from edge_worker.mqtt.outbox import (
     FULL_WAITING,
     FULL_WAITING_BYTES,

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.message import Subscription
 from edge_worker.mqtt.subscriber import MAX_FILTERS, RETRY_S, Subscriber
 
 ONE, TWO = Subscription("one", 1), Subscription("two", 0, share_group="g")
-
-
-def test_a_share_group_is_written_before_the_filter() -> None:
-    """As MQTT 5 (4.8.2) has it."""
-    assert (ONE.wire, TWO.wire) == ("one", "$share/g/two")
 
 
 def test_everything_is_asked_for_at_once_and_complete_when_granted() -> None:

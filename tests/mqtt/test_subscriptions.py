@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_worker.config import CameraConfig, CommandsConfig, Config, MqttConfig, NodeConfig
-from edge_worker.mqtt.events import Subscription
+from edge_worker.mqtt.message import Subscription
 from edge_worker.mqtt.subscriptions import camera_subscription, own_subscriptions
 
 STATUS, REQUESTS = Subscription("edge-worker/box/status", 1), Subscription("edge-worker/box/request/+", 1)

@@ -18,7 +18,7 @@ from edge_worker.service.overrides import MAX_CAMERAS, Overrides
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.mqtt.events import Incoming, Outgoing
+    from edge_worker.mqtt.message import Incoming, Outgoing
 
 OVERLAY = ImageRequest("overlay")
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from edge_worker.inference.types import EncodedResult, OutputRequest
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 SOON_S = 30.0
 BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}

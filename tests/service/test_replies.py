@@ -24,7 +24,7 @@ from edge_worker.service.replies import Now, Parsed, Reply, ReplyBuilder, timing
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 MODEL = ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32")
 NOW = Now(epoch_s=1_700_000_002.0, monotonic_s=2.0)

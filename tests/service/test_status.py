@@ -21,7 +21,7 @@ from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_worker.mqtt.events import Incoming, Outgoing
+    from edge_worker.mqtt.message import Incoming, Outgoing
     from edge_worker.mqtt.status import LinkStatus
 
 SOON_S = 10.0

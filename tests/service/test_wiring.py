@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_worker.config import Config
-from edge_worker.mqtt.events import Connected, LinkEvent, Outgoing, Subscribed, SubscriptionRefused
+from edge_worker.mqtt.events import Connected, LinkEvent, Subscribed, SubscriptionRefused
 from edge_worker.service.lifecycle import Judgement, State
 from edge_worker.service.links import CONTROL
 from edge_worker.service.wiring import Components
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_worker.mqtt.message import Outgoing
 
 CONFIG = Config.model_validate_json(json.dumps({"node": {"id": "box"}, "mqtt": {"host": "127.0.0.1"}}))
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from replies import PNG, labels_of
 
 from edge_worker.imaging import png
-from edge_worker.mqtt.events import Incoming
+from edge_worker.mqtt.message import Incoming
 from edge_worker.tools.joiner import MAX_WAITING, Joiner, frame_id_of
 
 

@@ -19,7 +19,7 @@ from edge_worker.common.topics import Template
 from edge_worker.integrations.home_assistant.discovery import Discovery
 from edge_worker.integrations.home_assistant.memory import Announced
 from edge_worker.messages import SettingsMessage
-from edge_worker.mqtt.events import Outgoing
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from edge_worker.integrations.home_assistant.discovery import Device
     from edge_worker.integrations.home_assistant.memory import Memory
     from edge_worker.messages import CameraSettings
-    from edge_worker.mqtt.events import Incoming, Published
+    from edge_worker.mqtt.events import Published
+    from edge_worker.mqtt.message import Incoming
 
 MAX_CAMERAS: Final = 100
 """Names of cameras are the senders' to invent, and each makes some fifteen entities."""

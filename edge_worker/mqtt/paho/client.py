@@ -14,7 +14,7 @@ from edge_worker.mqtt.paho import properties as wire
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.mqtt.connection_events import ConnectOptions
-    from edge_worker.mqtt.events import Will
+    from edge_worker.mqtt.message import Will
 
 KEEPALIVE_SHARE: Final = 0.7
 """paho notices a dead peer after two keepalives, each up to a turn of the link's loop late. Asking for this share of

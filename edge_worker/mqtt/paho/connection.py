@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions, WillObjection
-    from edge_worker.mqtt.events import Outgoing, Subscription
+    from edge_worker.mqtt.message import Outgoing, Subscription
 
 _UNSUPPORTED_VERSION: Final = 132
 _NOT_AUTHORIZED: Final = 135

@@ -8,12 +8,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_worker.common.topics import clean_text
-from edge_worker.mqtt.events import Incoming
+from edge_worker.mqtt.message import Incoming
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessage
 
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 _MAX_TEXT: Final = 65_535  # MQTT 5, 1.5.4
 _MAX_REFERENCE: Final = 300  # a host's name and its port

@@ -22,7 +22,8 @@ from edge_worker.config import load
 from edge_worker.frames.frame import content_id
 from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.messages import StatusMessage
-from edge_worker.mqtt.events import Arrived, Subscription
+from edge_worker.mqtt.events import Arrived
+from edge_worker.mqtt.message import Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.demo import web
 from edge_worker.tools.demo.children import Child, Children
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Incoming
+    from edge_worker.mqtt.message import Incoming
 
 CAMERA = "demo"
 # Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.

@@ -19,7 +19,7 @@ from edge_worker.messages import CameraSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.mqtt.events import Outgoing
+    from edge_worker.mqtt.message import Outgoing
 
 NODE = "homeassistant/device/edge_worker_box/config"
 SETTINGS = "edge-worker/box/settings"

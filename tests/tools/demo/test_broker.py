@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from brokers import Amqtt, is_listening
 from links import Client
 
-from edge_worker.mqtt.events import Connected, Subscription
+from edge_worker.mqtt.events import Connected
+from edge_worker.mqtt.message import Subscription
 from edge_worker.tools.demo.broker import HOW_TO_INSTALL
 
 if TYPE_CHECKING:
