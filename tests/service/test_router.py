@@ -116,7 +116,7 @@ def test_what_is_no_name_is_no_reason_to_stop(fields: dict[str, Any]) -> None:
 def test_a_time_that_cannot_be_read_is_logged_once_for_each_camera() -> None:
     """A camera sends it with every frame."""
     bench = Bench()
-    wrong = {"properties": {"captured-at": "yesterday"}}
+    wrong: dict[str, Any] = {"properties": {"captured-at": "yesterday"}}
     with capture_logs() as logs:
         bench.handle(*(arrived(f"cameras/{camera}/frame", **wrong) for camera in ("door", "door", "gate")))
     assert [(line["event"], line["camera"]) for line in logs] == [
