@@ -1,4 +1,4 @@
-"""One connection, from the TCP handshake to its end. With its three helpers, the only user of paho-mqtt.
+"""One connection, from the TCP handshake to its end. With its helpers in this package, the only user of paho-mqtt.
 
 A connection belongs to one thread, which calls :meth:`PahoConnection.turn` again and again. paho gets no thread of its
 own: its callbacks only note what happened, and ``turn`` returns the notes. So nothing can raise or block inside paho,
@@ -12,7 +12,7 @@ import os
 import select
 import socket
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt.enums import LogLevel
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -21,16 +21,12 @@ from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.capabilities import Capabilities
 from edge_worker.mqtt.connection_events import (
     Accepted,
-    Cause,
-    ConnectRefused,
-    Ended,
     PublishAnswered,
     Received,
     SubscribeAnswered,
     Unsubscribed,
 )
-from edge_worker.mqtt.diagnosis import remedy
-from edge_worker.mqtt.paho import client
+from edge_worker.mqtt.paho import client, reasons
 from edge_worker.mqtt.paho import properties as wire
 
 if TYPE_CHECKING:
@@ -41,22 +37,8 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from edge_worker.config.mqtt import MqttConfig
-    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions, WillObjection
+    from edge_worker.mqtt.connection_events import ConnectionEvent, ConnectOptions
     from edge_worker.mqtt.message import Outgoing, Subscription
-
-_UNSUPPORTED_VERSION: Final = 132
-_NOT_AUTHORIZED: Final = 135
-_NO_MATCHING_SUBSCRIBERS: Final = 16
-_CAUSES: Final = {128: Cause.BROKER, _NOT_AUTHORIZED: Cause.DENIED, 142: Cause.TAKEN_OVER, 149: Cause.TOO_LARGE}
-"""What the reasons of a DISCONNECT (MQTT 5, table 3-10) say of its cause; 128 is "unspecified error"."""
-_NO_REASON: Final = ": no permission for it?"
-"""MQTT 3.1.1 has one code for every refused subscription."""
-
-_WILL_OBJECTIONS: Final[dict[int, WillObjection]] = {154: "retain", 155: "qos"}
-"""Reasons of a CONNACK that speak of the will."""
-
-_PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, _NOT_AUTHORIZED, 138, 140, 144, 154, 155, 156, 157})
-"""CONNACK reasons (MQTT 5, table 3-1) that stay true until somebody changes something."""
 
 
 class PahoConnection:
@@ -191,7 +173,9 @@ class PahoConnection:
         properties: Properties | None,
     ) -> None:
         if reason.is_failure:
-            self._events.append(self._denied(reason, properties))
+            has_will, is_free = self._options.will is not None, self._config.protocol == "auto"
+            refused = reasons.connect_refused(reason, properties, has_will=has_will, is_free=is_free)
+            self._events.append(refused)
             return
         self._is_accepted = True
         self._events.append(
@@ -206,18 +190,6 @@ class PahoConnection:
             )
         )
 
-    def _denied(self, reason: ReasonCode, properties: Properties | None) -> ConnectRefused:
-        no_remedy = reason.value == _NOT_AUTHORIZED  # here it is the login, and no ACL
-        advice = "" if no_remedy else remedy(reason.value, wire.server_reference(properties))
-        if reason == _UNSUPPORTED_VERSION and self._config.protocol != "auto":
-            advice = ": set mqtt.protocol: auto"
-        return ConnectRefused(
-            f"{_words(reason, properties)}{advice}",
-            reason.value in _PERMANENT,
-            reason == _UNSUPPORTED_VERSION,
-            _WILL_OBJECTIONS.get(reason.value, "") if self._options.will else "",
-        )
-
     def _on_disconnect(
         self,
         _client: object,
@@ -226,34 +198,19 @@ class PahoConnection:
         reason: ReasonCode,
         properties: Properties | None,
     ) -> None:
-        if flags.is_disconnect_packet_from_server:
-            cause = _CAUSES.get(reason.value, Cause.STATED)
-            advice = remedy(reason.value, wire.server_reference(properties))
-            self._events.append(Ended(cause, f"broker: {_words(reason, properties)}{advice}"))
-        elif not reason.is_failure:
-            self._events.append(Ended(Cause.OURS, "closed by us"))
-        elif reason == "Keep alive timeout":
-            self._events.append(Ended(Cause.SILENCE, "no answer within the keepalive"))
-        else:
-            text = "not understood" if reason == "Protocol error" else "connection closed"
-            self._events.append(Ended(Cause.BROKER, f"{text} ({self._error})" if self._error else text))
+        self._events.append(reasons.ended(flags, reason, properties, self._error))
 
     def _on_subscribe(
-        self, _client: object, _data: object, mid: int, reasons: list[ReasonCode], _properties: object
+        self, _client: object, _data: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        self._events.append(SubscribeAnswered(mid, tuple(map(self._refusal, reasons))))
+        needs_qos_1 = self._options.manual_ack
+        refusals = (reasons.subscription_refusal(code, needs_qos_1=needs_qos_1) for code in codes)
+        self._events.append(SubscribeAnswered(mid, tuple(refusals)))
 
     def _on_unsubscribe(
-        self, _client: object, _data: object, _mid: int, reasons: list[ReasonCode], _properties: object
+        self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
-        self._events.append(Unsubscribed(tuple(reason.getName() for reason in reasons if reason.is_failure)))
-
-    def _refusal(self, reason: ReasonCode) -> str | None:
-        """Why a subscription is not what it should be; None where it is. Only QoS 1 has anything to acknowledge."""
-        if reason.is_failure:
-            known = reason.value == _NOT_AUTHORIZED  # that it is the ACL goes without saying
-            return reason.getName() if known else f"{reason.getName()}{remedy(reason.value) or _NO_REASON}"
-        return "granted in QoS 0 only" if self._options.manual_ack and reason.value == 0 else None
+        self._events.append(Unsubscribed(tuple(code.getName() for code in codes if code.is_failure)))
 
     def _on_message(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         mid = message.mid if message.qos and self._options.manual_ack else 0
@@ -268,17 +225,12 @@ class PahoConnection:
     def _on_publish(
         self, _client: object, _data: object, mid: int, reason: ReasonCode, properties: Properties | None
     ) -> None:
-        refusal = _words(reason, properties) if reason.is_failure else None
-        self._events.append(PublishAnswered(mid, refusal, unmatched=reason.value == _NO_MATCHING_SUBSCRIBERS))
+        refusal = reasons.words(reason, properties) if reason.is_failure else None
+        self._events.append(PublishAnswered(mid, refusal, unmatched=reason.value == reasons.NO_MATCHING_SUBSCRIBERS))
 
     def _on_log(self, _client: object, _data: object, level: int, text: str) -> None:
         if level == LogLevel.MQTT_LOG_ERR:
             self._error = text.removeprefix("failed to receive on socket: ")
-
-
-def _words(reason: ReasonCode, properties: Properties | None) -> str:
-    detail = getattr(properties, "ReasonString", "")
-    return f"{reason.getName()} ({detail})" if detail else reason.getName()
 
 
 def _options(subscription: Subscription) -> SubscribeOptions:
