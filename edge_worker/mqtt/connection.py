@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.outbox import GivenUp, Outbox
     from edge_worker.mqtt.outbox_entry import OutboxEntry
     from edge_worker.mqtt.paho.connection import PahoConnection
+    from edge_worker.mqtt.share_groups import ShareGroups
     from edge_worker.mqtt.status import StatusBoard
     from edge_worker.mqtt.waker import Waker
 
@@ -80,9 +81,7 @@ class Setting:
     report: Callable[[LinkEvent], None]
     report_lost: Callable[[Iterable[GivenUp]], None]
     leave_by: Callable[[], Deadline | None]
-    leaves_groups: Callable[[], bool]
-    left_groups: Callable[[str], None]
-    """Takes the broker's refusal, empty where there was none."""
+    share_groups: ShareGroups
     assigned: Callable[[str], None]
     """Takes the client id that the broker knows us by from now on."""
 
@@ -189,7 +188,7 @@ class Connection:
             self._send(entry)
 
     def _leave_groups_if_told(self) -> None:
-        if self._setting.leaves_groups() and not self._is_leaving_groups:
+        if self._setting.share_groups.is_leaving and not self._is_leaving_groups:
             self._is_leaving_groups = True
             self._session.unsubscribe(self._subscriber.leave_groups())
 
@@ -230,7 +229,7 @@ class Connection:
             case SubscribeAnswered():
                 self._subscribe_answered(event)
             case Unsubscribed(refusals=refusals):
-                self._setting.left_groups(", ".join(refusals))
+                self._setting.share_groups.answered(refusals)
             case ConnectRefused():
                 self._ending = self._denied(event)
             case Ended(cause=cause, reason=reason):

@@ -1,8 +1,8 @@
 """A client of the broker that reconnects for as long as it runs.
 
 One thread per link does everything: connect, exchange packets (:mod:`.connection`), find out why it ended, wait,
-connect again. Each connection is a fresh :class:`.paho.connection.PahoConnection`; what outlives
-connections is here: the outbox, the choice of protocol, the waiting times, the status.
+connect again (:mod:`.reconnection`). Each connection is a fresh :class:`.paho.connection.PahoConnection`; the outbox
+and the status outlive it.
 """
 
 from __future__ import annotations
@@ -11,29 +11,26 @@ import time
 from contextlib import closing
 from dataclasses import replace
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from edge_worker.common import log_events
 from edge_worker.common.errors import ConfigError, ResultTooLarge
 from edge_worker.common.topics import is_publishable
-from edge_worker.config.mqtt import is_loopback
 from edge_worker.config.tls_context import make_context
 from edge_worker.mqtt import diagnosis
-from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection import Connection, Setting
-from edge_worker.mqtt.connection_events import Cause
-from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch, explain, reached_nobody
-from edge_worker.mqtt.events import ClientIdAssigned, Fatal, PublicationRefused, Published, TakenOver, Unreachable
+from edge_worker.mqtt.events import Fatal, PublicationRefused, Published
 from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
-from edge_worker.mqtt.reachability import somebody_listens
+from edge_worker.mqtt.reachability import unreachable
+from edge_worker.mqtt.reconnection import Reconnection
+from edge_worker.mqtt.share_groups import ShareGroups
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.mqtt.status import StatusBoard
 from edge_worker.mqtt.waker import Waker
-from edge_worker.ops.containers import in_container
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -41,6 +38,7 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames.frame import Delivery
+    from edge_worker.mqtt.diagnosis import Ending
     from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.message import Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
@@ -48,14 +46,7 @@ if TYPE_CHECKING:
 
 _LINGER_S: Final = 1.0  # for the broker to read our DISCONNECT
 _TICK_S: Final = 1.0
-_LEAVING_TICK_S: Final = 0.1
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
-_UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED, Cause.SUBSCRIBE)
-"""Ends over which the broker may have stopped, which its port tells."""
-_IN_CONTAINER: Final = (
-    ": in a container this is the container itself; set mqtt.host to the broker's service name, or to"
-    " host.docker.internal for the machine around it"
-)
 _log = structlog.get_logger(__name__)
 
 
@@ -84,18 +75,22 @@ class Link:
         wait, which keeps the link from reading more. *password* is called anew for each attempt to connect.
         """
         self._config, self._name = config, name
-        self._identity = Identity(config, client_id, persistent, will, receive_maximum, password, forgets)
         self._report, self._subscriptions = report, tuple(subscriptions)
         self._outbox, self._status_board = Outbox(), StatusBoard(config.keepalive_s)
-        self._protocol, self._fallback = ProtocolChoice(config.protocol), ""
-        self._backoff, self._takeovers = Backoff(config.reconnect), TakeoverWatch(config.reconnect)
+        self._reconnection = Reconnection(
+            config,
+            name=name,
+            identity=Identity(config, client_id, persistent, will, receive_maximum, password, forgets),
+            outbox=self._outbox,
+            status_board=self._status_board,
+            report=report,
+        )
         self._connection: Connection | None = None
         self._epoch = 0
-        self._was_accepted = False
         self._waker: Waker | None = None
         self._leave_by: Deadline | None = None
         self._stopping = Event()
-        self._leaves_groups, self._left_groups, self._group_refusal = False, Event(), ""
+        self._share_groups = ShareGroups(subscriptions)
         self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
 
     # -- for everybody ------------------------------------------------------------------------------------------------
@@ -125,14 +120,7 @@ class Link:
 
         Frames that the broker has chosen this member for already still arrive.
         """
-        if not any(subscription.share_group for subscription in self._subscriptions):
-            return ""
-        self._leaves_groups = True
-        self._wake()
-        while not self._left_groups.wait(min(_LEAVING_TICK_S, deadline.remaining())):
-            if deadline.expired or not self._status_board.status.connected:
-                return "the broker does not answer"
-        return self._group_refusal
+        return self._share_groups.leave(deadline, self._wake, lambda: self._status_board.status.connected)
 
     def publish(self, message: Outgoing) -> int:
         """Hand *message* over, connected or not; a ``Published`` event tells its end. Returns ``message.publication``.
@@ -215,20 +203,20 @@ class Link:
         """Connect once, and exchange packets as long as the connection lasts."""
         self._status_board.beat(self._config.connect_timeout_s)
         try:
-            options = self._identity.connect_options(self._protocol.current, was_accepted=self._was_accepted)
+            options = self._reconnection.connect_options()
             session = PahoConnection(self._config, options)
             session.open()
         except (OSError, ValueError, ConfigError) as error:
-            return self._unreachable(error)
+            return unreachable(self._name, self._config, error)
         self._epoch += 1
         self._connection = Connection(
             self._setting(waker, diagnosis.suspicion(self._config, options)),
             session,
             options,
             epoch=self._epoch,
-            expects_session=self._identity.persistent and not self._identity.forgets and self._was_accepted,
-            fallback=self._fallback,
-            in_doubt=self._protocol.in_doubt,
+            expects_session=self._reconnection.expects_session,
+            fallback=self._reconnection.fallback,
+            in_doubt=self._reconnection.in_doubt,
         )
         try:
             return self._connection.run()
@@ -251,27 +239,12 @@ class Link:
             report=self._report,
             report_lost=self._report_lost,
             leave_by=lambda: self._leave_by,
-            leaves_groups=lambda: self._leaves_groups,
-            left_groups=self._note_left_groups,
-            assigned=self._take_client_id,
+            share_groups=self._share_groups,
+            assigned=self._reconnection.take_client_id,
         )
 
-    def _take_client_id(self, assigned: str) -> None:
-        self._report(ClientIdAssigned(self._name, self._identity.client_id, assigned))
-        self._identity = replace(self._identity, client_id=assigned)
-
-    def _note_left_groups(self, refusal: str) -> None:
-        self._group_refusal = refusal
-        self._left_groups.set()
-
-    def _unreachable(self, error: Exception) -> Ending:
-        failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED
-        nobody_here = isinstance(error, ConnectionRefusedError) and is_loopback(self._config.host)
-        hint = _IN_CONTAINER if nobody_here and in_container() else ""
-        return Ending(failure, Unreachable(self._name, f"{explain(error)}{hint}"))
-
     def _rest_s(self, ending: Ending) -> float:
-        """Draw the conclusions from *ending*; returns the seconds to wait before the next attempt."""
+        """Settle what was on its way, and the next attempt; returns the seconds to wait before it."""
         if ending.cause is None:
             self._outbox.unreachable()
         else:
@@ -281,49 +254,6 @@ class Link:
         if self._stopping.is_set():
             self._status_board.note(connected=False, subscribed=False)
             return 0.0
-        if ending.will_objection and self._identity.will is not None:  # with another will the broker may let us in
-            change: dict[str, Any] = {"retain": False} if ending.will_objection == "retain" else {"qos": 0}
-            self._identity = replace(self._identity, will=replace(self._identity.will, **change))
-            ending = replace(ending, failure=Failure.EXPLAINED)
-        if self._falls_back(ending):  # then a refused version is no refusal
-            ending = Ending(Failure.FAILED, Unreachable(self._name, ending.event.reason))
-        if ending.cause is not Cause.OURS:  # else it is back in a moment, or says why it is not
-            self._status_board.note(connected=False, subscribed=False, trouble=ending.event.reason)
-        self._report(ending.event)
-        ending = self._explained(ending)
-        self._learn(ending)
-        if ending.failure is None:
-            return 0.0
-        pause_s = self._backoff.wait_s(ending.failure, ending.lasted_s or 0.0)
+        pause_s = self._reconnection.wait_s(ending)
         self._status_board.beat(pause_s)
         return pause_s
-
-    def _explained(self, ending: Ending) -> Ending:
-        """Name the cause of an *ending* that the broker did not explain, where there are signs of one."""
-        if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
-            return replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
-        if ending.cause is Cause.BROKER and self._outbox.blamed:  # then no other client ended it
-            if self._outbox.withheld(time.monotonic()):
-                self._status_board.note(conflict="")
-            return replace(ending, cause=Cause.REFUSAL)
-        if ending.cause is Cause.DENIED and not self._outbox.blamed:  # no message that would be tried less often
-            return replace(ending, failure=Failure.FAILED)
-        return ending
-
-    def _falls_back(self, ending: Ending) -> bool:
-        """Whether the next attempt speaks the other version because of *ending*."""
-        if ending.symptom is None or not self._protocol.failed(ending.symptom):
-            return False
-        self._fallback = ending.event.reason if self._protocol.current == "3.1.1" else ""
-        return True
-
-    def _learn(self, ending: Ending) -> None:
-        if ending.lasted_s is None or ending.cause is None:
-            return
-        self._fallback = ""
-        self._was_accepted |= self._protocol.accepted()
-        verdict = self._takeovers.ended(ending.cause, ending.lasted_s)
-        if verdict is not None:
-            taken_over = TakenOver(self._name, self._identity.client_id, certain=verdict == "certain")
-            self._status_board.note(takeovers=self._status_board.status.takeovers + 1, conflict=taken_over.explanation)
-            self._report(taken_over)

@@ -1,14 +1,32 @@
-"""Ask whether somebody listens where the broker should be: a connection, opened and closed."""
+"""Why no connection to the broker came about, and whether anybody listens where it should be."""
 
 from __future__ import annotations
 
 import socket
 from typing import TYPE_CHECKING, Final
 
+from edge_worker.config.mqtt import is_loopback
+from edge_worker.mqtt.backoff import Failure
+from edge_worker.mqtt.diagnosis import Ending, explain, reached_nobody
+from edge_worker.mqtt.events import Unreachable
+from edge_worker.ops.containers import in_container
+
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import MqttConfig
 
 _TIMEOUT_S: Final = 1.0
+_IN_CONTAINER: Final = (
+    ": in a container this is the container itself; set mqtt.host to the broker's service name, or to"
+    " host.docker.internal for the machine around it"
+)
+
+
+def unreachable(link: str, config: MqttConfig, error: Exception) -> Ending:
+    """Draw the conclusions from *error*, over which *link* got no connection."""
+    failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED
+    nobody_here = isinstance(error, ConnectionRefusedError) and is_loopback(config.host)
+    hint = _IN_CONTAINER if nobody_here and in_container() else ""
+    return Ending(failure, Unreachable(link, f"{explain(error)}{hint}"))
 
 
 def somebody_listens(config: MqttConfig) -> bool:

@@ -115,5 +115,5 @@ def test_a_broker_that_ends_the_connection_over_subscribe_is_understood(
         status = watched.link.status()
         assert (status.withheld, status.conflict, status.queued) == ("", "", 2)
         assert "cameras/+/frame" in status.trouble
-        assert watched.link._backoff._failures > 1
+        assert watched.link._reconnection._backoff._failures > 1
     assert not any(isinstance(event, TakenOver | PublicationRefused) for event in watched.seen)

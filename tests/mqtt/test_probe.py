@@ -11,7 +11,7 @@ from links import Client
 from refusing_broker import RefusingBroker
 
 from edge_worker.config import Config
-from edge_worker.mqtt import link
+from edge_worker.mqtt import reachability
 from edge_worker.mqtt.probe import probe
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def test_rights_that_the_worker_does_not_use_are_not_tried() -> None:
 @pytest.mark.parametrize("contained", [False, True])
 def test_a_missing_broker_is_found_soon(monkeypatch: pytest.MonkeyPatch, contained: bool) -> None:  # noqa: FBT001
     """Nobody listens: said at once, not after the long wait of a daemon. In a container, what localhost is, too."""
-    monkeypatch.setattr(link, "in_container", lambda: contained)
+    monkeypatch.setattr(reachability, "in_container", lambda: contained)
     port = free_port()
     [finding] = probe(make_config(port), {})
     assert finding.detail.startswith(f"broker 127.0.0.1:{port}: Connection refused")
