@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from edge_worker.mqtt.connection_events import Cause
-from edge_worker.mqtt.denials import Denials
-from edge_worker.mqtt.diagnosis import doubt_dots
-from edge_worker.mqtt.outbox_entry import STABLE_S, OutboxEntry
-from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
+from edge_worker.mqtt.outbox_entry import OutboxEntry
+from edge_worker.mqtt.poison import PoisonDetector
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_worker.mqtt.connection_events import Cause
     from edge_worker.mqtt.message import Outgoing
 
 MAX_WAITING: Final = 256
@@ -30,9 +28,6 @@ MAX_IN_FLIGHT: Final = 20
 MAX_IN_FLIGHT_BYTES: Final = 1 << 20
 """What is sent before the broker has acknowledged any of it; a single larger message is sent alone. A slow network must
 carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
-
-_ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
-_CLOSED: Final = "the broker closes the connection over it: no permission for the topic?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +48,9 @@ class Outbox:
         self._lock = Lock()
         self._waiting: deque[OutboxEntry] = deque()
         self._in_flight: dict[int, OutboxEntry] = {}  # by packet id, oldest first
-        self._limit, self._denials = SizeLimit(), Denials()
-        self._unconfirmed = UnconfirmedMessages(self._denials.taken)
-        self._refused: list[tuple[Outgoing, str]] = []
+        self._poison = PoisonDetector()
         self._window = 0  # 0: not connected
-        self._stable_at = 0.0
         self._lost = 0
-        self._blamed = False
 
     def __len__(self) -> int:
         """Messages waiting or in flight."""
@@ -73,15 +64,15 @@ class Outbox:
     @property
     def blamed(self) -> bool:
         """Whether the last connection ended over a message that was under suspicion, or is denied, as it said."""
-        return self._blamed
+        return self._poison.blamed
 
     def withheld(self, now: float) -> str:
         """The topic of the oldest message that the broker refused and that is tried again, and why; else empty."""
         with self._lock:
             entries = (*self._in_flight.values(), *self._waiting)
-            self._unconfirmed.fresh(now)  # what the connection outlived is denied no longer
+            self._poison.settle(now)
             kept = next((f"{p.message.topic} ({p.refusal})" for p in entries if p.refusals), "")
-            return kept or self._denials.oldest(now)
+            return kept or self._poison.denials.oldest(now)
 
     @property
     def is_full(self) -> bool:
@@ -92,24 +83,23 @@ class Outbox:
 
     def max_packet(self, now: float, topic: str = "") -> int | None:
         """The largest packet the broker takes for *topic* (empty: for any), in bytes; None: no limit is known."""
-        return self._limit.max_bytes(now, topic)
+        return self._poison.limit.max_bytes(now, topic)
 
     def is_supposed(self, now: float, topic: str) -> bool:
         """Whether the limit for *topic* may be a missing permission as well."""
-        return self._limit.is_supposed(now, topic)
+        return self._poison.limit.is_supposed(now, topic)
 
     def newly_refused(self) -> list[tuple[Outgoing, str]]:
         """Take out the messages that the broker refused by ending the connection, and why."""
         with self._lock:
-            refused, self._refused = self._refused, []
-            return refused
+            return self._poison.newly_refused()
 
     def add(self, message: Outgoing, size: int, now: float) -> list[GivenUp]:
         """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
         with self._lock:
             entry = OutboxEntry(message, size)
-            if self._denials.waits(message.topic, now) and not entry.is_kept:
-                return [self._give_up(message, self._denials.reason(message.topic))]
+            if self._poison.denials.waits(message.topic, now) and not entry.is_kept:
+                return [self._give_up(message, self._poison.denials.reason(message.topic))]
             if not self._window and entry.goes_once:
                 return [self._give_up(message, "not connected")]
             stale = self._refused_before(message)
@@ -124,13 +114,12 @@ class Outbox:
         """Begin to hand out, within the broker's limits; returns what is too large for them."""
         with self._lock:
             self._window = min(MAX_IN_FLIGHT, receive_maximum or MAX_IN_FLIGHT)
-            self._stable_at = now + STABLE_S
-            self._limit.announced(max_packet)
-            limits = {p: self._limit.max_bytes(now, p.message.topic) for p in self._waiting}
+            self._poison.connected(max_packet, now)
+            limits = {p: self._poison.limit.max_bytes(now, p.message.topic) for p in self._waiting}
             too_large = {p: limit for p, limit in limits.items() if limit is not None and p.size > limit}
             reasons = {p: f"larger than the broker's {limit} bytes" for p, limit in too_large.items()}
             for entry in reasons:
-                entry.too_large = not self._limit.is_supposed(now, entry.message.topic)
+                entry.too_large = not self._poison.limit.is_supposed(now, entry.message.topic)
             return self._give_up_all(reasons)
 
     def take(self, now: float) -> OutboxEntry | None:
@@ -153,12 +142,7 @@ class Outbox:
             entry = self._in_flight.pop(mid, None)
             if entry is None:
                 return None
-            topic = entry.message.topic
-            if entry.message.qos:
-                self._limit.taken(topic, entry.size, now)
-                self._denials.taken(topic)
-            else:
-                self._unconfirmed.sent(topic, entry.size, now)
+            self._poison.taken(entry, now)
             return entry.message
 
     def refused(self, mid: int, reason: str, now: float) -> tuple[Outgoing, list[GivenUp]] | None:
@@ -184,7 +168,7 @@ class Outbox:
         return message.retain and not any(other.topic == message.topic for other in others)
 
     def _is_due(self, entry: OutboxEntry, now: float) -> bool:
-        return entry.not_before <= now and not self._denials.waits(entry.message.topic, now)
+        return entry.not_before <= now and not self._poison.denials.waits(entry.message.topic, now)
 
     def _is_held(self, entry: OutboxEntry) -> bool:
         """Whether what *entry* must come after is still on its way."""
@@ -205,7 +189,7 @@ class Outbox:
 
     def unreachable(self) -> None:
         """Note that no connection came about: who answers next may take other sizes."""
-        self._limit.forget()
+        self._poison.limit.forget()
 
     def disconnected(self, cause: Cause, now: float, reason: str = "") -> list[GivenUp]:
         """Note that the connection ended because of *reason*: what was in flight waits again, or is given up."""
@@ -213,85 +197,19 @@ class Outbox:
             self._window = 0
             in_flight = list(self._in_flight.values())
             self._in_flight.clear()
-            probed = any(self._denials.is_probed(one.topic) for one in self._unconfirmed.fresh(now))
-            self._blamed = probed or any(self._goes_alone(entry) for entry in in_flight)
-            for entry in in_flight:
-                if entry.goes_once:  # and is still being written
-                    self._unconfirmed.sent(entry.message.topic, entry.size, now)
-            kept = [entry for entry in in_flight if not entry.goes_once]
             self._waiting.extendleft(reversed(in_flight))
-            if cause is Cause.DENIED:
-                self._find_denied(kept, reason, now)
-            else:
-                self._judge(kept, cause, now)
+            self._poison.disconnected(in_flight, self._waiting, cause, reason, now)
             return self._give_up_all({p: why for p in self._waiting if (why := p.reason_to_give_up)})
 
-    def _find_denied(self, in_flight: list[OutboxEntry], reason: str, now: float) -> None:
-        """Find the message that the broker denies: the only one it can be, or each is sent alone until found."""
-        written = {one.topic for one in self._unconfirmed.fresh(now)}
-        topics = written | {entry.message.topic for entry in in_flight}
-        self._unconfirmed.ended(now, stable=False)
-        self._blamed |= bool(topics)
-        if len(topics) > 1:
-            for entry in in_flight:
-                entry.alone = True
-            for topic in written:  # nobody acknowledges these: the next one for each topic goes alone, after a while
-                self._denials.denied(topic, reason, now)
-            return
-        for topic in topics:
-            self._deny(topic, reason, now)
-
-    def _deny(self, topic: str, reason: str, now: float) -> None:
-        """Note that *topic* is denied; what must arrive, or is the newest state, waits, all else is given up."""
-        self._denials.denied(topic, reason, now)
-        self._blamed = True
-        for entry in [entry for entry in self._waiting if entry.message.topic == topic]:
-            entry.failed_attempts, entry.alone = 0, True
-            entry.refusals, entry.refusal = entry.refusals + 1, reason
-            if entry.is_kept:
-                self._refused.append((entry.message, reason))
-
-    def _judge(self, in_flight: list[OutboxEntry], cause: Cause, now: float) -> None:
-        """Ask of each message in flight whether the connection ended because of it."""
-        if not in_flight and cause is not Cause.OURS:
-            for entry in self._waiting:
-                entry.failed_attempts = 0
-        if cause not in _ITS_DOING:
-            return
-        for entry in in_flight:
-            entry.attempt_failed(cause, alone=len(in_flight) == 1)
-            if entry.is_poison:
-                self._objected(entry.message.topic, entry.size, cause, now)
-                entry.too_large = entry.is_poison and not self._limit.is_supposed(now, entry.message.topic)
-        written = self._unconfirmed.ended(now, stable=now >= self._stable_at)
-        if written is not None:
-            self._objected(written.topic, written.size, cause, now)
-
-    def _objected(self, topic: str, size: int, cause: Cause, now: float) -> None:
-        """Note that the broker ends connections over a message for *topic* of *size* bytes."""
-        if cause is Cause.TOO_LARGE:
-            self._limit.too_large(size, now)
-        elif self._limit.closed_over(topic, size, now) == "topic":
-            self._deny(topic, f"{_CLOSED}{doubt_dots(topic)}", now)
-
     def _may_send(self, entry: OutboxEntry, now: float) -> bool:
-        if entry.is_suspect and now < self._stable_at:
+        if self._poison.is_too_soon_for(entry, now):
             return False
         if not self._in_flight:
-            return self._window > 0 and not self._is_watched(now, entry)
-        if self._goes_alone(entry) or any(self._goes_alone(other) for other in self._in_flight.values()):
+            return self._window > 0 and not self._poison.is_watched(entry, now)
+        if self._poison.goes_alone(entry) or any(self._poison.goes_alone(other) for other in self._in_flight.values()):
             return False
         bytes_in_flight = sum(other.size for other in self._in_flight.values())
         return len(self._in_flight) < self._window and bytes_in_flight + entry.size <= MAX_IN_FLIGHT_BYTES
-
-    def _goes_alone(self, entry: OutboxEntry) -> bool:
-        return bool(entry.failed_attempts) or entry.alone or self._denials.is_probed(entry.message.topic)
-
-    def _is_watched(self, now: float, entry: OutboxEntry) -> bool:
-        """Whether a message of QoS 0 was just written that may be denied, or *entry* may be: one at a time."""
-        fresh = self._unconfirmed.fresh(now)
-        probed = any(self._denials.is_probed(one.topic) for one in fresh)
-        return bool(fresh) and (probed or self._denials.is_probed(entry.message.topic))
 
     def _make_room(self) -> list[GivenUp]:
         droppable = deque(p for p in self._waiting if not p.message.must_arrive)

@@ -18,7 +18,7 @@ from paho.mqtt.properties import Properties
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ResultTooLarge
-from edge_worker.mqtt import connection, outbox
+from edge_worker.mqtt import connection, poison
 from edge_worker.mqtt.events import Arrived, Connected, Disconnected, Fatal, Published, Shed, Subscribed
 from edge_worker.mqtt.message import Incoming, Outgoing, Subscription, Will
 
@@ -329,7 +329,7 @@ def test_a_result_the_broker_chokes_on_is_given_up(
 
     From then on its size is known to be too much.
     """
-    monkeypatch.setattr(outbox, "STABLE_S", 0.5)
+    monkeypatch.setattr(poison, "STABLE_S", 0.5)
     watched = make_link(make_mosquitto(limit).port, protocol=protocol).ready()
     bad = watched.link.publish(Outgoing("out", b"x" * 30_000, must_arrive=True))
     good = watched.link.publish(Outgoing("out", b"x", must_arrive=True))

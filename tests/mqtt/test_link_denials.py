@@ -8,7 +8,7 @@ import pytest
 from brokers import CONNACK, CONNECT, DISCONNECT, SUBSCRIBE, FakeBroker, Peer
 from refusing_broker import NOT_AUTHORIZED, RefusingBroker
 
-from edge_worker.mqtt import outbox
+from edge_worker.mqtt import poison
 from edge_worker.mqtt.events import Disconnected, PublicationRefused, Published, Subscribed, TakenOver
 from edge_worker.mqtt.message import Outgoing, Subscription
 
@@ -24,7 +24,7 @@ SOON_S = 30.0
 @pytest.fixture
 def soon_stable(monkeypatch: pytest.MonkeyPatch) -> None:
     """A suspect message does not wait for a connection that has stood for two seconds."""
-    monkeypatch.setattr(outbox, "STABLE_S", 0.2)
+    monkeypatch.setattr(poison, "STABLE_S", 0.2)
 
 
 def publish(watched: Watched, topic: str, size: int, **options: Any) -> int:  # noqa: ANN401 - of Outgoing

@@ -21,7 +21,7 @@ from brokers import (
 )
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.mqtt import outbox, subscriber
+from edge_worker.mqtt import poison, subscriber
 from edge_worker.mqtt.events import (
     Arrived,
     Disconnected,
@@ -54,7 +54,7 @@ def test_connect_is_the_first_packet_of_every_connection(
     make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Acknowledgements and publications of a lost connection never come before CONNECT, which breaks it (P5)."""
-    monkeypatch.setattr(outbox, "STABLE_S", 0.05)  # how long it doubts a message under which connections end
+    monkeypatch.setattr(poison, "STABLE_S", 0.05)  # how long it doubts a message under which connections end
 
     def deliver(peer: Peer) -> None:
         peer.accept(session_present=True)

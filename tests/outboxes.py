@@ -1,0 +1,27 @@
+"""An outbox, and what a link does with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_worker.mqtt.message import Outgoing
+
+if TYPE_CHECKING:
+    import itertools
+
+    from edge_worker.mqtt.outbox import Outbox
+
+
+def make_outgoing(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
+    """Make an empty message on topic ``t``."""
+    return Outgoing("t", b"", qos=qos, must_arrive=must_arrive)  # type: ignore[arg-type]
+
+
+def send_all(outbox: Outbox, mids: itertools.count[int], now: float = 0.0) -> dict[int, int]:
+    """Send what may be sent; returns publication by packet id."""
+    sent = {}
+    while (entry := outbox.take(now)) is not None:
+        mid = next(mids)
+        outbox.sent(mid, entry)
+        sent[mid] = entry.message.publication
+    return sent
