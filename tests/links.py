@@ -12,7 +12,8 @@ from brokers import wait_until
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.mqtt.events import Arrived, LinkEvent, Subscribed
+from edge_worker.mqtt.events import Arrived, LinkEvent, Published, Subscribed
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,17 @@ class Watched:
         """Start the link and wait until all its subscriptions are granted."""
         self.start().wait_for(Subscribed)
         return self
+
+    def acknowledge(self, message: Incoming) -> None:
+        """Acknowledge *message*."""
+        assert message.delivery is not None
+        assert self.link.acknowledge(message.delivery)
+
+    def answer(self, message: Incoming) -> None:
+        """Publish a result and, when the broker has it, acknowledge the frame."""
+        publication = self.link.publish(Outgoing("results/door", message.payload, must_arrive=True))
+        self.wait_for(Published, lambda event: event.publication == publication and event.ok)
+        self.acknowledge(message)
 
     def wait_for(self, kind: type[E], matching: Callable[[E], object] = lambda _: True, timeout_s: float = WAIT_S) -> E:
         """Wait for the next event of *kind* (that is *matching*); the ones before it are kept in ``seen``."""

@@ -1,20 +1,18 @@
-"""How connections end, and what a row of such ends means: an old broker, or a second client with our name. Pure."""
+"""What ends of connections mean: an old broker, a second client with our name, a key to change. Pure."""
 
 from __future__ import annotations
 
 import errno
 import socket
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from edge_worker.mqtt.connection_events import Cause
 
 if TYPE_CHECKING:
     from edge_worker.config.mqtt import MqttConfig, ReconnectConfig, TlsConfig
-    from edge_worker.mqtt.backoff import Failure
-    from edge_worker.mqtt.connection_events import ConnectOptions, WillObjection
-    from edge_worker.mqtt.events import Disconnected, Protocol, Refused, Unreachable
+    from edge_worker.mqtt.connection_events import ConnectOptions
+    from edge_worker.mqtt.events import Protocol
 
 CLOSES_BEFORE_FALLBACK: Final = 2
 """A connection closed before CONNACK may be a broker that is just starting; two in a row look like one that does not
@@ -52,23 +50,6 @@ _OTHER_SERVER: Final = frozenset({156, 157})
 
 Symptom = Literal["unsupported", "silent", "closed"]
 """How an attempt failed that may be the protocol's fault: refused for it, no CONNACK in time, closed before CONNACK."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt or a connection ended, and the ``event`` that says so.
-
-    ``failure`` is None when we left on purpose. ``lasted_s`` and ``cause`` are None when it was never accepted;
-    ``symptom`` is what then may be the protocol's fault, ``will_objection`` what of
-    the will was refused.
-    """
-
-    failure: Failure | None
-    event: Unreachable | Refused | Disconnected
-    lasted_s: float | None = None
-    cause: Cause | None = None
-    symptom: Symptom | None = None
-    will_objection: WillObjection = ""
 
 
 class ProtocolChoice:

@@ -20,9 +20,10 @@ from edge_worker.common.errors import ConfigError, ResultTooLarge
 from edge_worker.common.topics import is_publishable
 from edge_worker.config.tls_context import make_context
 from edge_worker.mqtt import diagnosis
-from edge_worker.mqtt.connection import Connection, Setting
+from edge_worker.mqtt.connection import Connection
 from edge_worker.mqtt.events import Fatal, PublicationRefused, Published
 from edge_worker.mqtt.identity import Identity
+from edge_worker.mqtt.link_context import LinkContext
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
 from edge_worker.mqtt.reachability import unreachable
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from edge_worker.common.deadline import Deadline
     from edge_worker.config.mqtt import MqttConfig
     from edge_worker.frames.frame import Delivery
-    from edge_worker.mqtt.diagnosis import Ending
+    from edge_worker.mqtt.ending import Ending
     from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.message import Outgoing, Subscription, Will
     from edge_worker.mqtt.outbox import GivenUp
@@ -210,7 +211,7 @@ class Link:
             return unreachable(self._name, self._config, error)
         self._epoch += 1
         self._connection = Connection(
-            self._setting(waker, diagnosis.suspicion(self._config, options)),
+            self._context(waker, diagnosis.suspicion(self._config, options)),
             session,
             options,
             epoch=self._epoch,
@@ -225,8 +226,8 @@ class Link:
             session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
 
-    def _setting(self, waker: Waker, suspicion: str) -> Setting:
-        return Setting(
+    def _context(self, waker: Waker, suspicion: str) -> LinkContext:
+        return LinkContext(
             name=self._name,
             subscriptions=self._subscriptions,
             answer_timeout_s=self._config.connack_timeout_s,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.config.mqtt import is_loopback
 from edge_worker.mqtt.backoff import Failure
-from edge_worker.mqtt.diagnosis import Ending, explain, reached_nobody
+from edge_worker.mqtt.diagnosis import explain, reached_nobody
+from edge_worker.mqtt.ending import Ending
 from edge_worker.mqtt.events import Unreachable
 from edge_worker.ops.containers import in_container
 

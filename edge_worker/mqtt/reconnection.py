@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.mqtt.backoff import Backoff, Failure
 from edge_worker.mqtt.connection_events import Cause
-from edge_worker.mqtt.diagnosis import Ending, ProtocolChoice, TakeoverWatch
+from edge_worker.mqtt.diagnosis import ProtocolChoice, TakeoverWatch
+from edge_worker.mqtt.ending import Ending
 from edge_worker.mqtt.events import ClientIdAssigned, TakenOver, Unreachable
 from edge_worker.mqtt.reachability import somebody_listens
 

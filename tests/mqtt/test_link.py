@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import paho.mqtt.client as paho
 import pytest
 from brokers import Mosquitto, Proxy, wait_until
-from links import WAIT_S, Client, Watched
-from paho.mqtt.enums import CallbackAPIVersion
+from links import Client, Watched
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edge_worker.common.deadline import Deadline
-from edge_worker.common.errors import ResultTooLarge
-from edge_worker.mqtt import connection, poison
-from edge_worker.mqtt.events import Arrived, Connected, Disconnected, Fatal, Published, Shed, Subscribed
-from edge_worker.mqtt.message import Incoming, Outgoing, Subscription, Will
+from edge_worker.mqtt.events import Connected, Disconnected, Fatal, Published, Subscribed
+from edge_worker.mqtt.message import Outgoing, Subscription, Will
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,18 +24,6 @@ pytestmark = pytest.mark.mosquitto
 FRAMES = Subscription("cameras/+/frame", 1)
 TOPIC = "cameras/door/frame"
 EVERY: dict[str, Any] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
-
-
-def answer(watched: Watched, message: Incoming) -> None:
-    """Publish a result and, when the broker has it, acknowledge the frame."""
-    publication = watched.link.publish(Outgoing("results/door", message.payload, must_arrive=True))
-    watched.wait_for(Published, lambda event: event.publication == publication and event.ok)
-    acknowledge(watched, message)
-
-
-def acknowledge(watched: Watched, message: Incoming) -> None:
-    assert message.delivery is not None
-    watched.link.acknowledge(message.delivery)
 
 
 def test_a_message_keeps_everything_mqtt_5_can_say(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
@@ -91,18 +73,6 @@ def test_hostile_properties_cannot_break_the_connection(
         assert watched.wait_for(Published).ok
         assert consumer.wait_for(1)[0].payload == b"x"
     assert not any(isinstance(event, Disconnected) for event in watched.seen)
-
-
-@pytest.mark.parametrize("topic", ["", "a/+", "a\0b"])
-def test_a_topic_nobody_can_publish_to_is_given_up(
-    mosquitto: Mosquitto, make_link: Callable[..., Watched], topic: str
-) -> None:
-    """A response topic is the sender's to choose; a bad one costs nothing but the response."""
-    watched = make_link(mosquitto.port).ready()
-    watched.link.publish(Outgoing(topic, b"x"))
-    assert not watched.wait_for(Published).ok
-    watched.link.publish(Outgoing("good", b"x"))
-    assert watched.wait_for(Published).ok
 
 
 def test_a_frame_not_acknowledged_comes_again(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
@@ -159,99 +129,7 @@ def test_a_killed_worker_leaves_its_frame_to_its_successor(
         for expected, redelivered in ((b"1", True), (b"2", False)):
             message = watched.message()
             assert (message.payload, message.redelivered) == (expected, redelivered)
-            answer(watched, message)
-
-
-def leave_subscribed(port: int, client_id: str) -> None:
-    """Leave a session behind that is subscribed to frames in QoS 2, as another program of that name may have."""
-    subscribed = Event()
-    client = paho.Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False)
-    client.on_subscribe = lambda *_: subscribed.set()
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    client.subscribe(FRAMES.filter, qos=2)
-    assert subscribed.wait(WAIT_S)
-    client.disconnect()
-    client.loop_stop()
-    client._reset_sockets()
-
-
-@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-def test_what_a_session_holds_in_qos_2_is_acknowledged_too(
-    mosquitto: Mosquitto, make_link: Callable[..., Watched], protocol: str
-) -> None:
-    """Not before its answer: a cut brings it again under its number; and nothing behind it is kept back."""
-    leave_subscribed(mosquitto.port, "worker")
-    with Proxy(mosquitto.port) as proxy, Client(mosquitto.port) as camera:
-        camera.publish(TOPIC, b"1", qos=2)
-        watched = make_link(proxy.port, protocol=protocol, **EVERY).start()
-        first = watched.message()
-        proxy.cut()
-        watched.wait_for(Disconnected)
-        again = watched.message()
-        assert (first.qos, again.qos, again.redelivered) == (2, 2, True)
-        answer(watched, again)
-        camera.publish(TOPIC, b"2")
-        assert watched.message().payload == b"2"
-        assert watched.link.status().epoch == 2
-
-
-def test_receive_maximum_1_never_holds_two(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
-    """The next frame comes after the acknowledgement of the one before, on every version of the broker."""
-    watched = make_link(mosquitto.port, **EVERY).ready()
-    with Client(mosquitto.port) as camera:
-        for number in range(20):
-            camera.publish(TOPIC, b"%d" % number)
-        for number in range(20):
-            message = watched.message()
-            assert message.payload == b"%d" % number
-            assert watched._queue.empty()
-            answer(watched, message)
-            assert sum(isinstance(event, Arrived) for event in watched.seen) == number + 1
-
-
-def test_frames_over_the_agreed_number_are_held(
-    make_mosquitto: Callable[..., Mosquitto], make_link: Callable[..., Watched]
-) -> None:
-    """MQTT 3.1.1 has no Receive Maximum: hundreds of frames that come at once need no reconnect."""
-    broker, total = make_mosquitto("max_inflight_messages 0", "max_queued_messages 0"), 300
-    watched = make_link(broker.port, protocol="3.1.1", **EVERY).ready()
-    with Client(broker.port) as camera:
-        for number in range(total):
-            camera.publish(TOPIC, b"%03d" % number)
-        messages = [watched.message() for _ in range(total)]
-        assert [message.payload for message in messages] == [b"%03d" % number for number in range(total)]
-        for message in messages:
-            acknowledge(watched, message)
-        camera.publish(TOPIC, b"next")
-        assert watched.message().payload == b"next"
-    assert not any(isinstance(event, Shed | Disconnected) for event in watched.seen)
-
-
-def test_frames_over_the_memory_budget_wait_at_the_broker(
-    make_mosquitto: Callable[..., Mosquitto], make_link: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A reconnect fetches them, in order, when those in memory are acknowledged; the link counts as connected."""
-    monkeypatch.setattr(connection, "MAX_BYTES", 1_000_000)
-    broker = make_mosquitto("max_inflight_messages 0")
-    watched = make_link(broker.port, protocol="3.1.1", **EVERY).ready()
-    with Client(broker.port) as camera:
-        for number in range(30):
-            camera.publish(TOPIC, b"%02d" % number + b"x" * 100_000)
-        shed = watched.wait_for(Shed)
-        assert "Mosquitto before 2.0.13" in shed.reason
-        wait_until(lambda: watched.link.status().shed == 30 - shed.held, "the rest is shed")
-        held = [event.message for event in watched.seen if isinstance(event, Arrived)]
-        assert [message.payload[:2] for message in held] == [b"%02d" % number for number in range(9)]
-        for message in held:
-            acknowledge(watched, message)
-        assert watched.wait_for(Disconnected).reason == "fetching 21 frames that there was no memory for"
-        status = watched.link.status()
-        assert (status.connected, status.subscribed, status.trouble) == (True, True, "")
-        for number in range(9, 30):
-            message = watched.message()
-            assert message.payload[:2] == b"%02d" % number
-            acknowledge(watched, message)
+            watched.answer(message)
 
 
 def test_retained_messages_do_not_come_again_at_a_reconnect(
@@ -263,7 +141,7 @@ def test_retained_messages_do_not_come_again_at_a_reconnect(
         watched = make_link(proxy.port, **EVERY).ready()
         message = watched.message()
         assert message.retained
-        answer(watched, message)
+        watched.answer(message)
         watched.link.publish(Outgoing("out", b""))
         watched.wait_for(Published)  # so the acknowledgement before it has arrived, too
         proxy.cut()
@@ -272,71 +150,7 @@ def test_retained_messages_do_not_come_again_at_a_reconnect(
         assert watched.message().payload == b"live"
 
 
-def test_many_threads_publish_large_messages_intact(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
-    """Nothing interleaves on the wire: every byte of every message arrives."""
-    count, size = 60, 300_000
-    watched = make_link(mosquitto.port, **EVERY).ready()
-    with Client(mosquitto.port, "out/#") as consumer, ThreadPoolExecutor(4) as pool:
-        payloads = [bytes([number]) * size for number in range(count)]
-        list(pool.map(lambda p: watched.link.publish(Outgoing(f"out/{p[0]}", p, must_arrive=True)), payloads))
-        messages = consumer.wait_for(count)
-    assert sorted(message.payload for message in messages) == payloads
-    assert consumer.disconnects in ([], ["Normal disconnection"])
-    assert not any(isinstance(event, Disconnected) for event in watched.seen)
-
-
-def test_a_publication_that_nobody_receives_is_counted(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:
-    """The broker says "No matching subscribers"; it is published all the same. A retained one waits for readers."""
-    watched = make_link(mosquitto.port).ready()
-    for message in (Outgoing("out", b"1"), Outgoing("state", b"2", retain=True), Outgoing("out", b"3")):
-        watched.link.publish(message)
-        assert watched.wait_for(Published).ok
-    assert watched.link.status().publications_without_subscriber == 2
-    with Client(mosquitto.port, "out"):
-        watched.link.publish(Outgoing("out", b"4"))
-        assert watched.wait_for(Published).ok
-    assert watched.link.status().publications_without_subscriber == 2
-
-
 # -- limits ------------------------------------------------------------------------------------------------------------
-
-
-def test_a_result_over_the_limit_is_refused_before_it_is_sent(
-    make_mosquitto: Callable[..., Mosquitto], make_link: Callable[..., Watched]
-) -> None:
-    """The configured limit holds before any connection, the broker's from CONNACK on; the connection stands."""
-    broker = make_mosquitto("max_packet_size 20000")
-    watched = make_link(broker.port, max_result_mb=0.05)
-    with pytest.raises(ResultTooLarge, match="50000"):
-        watched.link.publish(Outgoing("out", b"x" * 50_000))
-    watched.ready()
-    assert watched.link.status().max_packet == 20_000
-    with pytest.raises(ResultTooLarge, match="20000"):
-        watched.link.publish(Outgoing("out", b"x" * 20_000))
-    watched.link.publish(Outgoing("out", b"x" * 19_900))
-    assert watched.wait_for(Published).ok
-
-
-@pytest.mark.parametrize(("protocol", "limit"), [("3.1.1", "max_packet_size 20000"), ("5", "message_size_limit 20000")])
-def test_a_result_the_broker_chokes_on_is_given_up(
-    make_mosquitto: Callable[..., Mosquitto],
-    make_link: Callable[..., Watched],
-    monkeypatch: pytest.MonkeyPatch,
-    protocol: str,
-    limit: str,
-) -> None:
-    """Where the broker can only close the connection, that ends too: given up, and the next message goes through.
-
-    From then on its size is known to be too much.
-    """
-    monkeypatch.setattr(poison, "STABLE_S", 0.5)
-    watched = make_link(make_mosquitto(limit).port, protocol=protocol).ready()
-    bad = watched.link.publish(Outgoing("out", b"x" * 30_000, must_arrive=True))
-    good = watched.link.publish(Outgoing("out", b"x", must_arrive=True))
-    ends = {event.publication: event.ok for event in (watched.wait_for(Published), watched.wait_for(Published))}
-    assert ends == {bad: False, good: True}
-    with pytest.raises(ResultTooLarge):
-        watched.link.publish(Outgoing("out", b"x" * 30_000))
 
 
 # -- the will, and the end ---------------------------------------------------------------------------------------------

@@ -62,8 +62,7 @@ def test_the_frames_of_a_group_outlive_a_member(mosquitto: Mosquitto, make_link:
 def acknowledged(watched: Watched) -> Incoming:
     """Wait for the next message, and acknowledge it."""
     message = watched.message()
-    assert message.delivery is not None
-    assert watched.link.acknowledge(message.delivery)
+    watched.acknowledge(message)
     return message
 
 

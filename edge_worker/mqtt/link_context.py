@@ -1,0 +1,38 @@
+"""What a connection has of its link."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from edge_worker.common.deadline import Deadline
+    from edge_worker.mqtt.events import LinkEvent
+    from edge_worker.mqtt.message import Subscription
+    from edge_worker.mqtt.outbox import GivenUp, Outbox
+    from edge_worker.mqtt.share_groups import ShareGroups
+    from edge_worker.mqtt.status import StatusBoard
+    from edge_worker.mqtt.waker import Waker
+
+
+@dataclass(frozen=True, slots=True)
+class LinkContext:
+    """Outlives the connection, which looks at the clock every ``tick_s`` seconds at least."""
+
+    name: str
+    subscriptions: tuple[Subscription, ...]
+    answer_timeout_s: float
+    tick_s: float
+    stable_s: float
+    suspicion: str
+    outbox: Outbox
+    status_board: StatusBoard
+    waker: Waker
+    share_groups: ShareGroups
+    report: Callable[[LinkEvent], None]
+    report_lost: Callable[[Iterable[GivenUp]], None]
+    leave_by: Callable[[], Deadline | None]
+    assigned: Callable[[str], None]
+    """Takes the client id that the broker knows us by from now on."""

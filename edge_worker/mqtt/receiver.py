@@ -1,0 +1,78 @@
+"""The messages that arrive on one connection, and their acknowledgements."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_worker.frames.frame import Delivery
+from edge_worker.mqtt.events import Arrived, Shed
+from edge_worker.mqtt.receive_window import MAX_BYTES, ReceiveWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_worker.mqtt.connection_events import Received
+    from edge_worker.mqtt.link_context import LinkContext
+
+
+class Receiver:
+    """Reports messages, or leaves them to the broker where there is no memory for them.
+
+    :meth:`acknowledge` may be called from any thread, all else belongs to the link's.
+    """
+
+    def __init__(self, link: LinkContext, *, epoch: int, agreed: int) -> None:
+        """Receive on connection number *epoch*, where at most *agreed* messages may be unacknowledged."""
+        self._link, self._epoch, self._agreed = link, epoch, agreed
+        self._acks: deque[int] = deque()
+        self._window = ReceiveWindow(MAX_BYTES)
+
+    def received(self, received: Received) -> None:
+        """Report a message, with a delivery where it is to be acknowledged."""
+        message, mid = received.message, received.mid
+        if mid:
+            if not self._window.admits(mid, message.memory_size):
+                self._shed()
+                return
+            message = replace(message, delivery=Delivery(self._link.name, self._epoch, mid))
+        self._link.report(Arrived(self._link.name, message))
+
+    def acknowledge(self, mid: int) -> None:
+        """Have message *mid* acknowledged at the next turn."""
+        self._acks.append(mid)
+
+    @property
+    def owes_acknowledgements(self) -> bool:
+        """Whether acknowledgements wait to be sent. One left unsaid would bring its frame again."""
+        return bool(self._acks)
+
+    def acknowledgements(self) -> Iterator[int]:
+        """Take out the packet ids to acknowledge now."""
+        while self._acks:
+            mid = self._acks.popleft()
+            yield mid
+            self._window.settle(mid)
+
+    @property
+    def reason_to_reconnect(self) -> str:
+        """Why the connection should be made anew, if it should: the broker sends again what was left to it."""
+        if self._acks or not self._window.wants_reconnect:
+            return ""
+        return f"fetching {self._window.shed} frames that there was no memory for"
+
+    def _shed(self) -> None:
+        board = self._link.status_board
+        board.note(shed=board.status.shed + 1)
+        if self._window.shed == 1:
+            self._link.report(Shed(self._link.name, self._window.held, self._why_shed()))
+
+    def _why_shed(self) -> str:
+        """Say whose doing it is that the unacknowledged frames take too much memory."""
+        if self._window.held < self._agreed:
+            return f"cameras[].prefetch asks for {self._agreed} frames at a time, of any size: lower it"
+        return (
+            f"the broker sends more than the {self._agreed} unacknowledged frames that cameras[].prefetch asks for:"
+            " Mosquitto before 2.0.13 does so unless that is 1, other brokers have a limit of their own to lower"
+        )
