@@ -30,11 +30,11 @@ from edge_worker.mqtt.message import Incoming
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.ops import logs
 from edge_worker.pool.state import Computed, LoadedModel
-from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
+from edge_worker.service.dispatcher import Dispatchers, Outlets
 from edge_worker.service.overrides import Overrides
-from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
 from edge_worker.service.router import Handlers, Route, Router
+from edge_worker.service.section_outputs import SectionOutputs
 from edge_worker.tools.bench.statistics import Summary
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ class _Parse:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline, info = pipeline, pipeline.parser.info
         name = ModelName(name=info.name, sha256=info.sha256, engine=info.engine, precision=info.precision)
-        self.model = LoadedModel(name, info.fingerprint)
+        self._model = LoadedModel(name, info.fingerprint)
+
+    def model(self) -> LoadedModel:
+        return self._model
 
     def make_ready(self, slot: int) -> bool:
         del slot
@@ -70,7 +73,7 @@ class _Parse:
 
     def run(self, slot: int, payload: bytes, payload_sha: str, request: OutputRequest) -> Computed:
         del slot, payload_sha
-        return Computed(self._pipeline.run(payload, request), self.model)
+        return Computed(self._pipeline.run(payload, request), self._model)
 
     def ask_stop(self) -> None:
         """Nothing is loading."""
@@ -115,7 +118,6 @@ class Place:
         self._router.stop(_STOP_S)
 
     def _make_dispatchers(self, pipeline: Pipeline) -> Dispatchers:
-        parse, builder = _Parse(pipeline), ReplyBuilder(_NODE, OutputConfig())
         outlets = Outlets(
             publish=lambda _frame, message: self._left.append(message),
             packet_limit=lambda _frame, _topic: PacketLimit(_UNLIMITED),
@@ -125,14 +127,13 @@ class Place:
         )
         dispatchers = Dispatchers(
             frame_queue=self._frame_queue,
-            pool=parse,  # type: ignore[arg-type] # what a worker uses of ModelPool
+            pool=_Parse(pipeline),  # type: ignore[arg-type] # what a worker uses of ModelPool
             cache=ResultCache(CacheConfig().max_mb),
             overrides=Overrides(),
-            model=lambda: parse.model,
             max_payload_bytes=_MAX_PAYLOAD_BYTES,
             outlets=outlets,
         )
-        dispatchers.sections = [SectionOutputs(builder, builder.request(score_threshold=None))]
+        dispatchers.sections = [SectionOutputs(_NODE, OutputConfig())]
         return dispatchers
 
     def _make_router(self) -> Router:

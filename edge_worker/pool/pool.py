@@ -20,7 +20,7 @@ from edge_worker.pool.launch import Launch, child_environment, sandbox_for
 from edge_worker.pool.process_count import process_count
 from edge_worker.pool.quarantine import Quarantine
 from edge_worker.pool.slot import Slot, SlotLimits
-from edge_worker.pool.state import PoolState
+from edge_worker.pool.state import LoadedModel, PoolState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -160,6 +160,12 @@ class ModelPool:
             detail="; ".join(details),
             processes=processes,
         )
+
+    def model(self) -> LoadedModel:
+        """Return the model loaded last, once a process has been ready."""
+        if self._card is None:
+            raise RuntimeError("no model has been loaded yet")
+        return LoadedModel.of(self._card)
 
     def card(self) -> ModelCardFacts | None:
         """Return the facts of the model loaded last; None before the first process was ready."""

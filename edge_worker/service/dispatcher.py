@@ -20,8 +20,7 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ConfigError, FrameRejected, ModelProcessError, ResultTooLarge
-from edge_worker.inference.outputs import KINDS, OVERLAY
-from edge_worker.service.overrides import with_overlay
+from edge_worker.inference.outputs import KINDS
 from edge_worker.service.replies import Now, Parsed, Reply, fitting, left_out, timings_ms
 
 if TYPE_CHECKING:
@@ -34,24 +33,16 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.message import Outgoing
     from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.pool import ModelPool
-    from edge_worker.pool.state import LoadedModel
     from edge_worker.service.overrides import Overrides
     from edge_worker.service.replies import ReplyBuilder
     from edge_worker.service.result_cache import ResultCache
+    from edge_worker.service.section_outputs import SectionOutputs
 
 _GLANCE_S = 0.5  # how long a dispatcher waits for a frame before it checks its process, and whether it should stop
 _LAST_WAIT_S = 2.0  # from killing the processes at the end of a stop to leaving them behind
 _HEADER_BYTES = 4096  # more than topic and properties of a reply take of a packet
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SectionOutputs:
-    """What the configuration wants of the frames of one camera section."""
-
-    builder: ReplyBuilder
-    request: OutputRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +72,11 @@ class Dispatchers:
         pool: ModelPool,
         cache: ResultCache,
         overrides: Overrides,
-        model: Callable[[], LoadedModel],
         max_payload_bytes: int,
         outlets: Outlets,
     ) -> None:
-        """Prepare; ``sections`` must be set before :meth:`start`. *model* is the one loaded last."""
+        """Prepare; ``sections`` must be set before :meth:`start`."""
         self._frame_queue, self._pool, self._cache, self._overrides = frame_queue, pool, cache, overrides
-        self._model = model
         self._max_payload_bytes = max_payload_bytes
         self._outlets = outlets
         self._stopping = Event()
@@ -144,7 +133,7 @@ class Dispatchers:
         section = self.sections[frame.source]  # a reload, which replaces it, is for the next frame
         snapshot = self._overrides.claim_snapshot(frame.camera)  # so that no other dispatcher makes one, too
         try:
-            request = self._request(frame, section, snapshot=snapshot)
+            request = self._limited(frame, section.builder, section.wanted(frame, self._overrides, snapshot=snapshot))
             self._reply(frame, section.builder, request, self._parse(slot, frame, request))
         except (FrameRejected, ModelProcessError) as problem:
             if snapshot:
@@ -165,7 +154,7 @@ class Dispatchers:
         if size > self._max_payload_bytes:
             raise FrameRejected("too_big", f"{size} bytes; at most {self._max_payload_bytes} are accepted")
         digest = hashlib.sha256(frame.payload).hexdigest()
-        model = self._model()
+        model = self._pool.model()
         result = self._cache.get((digest, request, model))
         if result is not None:
             return Parsed(result, model.name, taken, cached=True)
@@ -173,15 +162,11 @@ class Dispatchers:
         self._cache.put((digest, request, computed.model), computed.result)
         return Parsed(computed.result, computed.model.name, taken, cached=False)
 
-    def _request(self, frame: Frame, section: SectionOutputs, *, snapshot: bool) -> OutputRequest:
-        """What is wanted of *frame*, by configuration and operator, and fits through its link."""
-        overlay = section.builder.image_request(OVERLAY)
-        request = self._overrides.apply(frame.camera, section.request, overlay)
-        request = section.builder.wanted(frame, request)
-        images = with_overlay(request.images, overlay) if snapshot else request.images
-        return replace(request, images=tuple(self._limited(frame, section.builder, image) for image in images))
+    def _limited(self, frame: Frame, builder: ReplyBuilder, request: OutputRequest) -> OutputRequest:
+        """Bound the sizes of images to what fits through the frame's link."""
+        return replace(request, images=tuple(self._limited_image(frame, builder, image) for image in request.images))
 
-    def _limited(self, frame: Frame, builder: ReplyBuilder, image: ImageRequest) -> ImageRequest:
+    def _limited_image(self, frame: Frame, builder: ReplyBuilder, image: ImageRequest) -> ImageRequest:
         """Bound the size of an image that is made smaller until it fits."""
         if KINDS[image.kind].required:
             return image

@@ -13,7 +13,6 @@ from edge_worker.config.output import ResultConfig
 from edge_worker.frames.request import KIND
 from edge_worker.imaging import png
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
-from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.messages import (
     ERROR_SCHEMA,
     LABELS_SCHEMA,
@@ -26,14 +25,13 @@ from edge_worker.messages import (
 from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Self
 
     from edge_worker.config import OutputConfig
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.request import Request
-    from edge_worker.inference.outputs import ImageRequest
-    from edge_worker.inference.types import EncodedImage
+    from edge_worker.inference.types import EncodedImage, EncodedResult, OutputRequest
     from edge_worker.mqtt.size_limit import PacketLimit
 
 _JSON = "application/json"
@@ -81,39 +79,11 @@ class ReplyBuilder:
         self._sections = outputs.all_results()
         self._topics = {kind: Template(section.topic, node=node) for kind, section in self._sections.items()}
 
-    def request(self, *, score_threshold: float | None) -> OutputRequest:
-        """What the configuration wants of the model process."""
-        labels = self._outputs.labels
-        return OutputRequest(
-            images=self._images(self._outputs.enabled()),
-            labels=labels.enabled,
-            masks=labels.masks,
-            instances=labels.instances,
-            score_threshold=score_threshold,
-        )
-
-    def wanted(self, frame: Frame, request: OutputRequest) -> OutputRequest:
-        """What is wanted of *frame*: the *request* for its camera section, with the asker's own wishes on top."""
-        asked = frame.request
-        if asked is None:
-            return request
-        images = request.images if asked.outputs is None else self._images(asked.outputs)
-        threshold = request.score_threshold if asked.score_threshold is None else asked.score_threshold
-        masks = request.masks if asked.masks is None else "rle" if asked.masks else "none"
-        return replace(request, images=images, masks=masks, score_threshold=threshold)
-
-    def _images(self, wanted: Collection[str]) -> tuple[ImageRequest, ...]:
-        return tuple(self.image_request(kind) for kind in KINDS if kind in wanted)
-
     def topic(self, kind: str, frame: Frame) -> str:
         """The topic of a *kind* of result of *frame*; of images of persons, that of the first."""
         if frame.request is not None:
             return frame.request.topic
         return self._topics[kind].format(camera=frame.camera, person=0)
-
-    def image_request(self, kind: str) -> ImageRequest:
-        """What the configuration wants of images of this *kind*, enabled or not."""
-        return KINDS[kind].request(self._outputs)
 
     def results(self, frame: Frame, parsed: Parsed, now: Now) -> tuple[Reply, ...]:
         """The messages of a parsed frame, in the order to publish them: labels last, as the commit record.

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.frames.camera_queue import CameraPace
     from edge_worker.frames.queue import FrameQueue
-    from edge_worker.service.dispatcher import SectionOutputs
     from edge_worker.service.overrides import Overrides
+    from edge_worker.service.section_outputs import SectionOutputs
 
 
 class Settings:
@@ -40,8 +40,7 @@ class Settings:
         return paused, tuple(self._seen(pace) for pace in by_name.values())
 
     def _seen(self, pace: CameraPace) -> SeenCamera:
-        section = self._sections()[pace.source]
-        request = self._overrides.apply(pace.camera, section.request, section.builder.image_request(OVERLAY))
+        request = self._sections()[pace.source].in_force(pace.camera, self._overrides)
         settings = CameraSettings(
             paused=pace.paused,
             min_interval_s=pace.min_interval_s,

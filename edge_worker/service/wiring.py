@@ -20,17 +20,16 @@ from edge_worker.ops.health import HealthServer
 from edge_worker.ops.signals import Order
 from edge_worker.ops.systemd import Notifier
 from edge_worker.pool import ModelPool
-from edge_worker.pool.state import LoadedModel
 from edge_worker.service.commands import Commands
-from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
+from edge_worker.service.dispatcher import Dispatchers, Outlets
 from edge_worker.service.groups import Groups
 from edge_worker.service.link_news import log_news
 from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
-from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
 from edge_worker.service.router import Handlers, Router
+from edge_worker.service.section_outputs import section_outputs
 from edge_worker.service.settings import Settings
 from edge_worker.service.stats import Reporter
 from edge_worker.service.status import NodeStatus
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from edge_worker.common.errors import ConfigError
     from edge_worker.config import Config
     from edge_worker.frames.frame import Delivery, Frame
-    from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.message import Incoming, Outgoing
 
@@ -95,7 +93,7 @@ class Components:
         self.config = config
         logs.set_level(config.ops.log.level)
         self.frame_queue.set_policies(config.cameras)
-        self.dispatchers.sections = _section_outputs(config)
+        self.dispatchers.sections = section_outputs(config)
         self.home_assistant.apply(config)
 
     def tell_home_assistant(self) -> None:
@@ -157,7 +155,6 @@ class Components:
             pool=self.pool,
             cache=self.cache,
             overrides=overrides,
-            model=lambda: LoadedModel.of(self._card()),
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self.links.reply,
@@ -247,19 +244,3 @@ class Components:
         """End the worker because the model cannot run as configured: starting it again helps nobody."""
         self.misconfigured = error
         self._wake.put(Order.STOP)
-
-    def _card(self) -> ModelCardFacts:
-        card = self.pool.card()
-        if card is None:
-            raise RuntimeError("a frame was parsed by a model that nobody has loaded")
-        return card
-
-
-def _section_outputs(config: Config) -> tuple[SectionOutputs, ...]:
-    answered = Template(config.node.answered_topic, node=config.node.id).format()
-    builders = [
-        ReplyBuilder(config.node.id, config.outputs_for(camera), answered if camera.keeps_for_others else None)
-        for camera in config.cameras
-    ]
-    threshold = config.model.score_threshold
-    return tuple(SectionOutputs(builder, builder.request(score_threshold=threshold)) for builder in builders)

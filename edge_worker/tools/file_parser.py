@@ -16,7 +16,8 @@ from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import LabelsMessage, ModelName
 from edge_worker.ops.directories import cache_directory
-from edge_worker.service.replies import Now, Parsed, ReplyBuilder
+from edge_worker.service.replies import Now, Parsed
+from edge_worker.service.section_outputs import SectionOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,8 @@ class FileParser:
         silence_decoder()
         self._out, self._raw = out, raw
         self._pipeline = Pipeline.open(ModelSettings.from_config(config, plan, cache_directory(os.environ)))
-        self._builder = ReplyBuilder(config.node.id, config.output)
-        self._request = self._builder.request(score_threshold=config.model.score_threshold)
+        outputs = SectionOutputs(config.node.id, config.output, score_threshold=config.model.score_threshold)
+        self._builder, self._request = outputs.builder, outputs.configured
         info = self._pipeline.parser.info
         self._masks = config.output.labels.masks == "rle"
         self._kinds = tuple(kind for kind in config.output.enabled() if kind in KINDS and not KINDS[kind].per_person)

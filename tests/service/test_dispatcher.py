@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import wait_until
-from outputs import encoded_result, output_request
+from outputs import encoded_result
 from samples import SimplePolicy, make_frame
 from structlog.testing import capture_logs
 
@@ -21,10 +21,10 @@ from edge_worker.frames.queue import FrameQueue
 from edge_worker.messages import ModelName
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.pool.state import Computed, LoadedModel
-from edge_worker.service.dispatcher import Dispatchers, Outlets, SectionOutputs
+from edge_worker.service.dispatcher import Dispatchers, Outlets
 from edge_worker.service.overrides import Overrides
-from edge_worker.service.replies import ReplyBuilder
 from edge_worker.service.result_cache import ResultCache
+from edge_worker.service.section_outputs import SectionOutputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 SOON_S = 30.0
 BODY: dict[str, Any] = {"image": {"width": 2, "height": 1}, "labels": [], "persons": [], "unassigned": []}
 RESULT = encoded_result(2, 1, None, None, BODY, {"inference": 1.0})
+NO_MAP = ColormapConfig(enabled=False)
+WITHOUT_MAP = OutputConfig(colormap=NO_MAP)
 MODEL = LoadedModel(ModelName(name="tiny", sha256="0" * 64, engine="openvino", precision="f32"), "1")
 
 
@@ -48,9 +50,13 @@ class ScriptedPool:
         self._script = list(script)
         self.runs = 0
         self.ended: list[int] = []
-        self.model = MODEL
+        self.running = self.loaded_last = MODEL
         self.requests: list[OutputRequest] = []
         self.meanwhile: Callable[[], object] = lambda: None
+
+    def model(self) -> LoadedModel:
+        """Give the one loaded last, by whichever process."""
+        return self.loaded_last
 
     def make_ready(self, slot: int) -> bool:
         """Be ready."""
@@ -73,7 +79,7 @@ class ScriptedPool:
         line = self._script.pop(0) if len(self._script) > 1 else self._script[0]
         if isinstance(line, Exception):
             raise line
-        return Computed(line, self.model)
+        return Computed(line, self.running)
 
 
 class Bench:
@@ -88,7 +94,6 @@ class Bench:
         self.refuses: Callable[[Outgoing], bool] = lambda _: False
         self.failures: list[str] = []
         self.misfits: list[ConfigError] = []
-        self.loaded_last = MODEL
         self.overrides = Overrides()
         self._done = Event()
         outlets = Outlets(
@@ -103,12 +108,10 @@ class Bench:
             pool=pool,  # type: ignore[arg-type] # the part of ModelPool that they use
             cache=ResultCache(1.0),
             overrides=self.overrides,
-            model=lambda: self.loaded_last,
             max_payload_bytes=100,
             outlets=outlets,
         )
-        builder = ReplyBuilder("box-1", outputs)
-        self.dispatchers.sections = [SectionOutputs(builder, output_request(colormap=None))]
+        self.dispatchers.sections = [SectionOutputs("box-1", outputs)]
         self.dispatchers.start()
 
     def _acknowledge(self, delivery: Delivery) -> None:
@@ -154,7 +157,7 @@ def bench() -> Iterator[Callable[..., Bench]]:
         pool: ScriptedPool | None = None,
     ) -> Bench:
         limit = PacketLimit(max_packet, supposed)
-        benches.append(Bench(pool or ScriptedPool(*script), limit, outputs or OutputConfig()))
+        benches.append(Bench(pool or ScriptedPool(*script), limit, outputs or WITHOUT_MAP))
         return benches[-1]
 
     yield make
@@ -181,9 +184,9 @@ def test_a_frame_seen_before_costs_no_run(bench: Callable[..., Bench]) -> None:
 def test_a_result_names_the_model_that_computed_it(bench: Callable[..., Bench]) -> None:
     """Its model replaced on disk, a process goes on with the old one; that is said, and not remembered for the new."""
     one = bench(RESULT)
-    one.loaded_last = LoadedModel(MODEL.name.model_copy(update={"name": "new"}), "2")
+    one.pool.loaded_last = LoadedModel(MODEL.name.model_copy(update={"name": "new"}), "2")
     assert one.reply_to(frame_id="1")["model"]["name"] == "tiny"
-    one.pool.model = one.loaded_last
+    one.pool.running = one.pool.loaded_last
     again = one.reply_to(frame_id="2", arrived=1.0)
     assert (again["model"]["name"], again["cached"]) == ("new", False)
     assert one.reply_to(frame_id="3", arrived=2.0)["cached"]
@@ -193,7 +196,7 @@ def test_a_model_of_the_same_name_that_computes_otherwise_shares_no_results(benc
     """Its configuration or quantised network was replaced on disk: the fingerprint tells them apart."""
     one = bench(RESULT)
     assert not one.reply_to(frame_id="1")["cached"]
-    one.pool.model = one.loaded_last = LoadedModel(MODEL.name, "2")
+    one.pool.running = one.pool.loaded_last = LoadedModel(MODEL.name, "2")
     assert not one.reply_to(frame_id="2", arrived=1.0)["cached"]
 
 
@@ -237,7 +240,9 @@ def test_a_size_that_may_be_a_permission_is_called_refused(bench: Callable[..., 
 def test_an_overlay_the_broker_would_not_take_is_left_out(bench: Callable[..., Bench]) -> None:
     """The map and the labels are what programs wait for."""
     with_overlay = encoded_result(2, 1, None, b"x" * 5_000, BODY, {})
-    one = bench(with_overlay, max_packet=4_000, outputs=OutputConfig(overlay=OverlayConfig(enabled=True)))
+    one = bench(
+        with_overlay, max_packet=4_000, outputs=OutputConfig(colormap=NO_MAP, overlay=OverlayConfig(enabled=True))
+    )
     assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert [message.topic for message in one.published] == ["parsing/door/labels"]
 
@@ -293,13 +298,9 @@ def test_an_overlay_is_asked_for_in_a_size_that_fits(bench: Callable[..., Bench]
 
 def test_a_reload_takes_effect_with_the_next_frame(bench: Callable[..., Bench]) -> None:
     """The one in work is answered as it was asked for: its map is a JPEG, and says so."""
-    as_jpeg = ReplyBuilder("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))
-    as_png = ReplyBuilder("box-1", OutputConfig())
     one = bench(encoded_result(2, 1, b"a JPEG", None, BODY, {}))
-    one.dispatchers.sections = [SectionOutputs(as_jpeg, as_jpeg.request(score_threshold=None))]
-    one.pool.meanwhile = lambda: setattr(
-        one.dispatchers, "sections", [SectionOutputs(as_png, as_png.request(score_threshold=None))]
-    )
+    one.dispatchers.sections = [SectionOutputs("box-1", OutputConfig(colormap=ColormapConfig(format="jpeg")))]
+    one.pool.meanwhile = lambda: setattr(one.dispatchers, "sections", [SectionOutputs("box-1", OutputConfig())])
     assert one.reply_to()["schema"] == "edge-worker.labels/1"
     assert one.published[0].content_type == "image/jpeg"
     assert one.failures == []
@@ -328,8 +329,7 @@ def test_a_frame_that_cannot_be_answered_at_all_is_let_go(
 ) -> None:
     """Where not even an error fits, waiting for a better broker would stop the camera; others are told if possible."""
     one = bench(FrameRejected("undecodable", "no image"))
-    builder = ReplyBuilder("box-1", OutputConfig(), "edge-worker/box-1/answered")
-    one.dispatchers.sections = [SectionOutputs(builder, output_request(colormap=None))]
+    one.dispatchers.sections = [SectionOutputs("box-1", WITHOUT_MAP, answered_topic="edge-worker/box-1/answered")]
     one.refuses = lambda message: refused in message.topic
     frame = make_frame(delivery=Delivery("every", 1, 1))
     one.frame_queue.arrive(frame)

@@ -181,15 +181,3 @@ def test_a_request_is_answered_to_whoever_asked_alone() -> None:
     error = builder.error(frame, FrameRejected("undecodable", "cut off"), NOW)
     assert (error.topic, error.correlation, error.properties["kind"]) == ("replies/me", b"7", "error")
     assert builder.topic("overlay", frame) == "replies/me"
-
-
-def test_a_request_says_what_it_wants() -> None:
-    """Images, masks and threshold are the asker's where it named them, else the configuration's."""
-    builder = builder_of()
-    base = builder.request(score_threshold=0.5)
-    asked = Request("replies/me", outputs=frozenset({"overlay", "nonsense"}), masks=True, score_threshold=0.1)
-    wanted = builder.wanted(make_frame(request=asked), base)
-    assert [image.kind for image in wanted.images] == ["overlay"]
-    assert (wanted.masks, wanted.score_threshold) == ("rle", 0.1)
-    assert builder.wanted(make_frame(request=Request("replies/me")), base) == base
-    assert builder.wanted(make_frame(), base) is base
