@@ -1,6 +1,6 @@
 # Everything a developer or CI types. Each target sets up what it needs, in .venv.
 #
-#     make demo ARGS="--seconds 60"     make test ARGS="-k codec"     PYTHON=/path/to/python3 make demo
+#     make demo ARGS="--seconds 60"     make test ARGS="-k decoder"     PYTHON=/path/to/python3 make demo
 
 VENV ?= .venv
 RUN := $(VENV)/bin/python

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edge_worker.imaging.codec import encode_png_palette
+from edge_worker.imaging.encoder import encode_png_palette
 from edge_worker.imaging.palette import Palette
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.parallel import one_by_one

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Run every check and test on each supported Python that is installed, each in an environment of its own.
 #
-#     scripts/test_all.sh [ARGS for pytest]      make test-all ARGS="-k codec"
+#     scripts/test_all.sh [ARGS for pytest]      make test-all ARGS="-k decoder"
 set -eu
 cd "$(dirname "$0")/.."
 tried=

@@ -55,7 +55,7 @@ def _draw_figure(label_map: LabelMap, middle: int, row: float, unit: float, clot
 
 
 def encoded(image: RgbImage | Image.Image, kind: str, **options: object) -> bytes:
-    """Encode with Pillow, which is not what the codec uses."""
+    """Encode with Pillow, which is not what the encoder uses."""
     file = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
     return file.getvalue()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_worker.common.files import content_of, write_whole
-from edge_worker.imaging.codec import silence_decoder
+from edge_worker.imaging.decoder import silence_decoder
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelCardFacts, OutputRequest
 from edge_worker.m2fp.kernels.loader import loaded_kernels

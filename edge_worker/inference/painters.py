@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from edge_worker.imaging.codec import encode_jpeg_within, encode_png_palette, encode_rgb_png
+from edge_worker.imaging.encoder import encode_jpeg_within, encode_png_palette, encode_rgb_png
 from edge_worker.imaging.render import colorize, overlay
 
 if TYPE_CHECKING:

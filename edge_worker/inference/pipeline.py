@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
-from edge_worker.imaging.codec import Reduced, decode_reduced
+from edge_worker.imaging.decoder import Reduced, decode_reduced
 from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.labels import labels_body

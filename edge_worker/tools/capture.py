@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import cv2
 import numpy as np
 
-from edge_worker.imaging.codec import silence_decoder
+from edge_worker.imaging.decoder import silence_decoder
 
 Bgr: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 

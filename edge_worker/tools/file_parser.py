@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_worker.frames.frame import Frame
-from edge_worker.imaging.codec import silence_decoder
+from edge_worker.imaging.decoder import silence_decoder
 from edge_worker.inference.outputs import KINDS
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import ModelSettings

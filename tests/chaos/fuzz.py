@@ -38,13 +38,13 @@ def main(options: list[str]) -> None:
     with atheris.instrument_imports(include=[PACKAGE]):
         from edge_worker.common import errors  # noqa: PLC0415 - only what is imported here is instrumented
         from edge_worker.frames import envelope  # noqa: PLC0415
-        from edge_worker.imaging import codec, headers  # noqa: PLC0415
-    limits = codec.DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
+        from edge_worker.imaging import decoder, headers  # noqa: PLC0415
+    limits = decoder.DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
 
     def parse(data: bytes) -> None:
         with suppress(errors.DecodeError):
             image = envelope.open_envelope(data, MAX_PAYLOAD).image if envelope.is_envelope(data) else data
-            codec.decode(image, limits)
+            decoder.decode(image, limits)
 
     def mutate(data: bytes, size: int) -> bytes:
         return bytes(atheris.Mutate(data, size))  # looked up when it is called: Fuzz() puts another in its place

@@ -16,7 +16,7 @@ from PIL import Image
 
 from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
-from edge_worker.imaging.codec import decode
+from edge_worker.imaging.decoder import decode
 from edge_worker.imaging.exif import orientation_of
 from edge_worker.imaging.headers import FORMATS, read_header
 from edge_worker.imaging.limits import DecodeLimits

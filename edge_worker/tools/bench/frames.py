@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.imaging.codec import encode_jpeg
+from edge_worker.imaging.encoder import encode_jpeg
 from edge_worker.tools.image_files import find_all_there
 from edge_worker.tools.scene import Scene
 

@@ -1,4 +1,4 @@
-"""Images: bytes to arrays and back. Limits are checked on the header, before a pixel takes memory.
+"""Image files to arrays. Limits are checked on the header, before a pixel takes memory.
 
 OpenCV decodes everything. Pillow was compared: it clips 16-bit grey to white and is a millisecond slower on a 1280x720
 JPEG, and on CMYK the two differ by one level. What OpenCV leaves out is done here: transparency, the same EXIF turning
@@ -8,9 +8,7 @@ for all formats, and detecting a JPEG whose data end before the image does.
 from __future__ import annotations
 
 import io
-import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
-from zlib import DEFLATED, MAX_WBITS, Z_RLE
 
 import cv2
 import numpy as np
@@ -20,33 +18,15 @@ from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
 from edge_worker.imaging.limits import DecodeLimits, check
 
-try:  # the extra "fast": 0.3 of the time
-    from zlib_ng.zlib_ng import compressobj
-except ImportError:
-    from zlib import compressobj  # type: ignore[assignment]
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
-    from edge_worker.imaging.arrays import LabelMap, RgbImage
+    from edge_worker.imaging.arrays import RgbImage
     from edge_worker.imaging.headers import Header
-    from edge_worker.imaging.palette import Palette
 
-__all__ = [
-    "DecodeLimits",
-    "Reduced",
-    "decode",
-    "decode_reduced",
-    "encode_jpeg",
-    "encode_jpeg_within",
-    "encode_png_palette",
-    "encode_rgb_png",
-    "silence_decoder",
-]
-
-_SMALLEST_SIDE = 32  # pixels; a smaller image is useless
+__all__ = ["DecodeLimits", "Reduced", "decode", "decode_reduced", "silence_decoder"]
 
 _READ_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 # By reduction. OpenCV tells grey from colour by other bits.
@@ -184,69 +164,3 @@ def _eighth(payload: bytes) -> bytes:
     with JpegImageFile(io.BytesIO(payload)) as reduced:
         reduced.draft("RGB", (1, 1))
         return reduced.tobytes()
-
-
-# --- encoders -----------------------------------------------------------------------------------------------------
-
-_INDEXED, _TRUECOLOR = 3, 2
-_FILTER_UP = 2
-# zlib's tables then fit a core's cache better than at its default, 8, and runs get codes of their own more often: on
-# label maps 1.2 times as fast, and a little smaller. 9 is slower still.
-_MEMORY_LEVEL = 6
-
-
-def encode_png_palette(label_map: LabelMap, palette: Palette) -> bytes:
-    """Encode a label map as a PNG in palette mode: pixel value = class index, palette = class colours.
-
-    Raises:
-        ValueError: the map holds an index that has no colour.
-    """
-    if label_map.size and (highest := int(label_map.max())) >= len(palette):
-        raise ValueError(f"class index {highest} in a label map of {len(palette)} classes")
-    return _png(label_map, _INDEXED, png.chunk(b"PLTE", palette.rgb.tobytes()))
-
-
-def encode_rgb_png(image: RgbImage) -> bytes:
-    """Encode RGB uint8 H×W×3 as a PNG. Meant for coloured label maps; photographs become large."""
-    return _png(image, _TRUECOLOR)
-
-
-def encode_jpeg(image: RgbImage, quality: int) -> bytes:
-    """Encode RGB uint8 H×W×3 as a JPEG of *quality* 1 to 100."""
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), (cv2.IMWRITE_JPEG_QUALITY, quality))
-    return encoded.tobytes()
-
-
-def encode_jpeg_within(image: RgbImage, quality: int, max_bytes: int | None) -> bytes | None:
-    """Encode as a JPEG, halving width and height until the file has at most *max_bytes* (None: no limit).
-
-    Returns:
-        The JPEG; None if it is still too large at ``_SMALLEST_SIDE`` pixels.
-    """
-    while True:
-        encoded = encode_jpeg(image, quality)
-        if max_bytes is None or len(encoded) <= max_bytes:
-            return encoded
-        width, height = image.shape[1] // 2, image.shape[0] // 2
-        if min(width, height) < _SMALLEST_SIDE:
-            return None
-        image = np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def _png(samples: npt.NDArray[np.uint8], color_type: int, palette: bytes = b"") -> bytes:
-    """Write a PNG of 8-bit samples, H×W or H×W×3.
-
-    Rows are stored as differences to the row above (filter Up), mostly zeros in a flat map, and zlib looks for runs of
-    one byte only. On label maps of 1280x720 with one to four persons this is the fastest of those tried and gives the
-    smallest files, 3 to 11 kB: without the filter 3 to 19 kB, with zlib's ordinary level 1 8 to 34 kB.
-    """
-    rows = samples.reshape(len(samples), -1)
-    filtered = np.empty((rows.shape[0], rows.shape[1] + 1), np.uint8)
-    filtered[:, 0] = _FILTER_UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    compressor = compressobj(1, DEFLATED, MAX_WBITS, _MEMORY_LEVEL, Z_RLE)
-    data = compressor.compress(filtered.data) + compressor.flush()
-    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 8, color_type, 0, 0, 0)
-    ihdr, idat = png.chunk(b"IHDR", header), png.chunk(b"IDAT", data)
-    return b"".join((png.SIGNATURE, ihdr, palette, idat, png.chunk(b"IEND", b"")))
