@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from edge_worker.frames.frame import DROPS, REJECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-OTHER: Final = "(other)"
-"""Name for the cameras that are counted together, because there are too many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +27,6 @@ class Count:
     in_work: int = 0
     duplicates: int = 0
     oldest_waiting_s: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """The counts in total and per camera (cameras counted together under :data:`OTHER`)."""
-
-    total: Count
-    cameras: Mapping[str, Count]
 
 
 @dataclass(slots=True)

@@ -18,9 +18,9 @@ from edge_worker.frames.scheduler import Scheduler
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
+    from edge_worker.frames.account import Account
     from edge_worker.frames.acks import Loss
     from edge_worker.frames.camera_queue import CameraPace, Drop, Policy
-    from edge_worker.frames.counters import Account
     from edge_worker.frames.frame import Delivery, Frame
     from edge_worker.frames.held import Claim
 

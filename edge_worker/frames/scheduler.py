@@ -11,12 +11,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from edge_worker.frames.account import Account
 from edge_worker.frames.camera_controls import CameraControls
 from edge_worker.frames.camera_queue import CameraPace, CameraQueue, Drop
-from edge_worker.frames.counters import OTHER, Account, Count, Tally
+from edge_worker.frames.counters import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from edge_worker.frames.camera_queue import Policy
     from edge_worker.frames.frame import Frame
@@ -45,7 +46,7 @@ class Scheduler:
     ) -> None:
         """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
 
-        Beyond *max_cameras*, idle ones are counted together as :data:`OTHER`. Beyond *max_waiting_bytes*, the frame
+        Beyond *max_cameras*, idle ones are counted together as ``(other)``. Beyond *max_waiting_bytes*, the frame
         that has waited longest is superseded, unless it must be acknowledged.
         """
         self._policies = policies
@@ -201,13 +202,7 @@ class Scheduler:
 
     def account(self, now: float) -> Account:
         """Return the counts at monotonic *now*."""
-        by_camera: dict[str, list[CameraQueue]] = {}
-        for queue in self._queues.values():
-            by_camera.setdefault(queue.camera, []).append(queue)
-        cameras = {camera: _count(now, queues) for camera, queues in sorted(by_camera.items())}
-        if self._other != Tally():
-            cameras[OTHER] = _count(now, by_camera.get(OTHER, ()), self._other)
-        return Account(_count(now, self._queues.values(), self._other), cameras)
+        return Account.of(self._queues.values(), self._other, now)
 
     def _tally(self, frame: Frame) -> Tally:
         queue = self._queue(frame)
@@ -243,15 +238,3 @@ class Scheduler:
 
 def _size(frame: Frame) -> int:
     return len(frame.payload) + _FRAME_BYTES
-
-
-def _count(now: float, queues: Iterable[CameraQueue], *more: Tally) -> Count:
-    queues = tuple(queues)
-    total = Tally()
-    for tally in (*(queue.tally for queue in queues), *more):
-        total.add(tally)
-    return total.count(
-        waiting=sum(len(queue.waiting) for queue in queues),
-        in_work=sum(queue.in_work for queue in queues),
-        oldest_waiting_s=max((queue.oldest_s(now) for queue in queues), default=0.0),
-    )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from edge_worker.frames.counters import Account
+    from edge_worker.frames.account import Account
     from edge_worker.inference.types import ModelCardFacts
     from edge_worker.mqtt.status import LinkStatus
     from edge_worker.pool import ProcessInfo

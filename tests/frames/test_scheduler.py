@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 from samples import SimplePolicy, make_frame
 
-from edge_worker.frames.counters import OTHER, Count
+from edge_worker.frames.account import OTHER
+from edge_worker.frames.counters import Count
 from edge_worker.frames.frame import Delivery
 from edge_worker.frames.scheduler import Scheduler
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_worker.frames.counters import Account, Count
+from edge_worker.frames.account import Account
+from edge_worker.frames.counters import Count
 from edge_worker.service.result_cache import CacheStats
 from edge_worker.service.stats import MAX_SAMPLES, Readings, Reporter, Stopwatch
 
