@@ -89,11 +89,9 @@ class Slot:
                 self._check()
             if not self._is_ready:
                 self._replace()
-        except (ModelError, ModelProcessError) as error:
+        except (ModelError, ModelProcessError, ConfigError) as error:
             self._failed(error)
-        except ConfigError as error:
-            self._failed(error)
-            if self._model is None:
+            if isinstance(error, ConfigError) and self._model is None:
                 raise
         return self._is_ready
 
@@ -209,11 +207,8 @@ class Slot:
         """Return the recycle policy of a process that takes *loaded_mb* before its first frame."""
         recycling = RecyclePolicy(self._limits.memory_mb, loaded_mb)
         if not recycling.is_limited:
-            self._log.warning(
-                log_events.MEMORY_LIMIT_UNUSABLE,
-                limit_mb=self._limits.memory_mb,
-                loaded_mb=round(loaded_mb),
-            )
+            limit_mb = self._limits.memory_mb
+            self._log.warning(log_events.MEMORY_LIMIT_UNUSABLE, limit_mb=limit_mb, loaded_mb=round(loaded_mb))
         return recycling
 
     def _failed(self, error: ModelError | ModelProcessError | ConfigError) -> None:
