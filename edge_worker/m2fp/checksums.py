@@ -1,7 +1,8 @@
-"""``SHA256SUMS`` of a checkpoint directory: digests of the files as downloaded, in the format of sha256sum(1)."""
+"""SHA-256 of files; ``SHA256SUMS`` of a checkpoint directory, in the format of sha256sum(1), pins those downloaded."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,29 @@ if TYPE_CHECKING:
 
 SUMS_FILE = "SHA256SUMS"
 
+_CHUNK = 1 << 20  # bytes read at a time when hashing
+
 # First bytes of a Git LFS pointer, the short text file that Git stores in place of a large file.
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\s][^/]*)")
+
+
+def sha256_of(file: Path) -> str:
+    """Return the SHA-256 of a file, hex.
+
+    Raises:
+        CheckpointError: the file is unreadable or a Git LFS pointer.
+    """
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            refuse_lfs_pointer(file, stream.peek(_CHUNK))
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except OSError as error:
+        raise CheckpointError(f"{file}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def read_sums(directory: Path) -> dict[str, str]:

@@ -17,63 +17,18 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edge_worker.common.errors import CheckpointError
-from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, refuse_lfs_pointer
-from edge_worker.m2fp.configuration import CONFIGURATION_FILE, ModelConfig, load_configuration
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, sha256_of
+from edge_worker.m2fp.configuration import ModelConfig, load_configuration
+from edge_worker.m2fp.manifest import MANIFEST_FILE, ONNX_FILE, QUANTISED_FILES, Manifest, is_quantised, read_manifest
 
 WEIGHTS_FILE = "pytorch_model.pt"
-ONNX_FILE = "model.onnx"
-MANIFEST_FILE = "manifest.json"
-# OpenVINO IR: graph and weights are separate files.
-QUANTISED_FILES = ("model-int8.xml", "model-int8.bin")
 
 # Prefix of bundled models: builtin:NAME is edge_worker/models/NAME.
 BUILTIN = "builtin:"
 
 _BUILTIN_DIRECTORY = Path(__file__).resolve().parent.parent / "models"
-
-_CHUNK = 1 << 20  # bytes read at a time when hashing
-
-
-class Manifest(BaseModel):
-    """``manifest.json`` of an exported model.
-
-    Attributes:
-        name: display name of the model.
-        files: SHA-256 (hex) of every other file by name.
-        opset: ONNX opset of the graph.
-        source_sha256: SHA-256 of the weights it was exported from.
-        warning: a sentence for users, or empty.
-        precisions: reduced precisions that passed the agreement test against f32, each with its figures; ``auto``
-            chooses no other.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: str
-    files: dict[str, str]
-    opset: int
-    source_sha256: str
-    warning: str = ""
-    precisions: dict[str, str] = Field(default_factory=dict)
-
-    def without_quantised(self) -> Manifest:
-        """Return a copy for a model without a quantised network."""
-        files = {name: digest for name, digest in self.files.items() if name not in QUANTISED_FILES}
-        precisions = {name: figures for name, figures in self.precisions.items() if not is_quantised(name)}
-        return self.model_copy(update={"files": files, "precisions": precisions})
-
-    def with_precisions(self, found: Mapping[str, str]) -> Manifest:
-        """Return a copy with the figures in *found*; a precision with empty figures is removed."""
-        precisions = {name: figures for name, figures in {**self.precisions, **found}.items() if figures}
-        return self.model_copy(update={"precisions": precisions})
 
 
 @dataclass(frozen=True)
@@ -137,11 +92,6 @@ class ModelDirectory:
         return self.manifest.files[ONNX_FILE] if self.manifest else sha256_of(self.path / WEIGHTS_FILE)
 
 
-def is_quantised(precision: str) -> bool:
-    """Return whether *precision* runs the quantised network."""
-    return precision.startswith("int8")
-
-
 def open_directory(path: str | Path) -> ModelDirectory:
     """Open a model directory or ``builtin:NAME`` and verify the files with a pinned SHA-256.
 
@@ -185,34 +135,6 @@ def builtin_names() -> tuple[str, ...]:
     return tuple(sorted(entry.parent.name for entry in _BUILTIN_DIRECTORY.glob(f"*/{MANIFEST_FILE}")))
 
 
-def read_manifest(directory: Path) -> Manifest:
-    """Read ``manifest.json``.
-
-    Raises:
-        CheckpointError: it is unreadable or malformed, lists files outside the directory, or omits the graph.
-    """
-    file = directory / MANIFEST_FILE
-    try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}") from error
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise CheckpointError(f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
-    if not {ONNX_FILE, CONFIGURATION_FILE} <= manifest.files.keys():
-        raise CheckpointError(f"{file}: files: {ONNX_FILE} and {CONFIGURATION_FILE} must be listed")
-    if any(Path(name).name != name for name in manifest.files):
-        raise CheckpointError(f"{file}: files: only names of files beside it may be listed")
-    return manifest
-
-
-def write_manifest(directory: Path, manifest: Manifest) -> None:
-    """Write ``manifest.json`` atomically."""
-    fresh = directory / f".{MANIFEST_FILE}.part"
-    fresh.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
-    fresh.replace(directory / MANIFEST_FILE)
-
-
 def verify(directory: Path, manifest: Manifest) -> None:
     """Verify the files of an exported model against the SHA-256 in its manifest.
 
@@ -236,20 +158,3 @@ def _compare(file: Path, found: str, wanted: str, source: str) -> None:
             f"{file}: SHA-256 is {found}, {source} says {wanted}; "
             "the file was altered or cut off: copy, pull or export the model again"
         )
-
-
-def sha256_of(file: Path) -> str:
-    """Return the SHA-256 of a file, hex.
-
-    Raises:
-        CheckpointError: the file is unreadable or a Git LFS pointer.
-    """
-    digest = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            refuse_lfs_pointer(file, stream.peek(_CHUNK))
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    except OSError as error:
-        raise CheckpointError(f"{file}: {error.strerror}") from error
-    return digest.hexdigest()

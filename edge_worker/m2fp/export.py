@@ -12,16 +12,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from edge_worker.m2fp.checkpoint import load_network
+from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
-from edge_worker.m2fp.directory import (
-    MANIFEST_FILE,
-    ONNX_FILE,
-    QUANTISED_FILES,
-    WEIGHTS_FILE,
-    Manifest,
-    sha256_of,
-    write_manifest,
-)
+from edge_worker.m2fp.directory import WEIGHTS_FILE
+from edge_worker.m2fp.manifest import MANIFEST_FILE, ONNX_FILE, QUANTISED_FILES, Manifest, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import urllib.parse
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import ModelError
-from edge_worker.m2fp.checksums import write_sums
+from edge_worker.m2fp.checksums import sha256_of, write_sums
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE, load_configuration
-from edge_worker.m2fp.directory import WEIGHTS_FILE, sha256_of
+from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.engines.base import is_installed
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import EngineError
 from edge_worker.m2fp import hub
-from edge_worker.m2fp.directory import BUILTIN, MANIFEST_FILE, builtin_names, open_directory, write_manifest
+from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
+from edge_worker.m2fp.manifest import MANIFEST_FILE, write_manifest
 from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from images import encoded, photo
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
 from edge_worker.inference.handler import PipelineHandler, SizeMemory
 from edge_worker.inference.types import ModelSettings, OutputRequest
-from edge_worker.m2fp.directory import read_manifest, resolve, sha256_of, write_manifest
+from edge_worker.m2fp.checksums import sha256_of
+from edge_worker.m2fp.directory import resolve
+from edge_worker.m2fp.manifest import read_manifest, write_manifest
 from edge_worker.ops.cpus import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 

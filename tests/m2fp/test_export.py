@@ -10,7 +10,8 @@ import pytest
 
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp import export as export_module
-from edge_worker.m2fp.directory import open_directory, sha256_of
+from edge_worker.m2fp.checksums import sha256_of
+from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.export import export
 from edge_worker.m2fp.parser import load_parser
 

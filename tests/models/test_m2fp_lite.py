@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edge_worker.m2fp.directory import ONNX_FILE, open_directory, resolve
+from edge_worker.m2fp.directory import open_directory, resolve
+from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.parser import load_parser
 
 if TYPE_CHECKING:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from edge_worker import cli
-from edge_worker.m2fp.directory import ONNX_FILE, resolve
+from edge_worker.m2fp.directory import resolve
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
+from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.tools import model
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "tiny-single"

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from edge_worker.cli import main
-from edge_worker.m2fp.directory import QUANTISED_FILES, open_directory, resolve
+from edge_worker.m2fp.directory import open_directory, resolve
 from edge_worker.m2fp.engines.openvino import precisions
+from edge_worker.m2fp.manifest import QUANTISED_FILES
 from edge_worker.m2fp.parser import load_parser
 from edge_worker.m2fp.quantisation import gate
 from edge_worker.m2fp.quantisation.agreement import Agreement

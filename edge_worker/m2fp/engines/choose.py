@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.engines import EngineName
 from edge_worker.common.errors import EngineError
-from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.engines.exports import exported
 from edge_worker.m2fp.engines.trials import Trials, described
 from edge_worker.m2fp.kernels.loader import isa_limit
+from edge_worker.m2fp.manifest import is_quantised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -20,8 +20,9 @@ from edge_worker.common import log_events
 from edge_worker.common.errors import CheckpointError
 from edge_worker.common.files import locked, remove
 from edge_worker.common.platforms import OPEN_DIRECTORY
+from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
-from edge_worker.m2fp.directory import ModelDirectory, open_directory, sha256_of
+from edge_worker.m2fp.directory import ModelDirectory, open_directory
 
 # Increment when the exported graph of the same checkpoint changes, to invalidate cached exports.
 _EXPORT_REVISION = "2"

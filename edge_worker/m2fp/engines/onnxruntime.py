@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import onnxruntime
 
 from edge_worker.common.errors import EngineError
-from edge_worker.m2fp.directory import ONNX_FILE
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
+from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.kernels.loader import isa_limit
+from edge_worker.m2fp.manifest import is_quantised
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

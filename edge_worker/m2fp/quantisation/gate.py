@@ -6,10 +6,10 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_worker.m2fp.directory import is_quantised
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.choose import start_engine
 from edge_worker.m2fp.engines.precisions import SPLIT
+from edge_worker.m2fp.manifest import is_quantised
 from edge_worker.m2fp.parser import Parser
 from edge_worker.m2fp.quantisation.agreement import Agreement, FrameAgreement, agreement
 

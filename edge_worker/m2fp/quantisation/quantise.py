@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import openvino
 from openvino._offline_transformations import compress_quantize_weights_transformation
 
-from edge_worker.m2fp.directory import ONNX_FILE
+from edge_worker.m2fp.manifest import ONNX_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import ModelError
-from edge_worker.m2fp.directory import MANIFEST_FILE, WEIGHTS_FILE, open_directory
+from edge_worker.m2fp.directory import WEIGHTS_FILE, open_directory
 from edge_worker.m2fp.engines.base import is_installed
+from edge_worker.m2fp.manifest import MANIFEST_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edge_worker.m2fp.directory import ONNX_FILE, resolve
+from edge_worker.m2fp.directory import resolve
 from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.openvino import OpenVinoEngine
+from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.parser import load_parser
 
 if TYPE_CHECKING:

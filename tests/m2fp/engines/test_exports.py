@@ -13,8 +13,10 @@ import pytest
 from checkpoints import GOLDEN
 from damages import DAMAGES
 
-from edge_worker.m2fp.directory import open_directory, read_manifest, resolve, sha256_of, write_manifest
+from edge_worker.m2fp.checksums import sha256_of
+from edge_worker.m2fp.directory import open_directory, resolve
 from edge_worker.m2fp.engines import exports
+from edge_worker.m2fp.manifest import read_manifest, write_manifest
 from edge_worker.m2fp.parser import load_parser
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edge_worker.m2fp.directory import ONNX_FILE, open_directory
+from edge_worker.m2fp.directory import open_directory
+from edge_worker.m2fp.manifest import ONNX_FILE
 
 if TYPE_CHECKING:
     from pathlib import Path
