@@ -116,11 +116,12 @@ class TakenOver:
     @property
     def explanation(self) -> str:
         """What it is, in an operator's words."""
+        name = f"our client id {self.client_id!r}"
         if self.certain:
-            return f"another client uses our client id {self.client_id!r}: each throws the other out"
-        return (
-            f"the broker ends connections soon after they begin: another client with our client id {self.client_id!r}?"
-        )
+            sign = f"another client uses {name}: each throws the other out."
+        else:
+            sign = f"the broker ends connections soon after they begin: another client with {name}?"
+        return f"{sign} Give each worker a node.id of its own, or mqtt.client_id"
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,6 +192,7 @@ def test_two_clients_with_one_name_are_noticed(
     assert first.wait_for(TakenOver).client_id == "worker"
     assert first.link.status().takeovers == 1
     assert "client id 'worker'" in first.link.status().conflict
+    assert "node.id" in first.link.status().conflict
     assert first.link.healthy()
     assert second.link.healthy()
 
