@@ -89,21 +89,26 @@ INLINED void place(const Points *points, const float *offsets, const float *weig
     }
 }
 
-/* 16 unaligned floats. */
-typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
+/* 4 and 8 unaligned floats. GCC keeps vectors wider than the instruction set's in memory, not in registers. */
+typedef float Vector4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float Vector8 __attribute__((vector_size(32), aligned(4), may_alias));
 
 /* Sum one head's terms from *begin* on, times *scale*, for 32 channels. */
-INLINED void sum_usual(const float *plane, const Terms *terms, int begin, int count, float scale, float *out) {
-    Vector low[2] = {{0}, {0}}, high[2] = {{0}, {0}};
-    for (int i = begin; i < begin + count; i++)
-        for (int corner = 0; corner < CORNERS; corner++) {
-            const Vector *cell = (const Vector *)(plane + terms->from[corner][i]);
-            low[corner % 2] += terms->weight[corner][i] * cell[0];
-            high[corner % 2] += terms->weight[corner][i] * cell[1];
-        }
-    ((Vector *)out)[0] = scale * (low[0] + low[1]);
-    ((Vector *)out)[1] = scale * (high[0] + high[1]);
-}
+#define SUM_USUAL(name, Vector)                                                                                        \
+    INLINED void name(const float *plane, const Terms *terms, int begin, int count, float scale, float *out) {         \
+        enum { PARTS = USUAL_CHANNELS * sizeof(float) / sizeof(Vector) };                                              \
+        Vector sums[2][PARTS] = {{{0}}};                                                                               \
+        for (int i = begin; i < begin + count; i++)                                                                    \
+            for (int corner = 0; corner < CORNERS; corner++) {                                                         \
+                const Vector *cell = (const Vector *)(plane + terms->from[corner][i]);                                 \
+                for (int part = 0; part < PARTS; part++)                                                               \
+                    sums[corner % 2][part] += terms->weight[corner][i] * cell[part];                                   \
+            }                                                                                                          \
+        for (int part = 0; part < PARTS; part++) ((Vector *)out)[part] = scale * (sums[0][part] + sums[1][part]);      \
+    }
+
+SUM_USUAL(sum_usual_by_4, Vector4)
+SUM_USUAL(sum_usual_by_8, Vector8)
 
 INLINED void sum_any(const float *plane, const Terms *terms, int begin, int count, float scale, float *restrict out,
                      int channels) {
@@ -128,10 +133,12 @@ INLINED void query(const Task *task, const Points *points, long index, int first
     for (int head = 0; head < points->heads; head++) {
         const long channel = (long)(first_head + head) * task->channels;
         float *out = task->out + index * row + channel;
-        if (task->channels == USUAL_CHANNELS)
-            sum_usual(task->value + channel, &terms, head * count, count, inverse[head], out);
-        else
+        if (task->channels != USUAL_CHANNELS)
             sum_any(task->value + channel, &terms, head * count, count, inverse[head], out, task->channels);
+        else if (vector_level == BASELINE)
+            sum_usual_by_4(task->value + channel, &terms, head * count, count, inverse[head], out);
+        else
+            sum_usual_by_8(task->value + channel, &terms, head * count, count, inverse[head], out);
     }
 }
 
