@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import onnxruntime
 
 from edge_worker.common.errors import EngineError
+from edge_worker.m2fp.directory import verify
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.types import Logits
@@ -25,7 +26,7 @@ class OnnxRuntimeEngine:
 
     def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
         """Use the exported *model*; sessions are created on first use of a shape."""
-        self._file = str(model.path / ONNX_FILE)
+        self._model, self._file = model, str(model.path / ONNX_FILE)
         self._threads = options.threads
         self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session, options.shapes)
 
@@ -51,6 +52,7 @@ class OnnxRuntimeEngine:
         self._sessions.clear()
 
     def _session(self, shape: Shape) -> onnxruntime.InferenceSession:
+        verify(self._model.path, self._model.exported())  # it may have been altered since it was opened
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _LOG_ERRORS
         options.intra_op_num_threads = self._threads or 0

@@ -10,6 +10,7 @@ import openvino
 
 from edge_worker.common.errors import EngineError
 from edge_worker.common.platforms import available_cpus
+from edge_worker.m2fp.directory import verify
 from edge_worker.m2fp.engines import compiler
 from edge_worker.m2fp.engines.base import ShapeCache, shape_of
 from edge_worker.m2fp.engines.blobs import BlobStore, MappedBlob
@@ -106,12 +107,14 @@ class OpenVinoEngine:
 
     def _network(self, shape: Shape) -> _Compiled:
         """Load the network for a shape, or compile it, in a subprocess if that saves memory."""
-        loaded = self._load(shape)
-        if loaded is None and self._blobs.keeps and compiler.is_worth_it(self._file):
-            compiler.compile_apart(self._model.path, self._options, shape)
-            loaded = self._load(shape)
-        if loaded is not None:
+        if (loaded := self._load(shape)) is not None:
             return loaded
+        # It may have been altered since it was opened, and what is compiled stays.
+        verify(self._model.path, self._model.exported())
+        if self._blobs.keeps and compiler.is_worth_it(self._file):
+            compiler.compile_apart(self._model.path, self._options, shape)
+            if (loaded := self._load(shape)) is not None:
+                return loaded
         compiled = self._compile(shape)
         self._blobs.store(shape, compiled.export_model)
         return _Compiled(compiled.create_infer_request(), None)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from agreement import assert_same_instances, assert_same_map
 
-from edge_worker.common.errors import EngineError
-from edge_worker.m2fp.directory import open_directory
+from edge_worker.common.errors import CheckpointError, EngineError
+from edge_worker.m2fp.directory import open_directory, resolve
 from edge_worker.m2fp.engines import choose
 from edge_worker.m2fp.engines.base import ShapeCache, is_installed
+from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.parser import Parser, load_parser
 from edge_worker.m2fp.preprocess import Geometry, NetInput, normalise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from checkpoints import Golden
 
@@ -251,6 +253,25 @@ def test_as_many_shapes_stay_as_asked_for(engine: str, tmp_path: Path) -> None:
         parser.compile(one)
     assert [parser.is_compiled(one) for one in inputs] == [False, False, False, True, True]
     assert len(list(tmp_path.glob("openvino/*.blob"))) == (4 if engine == "openvino" else 0)
+    parser.close()
+
+
+@pytest.mark.parametrize("engine", EXPORTED)
+def test_a_model_that_is_altered_under_a_running_engine_is_compiled_for_no_other_shape(
+    engine: str, tmp_path: Path
+) -> None:
+    """What is compiled of it would answer wrongly, also after the model is whole again."""
+    model = Path(shutil.copytree(resolve("builtin:seeded"), tmp_path / "model"))
+    parser = load_parser(model, engine, "f32", 1, short_side=32, cache_directory=tmp_path / "cache")
+    small, wide = (parser.preprocess(np.zeros((32, width, 3), np.uint8)) for width in (32, 64))
+    parser.infer(small)
+    whole = (model / ONNX_FILE).read_bytes()
+    (model / ONNX_FILE).write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match="altered"):
+        parser.infer(wide)
+    parser.infer(small)
+    (model / ONNX_FILE).write_bytes(whole)
+    parser.infer(wide)
     parser.close()
 
 
