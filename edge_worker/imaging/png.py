@@ -40,7 +40,7 @@ class Chunk(NamedTuple):
 def chunks(png: bytes) -> Iterator[Chunk]:
     """Iterate over the chunks of a PNG file, including IEND.
 
-    Ancillary chunks with a wrong checksum are skipped, as decoders do.
+    Ancillary chunks with a wrong checksum are skipped, as decoders do; that of IEND, which holds nothing, is not read.
 
     Raises:
         ValueError: the file ends early, the checksum of a critical chunk is wrong, or there are more than
@@ -73,6 +73,8 @@ def _chunk_at(view: memoryview, start: int) -> Chunk:
 def _is_sound(view: memoryview, found: Chunk) -> bool:
     """Check the checksum of a chunk; raises ValueError where a critical one is damaged."""
     end = found.end - _CRC.size
+    if found.kind == b"IEND":
+        return True
     sound = bool(zlib.crc32(view[found.start + 4 : end]) == _CRC.unpack_from(view, end)[0])
     if not (sound or found.kind[0] & _ANCILLARY_BIT):
         raise ValueError(f"PNG chunk {found.kind.decode('latin-1')!r} has a wrong checksum")

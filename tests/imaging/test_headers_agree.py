@@ -201,6 +201,11 @@ def test_an_ancillary_png_chunk_with_a_wrong_checksum_is_left_out() -> None:
     assert decode(damaged, LIMITS).shape == (60, 90, 3)
 
 
+def test_the_checksum_of_the_end_of_a_png_does_not_count() -> None:
+    """Nothing is in it, and decoders have the whole image by then."""
+    assert (decode(FILES["png"][:-4] + b"junk", LIMITS) == decode(FILES["png"], LIMITS)).all()
+
+
 @pytest.mark.parametrize(
     ("data", "word"),
     [
@@ -211,7 +216,18 @@ def test_an_ancillary_png_chunk_with_a_wrong_checksum_is_left_out() -> None:
         (b"data:image/jpeg;base64,/9j/4AAQ", "data URL"),
         (b"/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP", "base64"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
+        (b" \r\n/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP", "base64"),
+        (b'"/9j/4AAQSkZJRgABAQEASABIAAD/2wBDAP=="', "base64"),
+        (b"FFD8FFE000104A46494600010101", "hexadecimal"),
+        (b"DATA:image/jpeg,%FF%D8%FF", "data URL"),
         (b"<html><body>401", "HTML"),
+        (b"\xef\xbb\xbf\n<!doctype html>", "HTML"),
+        (b"rtsp://camera.example/stream", "an address"),
+        (b"\r\n--boundary\r\nContent-Type: image/jpeg\r\n\r\n" + FILES["jpeg"], "multipart"),
+        (b"Content-Type: image/jpeg\r\n\r\n" + FILES["jpeg"], "multipart"),
+        (b"II+\0\x08\0\0\0", "TIFF"),
+        (b"\xff\x4f\xff\x51\0\x2f", "JPEG 2000"),
+        (b"PK\3\4\x14\0", "ZIP"),
         (b"HTTP/1.0 200 OK\r\n\r\n" + FILES["jpeg"], "HTTP response"),
         (b"\0\0\0\1\x67\x42\0\x1f", "video stream"),
         (b"P6\n64 48\n255\n", "PPM"),
