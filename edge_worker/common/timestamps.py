@@ -9,9 +9,9 @@ from typing import Final
 RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
 """Pattern of the returned times, for JSON Schema."""
 
-_ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:?\d\d)", re.ASCII)
-_EPOCH = re.compile(r"(\d{9,11}|(\d{12,14}))(?:\.\d+)?", re.ASCII)
-"""Seconds since 1970, or milliseconds with three more digits."""
+_ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d(?::?\d\d)?)", re.ASCII)
+_EPOCH = re.compile(r"(?:\d{9,11}|(\d{12,14})|(\d{15,17})|(\d{18,20}))(?:\.\d+)?", re.ASCII)
+"""Seconds since 1970, or a thousandth, millionth or billionth of them with as many more digits."""
 _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
 
 
@@ -24,7 +24,7 @@ def rfc3339(epoch_s: float) -> str:
 def in_utc(text: str) -> str:
     """Convert a time with any offset to UTC: ``2026-01-31T12:00:00+01:00`` → ``2026-01-31T11:00:00Z``.
 
-    Seconds or milliseconds since 1970 are accepted, too, and an offset without a colon.
+    Seconds since 1970 are accepted, too, as are milli-, micro- and nanoseconds, and an offset without a colon.
 
     Raises:
         ValueError: it is not valid RFC 3339, or does not exist; the message says which.
@@ -44,7 +44,7 @@ def epoch_s(text: str) -> float:
 def _read(text: str) -> datetime:
     short = text if len(text) <= _MAX_LENGTH else ""
     if (epoch := _EPOCH.fullmatch(short)) is not None:
-        return datetime.fromtimestamp(float(text) / (1000 if epoch[2] else 1), tz=UTC)
+        return datetime.fromtimestamp(float(text) / 1000 ** (epoch.lastindex or 0), tz=UTC)
     parts = _ANY_RFC3339.fullmatch(short)
     if parts is None:
         raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, with Z or an offset, not {text!r:.40}")

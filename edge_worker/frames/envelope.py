@@ -27,7 +27,7 @@ MAX_STRUCTURE = 1000
 
 _LEADING = b" \t\r\n"
 _TO_BASE64 = str.maketrans("-_", "+/", " \t\r\n")  # from its form in addresses and with line breaks
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+_DATA_URL = re.compile(r"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def checked_frame_id(value: object) -> str:
 
 
 def utc_timestamp(value: object) -> str:
-    """Return a sender's time of capture in UTC: RFC 3339 with any offset, or seconds or milliseconds since 1970.
+    """Return a sender's time of capture in UTC: RFC 3339 with any offset, or seconds to nanoseconds since 1970.
 
     Raises:
         ValueError: it is neither, or no time that exists; the message says which.

@@ -29,14 +29,17 @@ def test_times_keep_their_fraction() -> None:
     "text",
     [
         "2026-01-31T07:00:00.250-0500",
+        "2026-01-31T07:00:00.250-05",
         "2026-01-31T12:00:00.250Z",
         "1769860800.250",
         "1769860800250",
         "1769860800250.0",
+        "1769860800250000",
+        "1769860800250000000",
     ],
 )
 def test_the_ways_in_which_senders_write_a_time_are_read(text: str) -> None:
-    """An offset without its colon, seconds or milliseconds since 1970: one moment."""
+    """An offset without its colon or minutes, seconds to nanoseconds since 1970: one moment."""
     assert in_utc(text) == "2026-01-31T12:00:00.250000Z"
 
 

@@ -38,7 +38,9 @@ def test_a_wrong_time_costs_no_frame() -> None:
     assert open_envelope(_json(captured_at="yesterday"), LIMIT).image
 
 
-@pytest.mark.parametrize("text", ["data:image/jpeg;base64,aGVsbG8/", "aGVs\r\nbG8/\n", "aGVsbG8_"])
+@pytest.mark.parametrize(
+    "text", ["data:image/jpeg;base64,aGVsbG8/", " DATA:;charset=utf-8;BASE64,aGVsbG8/", "aGVs\r\nbG8/\n", "aGVsbG8_"]
+)
 def test_what_browsers_and_mail_tools_write_is_base64_too(text: str) -> None:
     """A data: URL, broken lines and the URL-safe alphabet are understood."""
     assert open_envelope(_json(image=text), LIMIT).image == b"hello?"
