@@ -116,9 +116,10 @@ class NodeStatus:
     def restore(self, found: bytes) -> None:
         """Publish all again because the topic holds *found* instead; not more often than every ``RESTORE_S``.
 
-        Our own will is no news: Mosquitto publishes it to us when it stops.
+        It is said as often at most: somebody may overwrite it many times a second. Our own will is no news: Mosquitto
+        publishes it to us when it stops.
         """
-        if found != self._will:
+        if found != self._will and not self._must_restore:
             _log.warning(log_events.STATUS_CONTRADICTED)
         self._must_restore = True
         self.restore_when_due()
