@@ -201,7 +201,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_OPTIONS(self) -> None:
         """List the allowed methods, for load balancers."""
-        self.send_response(HTTPStatus.NO_CONTENT)
+        self._allow(HTTPStatus.NO_CONTENT)
+
+    def do_POST(self) -> None:
+        """Refuse, as every method that would change something."""
+        self._allow(HTTPStatus.METHOD_NOT_ALLOWED)
+
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - http.server calls them so
+
+    def _allow(self, status: HTTPStatus) -> None:
+        self.send_response(status)
         self.send_header("Allow", "GET, HEAD, OPTIONS")
         self.end_headers()
 

@@ -227,3 +227,10 @@ def test_options_names_the_methods(serve: Serve) -> None:
     """Load balancers ask before they get."""
     answer, body = ask(serve(), "/healthz", "OPTIONS")
     assert (answer.status, answer.headers["Allow"], body) == (204, "GET, HEAD, OPTIONS", b"")
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_a_method_that_changes_something_is_not_allowed(serve: Serve, method: str) -> None:
+    """The answer names those that are."""
+    answer, _ = ask(serve(), "/healthz", method)
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD, OPTIONS")
