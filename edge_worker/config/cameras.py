@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_serializer, model_validator
 
+from edge_worker.common.image_formats import IMAGE_FORMATS, ImageFormat
 from edge_worker.config.fields import (
     NODE_ID,
     CameraTopic,
@@ -19,7 +20,6 @@ from edge_worker.config.fields import (
 from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
-ImageFormat = Literal["jpeg", "png", "webp", "bmp"]
 MAX_PIXELS = 65_500**2  # of an image with the longest sides that are decoded at all
 SPLIT_PREFETCH = 20
 """With ``split``, where no prefetch is given: frames held for other nodes count, and Mosquitto's own limit is 20."""
@@ -86,7 +86,7 @@ class LimitsConfig(Section):
 
     max_payload_mb: Megabytes = 16.0
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = 25_000_000
-    formats: OneOrMore[ImageFormat] = ("jpeg", "png", "webp", "bmp")
+    formats: OneOrMore[ImageFormat] = IMAGE_FORMATS
 
     @property
     def max_payload_bytes(self) -> int:

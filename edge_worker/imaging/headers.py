@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import DecodeError
+from edge_worker.common.image_formats import IMAGE_FORMATS
 from edge_worker.imaging import png
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
 from edge_worker.imaging.other_formats import describe
@@ -236,5 +237,5 @@ _READERS: Mapping[bytes, Callable[[bytes], Header]] = {
     b"BM": _read_bmp,
 }
 
-FORMATS = frozenset({"jpeg", "png", "webp", "bmp"})
+FORMATS = frozenset(IMAGE_FORMATS)
 """Every format that can be read."""
