@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from edge_worker.common.timestamps import epoch_s
 
 if TYPE_CHECKING:
     from edge_worker.frames.request import Request
 
-REJECTIONS: Final = frozenset(
-    {"too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error", "refused"}
-)
+RejectionReason = Literal[
+    "too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error", "refused"
+]
+
+REJECTIONS: Final[frozenset[str]] = frozenset(get_args(RejectionReason))
 """Why the reply to a frame was an error message."""
 
 DROPS: Final = frozenset(

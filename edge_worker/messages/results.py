@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edge_worker.frames.frame import RejectionReason
 from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 
@@ -156,5 +157,5 @@ class ErrorMessage(FrameFacts):
     """Why a frame got no labels."""
 
     schema_: Literal["edge-worker.error/1"] = Field(ERROR_SCHEMA, alias="schema")
-    reason: Literal["too_big", "too_many_pixels", "undecodable", "unsupported", "poisoned", "model_error", "refused"]
+    reason: RejectionReason
     detail: Detail
