@@ -12,7 +12,7 @@ from edge_worker.common.errors import ConfigError, FrameRejected, ModelError
 from edge_worker.common.timestamps import rfc3339
 from edge_worker.frames.frame import REJECTIONS
 from edge_worker.imaging import png
-from edge_worker.inference.outputs import KINDS
+from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.inference.types import EncodedResult, ModelCardFacts
 from edge_worker.messages import ImageSize, LabelsBody, ModelCard, Timings
 
@@ -99,7 +99,7 @@ def _require_images(request: OutputRequest, result: EncodedResult) -> None:
             _require_persons(persons)
         elif len(images) > 1 or (kind.required and not images) or any(person is not None for person in persons):
             raise ValueError(f"{len(images)} images of {kind.name} for {persons}")
-        if wanted.format in {"palette-png", "rgb-png"}:
+        if CONTENT_TYPES[wanted.format] == "image/png":
             for image in images:
                 png.read_text(image.data)
 
