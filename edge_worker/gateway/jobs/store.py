@@ -117,10 +117,12 @@ class Store:
 
     def next(self, busy: Collection[tuple[str, int]]) -> tuple[Waiting, bytes] | None:
         """Give the image whose turn it is and its bytes; None where none waits but those *busy*."""
-        while (image := self._database.next(busy)) is not None:
+        passed = set(busy)
+        while (image := self._database.next(passed)) is not None:
             with suppress(FileNotFoundError):
                 return image, self.upload(*image.key).read_bytes()
             self.fail(image, "no_storage", "the image is no longer on the disk")
+            passed.add(image.key)  # in a damaged database it may go on waiting
         return None
 
     def tried(self, image: Waiting) -> None:
