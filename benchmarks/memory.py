@@ -1,10 +1,11 @@
-"""Memory of one, two and four model processes: what each takes by itself, and its share of what they have in common."""
+"""One, two and four model processes started at once: until when, and what memory each takes by itself and in common."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.common.errors import EdgeWorkerError
@@ -34,13 +35,16 @@ def _loaded(config: Config, count: int, scratch: Path) -> dict[str, Any]:
     threads = config.threads.model_copy(update={"processes": count})
     pool = ModelPool(config.model_copy(update={"threads": threads}), state_directory=None, cache_directory=scratch)
     with closing(pool), ThreadPoolExecutor(count) as owners:  # a process ends with the thread that started it
+        began = perf_counter()
         list(owners.map(pool.make_ready, range(count)))
+        ready_s = perf_counter() - began
         state = pool.state()
         found = [_memory_mb(process.pid) for process in state.processes if process.pid is not None]
         list(owners.map(pool.end, range(count)))
     if not state.ready:
         raise EdgeWorkerError(state.detail)
-    return {"processes": count, **{kind: sum(one[kind] for one in found) / count for kind in _KINDS.values()}}
+    means = {kind: sum(one[kind] for one in found) / count for kind in _KINDS.values()}
+    return {"processes": count, "all ready after, s": ready_s, **means}
 
 
 def _memory_mb(pid: int) -> dict[str, float]:
