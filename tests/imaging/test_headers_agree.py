@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 from images import encoded, photo
-from PIL import Image
+from PIL import Image, ImageOps
 
 from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
@@ -30,11 +30,12 @@ TRANSPARENT = Image.fromarray(photo(90, 60)).convert("RGBA")
 TRANSPARENT.putpixel((3, 3), (1, 2, 3, 4))
 
 
-def tiff(order: str, kind: int, value: int) -> bytes:
-    """An EXIF block with an orientation of this TIFF type in this byte order."""
+def tiff(order: str, kind: int, *values: int) -> bytes:
+    """An EXIF block with an orientation of this TIFF type in this byte order, of one value or more."""
     head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "I", 8)
-    number = struct.pack(order + INTEGERS[kind], value).ljust(4, b"\0")
-    return head + struct.pack(order + "HHHI", 1, 0x0112, kind, 1) + number + bytes(4)
+    numbers = struct.pack(order + INTEGERS[kind] * len(values), *values)
+    stored, behind = (numbers.ljust(4, b"\0"), b"") if len(numbers) <= 4 else (struct.pack(order + "I", 26), numbers)
+    return head + struct.pack(order + "HHHI", 1, 0x0112, kind, len(values)) + stored + bytes(4) + behind
 
 
 INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i"}
@@ -181,6 +182,39 @@ def test_orientation_is_read_by_its_type(format_: str, order: str, kind: int) ->
     payload = encoded(photo(90, 60), format_, exif=b"Exif\0\0" + tiff(order, kind, 6))
     assert read_header(payload).orientation == 6
     assert decode(payload, LIMITS).shape == (90, 60, 3)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", INTEGERS)
+def test_of_several_orientations_the_first_counts(kind: int, order: str) -> None:
+    """They stand where the tag says: in the entry if they fit, otherwise behind the directory."""
+    assert [orientation_of(tiff(order, kind, 8, *[3] * more)) for more in range(5)] == [8] * 5
+    assert orientation_of(tiff(order, kind)) == 1
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    """A segment of a JPEG."""
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("value", range(1, 9))
+def test_an_image_is_turned_as_pillow_turns_it_wherever_its_orientation_stands(value: int, order: str) -> None:
+    """Behind other segments, before or behind the pixels, with the prefix or without it."""
+    exif, rest = b"Exif\0\0" + tiff(order, 3, value), FILES["jpeg"][2:]
+    xmp = segment(0xE1, b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta/>")
+    icc = segment(0xE2, b"ICC_PROFILE\0\1\1" + bytes(40))
+    end = len(FILES["png"]) - 12
+    files = [
+        *(b"\xff\xd8" + before + segment(0xE1, exif) + rest for before in (b"", xmp, icc, xmp + icc, b"\xff\xff\xff")),
+        *(b"\xff\xd8" + segment(0xE1, exif) + behind + rest for behind in (xmp, segment(0xE1, TURNED["exif"]))),
+        FILES["png"][:end] + png.chunk(b"eXIf", exif[6:]) + FILES["png"][end:],
+        *(encoded(photo(90, 60), "WEBP", lossless=True, exif=block) for block in (exif, exif[6:])),
+    ]
+    for number, file in enumerate(files):
+        expected = ImageOps.exif_transpose(Image.open(io.BytesIO(file))).convert("RGB")
+        difference = decode(file, LIMITS).astype(int) - np.asarray(expected).astype(int)
+        assert np.abs(difference).mean() < 2, number
 
 
 def test_the_first_exif_block_of_a_jpeg_counts_and_a_prefix_in_a_png_is_skipped() -> None:
