@@ -34,12 +34,13 @@ PASSWORD = "only-for-this-test"  # noqa: S105 - of a broker that lives for a sec
 WAIT_S = 30.0
 
 pytestmark = pytest.mark.mosquitto
-_output, _node = OutputConfig(), NodeConfig(id="box")
+_node = NodeConfig(id="box")
 FRAME = CameraConfig().topic.replace("{camera}", "front-door")
 RESULTS = [
     kind.topic.replace("{camera}", "front-door").replace("{person}", "1")
-    for kind in (_output.colormap, _output.labels, _output.overlay, _output.crops, _output.error)
+    for kind in OutputConfig().all_results().values()
 ]
+LABELS = OutputConfig().labels.topic.replace("{camera}", "front-door")
 STATUS, MODEL, STATS, SETTINGS, ANSWERED, RESPONSE, REQUEST, SET = (
     template.replace("{node}", "box").replace("{command}", "ping")
     for template in (
@@ -235,7 +236,7 @@ def test_the_gateways_account_is_enough_for_all_it_does(broker: Broker, tmp_path
         assert gateway.post("/api/v1/parse", JPEG, Content_Type="image/jpeg").status == 200
         assert gateway.post("/api/v1/nodes/box/commands/ping").json()["status"] == "ok"
         camera.client.publish(FRAME, JPEG, qos=1)
-        worker.publish(RESULTS[1], labels_of("front-door", "1").to_json())
+        worker.publish(LABELS, labels_of("front-door", "1").to_json())
         wait_until(
             lambda: gateway.get("/api/v1/cameras/front-door/latest/frame.jpg").body == JPEG, "the frame is shown"
         )
