@@ -14,6 +14,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from workers import IMAGE, START_S, WorkerProcess
 
+from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import COMMANDS
 
 if TYPE_CHECKING:
@@ -24,19 +25,18 @@ if TYPE_CHECKING:
 
 SETTINGS: Final = {
     "cameras": [
-        {"topic": "cameras/{camera}/frame"},
+        {"topic": "cameras/{camera}/frame", "max_age_s": None},
         {
             "topic": "requests/{camera}/frame",
             "delivery": "every",
             "share_group": "requests",
             "reply_prefix": "replies/",
-            "outputs": {"crops": {"enabled": False}},
+            "outputs": {name: {"enabled": False} for name, kind in KINDS.items() if kind.per_person},
         },
         {"topic": "shared/{camera}/frame", "delivery": "every", "split": {"group": "all"}},
     ],
     "output": {
-        "overlay": {"enabled": True},
-        "crops": {"enabled": True},
+        **{name: {"enabled": True} for name in KINDS},
         "labels": {"masks": "rle", "instances": "raw"},
     },
     "model": {"path": "builtin:seeded"},
@@ -65,7 +65,7 @@ def test_what_a_worker_publishes_is_what_the_document_says(mosquitto: Mosquitto,
         answers.publish("cameras/door/frame", IMAGE.read_bytes())
         answers.publish("cameras/gate/frame", b"no image")
         answers.publish("shared/yard/frame", IMAGE.read_bytes())
-        asked = _properties(outputs="colormap,overlay,crops", masks="rle")
+        asked = _properties(outputs=",".join(KINDS), masks="rle")
         asked.ResponseTopic = "replies/me"
         answers.publish("requests/web/frame", IMAGE.read_bytes(), properties=asked)
         answers.publish("requests/web/frame", b"no image", properties=asked)
