@@ -149,7 +149,10 @@ class App:
 
     def _judge(self) -> None:
         components, pool = self._components, self._components.pool.state()
-        judgement = judge(components.node_status.state, pool, components.links.needed())
+        status = components.node_status
+        judgement = judge(
+            status.state, pool, components.links.needed(), status.namesakes, stands_aside=status.stands_aside()
+        )
         components.node_status.move(judgement)
         card = components.pool.card()
         if card is not None and components.node_status.show(card):

@@ -43,9 +43,19 @@ _log = structlog.get_logger(__name__)
 class Groups:
     """The groups of one worker. Safe to call from any thread."""
 
-    def __init__(self, config: Config, frame_queue: FrameQueue, announce: Callable[[Frame], None]) -> None:
-        """*announce* tells the other nodes once more that a frame is answered."""
+    def __init__(
+        self,
+        config: Config,
+        frame_queue: FrameQueue,
+        announce: Callable[[Frame], None],
+        stands_aside: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """*announce* tells the other nodes once more that a frame is answered.
+
+        *stands_aside* says whether another worker runs under our node id, and answers our frames.
+        """
         self._node, self._frame_queue, self._announce = config.node.id, frame_queue, announce
+        self._stands_aside = stands_aside
         self._splits = [camera.split for camera in config.cameras]
         self._auto = {split.group for split in self._splits if split is not None and split.members == "auto"}
         self._keeps = [camera.keeps_for_others for camera in config.cameras]
@@ -83,14 +93,15 @@ class Groups:
             with self._lock:
                 members = self._joined.get((CONTROL, group), _NOBODY)
             return self._is_ours(group, frame.camera, members, frame.arrived, time.monotonic())
-        return ranking(frame.camera, split.members)[0] == self._node
+        return ranking(frame.camera, split.members)[0] == self._node and not self._stands_aside()
 
     def _is_ours(self, group: str, camera: str, members: frozenset[str], arrived: float, now: float) -> bool:
         """Whether a frame that *arrived* when there were these other *members* is ours: all owners are gone, if not."""
         with self._lock:
             present = members - self._peers.gone(group, members, now)
         owners = ranking(camera, {*present, self._node})
-        return owners[int((now - arrived) / UNANSWERED_S) % len(owners)] == self._node
+        turn = int((now - arrived) / UNANSWERED_S)
+        return owners[turn % len(owners)] == self._node and (turn > 0 or not self._stands_aside())
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
@@ -166,7 +177,7 @@ class Groups:
             answer = AnsweredMessage.model_validate_json(payload)
         except ValidationError:
             return
-        if answer.node != self._node:
+        if answer.node != self._node or self._stands_aside():
             self._frame_queue.answered(answer.camera, answer.frame_id)
 
 

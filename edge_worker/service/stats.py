@@ -95,14 +95,14 @@ class Reporter:
 
     def __init__(self, node: str, groups: tuple[str, ...] = ()) -> None:
         """Begin a session: its id tells this run's messages, and its will, from those of earlier runs."""
-        self._node, self._groups = node, groups
+        self.node, self._groups = node, groups
         self._started = time.monotonic()
         self.session = uuid.uuid4().hex[:16]
 
     def status(self, judgement: Judgement, since: float) -> StatusMessage:
         """The status; its state was entered at epoch second *since*."""
         return StatusMessage(
-            node=self._node,
+            node=self.node,
             version=__version__,
             session=self.session,
             state=judgement.state.value,
@@ -115,7 +115,7 @@ class Reporter:
 
     def card(self, facts: ModelCardFacts) -> ModelCard:
         """The model card of the model that *facts* describe."""
-        return ModelCard.of(facts, node=self._node, published_at=rfc3339(time.time()))
+        return ModelCard.of(facts, node=self.node, published_at=rfc3339(time.time()))
 
     def stats(
         self,
@@ -128,7 +128,7 @@ class Reporter:
     ) -> StatsMessage:
         """The stats message as of now."""
         return StatsMessage(
-            node=self._node,
+            node=self.node,
             session=self.session,
             published_at=rfc3339(time.time()),
             uptime_s=round(time.monotonic() - self._started, 3),

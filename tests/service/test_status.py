@@ -12,9 +12,11 @@ import pytest
 from samples import make_incoming, make_link_status
 from structlog.testing import capture_logs
 
+from edge_worker.common import log_events
 from edge_worker.inference.types import ModelCardFacts
 from edge_worker.pool import PoolState
 from edge_worker.service.lifecycle import Judgement, State
+from edge_worker.service.namesakes import ASK_S
 from edge_worker.service.stats import Reporter
 from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 
@@ -60,6 +62,13 @@ def test_online_means_that_frames_are_answered(
 ) -> None:
     """Online only with every model process ready and every subscription granted; each shortcoming has its word."""
     assert judge(present, pool, {"control": link})[:2] == expected
+
+
+@pytest.mark.parametrize(("stands_aside", "state"), [(True, State.DEGRADED), (False, State.ONLINE)])
+def test_a_worker_that_stands_aside_for_another_of_its_name_is_not_online(*, stands_aside: bool, state: State) -> None:
+    """The one that goes on is, or other nodes would take its cameras; both say why."""
+    judgement = judge(State.ONLINE, UP, {"control": LINKED}, "set node.id", stands_aside=stands_aside)
+    assert judgement == (state, "contested", "set node.id")
 
 
 @pytest.fixture
@@ -196,3 +205,31 @@ def test_what_is_retained_last_is_the_newest() -> None:
     has_moved.set()
     repeater.join(SOON_S)
     assert [said(message)["state"] for message in published] == ["starting", "loading"]
+
+
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_the_topic_is_left_to_the_worker_of_our_name_that_goes_on(
+    make_presence: Callable[[], NodeStatus],
+    published: list[Outgoing],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    goes_on: bool,
+) -> None:
+    """The other one only asks now and then whether it is there: once at first. Neither warns of unknown publishers."""
+    node_status = make_presence()
+    node_status.move(Judgement(State.LOADING))
+    own = said(published[0])["session"]
+    other = json.dumps({**said(published[0]), "session": f"{own}0" if goes_on else "", "state": "online"}).encode()
+    with capture_logs() as logs:
+        node_status.restore(other)
+        node_status.restore(other)
+    assert node_status.stands_aside() != goes_on
+    assert "node.id" in node_status.namesakes
+    assert [(line["event"], line["stands_aside"]) for line in logs] == [(log_events.NODE_ID_TAKEN, not goes_on)]
+    node_status.move(Judgement(State.ONLINE))
+    assert len(published) == (3 if goes_on else 1)
+    now = time.monotonic()
+    for after_s in (0.0, ASK_S - 1, ASK_S):
+        monkeypatch.setattr(time, "monotonic", lambda at=now + after_s: at)
+        node_status.restore_when_due()
+    assert len(published) == (4 if goes_on else 3)
