@@ -84,7 +84,7 @@ _RARE_CODINGS = {
     "arithmetic-coded": frozenset(range(0xC9, 0xD0)) - {0xCC},
 }
 _USUAL_BITS = 8
-_APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
+_APP1, _SOS, _EOI, _SOF_LS = 0xE1, 0xDA, 0xD9, 0xF7
 # Bytes between segments that are no marker are skipped, as libjpeg does: cameras leave some there.
 _MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
 # The same behind image data, in which zeros and standalone markers follow 0xFF.
@@ -102,6 +102,8 @@ def _read_jpeg(payload: bytes) -> Header:
             size, coding = struct.unpack_from(">HH", payload, position + 3), _coding(marker, payload[position + 2])
         elif marker == _APP1 and payload.startswith(b"Exif\0\0", position + 2):
             orientation = orientation or orientation_of(payload[position + 2 : position + length])  # the first counts
+        elif marker == _SOF_LS:
+            raise DecodeError("unsupported", "JPEG-LS is not supported: send baseline JPEG")
         elif marker == _SOS:
             if size[1] and not size[0]:
                 raise DecodeError("unsupported", "JPEG with its height behind the data (DNL) is not supported")

@@ -34,3 +34,17 @@ def test_an_image_that_neither_can_be_read_nor_leaves_the_database_is_passed_ove
     assert taken is not None
     assert (taken[0].job, taken[1]) == (whole, b"image")
     store.close()
+
+
+@pytest.mark.parametrize("wanted", [b"{", b"[]", b"\xff"])
+def test_a_damaged_row_is_an_error_of_the_database(tmp_path: Path, wanted: bytes) -> None:
+    """Which is told to whoever asks for jobs; nothing else is raised."""
+    store = Store(tmp_path, JobsConfig())
+    job = store.begin()
+    store.upload(job, 1).write_bytes(b"image")
+    store.commit(job, Order(Wanted(), model="m", created=1.0, expires=4e9), [Uploaded("f", "image/jpeg", 5)])
+    with closing(sqlite3.connect(tmp_path / "jobs.sqlite3")) as database, database:
+        database.execute("UPDATE job SET wanted = CAST(? AS TEXT)", (wanted,))
+    with pytest.raises(sqlite3.DatabaseError, match="damaged"):
+        store.next(())
+    store.close()

@@ -276,7 +276,9 @@ def test_a_payload_of_another_kind_is_called_by_its_name(data: bytes, word: str)
     assert caught.value.reason == "unsupported"
 
 
-@pytest.mark.parametrize(("marker", "bits", "word"), [(0xC3, 8, "lossless"), (0xC1, 12, "12-bit"), (0xC5, 8, "hier")])
+@pytest.mark.parametrize(
+    ("marker", "bits", "word"), [(0xC3, 8, "lossless"), (0xC1, 12, "12-bit"), (0xC5, 8, "hier"), (0xF7, 8, "JPEG-LS")]
+)
 def test_a_jpeg_that_no_decoder_here_reads_is_unsupported(marker: int, bits: int, word: str) -> None:
     """It is whole; calling it damaged would send its owner looking for a fault."""
     data = bytearray(FILES["jpeg"])

@@ -7,6 +7,7 @@ import os
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.gateway.requests import Wanted
@@ -75,6 +76,7 @@ class Database:
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))  # SQLite gives its other files the same rights
         self._connection = sqlite3.connect(file)
         self._connection.row_factory = sqlite3.Row
+        self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # the disk may alter texts
         try:
             self._prepare()
         except sqlite3.Error:
@@ -170,5 +172,8 @@ class Database:
 
 
 def _wanted(text: str) -> Wanted:
-    values = json.loads(text)
-    return Wanted(frozenset(values["images"]), values["masks"], values["score_threshold"])
+    try:
+        values = json.loads(text)
+        return Wanted(frozenset(values["images"]), values["masks"], values["score_threshold"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise sqlite3.DatabaseError("a job's row is damaged: delete the job, or the database") from error

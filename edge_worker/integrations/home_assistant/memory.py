@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from edge_worker.common import log_events
-from edge_worker.common.files import content_of, write_whole
+from edge_worker.common.sealed import SealedFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE: Final = "home-assistant.json"
-_MAX_FILE_BYTES: Final = 1_000_000  # a larger file is none of ours
+_SCHEMA: Final = "edge-worker.home-assistant/1"
 
 _log = structlog.get_logger(__name__)
 
@@ -27,10 +27,6 @@ class Announced(BaseModel):
 
     camera: str | None
     platforms: dict[str, str]
-
-
-class _File(BaseModel):
-    devices: dict[str, Announced]
 
 
 @dataclass(slots=True)
@@ -46,19 +42,20 @@ class Memory:
         if state_directory is None:
             return cls()
         file = state_directory / _FILE
-        try:
-            return cls(file, _File.model_validate_json(content_of(file, _MAX_FILE_BYTES)).devices)
-        except FileNotFoundError:
-            return cls(file)
-        except (OSError, ValueError, ValidationError) as error:
-            _log.warning(log_events.HOME_ASSISTANT_MEMORY, file=str(file), problem=str(error))
-            return cls(file)
+        found = _sealed(file).read()
+        if found.problem:
+            _log.warning(log_events.HOME_ASSISTANT_MEMORY, file=str(file), problem=found.problem)
+        return cls(file, dict(found.entries))
 
     def save(self) -> None:
         """Write the devices down."""
         if self.file is None:
             return
         try:
-            write_whole(self.file, _File(devices=self.devices).model_dump_json(indent=1).encode())
+            _sealed(self.file).write({topic: device.model_dump() for topic, device in self.devices.items()})
         except OSError as error:
             _log.warning(log_events.HOME_ASSISTANT_MEMORY, file=str(self.file), problem=str(error))
+
+
+def _sealed(file: Path) -> SealedFile[Announced]:
+    return SealedFile(file, _SCHEMA, "devices", Announced.model_validate)

@@ -14,6 +14,7 @@ from edge_worker.common import log_events
 from edge_worker.config import Config
 from edge_worker.integrations.home_assistant import HomeAssistant, Memory, announcer
 from edge_worker.integrations.home_assistant.announcer import MAX_CAMERAS, QUIET_S, SeenCamera
+from edge_worker.integrations.home_assistant.memory import Announced
 from edge_worker.messages import CameraSettings
 
 if TYPE_CHECKING:
@@ -218,6 +219,18 @@ def test_a_damaged_memory_costs_a_warning(tmp_path: Path, content: bytes) -> Non
     with capture_logs() as logs:
         memory = Memory.load(tmp_path)
     assert memory.devices == {}
+    assert [line["event"] for line in logs] == [log_events.HOME_ASSISTANT_MEMORY]
+
+
+def test_a_topic_that_the_disk_altered_is_never_published_to(tmp_path: Path) -> None:
+    """What was announced by it is forgotten, and what is sound is not."""
+    memory = Memory.load(tmp_path)
+    memory.devices |= {f"homeassistant/device/{name}/config": Announced(camera=name, platforms={}) for name in "ab"}
+    memory.save()
+    file = tmp_path / "home-assistant.json"
+    file.write_text(file.read_text().replace("device/a/config", "device/z/config"))
+    with capture_logs() as logs:
+        assert list(Memory.load(tmp_path).devices) == ["homeassistant/device/b/config"]
     assert [line["event"] for line in logs] == [log_events.HOME_ASSISTANT_MEMORY]
 
 
