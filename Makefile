@@ -16,7 +16,7 @@ help:
 	@echo 'make test       every check and test'
 	@echo 'make test-all   the same on each of Python 3.11, 3.12 and 3.13 that is installed'
 	@echo 'make sanitize   the kernels under address and undefined-behaviour sanitizers'
-	@echo 'make portability   kernels, postprocessing and engines on emulated processors of other years (QEMU, minutes)'
+	@echo 'make portability   kernels, postprocessing and engines on emulated processors of other years, and Arm (QEMU, minutes; 2 GB)'
 	@echo 'make chaos      faults on real brokers and workers; docs/reliability.md (ARGS=--short for a first look)'
 	@echo 'make brokers    the worker against brokers of several makers; docs/brokers.md'
 	@echo 'make wheel      build the wheel into dist/, and try it in an empty environment'
@@ -47,6 +47,7 @@ sanitize: $(VENV)/.with-dev
 
 portability: $(VENV)/.with-dev
 	scripts/portability.sh $(abspath $(RUN)) $(ARGS)
+	scripts/portability_aarch64.sh $(abspath $(RUN)) $(ARGS)
 
 chaos: $(VENV)/.with-dev
 	PYTHONPATH=tests $(RUN) -m chaos $(ARGS)
