@@ -1,9 +1,11 @@
-"""``python -m edge_worker.messages FOLDER``: write the JSON Schemas of all messages (ours live in docs/schema)."""
+"""``python -m edge_worker.messages [FOLDER]``: write the JSON Schemas of all messages (ours live in docs/schema)."""
 
-import sys
+import argparse
 from pathlib import Path
 
 from edge_worker.messages.schemas import write
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("docs/schema"))
+    parser = argparse.ArgumentParser(prog="python -m edge_worker.messages", description="Write the JSON Schemas.")
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("docs/schema"))
+    write(parser.parse_args().folder)
