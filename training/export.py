@@ -45,10 +45,13 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     return dict(content["average"])
 
 
-def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of two networks of which one went on from the other; layers that *others* lack stay as they are."""
+def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
+    """The mean of two networks of which one went on from the other; layers that *others* lack stay as they are.
+
+    *weights* have the given *share* (0…1) of it.
+    """
     return {
-        name: (value + others[name]) / 2 if name in others and value.is_floating_point() else value
+        name: value * share + others[name] * (1 - share) if name in others and value.is_floating_point() else value
         for name, value in weights.items()
     }
 
@@ -105,13 +108,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
     parser.add_argument("--mean-with", type=Path, help="export the mean of the run's weights and of these")
+    parser.add_argument("--share", type=float, default=0.5, help="of the run's weights in the mean")
     parser.add_argument("--person-bias", type=float, default=PERSON_BIAS)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
     parser.add_argument("--mask-bias", type=float, default=MASK_BIAS)
     arguments = parser.parse_args()
     weights = averaged_weights(arguments.run)
     if arguments.mean_with is not None:
-        weights = mean_weights(weights, read_weights(arguments.mean_with))
+        weights = mean_weights(weights, read_weights(arguments.mean_with), arguments.share)
     if arguments.weights is not None:
         save_weights(weights, arguments.weights)
     network = network_of(weights)
