@@ -27,6 +27,7 @@ class Authority:
         self.cert, self._key = directory / "ca.crt", directory / "ca.key"
         _openssl(
             *("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"),
+            *("-addext", "keyUsage=critical,keyCertSign,cRLSign"),
             *("-subj", f"/CN={name}", "-keyout", self._key, "-out", self.cert),
         )
 
@@ -40,7 +41,9 @@ class Authority:
             *("-subj", f"/CN={name}", "-keyout", key, "-out", request),
         )
         extensions = base.with_suffix(".ext")
-        extensions.write_text(f"subjectAltName={alt_names}\n" if alt_names else "")
+        # Python 3.13 asks for the key identifiers of RFC 5280.
+        identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        extensions.write_text(identifiers + (f"subjectAltName={alt_names}\n" if alt_names else ""))
         _openssl(
             *("x509", "-req", "-in", request, "-CA", self.cert, "-CAkey", self._key, "-CAcreateserial"),
             *("-days", str(days), "-extfile", extensions, "-out", cert),

@@ -117,6 +117,7 @@ def status_of(port: int, path: str, body: bytes | None, login: bytes, trust: ssl
     if login:
         headers["Authorization"] = "Basic " + base64.b64encode(login).decode()
     with closing(HTTPSConnection("127.0.0.1", port, context=trust, timeout=20.0)) as connection:
+        connection.connect()
         with suppress(OSError):  # who answers amid a body that is too large may end the connection: the answer counts
             connection.request("GET" if body is None else "POST", path, body, headers)
         return connection.getresponse().status

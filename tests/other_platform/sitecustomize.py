@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import multiprocessing
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -99,6 +100,7 @@ def take_away(platform: str) -> None:
         for module in WINDOWS_MODULES:
             sys.modules[module] = None  # type: ignore[assignment] # what importlib takes for a module that is not there
         ctypes.CDLL = NoLibrary  # type: ignore[misc]
+        shutil._use_fd_functions = False  # type: ignore[attr-defined] # decided at its import, before the names went
 
 
 if wanted := os.environ.get("PYTHON_TEST_PLATFORM"):
