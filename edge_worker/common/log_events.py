@@ -185,7 +185,7 @@ STATUS_CONTRADICTED = LogEvent(
     "the status topic holds something else; publishing ours again", "warning", "", "look for who else publishes there"
 )
 NODE_ID_TAKEN = LogEvent(
-    "another worker has our node id", "warning", "detail stands_aside", "give each worker its own `node.id`"
+    "another worker has our node id", "warning", "detail standby", "give each worker its own `node.id`"
 )
 GROUP_MEMBERS = LogEvent("group members", "info", "group members")
 SHARE_GROUPS_LEFT = LogEvent("share groups left", "info", "groups")

@@ -151,7 +151,7 @@ class App:
         components, pool = self._components, self._components.pool.state()
         status = components.node_status
         judgement = judge(
-            status.state, pool, components.links.needed(), status.namesakes, stands_aside=status.stands_aside()
+            status.state, pool, components.links.needed(), status.duplicate_nodes, is_standby=status.is_standby()
         )
         components.node_status.move(judgement)
         card = components.pool.card()

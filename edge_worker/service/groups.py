@@ -48,14 +48,14 @@ class Groups:
         config: Config,
         frame_queue: FrameQueue,
         announce: Callable[[Frame], None],
-        stands_aside: Callable[[], bool] = lambda: False,
+        is_standby: Callable[[], bool] = lambda: False,
     ) -> None:
         """*announce* tells the other nodes once more that a frame is answered.
 
-        *stands_aside* says whether another worker runs under our node id, and answers our frames.
+        *is_standby* says whether another worker runs under our node id, and answers our frames.
         """
         self._node, self._frame_queue, self._announce = config.node.id, frame_queue, announce
-        self._stands_aside = stands_aside
+        self._is_standby = is_standby
         self._splits = [camera.split for camera in config.cameras]
         self._auto = {split.group for split in self._splits if split is not None and split.members == "auto"}
         self._keeps = [camera.keeps_for_others for camera in config.cameras]
@@ -93,7 +93,7 @@ class Groups:
             with self._lock:
                 members = self._joined.get((CONTROL, group), _NOBODY)
             return self._is_ours(group, frame.camera, members, frame.arrived, time.monotonic())
-        return ranking(frame.camera, split.members)[0] == self._node and not self._stands_aside()
+        return ranking(frame.camera, split.members)[0] == self._node and not self._is_standby()
 
     def _is_ours(self, group: str, camera: str, members: frozenset[str], arrived: float, now: float) -> bool:
         """Whether a frame that *arrived* when there were these other *members* is ours: all owners are gone, if not."""
@@ -101,7 +101,7 @@ class Groups:
             present = members - self._peers.gone(group, members, now)
         owners = ranking(camera, {*present, self._node})
         turn = int((now - arrived) / UNANSWERED_S)
-        return owners[turn % len(owners)] == self._node and (turn > 0 or not self._stands_aside())
+        return owners[turn % len(owners)] == self._node and (turn > 0 or not self._is_standby())
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
@@ -177,7 +177,7 @@ class Groups:
             answer = AnsweredMessage.model_validate_json(payload)
         except ValidationError:
             return
-        if answer.node != self._node or self._stands_aside():
+        if answer.node != self._node or self._is_standby():
             self._frame_queue.answered(answer.camera, answer.frame_id)
 
 

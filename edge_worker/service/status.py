@@ -12,8 +12,8 @@ import structlog
 
 from edge_worker.common import log_events
 from edge_worker.mqtt.message import Outgoing, Will
+from edge_worker.service.duplicate_nodes import ASK_S, DuplicateNodes
 from edge_worker.service.lifecycle import Judgement, Lifecycle, State
-from edge_worker.service.namesakes import ASK_S, Namesakes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,11 +34,17 @@ _log = structlog.get_logger(__name__)
 
 
 def judge(
-    present: State, pool: PoolState, links: Mapping[str, LinkStatus], namesakes: str = "", *, stands_aside: bool = False
+    present: State,
+    pool: PoolState,
+    links: Mapping[str, LinkStatus],
+    duplicate_nodes: str = "",
+    *,
+    is_standby: bool = False,
 ) -> Judgement:
     """Judge by its parts which state a running worker is in.
 
-    *namesakes* tells of other workers with its node id, *stands_aside* whether it leaves its cameras to one of them.
+    *duplicate_nodes* tells of other workers with its node id, *is_standby* whether it leaves its cameras to one of
+    them.
     Until it was online for the first time it is loading rather than degraded, unless something has failed.
     """
     trouble = "; ".join(f"{name}: {link.trouble}" for name, link in links.items() if link.trouble)
@@ -51,12 +57,12 @@ def judge(
         reason, detail, failed = "subscribing", trouble, bool(trouble)
     elif conflicts := "; ".join(f"{name}: {link.conflict}" for name, link in links.items() if link.conflict):
         reason, detail, failed = "contested", conflicts, True
-    elif stands_aside:
-        reason, detail, failed = "contested", namesakes, True
+    elif is_standby:
+        reason, detail, failed = "contested", duplicate_nodes, True
     elif withheld := "; ".join(f"{name}: {link.withheld}" for name, link in links.items() if link.withheld):
         reason, detail, failed = "refused", f"the broker refuses messages: {withheld}", True
     else:
-        return Judgement(State.ONLINE, "contested", namesakes) if namesakes else Judgement(State.ONLINE)
+        return Judgement(State.ONLINE, "contested", duplicate_nodes) if duplicate_nodes else Judgement(State.ONLINE)
     first = present in {State.STARTING, State.LOADING}
     return Judgement(State.LOADING if first and not failed else State.DEGRADED, reason, detail)
 
@@ -81,7 +87,7 @@ class NodeStatus:
         self._published: deque[tuple[bytes, float]] = deque(maxlen=_REMEMBERED)
         self._restored_at, self._must_restore = -math.inf, False
         self._will = b""
-        self._namesakes = Namesakes(reporter.node, reporter.session)
+        self._duplicate_nodes = DuplicateNodes(reporter.node, reporter.session)
         self._told_at = self._asked_at = -math.inf
         self._lock = Lock()  # held from reading to publishing: what is published last is what is true last
         self._since = time.time()
@@ -99,13 +105,13 @@ class NodeStatus:
         return self.present.state
 
     @property
-    def namesakes(self) -> str:
+    def duplicate_nodes(self) -> str:
         """What there is to say of other workers with our node id; empty while there are none."""
-        return self._namesakes.explanation(time.monotonic())
+        return self._duplicate_nodes.explanation(time.monotonic())
 
-    def stands_aside(self) -> bool:
+    def is_standby(self) -> bool:
         """Whether another worker with our node id goes on instead of this one, which then leaves the topic to it."""
-        return self._namesakes.stands_aside(time.monotonic())
+        return self._duplicate_nodes.is_standby(time.monotonic())
 
     def will(self) -> Will:
         """What the broker is to say when this worker is lost."""
@@ -136,22 +142,22 @@ class NodeStatus:
         It is said as often at most: somebody may overwrite it many times a second. Our own will is no news: Mosquitto
         publishes it to us when it stops. Of several workers with our name, the topic is left to the one that goes on.
         """
-        now, known = time.monotonic(), self.namesakes
-        is_namesake = self._namesakes.heard(found, now)
-        if is_namesake and self.namesakes != known and now - self._told_at >= RESTORE_S:
+        now, known = time.monotonic(), self.duplicate_nodes
+        is_duplicate = self._duplicate_nodes.heard(found, now)
+        if is_duplicate and self.duplicate_nodes != known and now - self._told_at >= RESTORE_S:
             self._told_at = now
-            _log.warning(log_events.NODE_ID_TAKEN, detail=self.namesakes, stands_aside=self.stands_aside())
-        if self.stands_aside():
+            _log.warning(log_events.NODE_ID_TAKEN, detail=self.duplicate_nodes, standby=self.is_standby())
+        if self.is_standby():
             return
-        if found != self._will and not is_namesake and not self._must_restore:
+        if found != self._will and not is_duplicate and not self._must_restore:
             _log.warning(log_events.STATUS_CONTRADICTED)
         self._must_restore = True
         self.restore_when_due()
 
     def restore_when_due(self) -> None:
-        """Publish what :meth:`restore` had to put off; ask whether the one that we stand aside for is still there."""
+        """Publish what :meth:`restore` had to put off; on standby, ask whether the other is still there."""
         now = time.monotonic()
-        if self._namesakes.stands_aside(now) and now - self._asked_at >= ASK_S:
+        if self._duplicate_nodes.is_standby(now) and now - self._asked_at >= ASK_S:
             self._asked_at = now
             self._publish_status()
         if self._must_restore and now - self._restored_at >= RESTORE_S:
@@ -177,7 +183,7 @@ class NodeStatus:
         if new.state is not old.state:
             self._since = time.time()
         _log.info(log_events.STATE, old=old.state.value, new=new.state.value, reason=new.reason, detail=new.detail)
-        if not self.stands_aside():
+        if not self.is_standby():
             self._publish_status()
         self._on_change(new)
 

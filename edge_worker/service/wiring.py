@@ -80,7 +80,7 @@ class Components:
         )
         self._commands = self._make_commands(overrides)
         self.links = self._make_links(inbox)
-        self.groups = Groups(config, self.frame_queue, self._announce_answer, self.node_status.stands_aside)
+        self.groups = Groups(config, self.frame_queue, self._announce_answer, self.node_status.is_standby)
         self.probes = self._make_probes(reporter)
         self.dispatchers = self._make_dispatchers(overrides)
         self._current_settings = Settings(self.frame_queue, overrides, lambda: self.dispatchers.sections)

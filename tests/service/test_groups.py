@@ -33,10 +33,10 @@ class Node:
         self.announced: list[str] = []
         queue = FrameQueue(self.config.cameras, lambda delivery: self.acknowledged.append(delivery.mid))
         self.queue = queue
-        self.stands_aside = False
+        self.is_standby = False
         announce = self.announced.append
         self.groups = Groups(
-            self.config, queue, lambda frame: announce(frame.frame_id), stands_aside=lambda: self.stands_aside
+            self.config, queue, lambda frame: announce(frame.frame_id), is_standby=lambda: self.is_standby
         )
 
     def status(self, state: str, *links: str, node: str = "b", groups: tuple[str, ...] = ("g",)) -> None:
@@ -194,21 +194,21 @@ def test_frames_of_a_named_member_are_its_own() -> None:
     assert (node.taken(), node.acknowledged) == ([], [1])
 
 
-def test_who_stands_aside_leaves_its_frames_to_the_other_worker_of_its_name(node: Node) -> None:
+def test_who_is_on_standby_leaves_its_frames_to_the_other_worker_of_its_name(node: Node) -> None:
     """Its answers come under our own name. When it is gone, what it has not answered is ours."""
-    node.stands_aside = True
+    node.is_standby = True
     node.arrive(MINE, 1)
     node.arrive(MINE, 2)
     node.answer(MINE, "1", node="a")
     assert (node.taken(), node.acknowledged) == ([], [1])
-    node.stands_aside = False
+    node.is_standby = False
     node.groups.look()
     assert node.taken() == ["2"]
 
 
 def test_no_frame_waits_for_ever_for_a_worker_of_our_name(node: Node) -> None:
     """Better twice than never: after the other members it is ours all the same."""
-    node.stands_aside = True
+    node.is_standby = True
     node.arrive(MINE, 1, arrived=time.monotonic() - 2 * UNANSWERED_S - 1)
     assert node.taken() == ["1"]
 
@@ -217,6 +217,6 @@ def test_no_frame_waits_for_ever_for_a_worker_of_our_name(node: Node) -> None:
 def test_live_frames_are_left_to_the_other_worker_of_our_name(split: dict[str, Any]) -> None:
     """With members found, or named."""
     node = Node(delivery="latest", split=split)
-    node.stands_aside = True
+    node.is_standby = True
     node.arrive(MINE, 1, delivery=None)
     assert node.taken() == []

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from edge_worker.common import log_events
 from edge_worker.inference.types import ModelCardFacts
 from edge_worker.pool import PoolState
+from edge_worker.service.duplicate_nodes import ASK_S
 from edge_worker.service.lifecycle import Judgement, State
-from edge_worker.service.namesakes import ASK_S
 from edge_worker.service.stats import Reporter
 from edge_worker.service.status import RESTORE_S, NodeStatus, judge
 
@@ -64,10 +64,10 @@ def test_online_means_that_frames_are_answered(
     assert judge(present, pool, {"control": link})[:2] == expected
 
 
-@pytest.mark.parametrize(("stands_aside", "state"), [(True, State.DEGRADED), (False, State.ONLINE)])
-def test_a_worker_that_stands_aside_for_another_of_its_name_is_not_online(*, stands_aside: bool, state: State) -> None:
+@pytest.mark.parametrize(("is_standby", "state"), [(True, State.DEGRADED), (False, State.ONLINE)])
+def test_a_worker_on_standby_for_another_of_its_name_is_not_online(*, is_standby: bool, state: State) -> None:
     """The one that goes on is, or other nodes would take its cameras; both say why."""
-    judgement = judge(State.ONLINE, UP, {"control": LINKED}, "set node.id", stands_aside=stands_aside)
+    judgement = judge(State.ONLINE, UP, {"control": LINKED}, "set node.id", is_standby=is_standby)
     assert judgement == (state, "contested", "set node.id")
 
 
@@ -223,9 +223,9 @@ def test_the_topic_is_left_to_the_worker_of_our_name_that_goes_on(
     with capture_logs() as logs:
         node_status.restore(other)
         node_status.restore(other)
-    assert node_status.stands_aside() != goes_on
-    assert "node.id" in node_status.namesakes
-    assert [(line["event"], line["stands_aside"]) for line in logs] == [(log_events.NODE_ID_TAKEN, not goes_on)]
+    assert node_status.is_standby() != goes_on
+    assert "node.id" in node_status.duplicate_nodes
+    assert [(line["event"], line["standby"]) for line in logs] == [(log_events.NODE_ID_TAKEN, not goes_on)]
     node_status.move(Judgement(State.ONLINE))
     assert len(published) == (3 if goes_on else 1)
     now = time.monotonic()

@@ -1,7 +1,7 @@
 """Other workers that run under our node id, by what they publish on our status topic. Pure: time comes in.
 
-Of those that are online, the one with the lowest session goes on; the others stand aside, so that no camera of a group
-of nodes is parsed twice. Nobody stands aside for a worker that is not heard of any more.
+Of those that are online, the one with the lowest session goes on; the others are on standby, so that no camera of a
+group of nodes is parsed twice. Nobody is on standby for a worker that is not heard of any more.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ASK_S: Final = 20.0
-"""Who stands aside publishes its status so often: whoever goes on then publishes its own again."""
+"""Who is on standby publishes its status so often: whoever goes on then publishes its own again."""
 
 FORGET_S: Final = 3.5 * ASK_S
 """Who is not heard of for so long is gone."""
@@ -26,20 +26,20 @@ _MAX_KNOWN: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Namesake:
+class _Duplicate:
     session: str
     pid: int | None
     online: bool
     heard_at: float
 
 
-class Namesakes:
+class DuplicateNodes:
     """Written by one thread, read by any."""
 
     def __init__(self, node: str, session: str) -> None:
         """Know of nobody; this worker is *node*, in its run *session*."""
         self._node, self._session = node, session
-        self._known: tuple[_Namesake, ...] = ()
+        self._known: tuple[_Duplicate, ...] = ()
 
     def heard(self, payload: bytes, now: float) -> bool:
         """Take in what somebody published on our status topic; returns whether it is another worker that runs."""
@@ -52,13 +52,13 @@ class Namesakes:
         others = tuple(one for one in self._present(now) if one.session != status.session)
         runs = status.state != "offline"
         self._known = (
-            (*others, _Namesake(status.session, status.pid, status.state == "online", now))[-_MAX_KNOWN:]
+            (*others, _Duplicate(status.session, status.pid, status.state == "online", now))[-_MAX_KNOWN:]
             if runs
             else others
         )
         return runs
 
-    def stands_aside(self, now: float) -> bool:
+    def is_standby(self, now: float) -> bool:
         """Whether another goes on instead of this worker."""
         return any(one.online and one.session < self._session for one in self._present(now))
 
@@ -69,5 +69,5 @@ class Namesakes:
             return ""
         return f"another worker has our node id {self._node!r} ({others}): give each a node.id of its own"
 
-    def _present(self, now: float) -> Iterable[_Namesake]:
+    def _present(self, now: float) -> Iterable[_Duplicate]:
         return (one for one in self._known if now - one.heard_at < FORGET_S)

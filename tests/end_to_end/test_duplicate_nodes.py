@@ -61,12 +61,12 @@ def answers(consumer: Client) -> Counter[str]:
     return Counter(json.loads(message.payload)["frame_id"] for message in consumer.messages)
 
 
-def test_one_of_two_workers_with_one_node_id_stands_aside_as_long_as_the_other_runs(
+def test_one_of_two_workers_with_one_node_id_is_on_standby_as_long_as_the_other_runs(
     mosquitto: Mosquitto, twins: list[WorkerProcess]
 ) -> None:
     """No frame is answered twice, and none by nobody; both tell of the other and of the key."""
     with Client(mosquitto.port, "parsing/+/labels") as consumer, Client(mosquitto.port) as camera:
-        wait_until(lambda: any(reached(one, "degraded", "contested") for one in twins), "one stands aside", START_S)
+        wait_until(lambda: any(reached(one, "degraded", "contested") for one in twins), "one is on standby", START_S)
         wait_until(lambda: any(reached(one, "online", "contested") for one in twins), "one goes on", START_S)
         aside, on = sorted(twins, key=lambda one: not reached(one, "degraded", "contested"))
         for worker, other in ((aside, on), (on, aside)):
