@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,3 +67,27 @@ def with_orientation(value: int) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = value
     return exif.tobytes()
+
+
+@cache
+def one_of_each_kind() -> tuple[bytes, ...]:
+    """Good images of every kind that is accepted, small enough to be changed in many places."""
+    image, rgba = Image.fromarray(photo(48, 32)), Image.fromarray(photo(48, 32)).convert("RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
+    exif = with_orientation(6)
+    return (
+        encoded(image, "JPEG"),
+        encoded(image, "JPEG", progressive=True, exif=exif),
+        encoded(image.convert("CMYK"), "JPEG"),
+        encoded(image.convert("L"), "JPEG", restart_marker_rows=1),
+        encoded(image, "PNG", exif=exif),
+        encoded(rgba, "PNG"),
+        encoded(image.quantize(16), "PNG", transparency=2),
+        encoded(image.convert("1"), "PNG"),
+        encoded(image, "PNG", save_all=True, append_images=[image.rotate(90)]),
+        encoded(image, "WEBP", exif=exif),
+        encoded(rgba, "WEBP", lossless=True),
+        encoded(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(90)]),
+        encoded(image, "BMP"),
+        encoded(image.quantize(16), "BMP"),
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from queue import Empty, SimpleQueue
 from threading import Event
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import paho.mqtt.client as paho
 from brokers import wait_until
@@ -13,7 +13,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt.events import Arrived, LinkEvent, Published, Subscribed
-from edge_worker.mqtt.message import Outgoing
+from edge_worker.mqtt.message import Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 WAIT_S = 30.0
+FRAMES: Final = Subscription("cameras/+/frame", 1)
+EVERY: Final[dict[str, Any]] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
+"""Of a link that carries the frames of `every` cameras, one at a time."""
 
 
 class Watched:

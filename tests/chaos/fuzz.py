@@ -17,8 +17,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from images import one_of_each_kind
+
 from chaos.envelopes import enveloped
-from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, images, repaired
+from chaos.payloads import MAX_PAYLOAD, MAX_PIXELS, repaired
 from chaos.row import Row
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def run(lab: Lab) -> None:
         lab.measure("not run", "atheris has no wheel for this machine")
         return
     corpus = lab.place("corpus")
-    for number, image in enumerate(images()):
+    for number, image in enumerate(one_of_each_kind()):
         (corpus / f"{number}").write_bytes(image)
         (corpus / f"{number}-enveloped").write_bytes(enveloped(lab.random, image))
     options = [

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from functools import cache
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from images import encoded, photo, with_orientation
-from PIL import Image
+from images import one_of_each_kind
 
 from chaos.bombs import BOMBS
 from chaos.envelopes import enveloped, malformed
@@ -40,30 +38,6 @@ def payload(seed: int, number: int) -> Payload:
     random = Random(f"{seed} {number}")  # noqa: S311 - to be repeated, not to be secret
     kind = random.choices(list(_KINDS), [share for share, _ in _KINDS.values()])[0]
     return Payload(kind, _KINDS[kind][1](random))
-
-
-@cache
-def images() -> tuple[bytes, ...]:
-    """Good images of every kind that is accepted, small enough to be changed in many places."""
-    image, rgba = Image.fromarray(photo(48, 32)), Image.fromarray(photo(48, 32)).convert("RGBA")
-    rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
-    exif = with_orientation(6)
-    return (
-        encoded(image, "JPEG"),
-        encoded(image, "JPEG", progressive=True, exif=exif),
-        encoded(image.convert("CMYK"), "JPEG"),
-        encoded(image.convert("L"), "JPEG", restart_marker_rows=1),
-        encoded(image, "PNG", exif=exif),
-        encoded(rgba, "PNG"),
-        encoded(image.quantize(16), "PNG", transparency=2),
-        encoded(image.convert("1"), "PNG"),
-        encoded(image, "PNG", save_all=True, append_images=[image.rotate(90)]),
-        encoded(image, "WEBP", exif=exif),
-        encoded(rgba, "WEBP", lossless=True),
-        encoded(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(90)]),
-        encoded(image, "BMP"),
-        encoded(image.quantize(16), "BMP"),
-    )
 
 
 def repaired(content: bytes) -> bytes:
@@ -123,7 +97,7 @@ def _insert_noise(random: Random, data: bytearray) -> None:
 
 
 def _splice(random: Random, data: bytearray) -> None:
-    other = random.choice(images())
+    other = random.choice(one_of_each_kind())
     begin = random.randrange(len(other))
     data[_place(random, data) :] = other[begin:]
 
@@ -148,7 +122,7 @@ def mutated(random: Random, content: bytes) -> bytes:
 
 
 def _mutated_image(random: Random) -> bytes:
-    return mutated(random, random.choice(images()))
+    return mutated(random, random.choice(one_of_each_kind()))
 
 
 def _bomb(random: Random) -> bytes:
@@ -166,11 +140,11 @@ def _noise(random: Random) -> bytes:
 
 # Kind → share of all payloads, and how one is made.
 _KINDS: Final[dict[str, tuple[int, Callable[[Random], bytes]]]] = {
-    "good": (2, lambda random: random.choice(images())),
+    "good": (2, lambda random: random.choice(one_of_each_kind())),
     "mutated": (60, _mutated_image),
     "bomb": (8, _bomb),
     "noise": (5, _noise),
     "mutated in an envelope": (10, lambda random: enveloped(random, _mutated_image(random))),
     "bomb in an envelope": (2, lambda random: enveloped(random, _bomb(random))),
-    "malformed envelope": (13, lambda random: malformed(random, random.choice(images()))),
+    "malformed envelope": (13, lambda random: malformed(random, random.choice(one_of_each_kind()))),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from brokers import Mosquitto, Proxy, wait_until
-from links import Client, Watched
+from links import EVERY, FRAMES, Client, Watched
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.mosquitto
 
-FRAMES = Subscription("cameras/+/frame", 1)
 TOPIC = "cameras/door/frame"
-EVERY: dict[str, Any] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
 
 
 def test_a_message_keeps_everything_mqtt_5_can_say(mosquitto: Mosquitto, make_link: Callable[..., Watched]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from brokers import CONNACK, CONNECT, FakeBroker, Mosquitto, Peer, Proxy, free_port, wait_until
-from links import Client, Watched
+from links import EVERY, Client, Watched
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.config.mqtt import ReconnectConfig
@@ -22,7 +22,7 @@ from edge_worker.mqtt.events import (
     TakenOver,
     Unreachable,
 )
-from edge_worker.mqtt.message import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.mosquitto
 
 TOPIC = "cameras/door/frame"
-EVERY: dict[str, Any] = {
-    "persistent": True,
-    "receive_maximum": 1,
-    "subscriptions": [Subscription("cameras/+/frame", 1)],
-}
 
 
 def test_a_broker_that_is_absent_at_the_start_is_waited_for(tmp_path: Path, make_link: Callable[..., Watched]) -> None:

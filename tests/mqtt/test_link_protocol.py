@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from brokers import (
@@ -19,6 +19,7 @@ from brokers import (
     Peer,
     wait_until,
 )
+from links import EVERY
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.mqtt import poison, subscriber
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from links import Watched
-
-EVERY: dict[str, Any] = {
-    "persistent": True,
-    "receive_maximum": 1,
-    "subscriptions": [Subscription("cameras/+/frame", 1)],
-}
 
 
 # -- what must never be on the wire ------------------------------------------------------------------------------------

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from links import Client, Watched
+from links import EVERY, Client, Watched
 
 from edge_worker.common.errors import ResultTooLarge
 from edge_worker.mqtt import poison
 from edge_worker.mqtt.events import Disconnected, Published
-from edge_worker.mqtt.message import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from brokers import Mosquitto
 
 pytestmark = pytest.mark.mosquitto
-FRAMES = Subscription("cameras/+/frame", 1)
-EVERY: dict[str, Any] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
 
 
 @pytest.mark.parametrize("topic", ["", "a/+", "a\0b"])

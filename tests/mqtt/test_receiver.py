@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import paho.mqtt.client as paho
 import pytest
 from brokers import Mosquitto, Proxy, wait_until
-from links import WAIT_S, Client, Watched
+from links import EVERY, FRAMES, WAIT_S, Client, Watched
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_worker.mqtt import receiver
 from edge_worker.mqtt.events import Arrived, Disconnected, Shed
-from edge_worker.mqtt.message import Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 pytestmark = pytest.mark.mosquitto
-FRAMES = Subscription("cameras/+/frame", 1)
 TOPIC = "cameras/door/frame"
-EVERY: dict[str, Any] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
 
 
 def leave_subscribed(port: int, client_id: str) -> None:

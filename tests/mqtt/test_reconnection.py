@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from brokers import (
@@ -19,7 +19,7 @@ from brokers import (
     Proxy,
     free_port,
 )
-from links import Client, Watched
+from links import EVERY, Client, Watched
 
 from edge_worker.config.mqtt import ReconnectConfig
 from edge_worker.mqtt.events import (
@@ -33,18 +33,13 @@ from edge_worker.mqtt.events import (
     TakenOver,
     Unreachable,
 )
-from edge_worker.mqtt.message import Outgoing, Subscription
+from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from brokers import Mosquitto
 
-EVERY: dict[str, Any] = {
-    "persistent": True,
-    "receive_maximum": 1,
-    "subscriptions": [Subscription("cameras/+/frame", 1)],
-}
 REFUSED_VERSION = bytes([CONNACK, 2, 0, 1])  # as a broker of MQTT 3.1.1 says it
 
 
