@@ -244,7 +244,7 @@ class Connection:
         if not refused:
             return
         filters = [f"{subscription.filter} ({reason})" for subscription, reason in self._subscriber.refused.items()]
-        self._link.status_board.note(subscribed=False, trouble=f"subscription refused: {ending.some(filters)}")
+        self._link.status_board.note(subscribed=False, trouble=f"subscription refused: {ending.abbreviated(filters)}")
         for subscription, reason in refused:
             self._link.report(SubscriptionRefused(self._link.name, subscription.filter, reason))
 

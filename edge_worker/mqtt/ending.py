@@ -66,12 +66,12 @@ def disconnected(
         cause, failure, reason = Cause.REFUSAL, Failure.EXPLAINED, f"{reason}, over a message that was refused"
     if cause is not Cause.OURS and asked:
         cause = Cause.SUBSCRIBE if cause is Cause.BROKER else cause
-        reason = f"{reason}; the broker had not answered SUBSCRIBE ({some(asked)}){doubt_dots(*asked)}"
+        reason = f"{reason}; the broker had not answered SUBSCRIBE ({abbreviated(asked)}){doubt_dots(*asked)}"
     return Ending(failure, Disconnected(link, leaving or reason), lasted_s, cause)
 
 
-def some(names: Sequence[str]) -> str:
-    """Name the first of many."""
+def abbreviated(names: Sequence[str]) -> str:
+    """Name the first of many, and the number of the others."""
     more = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
