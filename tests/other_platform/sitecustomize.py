@@ -20,8 +20,12 @@ import sys
 import tempfile
 from functools import partial
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 BEFORE = (asyncio, contextlib, multiprocessing, subprocess, tempfile)
 LIBRARIES = ("cv2", "numpy", "openvino", "PIL.Image", "paho.mqtt.client", "pydantic", "rich.progress", "structlog")
@@ -78,15 +82,28 @@ class OnImport:
         self._platform = platform
         self._done = False
 
-    def find_spec(self, name: str, *_: object) -> None:
+    def find_spec(self, name: str, path: Sequence[str] | None = None, *_: object) -> ModuleSpec | None:
         if name == "edge_worker" and not self._done:
             self._done = True
             for library in LIBRARIES:
                 with contextlib.suppress(ImportError):
                     import_module(library)
             take_away(self._platform)
-        # For the module that asks alone: the standard library would look for files of the other platform.
-        sys.platform = NAMES[self._platform] if name == "edge_worker.common.platforms" else "linux"
+        if name != "edge_worker.common.platforms":
+            return None
+        spec = PathFinder.find_spec(name, path)
+        assert spec
+        assert spec.loader
+        spec.loader.exec_module = partial(self._execute, spec.loader.exec_module)  # type: ignore[method-assign]
+        return spec
+
+    def _execute(self, execute: Callable[[ModuleType], None], module: ModuleType) -> None:
+        """Run the one module that asks for the platform: the standard library would look for the other's files."""
+        sys.platform = NAMES[self._platform]
+        try:
+            execute(module)
+        finally:
+            sys.platform = "linux"
 
 
 def take_away(platform: str) -> None:
