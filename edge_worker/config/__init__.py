@@ -1,63 +1,37 @@
 """The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
 
-from edge_worker.config.cameras import CameraConfig, LimitsConfig
-from edge_worker.config.credentials import password_source, read_key_password, read_password, read_secret, secret_paths
-from edge_worker.config.gateway import GatewayConfig, JobsConfig
-from edge_worker.config.loading import find_config, load, load_with_origins
-from edge_worker.config.mqtt import MqttConfig, TlsConfig
-from edge_worker.config.output import ColormapConfig, OutputConfig, OverlayConfig
-from edge_worker.config.reload import LIVE, diff
-from edge_worker.config.sections import (
-    CacheConfig,
-    CommandsConfig,
-    Config,
-    HttpConfig,
-    LogConfig,
-    MemoryConfig,
-    ModelConfig,
-    NodeConfig,
-    OpsConfig,
-    ThreadsConfig,
-    WatchdogConfig,
-    model_directory,
-)
-from edge_worker.config.tree import Location, Problem, Tree
-from edge_worker.config.warnings import warnings
-
-__all__ = [
-    "LIVE",
-    "CacheConfig",
-    "CameraConfig",
-    "ColormapConfig",
-    "CommandsConfig",
-    "Config",
-    "GatewayConfig",
-    "HttpConfig",
-    "JobsConfig",
-    "LimitsConfig",
-    "Location",
-    "LogConfig",
-    "MemoryConfig",
-    "ModelConfig",
-    "MqttConfig",
-    "NodeConfig",
-    "OpsConfig",
-    "OutputConfig",
-    "OverlayConfig",
-    "Problem",
-    "ThreadsConfig",
-    "TlsConfig",
-    "Tree",
-    "WatchdogConfig",
-    "diff",
-    "find_config",
-    "load",
-    "load_with_origins",
-    "model_directory",
-    "password_source",
-    "read_key_password",
-    "read_password",
-    "read_secret",
-    "secret_paths",
-    "warnings",
-]
+from edge_worker.config.cameras import CameraConfig as CameraConfig
+from edge_worker.config.cameras import LimitsConfig as LimitsConfig
+from edge_worker.config.credentials import password_source as password_source
+from edge_worker.config.credentials import read_key_password as read_key_password
+from edge_worker.config.credentials import read_password as read_password
+from edge_worker.config.credentials import read_secret as read_secret
+from edge_worker.config.credentials import secret_paths as secret_paths
+from edge_worker.config.gateway import GatewayConfig as GatewayConfig
+from edge_worker.config.gateway import JobsConfig as JobsConfig
+from edge_worker.config.loading import find_config as find_config
+from edge_worker.config.loading import load as load
+from edge_worker.config.loading import load_with_origins as load_with_origins
+from edge_worker.config.mqtt import MqttConfig as MqttConfig
+from edge_worker.config.mqtt import TlsConfig as TlsConfig
+from edge_worker.config.output import ColormapConfig as ColormapConfig
+from edge_worker.config.output import OutputConfig as OutputConfig
+from edge_worker.config.output import OverlayConfig as OverlayConfig
+from edge_worker.config.reload import LIVE as LIVE
+from edge_worker.config.reload import diff as diff
+from edge_worker.config.sections import CacheConfig as CacheConfig
+from edge_worker.config.sections import CommandsConfig as CommandsConfig
+from edge_worker.config.sections import Config as Config
+from edge_worker.config.sections import HttpConfig as HttpConfig
+from edge_worker.config.sections import LogConfig as LogConfig
+from edge_worker.config.sections import MemoryConfig as MemoryConfig
+from edge_worker.config.sections import ModelConfig as ModelConfig
+from edge_worker.config.sections import NodeConfig as NodeConfig
+from edge_worker.config.sections import OpsConfig as OpsConfig
+from edge_worker.config.sections import ThreadsConfig as ThreadsConfig
+from edge_worker.config.sections import WatchdogConfig as WatchdogConfig
+from edge_worker.config.sections import model_directory as model_directory
+from edge_worker.config.tree import Location as Location
+from edge_worker.config.tree import Problem as Problem
+from edge_worker.config.tree import Tree as Tree
+from edge_worker.config.warnings import warnings as warnings

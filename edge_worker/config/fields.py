@@ -1,8 +1,9 @@
 """The base of every section of the configuration, and the kinds of value that several sections share."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
@@ -11,6 +12,7 @@ MAX_SECONDS = 1_000_000_000  # 30 years: for ever, and still what the timeouts o
 MAX_MEGABYTES = 1_000_000  # a terabyte: who writes more has written bytes
 NODE_ID = "[A-Za-z0-9._-]{1,64}"
 Item = TypeVar("Item")
+T = TypeVar("T")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -39,13 +41,6 @@ def beside_the_file(path: Path, info: ValidationInfo) -> Path:
     return path if folder is None else folder / path
 
 
-def _topic(template: str, allowed: frozenset[str], required: frozenset[str]) -> str:
-    problem = _topic_problem(template, allowed, required)
-    if problem:
-        raise ValueError(problem)
-    return template
-
-
 def _topic_problem(template: str, allowed: frozenset[str], required: frozenset[str]) -> str | None:
     used = _PLACEHOLDER.findall(template)
     rest = _PLACEHOLDER.sub("", template)
@@ -68,52 +63,47 @@ def _names(placeholders: frozenset[str]) -> str:
     return ", ".join(f"{{{name}}}" for name in sorted(placeholders))
 
 
+def satisfying(holds: Callable[[Any], object], wanted: str) -> Callable[[T], T]:
+    """Return a check, for validators, that *holds* is true of a value; *wanted* says so in words."""
+
+    def check(value: T) -> T:
+        if not holds(value):
+            raise ValueError(wanted)
+        return value
+
+    return check
+
+
 def matching(pattern: str, wanted: str) -> AfterValidator:
     """Return a validator of text that matches *pattern* as a whole; *wanted* says so in words."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(wanted)
-        return text
-
-    return AfterValidator(check)
+    return AfterValidator(satisfying(re.compile(pattern).fullmatch, wanted))
 
 
 def one_of(words: tuple[str, ...]) -> AfterValidator:
     """Return a validator of text that is one of two or more *words*."""
     listed = [f"'{word}'" for word in words]
-
-    def check(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"should be {', '.join(listed[:-1])} or {listed[-1]}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _not_empty(items: tuple[Item, ...]) -> tuple[Item, ...]:
-    if not items:
-        raise ValueError("should have at least one entry")
-    return items
+    return AfterValidator(satisfying(words.__contains__, f"should be {', '.join(listed[:-1])} or {listed[-1]}"))
 
 
 def _topic_template(*required: str, optional: tuple[str, ...] = ("node",)) -> AfterValidator:
     """Return a validator of topics: *required* placeholders once each, *optional* ones besides, no wildcards."""
     needed = frozenset(required)
-    return AfterValidator(lambda template: _topic(template, needed.union(optional), needed))
+
+    def check(template: str) -> str:
+        if problem := _topic_problem(template, needed.union(optional), needed):
+            raise ValueError(problem)
+        return template
+
+    return AfterValidator(check)
 
 
-def _no_truth_value(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("should be a number")  # noqa: TRY004 - pydantic collects ValueErrors
-    return value
-
-
-OneOrMore = Annotated[tuple[Item, ...], AfterValidator(_not_empty)]
+OneOrMore = Annotated[tuple[Item, ...], AfterValidator(satisfying(bool, "should have at least one entry"))]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 Megabytes = Annotated[float, Field(gt=0, le=MAX_MEGABYTES)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Qos = Annotated[Literal[0, 1], BeforeValidator(_no_truth_value)]
+Qos = Annotated[
+    Literal[0, 1], BeforeValidator(satisfying(lambda value: not isinstance(value, bool), "should be a number"))
+]
 """0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Colour = Annotated[

@@ -2,25 +2,20 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from edge_worker.config.fields import PlainTopic, Section
+from edge_worker.config.fields import PlainTopic, Section, matching
 
 CameraName = Annotated[str, Field(min_length=1)]
 PartName = Annotated[str, Field(min_length=1)]
-
-
-def _without_slash_at_the_end(prefix: str) -> str:
-    if prefix.endswith("/"):
-        raise ValueError("should not end with /, as in Home Assistant")
-    return prefix
+_NO_SLASH_AT_THE_END = matching(".*[^/]", "should not end with /, as in Home Assistant")
 
 
 class HomeAssistantConfig(Section):
     """Discovery by Home Assistant: under which ``prefix``, of which cameras, with which parts of persons counted."""
 
     enabled: bool = False
-    prefix: Annotated[PlainTopic, AfterValidator(_without_slash_at_the_end)] = "homeassistant"
+    prefix: Annotated[PlainTopic, _NO_SLASH_AT_THE_END] = "homeassistant"
     cameras: tuple[CameraName, ...] | None = None
     """``null``: each camera, once it has sent a frame."""
     parts: tuple[PartName, ...] = ()

@@ -2,16 +2,11 @@
 
 import platform
 import re
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    JsonValue,
-    ValidationInfo,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, ValidationInfo
 
 from edge_worker.common.engines import ENGINE_NAMES, PRECISIONS, EngineName, Precision
 from edge_worker.config.cameras import CameraConfig, LimitsConfig
@@ -30,6 +25,7 @@ from edge_worker.config.fields import (
     Section,
     beside_the_file,
     one_of,
+    satisfying,
 )
 from edge_worker.config.gateway import GatewayConfig
 from edge_worker.config.integrations import IntegrationsConfig
@@ -45,16 +41,14 @@ def host_name() -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node())[:64].strip("-") or "node"
 
 
-def _auto_or_count(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
-        return value
-    raise ValueError("should be auto or a whole number from 1")
+def _auto_or_count(most: float = inf) -> BeforeValidator:
+    """Return a validator of ``auto`` or a whole number from 1 to *most*."""
 
+    def holds(value: object) -> bool:
+        return value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most)
 
-def _auto_or_few(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MAX_PROCESSES):
-        return value
-    raise ValueError(f"should be auto or a whole number from 1 to {MAX_PROCESSES}")
+    end = "" if most == inf else f" to {most}"
+    return BeforeValidator(satisfying(holds, f"should be auto or a whole number from 1{end}"))
 
 
 def model_directory(path: str) -> Path:
@@ -99,8 +93,8 @@ class ModelConfig(Section):
 class ThreadsConfig(Section):
     """How much of the processor the model may use; capped by the cgroup's quota and the CPU affinity."""
 
-    processes: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_few)] = 1
-    inference: Annotated[int | Literal["auto"], BeforeValidator(_auto_or_count)] = "auto"
+    processes: Annotated[int | Literal["auto"], _auto_or_count(MAX_PROCESSES)] = 1
+    inference: Annotated[int | Literal["auto"], _auto_or_count()] = "auto"
     opencv: Annotated[int, Field(ge=1, le=1024)] = 1
     cpus: OneOrMore[Annotated[int, Field(ge=0)]] | None = None
     nice: Annotated[int, Field(ge=-20, le=19)] = 0

@@ -1,81 +1,37 @@
 """Every JSON message on the wire as a frozen, typed model; their JSON Schemas are published from here."""
 
-from edge_worker.messages.base import Message
-from edge_worker.messages.commands import (
-    COMMANDS,
-    CommandRequest,
-    CommandResponse,
-    ForgetRequest,
-    PauseRequest,
-    ResumeRequest,
-    SetRequest,
-    SnapshotRequest,
-    parse_request,
-)
-from edge_worker.messages.node import (
-    AccountMessage,
-    AnsweredMessage,
-    Cache,
-    CameraSettings,
-    ConnectionMessage,
-    ModelCard,
-    ModelClass,
-    ModelProcessMessage,
-    SettingsMessage,
-    SpreadMessage,
-    StatsMessage,
-    StatusMessage,
-    Threads,
-)
-from edge_worker.messages.results import (
-    ERROR_SCHEMA,
-    LABELS_SCHEMA,
-    ErrorMessage,
-    ImageSize,
-    LabelMessage,
-    LabelsBody,
-    LabelsMessage,
-    ModelName,
-    PartMessage,
-    PersonMessage,
-    Timings,
-)
-from edge_worker.messages.schemas import schemas
-
-__all__ = [
-    "COMMANDS",
-    "ERROR_SCHEMA",
-    "LABELS_SCHEMA",
-    "AccountMessage",
-    "AnsweredMessage",
-    "Cache",
-    "CameraSettings",
-    "CommandRequest",
-    "CommandResponse",
-    "ConnectionMessage",
-    "ErrorMessage",
-    "ForgetRequest",
-    "ImageSize",
-    "LabelMessage",
-    "LabelsBody",
-    "LabelsMessage",
-    "Message",
-    "ModelCard",
-    "ModelClass",
-    "ModelName",
-    "ModelProcessMessage",
-    "PartMessage",
-    "PauseRequest",
-    "PersonMessage",
-    "ResumeRequest",
-    "SetRequest",
-    "SettingsMessage",
-    "SnapshotRequest",
-    "SpreadMessage",
-    "StatsMessage",
-    "StatusMessage",
-    "Threads",
-    "Timings",
-    "parse_request",
-    "schemas",
-]
+from edge_worker.messages.base import Message as Message
+from edge_worker.messages.commands import COMMANDS as COMMANDS
+from edge_worker.messages.commands import CommandRequest as CommandRequest
+from edge_worker.messages.commands import CommandResponse as CommandResponse
+from edge_worker.messages.commands import ForgetRequest as ForgetRequest
+from edge_worker.messages.commands import PauseRequest as PauseRequest
+from edge_worker.messages.commands import ResumeRequest as ResumeRequest
+from edge_worker.messages.commands import SetRequest as SetRequest
+from edge_worker.messages.commands import SnapshotRequest as SnapshotRequest
+from edge_worker.messages.commands import parse_request as parse_request
+from edge_worker.messages.node import AccountMessage as AccountMessage
+from edge_worker.messages.node import AnsweredMessage as AnsweredMessage
+from edge_worker.messages.node import Cache as Cache
+from edge_worker.messages.node import CameraSettings as CameraSettings
+from edge_worker.messages.node import ConnectionMessage as ConnectionMessage
+from edge_worker.messages.node import ModelCard as ModelCard
+from edge_worker.messages.node import ModelClass as ModelClass
+from edge_worker.messages.node import ModelProcessMessage as ModelProcessMessage
+from edge_worker.messages.node import SettingsMessage as SettingsMessage
+from edge_worker.messages.node import SpreadMessage as SpreadMessage
+from edge_worker.messages.node import StatsMessage as StatsMessage
+from edge_worker.messages.node import StatusMessage as StatusMessage
+from edge_worker.messages.node import Threads as Threads
+from edge_worker.messages.results import ERROR_SCHEMA as ERROR_SCHEMA
+from edge_worker.messages.results import LABELS_SCHEMA as LABELS_SCHEMA
+from edge_worker.messages.results import ErrorMessage as ErrorMessage
+from edge_worker.messages.results import ImageSize as ImageSize
+from edge_worker.messages.results import LabelMessage as LabelMessage
+from edge_worker.messages.results import LabelsBody as LabelsBody
+from edge_worker.messages.results import LabelsMessage as LabelsMessage
+from edge_worker.messages.results import ModelName as ModelName
+from edge_worker.messages.results import PartMessage as PartMessage
+from edge_worker.messages.results import PersonMessage as PersonMessage
+from edge_worker.messages.results import Timings as Timings
+from edge_worker.messages.schemas import schemas as schemas

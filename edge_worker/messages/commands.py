@@ -12,7 +12,6 @@ from pydantic_core import ErrorDetails, from_json
 from edge_worker.common.errors import CommandError
 from edge_worker.messages.base import Detail, Message, Score, Time
 
-RESPONSE_SCHEMA: Literal["edge-worker.response/1"] = "edge-worker.response/1"
 MAX_REQUEST_BYTES = 16_384  # a request is a handful of short fields
 
 Transaction = Annotated[str, Field(max_length=256)] | int
@@ -105,7 +104,7 @@ COMMANDS: Mapping[str, type[CommandRequest]] = MappingProxyType(
 class CommandResponse(Message):
     """The reply to a request."""
 
-    schema_: Literal["edge-worker.response/1"] = Field(RESPONSE_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.response/1"] = Field("edge-worker.response/1", alias="schema")
     node: str
     command: str
     status: Literal["ok", "error"]

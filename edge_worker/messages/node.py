@@ -8,19 +8,13 @@ from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
 
-STATUS_SCHEMA: Literal["edge-worker.status/1"] = "edge-worker.status/1"
-ANSWERED_SCHEMA: Literal["edge-worker.answered/1"] = "edge-worker.answered/1"
-MODEL_SCHEMA: Literal["edge-worker.model/1"] = "edge-worker.model/1"
-STATS_SCHEMA: Literal["edge-worker.stats/1"] = "edge-worker.stats/1"
-SETTINGS_SCHEMA: Literal["edge-worker.settings/1"] = "edge-worker.settings/1"
-
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
 class StatusMessage(Message):
     """The worker's state; retained, and as the will with state ``offline`` and reason ``lost``."""
 
-    schema_: Literal["edge-worker.status/1"] = Field(STATUS_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.status/1"] = Field("edge-worker.status/1", alias="schema")
     node: str
     version: str
     session: str
@@ -37,7 +31,7 @@ class StatusMessage(Message):
 class AnsweredMessage(Message):
     """A node tells the others of its group that it has answered a frame, which came to all of them."""
 
-    schema_: Literal["edge-worker.answered/1"] = Field(ANSWERED_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.answered/1"] = Field("edge-worker.answered/1", alias="schema")
     node: str
     camera: str
     frame_id: str
@@ -69,7 +63,7 @@ class SandboxMessage(Message):
 class ModelCard(Message):
     """How to read the maps; retained."""
 
-    schema_: Literal["edge-worker.model/1"] = Field(MODEL_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.model/1"] = Field("edge-worker.model/1", alias="schema")
     node: str
     published_at: Time
     model: ModelName
@@ -175,7 +169,7 @@ class Cache(Message):
 class StatsMessage(Message):
     """Counts since the start, rates and latencies since the last such message."""
 
-    schema_: Literal["edge-worker.stats/1"] = Field(STATS_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.stats/1"] = Field("edge-worker.stats/1", alias="schema")
     node: str
     session: str
     published_at: Time
@@ -206,7 +200,7 @@ class CameraSettings(Message):
 class SettingsMessage(Message):
     """What commands can change, as it is now; retained."""
 
-    schema_: Literal["edge-worker.settings/1"] = Field(SETTINGS_SCHEMA, alias="schema")
+    schema_: Literal["edge-worker.settings/1"] = Field("edge-worker.settings/1", alias="schema")
     node: str
     paused: bool
     """All cameras are; each then is, too."""

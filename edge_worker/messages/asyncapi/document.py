@@ -14,8 +14,7 @@ from edge_worker import __version__
 from edge_worker.config import CameraConfig, NodeConfig, OutputConfig
 from edge_worker.config.output import ResultConfig
 from edge_worker.messages.asyncapi import examples
-from edge_worker.messages.asyncapi.message_objects import JSON, RESULTS, messages, schemas, traits
-from edge_worker.messages.asyncapi.references import mqtt, ref
+from edge_worker.messages.asyncapi.message_objects import JSON, RESULTS, messages, mqtt, ref, schemas, traits
 from edge_worker.messages.commands import COMMANDS
 
 if TYPE_CHECKING:

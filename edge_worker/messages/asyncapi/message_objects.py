@@ -1,4 +1,4 @@
-"""The messages of the document: payload, user properties, content type, example."""
+"""The messages of the document: payload, user properties, content type, example; and how they are referred to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from edge_worker.frames.envelope import MAX_FRAME_ID
 from edge_worker.frames.request import KIND, MASKS, OUTPUTS, SCORE_THRESHOLD
 from edge_worker.inference.outputs import CONTENT_TYPES, KINDS
 from edge_worker.messages.asyncapi import examples
-from edge_worker.messages.asyncapi.references import mqtt, ref
 from edge_worker.messages.commands import COMMANDS
 from edge_worker.messages.schemas import MESSAGES, components
 
 JSON: Final = "application/json"
+_BINDING_VERSION: Final = "0.2.0"  # of AsyncAPI's MQTT bindings
 RESULTS: Final = (*sorted(KINDS, key=lambda kind: not KINDS[kind].required), "labels", "error")
 """The messages that answer a frame, by their keys below ``output``."""
 
@@ -125,3 +125,13 @@ def _envelope() -> dict[str, Any]:
         },
         "required": ["image"],
     }
+
+
+def mqtt(binding: dict[str, Any]) -> dict[str, Any]:
+    """What *binding* says of a server, an operation or a message under MQTT."""
+    return {"mqtt": {**binding, "bindingVersion": _BINDING_VERSION}}
+
+
+def ref(*path: str) -> dict[str, str]:
+    """A reference to what stands at *path* in the document."""
+    return {"$ref": "#/" + "/".join(path)}
