@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from chaos.diary import FLOOR_S, SAMPLE_S, Sample, conclude
+from chaos.diary import FLOOR_S, SAMPLE_S, Sample, conclude, is_decided
 from chaos.lab import Lab
 from chaos.probes import Probes
 
@@ -49,13 +49,26 @@ def test_a_leak_is_found(lab: Lab) -> None:
 
 def test_uncertainty_is_no_excuse(lab: Lab) -> None:
     """A floor that jumped once, near the end, has a slope with a large error: growth until shown otherwise."""
-    samples = day()
-    for number in range(len(samples) * 7 // 8, len(samples)):
-        worker = samples[number].worker
-        samples[number] = replace(samples[number], worker=replace(worker, rss_mb=worker.rss_mb + 1.5))
+    samples = jumped(day())
     conclude(lab, samples, recycles=0)
     (problem,) = lab.findings.problems
     assert problem.startswith("memory of the worker grows by +")
+
+
+def test_what_is_uncertain_is_watched_longer() -> None:
+    """A jump may be the beginning of growth; a level floor and a leak of 4 MB/h are what they seem."""
+    assert not is_decided(jumped(day()))
+    assert is_decided(day())
+    assert is_decided(day(worker_mb_per_h=4.0))
+    assert not is_decided(day(minutes=5)), "too short for a slope"
+
+
+def jumped(samples: list[Sample]) -> list[Sample]:
+    """The same, with 1.5 MB more in the worker in the last eighth."""
+    for number in range(len(samples) * 7 // 8, len(samples)):
+        worker = samples[number].worker
+        samples[number] = replace(samples[number], worker=replace(worker, rss_mb=worker.rss_mb + 1.5))
+    return samples
 
 
 def test_half_a_stretch_has_no_floor(lab: Lab) -> None:

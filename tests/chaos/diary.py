@@ -31,6 +31,9 @@ _WHOLE: Final = 0.9  # share of a stretch that must have been watched
 SHORTEST_S: Final = 1200.0
 """With less, a slope is reported but proves nothing."""
 SLOPE_MB_PER_H: Final = 1.0
+ERRORS: Final = 2.0
+"""A slope this many standard errors from what is allowed is decided; any other is watched longer."""
+MODEL_PROCESS: Final = "model process"
 WARM_UP_SHARE: Final = 5  # the first fifth of the samples is left out
 
 
@@ -61,8 +64,13 @@ class Slope(NamedTuple):
 
     @property
     def is_growth(self) -> bool:
-        """Whether it is above what is allowed; an error that could explain it away is a reason to watch longer."""
+        """Whether it is above what is allowed."""
         return self.mb_per_h > SLOPE_MB_PER_H
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a line as uncertain as this one is on one side of what is allowed."""
+        return abs(self.mb_per_h - SLOPE_MB_PER_H) > ERRORS * self.error
 
     def __str__(self) -> str:
         return f"{self.mb_per_h:+.1f} ± {self.error:.1f} MB/h"
@@ -83,14 +91,14 @@ class Diary:
     def __init__(self, worker: WorkerProcess, file: Path) -> None:
         """Begin an empty *file*, a line of JSON for each look."""
         self._worker, self._file = worker, file
+        self._began = time.monotonic()
         self.samples: list[Sample] = []
         file.parent.mkdir(exist_ok=True)
         file.write_text("", encoding="utf-8")
 
     def keep(self, seconds: float) -> None:
-        """Take samples for a time."""
-        began = time.monotonic()
-        while (now := time.monotonic() - began) < seconds:
+        """Take samples until so long after the first; a second call goes on."""
+        while (now := time.monotonic() - self._began) < seconds:
             with suppress(OSError, LookupError, StopIteration):
                 self.samples.append(Sample.take(self._worker, now))
                 with self._file.open("a", encoding="utf-8") as file:
@@ -98,14 +106,33 @@ class Diary:
             time.sleep(SAMPLE_S)
 
 
+def is_decided(samples: Sequence[Sample]) -> bool:
+    """Whether it is certain of both processes that their memory grows by more than allowed, or does not."""
+    slopes = [slope_of(list(floors_of(memory))) for memory in _memories(samples).values()]
+    return all(slope is not None and slope.is_decided for slope in slopes)
+
+
 def conclude(lab: Lab, samples: Sequence[Sample], *, recycles: int) -> None:
     """Require that nothing grew after the warm-up; memory of a model process that was recycled by plan may."""
-    settled = samples[len(samples) // WARM_UP_SHARE :]
-    _judge(lab, "worker", [(sample.at_s, sample.worker.rss_mb) for sample in settled], recycles=0)
-    _judge(lab, "model process", [(sample.at_s, sample.model.rss_mb) for sample in settled], recycles)
+    lab.measure("watched", f"{samples[-1].at_s:.0f} s")
+    for name, memory in _memories(samples).items():
+        _judge(lab, name, memory, recycles if name == MODEL_PROCESS else 0)
     for what, read in COUNTED.items():
-        _require_no_more(lab, what, [read(sample) for sample in settled])
+        _require_no_more(lab, what, [read(sample) for sample in _settled(samples)])
     lab.measure("model process recycled", recycles)
+
+
+def _settled(samples: Sequence[Sample]) -> Sequence[Sample]:
+    return samples[len(samples) // WARM_UP_SHARE :]
+
+
+def _memories(samples: Sequence[Sample]) -> dict[str, list[tuple[float, float]]]:
+    """Moments (s) and memory (MB) of each process after the warm-up."""
+    settled = _settled(samples)
+    return {
+        "worker": [(sample.at_s, sample.worker.rss_mb) for sample in settled],
+        MODEL_PROCESS: [(sample.at_s, sample.model.rss_mb) for sample in settled],
+    }
 
 
 def slope_of(floors: Sequence[tuple[float, float]]) -> Slope | None:
