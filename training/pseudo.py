@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 from rich.progress import track
 
+from training import cache
 from training.cache import Pack, tagged_classes
 from training.export import kept_network, trained_network
 from training.labels import MIRRORED, PARTS, PERSON_OTHER, SHOE, SHOE_PARTS, SKIN, Part, mirror_table
@@ -107,6 +108,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    cache.build(arguments.data, arguments.cache)
     network = trained_network(arguments.run) if arguments.start is None else kept_network(arguments.start)
     photos = Pack(arguments.cache / "unlabelled.bin")
     Pack.write(arguments.cache / "pseudo.bin", label_all(network, photos, arguments.data))

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytest.importorskip("torch")
 
 from poses import figure, pose
 
+from training import pseudo
+from training.cache import Pack
 from training.labels import PARTS, SHOE, SHOE_PARTS, SKIN, Part
 from training.pseudo import decide, decide_sides
 
@@ -51,3 +58,20 @@ def test_the_pose_decides_the_sides() -> None:
     alone = decide_sides(truth, None)
     assert not np.isin(alone, LIMBS).any()
     assert {SKIN, SHOE} <= set(np.unique(alone))
+
+
+def test_a_new_checkout_needs_no_other_command_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first step of README.md and of ``training.all`` makes the cache that it reads."""
+    photo = np.zeros((4, 4, 3), np.uint8)
+
+    def build(_data: Path, folder: Path) -> None:
+        Pack.write(folder / "unlabelled.bin", iter([("photo", photo)]))
+
+    monkeypatch.setattr("training.pseudo.cache.build", build)
+    monkeypatch.setattr("training.pseudo.kept_network", lambda _path: None)
+    monkeypatch.setattr("training.pseudo.label_all", lambda _network, photos, _data: iter([("photo", photos[0])]))
+    monkeypatch.setattr("sys.argv", ["pseudo", "--start", "start.pt", "--cache", str(tmp_path)])
+    pseudo.main()
+    assert capsys.readouterr().out == "1 of 1 photos labelled\n"
