@@ -40,14 +40,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Broker:
-    """A client whose messages arrive on the event loop; all methods belong to the loop's thread."""
+    """A client whose messages arrive on the event loop; all methods belong to the loop's thread, after ``start``."""
+
+    _loop: asyncio.AbstractEventLoop
+    _link: Link
 
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
         """Describe the connection; its client id is new for each process: gateways may share a configuration."""
         self._config, self._environ = config, environ
         self.client_id = f"{config.client_id}-gateway-{secrets.token_hex(4)}"
-        self._link: Link | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self.on_message: Callable[[Incoming], None] = lambda _: None
         self.on_published: Callable[[Published], None] = lambda _: None
 
@@ -71,16 +72,15 @@ class Broker:
 
     def stop(self) -> None:
         """Say goodbye."""
-        if self._link is not None:
-            self._link.stop(Deadline(_STOP_S))
+        self._link.stop(Deadline(_STOP_S))
 
     def status(self) -> LinkStatus:
         """Tell how the connection stands."""
-        return self._ready_link().status()
+        return self._link.status()
 
     def max_packet(self) -> int:
         """How many bytes a message may have, as configured and as known of the broker."""
-        return self._ready_link().max_packet()
+        return self._link.max_packet()
 
     def require(self) -> None:
         """See that a request can be made now.
@@ -101,18 +101,13 @@ class Broker:
             Problem: ``too_big`` for the broker or the configuration, ``refused`` where its topic may be forbidden.
         """
         try:
-            self._ready_link().publish(message)
+            self._link.publish(message)
         except ResultTooLarge as error:
             raise Problem(error.reason, str(error)) from error
 
-    def _ready_link(self) -> Link:
-        if self._link is None:
-            raise RuntimeError("the gateway has not been started")
-        return self._link
-
     def _report(self, event: LinkEvent) -> None:
         """Hand *event* to the loop. Called by the link's thread."""
-        if self._loop is not None and not self._loop.is_closed():
+        if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._take, event)
 
     def _take(self, event: LinkEvent) -> None:

@@ -57,11 +57,10 @@ class Cameras:
     def __init__(self, config: Config) -> None:
         """Read the topics of *config*; sections that take requests have no public results."""
         node, public = config.node.id, [one for one in config.cameras if one.reply_prefix is None]
-        self._frames = [Template(camera.topic, node=node) for camera in public]
-        self._results: list[tuple[str, Template]] = []
+        self._templates = [("frame", Template(camera.topic, node=node)) for camera in public]
         for camera in public:
             sections = config.outputs_for(camera).all_results()
-            self._results += [(kind, Template(sections[kind].topic, node=node)) for kind in _KINDS]
+            self._templates += [(kind, Template(sections[kind].topic, node=node)) for kind in _KINDS]
         self._max_bytes = config.limits.max_payload_bytes
         self.cameras: OrderedDict[str, Camera] = OrderedDict()
         self.errors: deque[dict[str, Any]] = deque(maxlen=MAX_ERRORS)
@@ -69,7 +68,7 @@ class Cameras:
 
     def subscriptions(self) -> tuple[Subscription, ...]:
         """Frames and results."""
-        filters = {one.filter for one in self._frames} | {one.filter for _, one in self._results}
+        filters = {template.filter for _, template in self._templates}
         return tuple(Subscription(one, 0) for one in sorted(filters))
 
     def get(self, name: str) -> Camera:
@@ -89,11 +88,7 @@ class Cameras:
 
     def take(self, message: Incoming) -> bool:
         """Take a frame or a result; False where *message* is neither."""
-        for template in self._frames:
-            if (name := template.match(message.topic)) is not None:
-                self._frame(name, message.payload)
-                return True
-        for kind, template in self._results:
+        for kind, template in self._templates:
             if (name := template.match(message.topic)) is not None:
                 self._take(kind, name, message.payload)
                 return True
@@ -104,6 +99,8 @@ class Cameras:
             self._labels(name, payload)
         elif kind == "error":
             self._error(payload)
+        elif kind == "frame":
+            self._frame(name, payload)
         else:
             self._image(name, kind, payload)
 

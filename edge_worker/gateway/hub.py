@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.gateway.broker import Broker
 from edge_worker.gateway.cameras import Cameras
-from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.jobs.jobs import Jobs
+from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.nodes import Nodes
 from edge_worker.gateway.requests import Requests
+from edge_worker.gateway.security import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.events import Published
     from edge_worker.mqtt.message import Incoming
 
 MAX_FORMS: Final = 16
@@ -33,8 +33,12 @@ class Hub:
     """What the routes use. Belongs to the event loop."""
 
     def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
-        """Build everything; nothing is opened yet."""
-        self.config, self.started = config, time.monotonic()
+        """Build everything; no connection is opened yet.
+
+        Raises:
+            ConfigError: a secret cannot be read.
+        """
+        self.config, self.secrets, self.started = config, Secrets.read(config.gateway), time.monotonic()
         self.broker = Broker(config, environ)
         self.requests = Requests(config, self.broker)
         self.nodes = Nodes(config, self.broker)
@@ -46,7 +50,7 @@ class Hub:
         self._queues: set[asyncio.Queue[str]] = set()
         self.responses: dict[int, int] = {}
         """Responses since the start, by status."""
-        self.broker.on_message, self.broker.on_published = self._message, self._published
+        self.broker.on_message, self.broker.on_published = self._message, self.requests.published
         self.nodes.on_change = self.cameras.on_change = self._tell
         self.nodes.on_lost = self.requests.repeat
 
@@ -72,9 +76,6 @@ class Hub:
 
     def _message(self, message: Incoming) -> None:
         _ = self.requests.take(message) or self.cameras.take(message) or self.nodes.take(message)
-
-    def _published(self, event: Published) -> None:
-        self.requests.published(event)
 
     def _tell(self, kind: str, name: str, values: dict[str, Any]) -> None:
         text = f"event: {kind}\ndata: {json.dumps({'name': name, **values})}\n\n"

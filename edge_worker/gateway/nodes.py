@@ -61,10 +61,6 @@ class Nodes:
         filters = [template.filter for template in self._topics.values()]
         return tuple(Subscription(one, 1) for one in [*filters, responses])
 
-    def names(self) -> list[str]:
-        """Name the workers known."""
-        return sorted(self.nodes)
-
     def get(self, name: str) -> Node:
         """Give a worker.
 

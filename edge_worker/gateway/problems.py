@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel
@@ -32,21 +33,11 @@ STATUS_OF_REASON: Final[Mapping[str, int]] = {
     "timeout": 504,
 }
 _TITLES: Final = {
-    400: "Bad Request",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    406: "Not Acceptable",
-    408: "Request Timeout",
+    **{status.value: status.phrase for status in HTTPStatus},
     413: "Content Too Large",
-    415: "Unsupported Media Type",
     422: "Unprocessable Content",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    503: "Service Unavailable",
-    504: "Gateway Timeout",
 }
+"""Names of the statuses by RFC 9110, of which Python before 3.13 has two older ones."""
 MEDIA_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final[Mapping[int, int]] = {429: 1, 503: 5}
 
@@ -74,7 +65,7 @@ class Problem(Exception):
 
     def values(self) -> dict[str, Any]:
         """Give the members of the document."""
-        title = _TITLES.get(self.status, "Error")
+        title = _TITLES[self.status]
         return ProblemDetails(title=title, status=self.status, reason=self.reason, detail=self.detail).model_dump()
 
     def response(self) -> JSONResponse:

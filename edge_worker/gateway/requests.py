@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.topics import Template
-from edge_worker.gateway.concurrency import ConcurrencyLimit
+from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem
 from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
@@ -57,7 +57,7 @@ class Parsed:
 
 @dataclass(slots=True)
 class _Pending:
-    make: Callable[[int], Outgoing]
+    make: Callable[..., Outgoing]
     result: asyncio.Future[Parsed]
     expires: float
     images: dict[str, bytes] = field(default_factory=dict)
@@ -102,13 +102,18 @@ class Requests:
             Problem: no broker, an error of the worker's, or no result in time.
         """
         self._broker.require()
-        key = secrets.token_bytes(16)
-        pending = _Pending(
-            partial(self._message, (self.section(model), camera), key, wanted, (image, content_type)),
-            asyncio.get_running_loop().create_future(),
-            time.monotonic() + self._timeout_s,
+        section, key = self.section(model), secrets.token_bytes(16)
+        make = partial(
+            Outgoing,
+            topic=Template(section.topic, node=self._node).format(camera=camera),
+            payload=image,
+            content_type=content_type,
+            properties={"frame-id": key.hex(), **wanted.properties()},
+            response_topic=self._reply_topic(section),
+            correlation=key,
         )
-        self._pending[key] = pending
+        result = asyncio.get_running_loop().create_future()
+        pending = self._pending[key] = _Pending(make, result, expires=time.monotonic() + self._timeout_s)
         try:
             self._publish(pending)
             return await asyncio.wait_for(pending.result, self._timeout_s)
@@ -154,23 +159,9 @@ class Requests:
 
     def _publish(self, pending: _Pending) -> None:
         left = max(1, math.ceil(pending.expires - time.monotonic()))
-        message = pending.make(left)
+        message = pending.make(expiry_s=left)
         pending.publications.add(message.publication)
         self._broker.publish(message)
-
-    def _message(
-        self, place: tuple[CameraConfig, str], key: bytes, wanted: Wanted, body: tuple[bytes, str], expiry_s: int
-    ) -> Outgoing:
-        section, camera = place
-        return Outgoing(
-            topic=Template(section.topic, node=self._node).format(camera=camera),
-            payload=body[0],
-            content_type=body[1],
-            properties={"frame-id": key.hex(), **wanted.properties()},
-            response_topic=self._reply_topic(section),
-            correlation=key,
-            expiry_s=expiry_s,
-        )
 
     def section(self, model: str | None) -> CameraConfig:
         """Give the section of a model, None being the default.

@@ -16,8 +16,8 @@ from starlette.requests import ClientDisconnect, Request
 from edge_worker.common import log_events
 from edge_worker.config import read_secret
 from edge_worker.gateway.bodies import read_body
+from edge_worker.gateway.limits import RateLimit
 from edge_worker.gateway.problems import Problem
-from edge_worker.gateway.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -88,9 +88,9 @@ def _same(shown: str, secret: str | None) -> bool:
 class Guard:
     """ASGI middleware around everything that is served."""
 
-    def __init__(self, app: ASGIApp, hub: Hub, secrets: Secrets) -> None:
+    def __init__(self, app: ASGIApp, hub: Hub) -> None:
         """Let through to *app* what may pass."""
-        self._app, self._hub, self._secrets = app, hub, secrets
+        self._app, self._hub, self._secrets = app, hub, hub.secrets
         config = hub.config.gateway
         self._hosts = {
             name.lower() for name in ("localhost", "127.0.0.1", "[::1]", _bracketed(config.host), *config.hosts)

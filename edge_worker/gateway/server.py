@@ -22,7 +22,7 @@ from edge_worker.gateway.problems import Problem
 from edge_worker.gateway.protocol import Protocol
 from edge_worker.gateway.routes import cameras, deepstack, health, jobs, nodes, pages, parse
 from edge_worker.gateway.routes.openapi import name_models
-from edge_worker.gateway.security import Guard, Secrets
+from edge_worker.gateway.security import Guard
 from edge_worker.ops import logs
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
     logs.configure(config.ops.log)
     for warning in warnings(config, environ):
         _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
-    app = make_app(Hub(config, environ), Secrets.read(config.gateway))
+    app = make_app(Hub(config, environ))
     server = uvicorn.Server(_settings(config, app))
     try:
         server.run()
@@ -76,7 +76,7 @@ def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an 
     )
 
 
-def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI application
+def make_app(hub: Hub) -> Any:  # noqa: ANN401 - an ASGI application
     """Build the application; the broker is connected to while it runs."""
     app = FastAPI(
         title="edge-worker gateway",
@@ -85,59 +85,45 @@ def make_app(hub: Hub, secrets: Secrets) -> Any:  # noqa: ANN401 - an ASGI appli
         docs_url=None,
         redoc_url=None,
         openapi_url="/api/v1/openapi.json",
-        lifespan=_lifespan(hub),
+        lifespan=_lifespan,
     )
-    app.state.hub, app.state.secrets = hub, secrets
+    app.state.hub = hub
     for module in (parse, jobs, cameras, nodes):
         app.include_router(module.router, prefix="/api/v1")
     for module in (deepstack, health, pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=pages.STATIC), name="static")
     name_models(app.openapi(), hub.requests.models)
-    app.add_exception_handler(Problem, _problem)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(ClientDisconnect, _gone)
-    app.add_exception_handler(Exception, _defect)  # which is logged besides, with its trace
-    return Guard(app, hub, secrets)
+    for kind in (Problem, HTTPException, RequestValidationError, ClientDisconnect, Exception):
+        app.add_exception_handler(kind, _answer)  # the last is logged besides, with its trace
+    return Guard(app, hub)
 
 
-def _lifespan(hub: Hub) -> Any:  # noqa: ANN401 - as FastAPI wants it
-    @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        await hub.start()
-        gateway = hub.config.gateway
-        _log.info(log_events.GATEWAY_STARTED, address=f"http://{gateway.host}:{gateway.port}")
-        try:
-            yield
-        finally:
-            await hub.stop()
-
-    return lifespan
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    hub: Hub = app.state.hub
+    await hub.start()
+    gateway = hub.config.gateway
+    _log.info(log_events.GATEWAY_STARTED, address=f"http://{gateway.host}:{gateway.port}")
+    try:
+        yield
+    finally:
+        await hub.stop()
 
 
-async def _problem(_request: Request, error: Exception) -> Response:
-    return error.response() if isinstance(error, Problem) else Problem("model_error", "unknown").response()
-
-
-async def _defect(_request: Request, _error: Exception) -> Response:
+async def _answer(_request: Request, error: Exception) -> Response:
+    """Answer what was raised; nobody, where the client left amid its body."""
+    match error:
+        case Problem():
+            return error.response()
+        case HTTPException():
+            reason = "not_found" if error.status_code == 404 else "bad_request"  # noqa: PLR2004 - as HTTP has it
+            response = Problem(reason, error.detail, status=error.status_code).response()
+            response.headers.update(error.headers or {})
+            return response
+        case RequestValidationError():
+            told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+            return Problem("invalid", told[:500]).response()
+        case ClientDisconnect():
+            return Problem("bad_request", "the body ends early").response()
     return Problem("model_error", "a defect of the gateway; its log says more").response()
-
-
-async def _gone(_request: Request, _error: Exception) -> Response:
-    """Answer nobody: the client left amid its body."""
-    return Problem("bad_request", "the body ends early").response()
-
-
-async def _http(_request: Request, error: Exception) -> Response:
-    status = getattr(error, "status_code", 500)
-    reason = "not_found" if status == 404 else "bad_request"  # noqa: PLR2004 - as HTTP has it
-    response = Problem(reason, str(getattr(error, "detail", "")), status=status).response()
-    response.headers.update(getattr(error, "headers", None) or {})
-    return response
-
-
-async def _invalid(_request: Request, error: Exception) -> Response:
-    found = error.errors() if isinstance(error, RequestValidationError) else []
-    told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in found)
-    return Problem("invalid", told[:500]).response()

@@ -22,7 +22,6 @@ from edge_worker.gateway import bodies, hub, protocol, security, server
 from edge_worker.gateway.cameras import Camera
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.routes import cameras
-from edge_worker.gateway.security import Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +48,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     config = Config(mqtt=MqttConfig(host="127.0.0.1", port=free_port()), cameras=(CameraConfig(),), gateway=gateway)
     parts = Hub(config, {})
     parts.cameras.cameras["door"] = Camera(images={"frame": IMAGE})
-    running = uvicorn.Server(server._settings(config, server.make_app(parts, Secrets(None, None))))
+    running = uvicorn.Server(server._settings(config, server.make_app(parts)))
     thread = threading.Thread(target=running.run)
     thread.start()
     try:

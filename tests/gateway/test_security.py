@@ -12,7 +12,7 @@ from gateways import Response, form
 from replies import JPEG
 
 from edge_worker.config import GatewayConfig
-from edge_worker.gateway.rate_limit import RateLimit
+from edge_worker.gateway.limits import RateLimit
 from edge_worker.gateway.security import Secrets
 
 if TYPE_CHECKING:

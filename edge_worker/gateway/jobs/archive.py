@@ -10,29 +10,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import Self
 
 _COMPRESSED = (".json",)  # PNG and JPEG are
 
 
-class _Pipe(io.RawIOBase):
+class _Pipe(io.BytesIO):
     """Takes what is written until it is asked for; cannot seek."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._chunks: list[bytes] = []
+    def tell(self) -> int:
+        raise io.UnsupportedOperation
 
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: object) -> int:
-        chunk = bytes(data)  # type: ignore[call-overload]
-        self._chunks.append(chunk)
-        return len(chunk)
-
-    def taken(self: Self) -> bytes:
-        content = b"".join(self._chunks)
-        self._chunks.clear()
+    def taken(self) -> bytes:
+        content = self.getvalue()
+        self.seek(0)
+        self.truncate()
         return content
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -98,11 +98,7 @@ class Database:
 
     def add(self, job: str, order: Order, images: Iterable[Uploaded]) -> None:
         """Add a job."""
-        wanted = {
-            "images": sorted(order.wanted.images),
-            "masks": order.wanted.masks,
-            "score_threshold": order.wanted.score_threshold,
-        }
+        wanted = {**asdict(order.wanted), "images": sorted(order.wanted.images)}
         with self._connection as connection:
             connection.execute(
                 "INSERT INTO job VALUES (?, ?, ?, ?, ?)",

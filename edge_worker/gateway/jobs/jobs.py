@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.gateway.concurrency import ConcurrencyLimit
 from edge_worker.gateway.jobs.archive import archive
 from edge_worker.gateway.jobs.database import Order
 from edge_worker.gateway.jobs.disk import Disk
 from edge_worker.gateway.jobs.runner import Runner
 from edge_worker.gateway.jobs.store import Store
 from edge_worker.gateway.jobs.upload import Upload, receive
+from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem
 from edge_worker.ops.directories import NO_HOME, state_directory
 

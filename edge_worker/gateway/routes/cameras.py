@@ -10,7 +10,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from edge_worker.gateway.cameras import Camera, content_type
-from edge_worker.gateway.concurrency import ConcurrencyLimit
+from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.routes.dependencies import TheHub
 

@@ -14,7 +14,7 @@ from edge_worker.gateway.bodies import image_of, read_form
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import MEDIA_TYPE, Problem, documented
 from edge_worker.gateway.requests import Wanted
-from edge_worker.gateway.routes.dependencies import TheHub, TheSecrets
+from edge_worker.gateway.routes.dependencies import TheHub
 from edge_worker.gateway.routes.openapi import body, with_image
 from edge_worker.gateway.security import Secrets
 from edge_worker.messages import LabelsMessage, PartMessage, PersonMessage
@@ -59,10 +59,10 @@ router = APIRouter(tags=["deepstack"])
     openapi_extra=_FORM,
     responses=documented(408, 413, 415, 500, 503, 504, media_types=(MEDIA_TYPE, "application/json")),
 )
-async def detection(hub: TheHub, secrets: TheSecrets, request: Request) -> Any:  # noqa: ANN401 - or the dialect's no
+async def detection(hub: TheHub, request: Request) -> Any:  # noqa: ANN401 - or the dialect's no
     """Find persons, and their parts where `gateway.deepstack_parts` is set."""
     try:
-        return await _detect(hub, secrets, request)
+        return await _detect(hub, request)
     except Problem as problem:
         told = {**problem.values(), "success": False, "error": problem.detail, "code": problem.status}
         response = problem.response()
@@ -83,7 +83,7 @@ async def update() -> dict[str, Any]:
     return {"success": True, "updateAvailable": False, "message": "You have the latest", "version": version}
 
 
-async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
+async def _detect(hub: Hub, request: Request) -> Detection:
     began = time.monotonic()
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise Problem("unsupported", "the body should be multipart/form-data with a part image")
@@ -91,7 +91,7 @@ async def _detect(hub: Hub, secrets: Secrets, request: Request) -> Detection:
     with hub.forms.slot():  # of their own: who has no token yet takes no slot of others
         form = await read_form(request, hub.requests.max_bytes)
     fields = {part.name: part.content for part in form}
-    _authorize(secrets, request, fields)
+    _authorize(hub.secrets, request, fields)
     least, image = _min_confidence(fields), image_of(form)
     with hub.requests.in_flight.slot():
         parsed = await hub.requests.parse(image.content, image.content_type, Wanted(frozenset()))

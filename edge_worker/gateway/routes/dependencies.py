@@ -1,4 +1,4 @@
-"""What FastAPI gives to the routes: the parts of the gateway that they use."""
+"""What FastAPI gives to the routes: the hub, which has the parts of the gateway."""
 
 from typing import Annotated
 
@@ -6,7 +6,6 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from edge_worker.gateway.hub import Hub
-from edge_worker.gateway.security import Secrets
 
 
 async def _hub(connection: HTTPConnection) -> Hub:
@@ -14,10 +13,4 @@ async def _hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
-async def _secrets(connection: HTTPConnection) -> Secrets:
-    secrets: Secrets = connection.app.state.secrets
-    return secrets
-
-
 TheHub = Annotated[Hub, Depends(_hub)]
-TheSecrets = Annotated[Secrets, Depends(_secrets)]

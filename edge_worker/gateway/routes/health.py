@@ -71,9 +71,5 @@ class _Figures:
         yield CounterMetricFamily(
             f"{prefix}_repeated", "Requests sent again, a worker being lost.", hub.requests.repeated
         )
-        yield GaugeMetricFamily(f"{prefix}_connected", "Whether the broker is there.", int(_connected(hub)))
+        yield GaugeMetricFamily(f"{prefix}_connected", "Whether the broker is there.", hub.broker.status().connected)
         yield GaugeMetricFamily(f"{prefix}_uptime_seconds", "Since the start.", time.monotonic() - hub.started)
-
-
-def _connected(hub: Hub) -> bool:
-    return hub.broker.status().connected

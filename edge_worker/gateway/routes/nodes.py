@@ -19,7 +19,7 @@ router = APIRouter(tags=["nodes"])
 @router.get("/nodes", responses=documented())
 async def nodes(hub: TheHub) -> dict[str, dict[str, Any]]:
     """The newest status, model card and stats of each worker."""
-    return {name: hub.nodes.get(name).values() for name in hub.nodes.names()}
+    return {name: node.values() for name, node in sorted(hub.nodes.nodes.items())}
 
 
 @router.get("/nodes/{node}", responses=documented(404))
