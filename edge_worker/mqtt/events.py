@@ -1,7 +1,4 @@
-"""What a link reports to the rest of the worker: values only.
-
-``link`` is always the name the link was given.
-"""
+"""What a link reports to the rest of the worker: values only."""
 
 from __future__ import annotations
 
@@ -15,101 +12,94 @@ Protocol = Literal["5", "3.1.1"]
 
 
 @dataclass(frozen=True, slots=True)
-class Connected:
-    """The broker let us in."""
+class LinkEvent:
+    """Anything that a link reports; ``link`` is the name it was given."""
 
     link: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(LinkEvent):
+    """The broker let us in."""
+
     protocol: Protocol
     session_present: bool
 
 
 @dataclass(frozen=True, slots=True)
-class SessionLost:
+class SessionLost(LinkEvent):
     """The broker let us in and did not know our session any more: frames that it held for us are gone."""
-
-    link: str
 
 
 @dataclass(frozen=True, slots=True)
-class SessionShortened:
+class SessionShortened(LinkEvent):
     """The broker will keep our session, and frames with it, for ``granted_s`` seconds only while we are away."""
 
-    link: str
     asked_s: int
     granted_s: int
 
 
 @dataclass(frozen=True, slots=True)
-class CapabilityMissing:
+class CapabilityMissing(LinkEvent):
     """The broker cannot do something that we would use; *reason* says what we do without."""
 
-    link: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class ClientIdAssigned:
+class ClientIdAssigned(LinkEvent):
     """The broker keeps our session under the name ``assigned``, by which this process comes back from now on."""
 
-    link: str
     client_id: str
     assigned: str
 
 
 @dataclass(frozen=True, slots=True)
-class Subscribed:
+class Subscribed(LinkEvent):
     """Every subscription of the link is granted."""
-
-    link: str
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionRefused:
+class SubscriptionRefused(LinkEvent):
     """The broker refused *filter*; it is asked for again later."""
 
-    link: str
     filter: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Unreachable:
+class Unreachable(LinkEvent):
     """No connection, or none that speaks MQTT: network, TLS, silence. Tried again for ever."""
 
-    link: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(LinkEvent):
     """The broker answered and said no. ``permanent``: until somebody changes login, permissions or name."""
 
-    link: str
     reason: str
     permanent: bool
 
 
 @dataclass(frozen=True, slots=True)
-class FellBack:
+class FellBack(LinkEvent):
     """The link goes on with MQTT 3.1.1, because of *reason*."""
 
-    link: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(LinkEvent):
     """An open connection ended; the link is on its way back."""
 
-    link: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class TakenOver:
+class TakenOver(LinkEvent):
     """Another client uses our ``client_id``: the broker said so (``certain``), or the kicks in a row look like it."""
 
-    link: str
     client_id: str
     certain: bool
 
@@ -125,33 +115,30 @@ class TakenOver:
 
 
 @dataclass(frozen=True, slots=True)
-class Shed:
+class Shed(LinkEvent):
     """Unacknowledged frames take more memory than is allowed; the ones that arrive now are left for redelivery.
 
     ``held`` frames are in memory; the others are fetched by a reconnect when these are acknowledged.
     """
 
-    link: str
     held: int
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Arrived:
+class Arrived(LinkEvent):
     """A message arrived."""
 
-    link: str
     message: Incoming
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class Published(LinkEvent):
     """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*.
 
     ``too_large``: its size is the reason. ``unmatched``: the broker has it, and nobody to give it to (MQTT 5 only).
     """
 
-    link: str
     publication: int
     ok: bool
     reason: str = ""
@@ -160,39 +147,16 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class PublicationRefused:
+class PublicationRefused(LinkEvent):
     """The broker refused a publication that must arrive; it is tried again later."""
 
-    link: str
     publication: int
     topic: str
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Fatal:
+class Fatal(LinkEvent):
     """A defect ended the link's thread; the process should end too."""
 
-    link: str
     detail: str
-
-
-LinkEvent = (
-    Connected
-    | SessionLost
-    | SessionShortened
-    | CapabilityMissing
-    | ClientIdAssigned
-    | Subscribed
-    | SubscriptionRefused
-    | Unreachable
-    | Refused
-    | FellBack
-    | Disconnected
-    | TakenOver
-    | Shed
-    | Arrived
-    | Published
-    | PublicationRefused
-    | Fatal
-)

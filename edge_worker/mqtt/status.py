@@ -24,21 +24,21 @@ class LinkStatus:
     broker took them and had nobody to give them to (those to be retained are not counted).
     """
 
-    connected: bool
-    subscribed: bool
-    protocol: Protocol | None
-    epoch: int
-    trouble: str
-    conflict: str
-    withheld: str
-    sessions_lost: int
-    takeovers: int
-    shed: int
-    queued: int
-    publications_lost: int
-    publications_without_subscriber: int
-    max_packet: int | None
     keepalive_s: int
+    connected: bool = False
+    subscribed: bool = False
+    protocol: Protocol | None = None
+    epoch: int = 0
+    trouble: str = ""
+    conflict: str = ""
+    withheld: str = ""
+    sessions_lost: int = 0
+    takeovers: int = 0
+    shed: int = 0
+    queued: int = 0
+    publications_lost: int = 0
+    publications_without_subscriber: int = 0
+    max_packet: int | None = None
 
 
 class StatusBoard:
@@ -47,23 +47,7 @@ class StatusBoard:
     def __init__(self, keepalive_s: int) -> None:
         """Begin disconnected."""
         self._due = time.monotonic() + STALL_S
-        self.status = LinkStatus(
-            connected=False,
-            subscribed=False,
-            protocol=None,
-            epoch=0,
-            trouble="",
-            conflict="",
-            withheld="",
-            sessions_lost=0,
-            takeovers=0,
-            shed=0,
-            queued=0,
-            publications_lost=0,
-            publications_without_subscriber=0,
-            max_packet=None,
-            keepalive_s=keepalive_s,
-        )
+        self.status = LinkStatus(keepalive_s)
 
     def note(self, **changes: Any) -> None:  # noqa: ANN401 - fields of LinkStatus
         """Replace these fields of the status."""
