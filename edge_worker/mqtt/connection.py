@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from edge_worker.mqtt import ending
+from edge_worker.mqtt import ending, events
 from edge_worker.mqtt.connection_events import (
     Accepted,
     Cause,
@@ -16,15 +16,7 @@ from edge_worker.mqtt.connection_events import (
     SubscribeAnswered,
     Unsubscribed,
 )
-from edge_worker.mqtt.events import (
-    CapabilityMissing,
-    Connected,
-    FellBack,
-    SessionLost,
-    SessionShortened,
-    Subscribed,
-    SubscriptionRefused,
-)
+from edge_worker.mqtt.diagnosis import suspicion
 from edge_worker.mqtt.publisher import Publisher
 from edge_worker.mqtt.receiver import Receiver
 from edge_worker.mqtt.subscriber import Subscriber
@@ -40,6 +32,9 @@ if TYPE_CHECKING:
 
 _LAST_WORDS_S: Final = 0.3
 """Kept of the time for a stop to send DISCONNECT, whatever is still queued: else the broker publishes the will."""
+
+_TICK_S: Final = 1.0  # between two looks at the clock, at most
+_TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 
 
 class Connection:
@@ -67,7 +62,8 @@ class Connection:
         self._receiver = Receiver(link, epoch=epoch, agreed=options.receive_maximum or 1)
         self._publisher = Publisher(link, session)
         self._accepted_at: float | None = None
-        self._answer_by: float | None = time.monotonic() + link.answer_timeout_s
+        self._tick_s = min(_TICK_S, link.config.keepalive_s / _TICKS_PER_KEEPALIVE)
+        self._answer_by: float | None = time.monotonic() + link.config.connack_timeout_s
         self._leaving_reason = ""
         self._is_leaving_groups = False
         self._ending: Ending | None = None
@@ -111,7 +107,11 @@ class Connection:
     def _forget_conflict(self, now: float) -> None:
         """Forget another client with our name once a connection has lasted."""
         status_board = self._link.status_board
-        if status_board.status.conflict and self._accepted_at and now - self._accepted_at > self._link.stable_s:
+        if (
+            status_board.status.conflict
+            and self._accepted_at
+            and now - self._accepted_at > self._link.config.reconnect.stable_s
+        ):
             status_board.note(conflict="")
 
     def _has_said_all(self) -> bool:
@@ -122,7 +122,7 @@ class Connection:
         """How long to wait for the network at most: until something of our own is due."""
         due = [self._answer_by] if self._answer_by is not None else []
         due += [self._subscriber.due_at] if self._subscriber.is_waiting else []
-        return max(0.0, min([self._link.tick_s, *(moment - time.monotonic() for moment in due)]))
+        return max(0.0, min([self._tick_s, *(moment - time.monotonic() for moment in due)]))
 
     def _write_pending(self) -> None:
         if self._accepted_at is None or self._leaving_reason:
@@ -133,7 +133,7 @@ class Connection:
         now = time.monotonic()
         for subscriptions in tuple(self._subscriber.due(now)):
             self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
-            self._answer_by = now + self._link.answer_timeout_s
+            self._answer_by = now + self._link.config.connack_timeout_s
         if self._subscriber.unanswered:  # else a connection that ends could not be said to end over SUBSCRIBE
             return
         self._publisher.send_all(now)
@@ -157,7 +157,7 @@ class Connection:
         self._ending = self._ending or because
 
     def _silence(self) -> Ending:
-        waited = f"{self._link.answer_timeout_s:g} s"
+        waited = f"{self._link.config.connack_timeout_s:g} s"
         asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._options.protocol})"
         return self._end(Cause.SILENCE, f"no answer to {asked} within {waited}")
 
@@ -182,7 +182,8 @@ class Connection:
 
     def _end(self, cause: Cause, reason: str) -> Ending:
         if self._accepted_at is None:
-            return ending.unanswered(self._link.name, cause, reason, self._options.protocol, self._link.suspicion)
+            missed = suspicion(self._link.config, self._options)
+            return ending.unanswered(self._link.name, cause, reason, self._options.protocol, missed)
         return ending.disconnected(
             self._link.name,
             cause,
@@ -210,16 +211,16 @@ class Connection:
         limits = accepted.receive_maximum, accepted.max_packet
         link.report_lost(link.outbox.connected(*limits, self._accepted_at))  # before anyone publishes on the news
         if self._fallback:
-            link.report(FellBack(link.name, self._fallback))
-        link.report(Connected(link.name, protocol, present))
+            link.report(events.FellBack(link.name, self._fallback))
+        link.report(events.Connected(link.name, protocol, present))
         if lost:
-            link.report(SessionLost(link.name))
+            link.report(events.SessionLost(link.name))
         self._compare_expiry(accepted.session_expiry_s)
         if accepted.client_id != self._options.client_id:
             link.assigned(accepted.client_id)
         self._publisher.capabilities = accepted.capabilities
         for reason in accepted.capabilities.shortcomings():
-            link.report(CapabilityMissing(link.name, reason))
+            link.report(events.CapabilityMissing(link.name, reason))
         self._refuse(self._subscriber.exclude(accepted.capabilities.objection))
         if self._subscriber.is_complete:
             self._all_granted()
@@ -228,7 +229,7 @@ class Connection:
         """Say it if a session that is to outlive us would not as long as it should; None: the broker agrees."""
         asked_s = self._options.session_expiry_s
         if self._options.manual_ack and granted_s is not None and granted_s < asked_s:
-            self._link.report(SessionShortened(self._link.name, asked_s, granted_s))
+            self._link.report(events.SessionShortened(self._link.name, asked_s, granted_s))
 
     def _subscribe_answered(self, answer: SubscribeAnswered) -> None:
         refused = self._subscriber.answered(answer.mid, answer.refusals, time.monotonic())
@@ -246,8 +247,8 @@ class Connection:
         filters = [f"{subscription.filter} ({reason})" for subscription, reason in self._subscriber.refused.items()]
         self._link.status_board.note(subscribed=False, trouble=f"subscription refused: {ending.abbreviated(filters)}")
         for subscription, reason in refused:
-            self._link.report(SubscriptionRefused(self._link.name, subscription.filter, reason))
+            self._link.report(events.SubscriptionRefused(self._link.name, subscription.filter, reason))
 
     def _all_granted(self) -> None:
         self._link.status_board.note(subscribed=True, trouble="")
-        self._link.report(Subscribed(self._link.name))
+        self._link.report(events.Subscribed(self._link.name))

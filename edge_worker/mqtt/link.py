@@ -19,15 +19,13 @@ from edge_worker.common import log_events
 from edge_worker.common.errors import ConfigError, ResultTooLarge
 from edge_worker.common.topics import is_publishable
 from edge_worker.config.tls_context import make_context
-from edge_worker.mqtt import diagnosis
 from edge_worker.mqtt.connection import Connection
 from edge_worker.mqtt.events import Fatal, PublicationRefused, Published
-from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.link_context import LinkContext
 from edge_worker.mqtt.outbox import Outbox
 from edge_worker.mqtt.paho.connection import PahoConnection
 from edge_worker.mqtt.reachability import unreachable
-from edge_worker.mqtt.reconnection import Reconnection
+from edge_worker.mqtt.reconnection import Identity, Reconnection
 from edge_worker.mqtt.share_groups import ShareGroups
 from edge_worker.mqtt.size_limit import PacketLimit
 from edge_worker.mqtt.status import StatusBoard
@@ -46,8 +44,6 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.status import LinkStatus
 
 _LINGER_S: Final = 1.0  # for the broker to read our DISCONNECT
-_TICK_S: Final = 1.0
-_TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 _log = structlog.get_logger(__name__)
 
 
@@ -211,7 +207,7 @@ class Link:
             return unreachable(self._name, self._config, error)
         self._epoch += 1
         self._connection = Connection(
-            self._context(waker, diagnosis.suspicion(self._config, options)),
+            self._context(waker),
             session,
             options,
             epoch=self._epoch,
@@ -226,14 +222,11 @@ class Link:
             session.linger(min(_LINGER_S, self._leave_by.remaining()) if self._leave_by else _LINGER_S)
             session.break_off()
 
-    def _context(self, waker: Waker, suspicion: str) -> LinkContext:
+    def _context(self, waker: Waker) -> LinkContext:
         return LinkContext(
+            config=self._config,
             name=self._name,
             subscriptions=self._subscriptions,
-            answer_timeout_s=self._config.connack_timeout_s,
-            tick_s=min(_TICK_S, self._config.keepalive_s / _TICKS_PER_KEEPALIVE),
-            stable_s=self._config.reconnect.stable_s,
-            suspicion=suspicion,
             outbox=self._outbox,
             status_board=self._status_board,
             waker=waker,

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from edge_worker.common.deadline import Deadline
+    from edge_worker.config.mqtt import MqttConfig
     from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.message import Subscription
     from edge_worker.mqtt.outbox import GivenUp, Outbox
@@ -19,14 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LinkContext:
-    """Outlives the connection, which looks at the clock every ``tick_s`` seconds at least."""
+    """Outlives the connection."""
 
+    config: MqttConfig
     name: str
     subscriptions: tuple[Subscription, ...]
-    answer_timeout_s: float
-    tick_s: float
-    stable_s: float
-    suspicion: str
     outbox: Outbox
     status_board: StatusBoard
     waker: Waker

@@ -1,20 +1,26 @@
-"""The messages that arrive on one connection, and their acknowledgements."""
+"""The messages that arrive on one connection, and their acknowledgements.
+
+A broker should stop at Receive Maximum. MQTT 3.1.1 has none, Mosquitto before 2.0.13 forgets it when it is above 1, and
+NATS has a limit of its own. What is sent beyond it is held in memory up to ``MAX_BYTES``. Messages beyond that are not
+kept: left unacknowledged, they are delivered again after a reconnect.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_worker.frames.frame import Delivery
 from edge_worker.mqtt.events import Arrived, Shed
-from edge_worker.mqtt.receive_window import MAX_BYTES, ReceiveWindow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_worker.mqtt.connection_events import Received
     from edge_worker.mqtt.link_context import LinkContext
+
+MAX_BYTES: Final = 64 << 20
 
 
 class Receiver:
@@ -76,3 +82,47 @@ class Receiver:
             f"the broker sends more than the {self._agreed} unacknowledged frames that cameras[].prefetch asks for:"
             " Mosquitto before 2.0.13 does so unless that is 1, other brokers have a limit of their own to lower"
         )
+
+
+class ReceiveWindow:
+    """The messages of one connection that are not acknowledged yet. Pure."""
+
+    def __init__(self, max_bytes: int) -> None:
+        """Hold *max_bytes* at most, or a single larger message."""
+        self._max_bytes = max_bytes
+        self._sizes: dict[int, int] = {}  # by packet identifier
+        self._held_bytes = 0
+        self._shed = 0
+
+    @property
+    def held(self) -> int:
+        """Messages admitted and not acknowledged."""
+        return len(self._sizes)
+
+    @property
+    def shed(self) -> int:
+        """Messages not admitted so far."""
+        return self._shed
+
+    @property
+    def wants_reconnect(self) -> bool:
+        """Whether everything admitted is acknowledged, and what was not admitted is to be fetched."""
+        return bool(self._shed) and not self._sizes
+
+    def admits(self, mid: int, size: int) -> bool:
+        """Enter message *mid* of *size* bytes; False when there is no room for it.
+
+        After the first such message none is admitted, to keep the order.
+        """
+        if mid in self._sizes:  # NATS sends a message again on the same connection
+            return True
+        if self._shed or (self._sizes and self._held_bytes + size > self._max_bytes):
+            self._shed += 1
+            return False
+        self._sizes[mid] = size
+        self._held_bytes += size
+        return True
+
+    def settle(self, mid: int) -> None:
+        """Note that message *mid* is acknowledged."""
+        self._held_bytes -= self._sizes.pop(mid, 0)

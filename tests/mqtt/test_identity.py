@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge_worker.config.mqtt import MqttConfig
-from edge_worker.mqtt.identity import Identity
 from edge_worker.mqtt.message import Will
+from edge_worker.mqtt.reconnection import Identity
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.events import Protocol

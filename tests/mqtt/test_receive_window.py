@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_worker.mqtt.receive_window import ReceiveWindow
+from edge_worker.mqtt.receiver import ReceiveWindow
 
 
 def test_a_broker_that_keeps_to_the_agreement_is_never_shed() -> None:
