@@ -76,9 +76,12 @@ class Links:
         common: dict[str, Any] = {"report": report, "password": password}
         self._links = {name: _link(config, name, cameras, will, common) for name, cameras in by_link.items()}
         if any(camera.keeps_for_others for camera in config.cameras):
-            self._links[ANSWERS] = _answers_link(config, common)
+            # Its session outlives connections: an answer that is missed leaves its frame unacknowledged here.
+            answers = answered_subscription(config)
+            self._links[ANSWERS] = _other_link(config, ANSWERS, answers, common, prefetch=_ANSWERS_AT_A_TIME)
         if announces:
-            self._links[HOME_ASSISTANT] = _home_assistant_link(config, common)
+            births = Subscription(f"{config.integrations.home_assistant.prefix}/status", 1)
+            self._links[HOME_ASSISTANT] = _other_link(config, HOME_ASSISTANT, births, common)
 
     def start(self) -> None:
         """Begin connecting, for ever.
@@ -173,26 +176,17 @@ def _link(config: Config, name: str, cameras: Sequence[CameraConfig], will: Will
     )
 
 
-def _answers_link(config: Config, common: Mapping[str, Any]) -> Link:
-    """Its session outlives connections, too: an answer that is missed leaves its frame unacknowledged here."""
+def _other_link(
+    config: Config, name: str, subscription: Subscription, common: Mapping[str, Any], *, prefetch: int | None = None
+) -> Link:
+    """A link without cameras; with a *prefetch* it has a persistent session, whose messages are acknowledged."""
     return Link(
         config.mqtt,
-        name=ANSWERS,
-        client_id=f"{config.client_id}-{ANSWERS}",
-        persistent=True,
-        subscriptions=[answered_subscription(config)],
-        receive_maximum=_ANSWERS_AT_A_TIME,
-        **common,
-    )
-
-
-def _home_assistant_link(config: Config, common: Mapping[str, Any]) -> Link:
-    return Link(
-        config.mqtt,
-        name=HOME_ASSISTANT,
-        client_id=f"{config.client_id}-{HOME_ASSISTANT}",
-        persistent=False,
-        subscriptions=(Subscription(f"{config.integrations.home_assistant.prefix}/status", 1),),
+        name=name,
+        client_id=f"{config.client_id}-{name}",
+        persistent=prefetch is not None,
+        subscriptions=(subscription,),
+        receive_maximum=prefetch,
         **common,
     )
 

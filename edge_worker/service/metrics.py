@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 from edge_worker.service.lifecycle import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edge_worker.frames.counters import Count
     from edge_worker.mqtt.status import LinkStatus
@@ -30,38 +30,40 @@ STAGES: Final = ("queued", "decode", "preprocess", "inference", "postprocess", "
 STAGE_BUCKETS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _MB: Final = 1_000_000
 
-_Fact: TypeAlias = tuple[type[CounterMetricFamily] | type[GaugeMetricFamily], str, str, str]
+_COUNTER, _GAUGE = CounterMetricFamily, GaugeMetricFamily
+_Kind: TypeAlias = type[CounterMetricFamily] | type[GaugeMetricFamily]
+_Fact: TypeAlias = tuple[_Kind, str, str, str]
 """Kind, name and description of a metric, and the attribute that has its value."""
 
 _OF_CAMERAS: Final[tuple[_Fact, ...]] = (
-    (CounterMetricFamily, "frames_received", "Frames that arrived", "received"),
-    (CounterMetricFamily, "frames_processed", "Frames that got results", "processed"),
-    (GaugeMetricFamily, "frames_waiting", "Frames not yet begun", "waiting"),
-    (GaugeMetricFamily, "frames_in_work", "Frames begun and not yet finished", "in_work"),
+    (_COUNTER, "frames_received", "Frames that arrived", "received"),
+    (_COUNTER, "frames_processed", "Frames that got results", "processed"),
+    (_GAUGE, "frames_waiting", "Frames not yet begun", "waiting"),
+    (_GAUGE, "frames_in_work", "Frames begun and not yet finished", "in_work"),
     (
-        GaugeMetricFamily,
+        _GAUGE,
         "oldest_waiting_frame_age_seconds",
         "Age of the waiting frame next in line, 0 for none",
         "oldest_waiting_s",
     ),
 )
 _OF_PROCESSES: Final[tuple[_Fact, ...]] = (
-    (CounterMetricFamily, "model_frames", "Frames a model process has parsed", "frames"),
-    (CounterMetricFamily, "model_crashes", "Unplanned ends of a model process", "crashes"),
-    (CounterMetricFamily, "model_recycles", "Planned ends of a model process", "recycles"),
+    (_COUNTER, "model_frames", "Frames a model process has parsed", "frames"),
+    (_COUNTER, "model_crashes", "Unplanned ends of a model process", "crashes"),
+    (_COUNTER, "model_recycles", "Planned ends of a model process", "recycles"),
 )
 _OF_LINKS: Final[tuple[_Fact, ...]] = (
-    (GaugeMetricFamily, "link_connected", "1 while the broker accepts the link", "connected"),
-    (CounterMetricFamily, "link_connections", "Connections made, the first included", "epoch"),
-    (CounterMetricFamily, "link_sessions_lost", "Sessions the broker had forgotten", "sessions_lost"),
-    (CounterMetricFamily, "link_publications_lost", "Messages that were given up", "publications_lost"),
+    (_GAUGE, "link_connected", "1 while the broker accepts the link", "connected"),
+    (_COUNTER, "link_connections", "Connections made, the first included", "epoch"),
+    (_COUNTER, "link_sessions_lost", "Sessions the broker had forgotten", "sessions_lost"),
+    (_COUNTER, "link_publications_lost", "Messages that were given up", "publications_lost"),
     (
-        CounterMetricFamily,
+        _COUNTER,
         "link_publications_without_subscriber",
         "Messages, other than retained ones, that the broker had nobody to give to",
         "publications_without_subscriber",
     ),
-    (GaugeMetricFamily, "link_queued", "Messages the broker has not confirmed yet", "queued"),
+    (_GAUGE, "link_queued", "Messages the broker has not confirmed yet", "queued"),
 )
 
 
@@ -126,66 +128,46 @@ class _SnapshotCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         now = self._snapshot()
         yield InfoMetricFamily("edge_worker_build", "Version and node", dict(now.build))
-        yield _state(now.state)
+        state = {(state.value,): state is now.state for state in State}
+        yield _family(_GAUGE, "state", "1 for the state the worker is in, 0 for the others", ("state",), state)
         yield from _each("camera", _OF_CAMERAS, now.cameras)
         rejected = {camera: counts.rejected for camera, counts in now.cameras.items()}
         dropped = {camera: counts.dropped for camera, counts in now.cameras.items()}
-        yield _by_reason("edge_worker_frames_rejected", "Frames that got an error", rejected)
-        yield _by_reason("edge_worker_frames_dropped", "Frames that got no reply", dropped)
-        yield _counter("edge_worker_duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
-        yield GaugeMetricFamily(
-            "edge_worker_frames_held", "Frames kept until another node has answered", value=now.held
-        )
-        yield _memory(now.processes)
+        yield _by_reason("frames_rejected", "Frames that got an error", rejected)
+        yield _by_reason("frames_dropped", "Frames that got no reply", dropped)
+        yield _total(_COUNTER, "duplicate_frames", "Redelivered frames recognised as such", now.duplicates)
+        yield _total(_GAUGE, "frames_held", "Frames kept until another node has answered", now.held)
+        memory = {(name,): process.rss_mb * _MB for name, process in now.processes.items()}
+        yield _family(_GAUGE, "model_resident_bytes", "Memory of a model process", ("process",), memory)
         yield from _each("process", _OF_PROCESSES, now.processes)
         yield from _each("link", _OF_LINKS, now.links)
-        yield _certificates(now.certificates)
-        yield _counter("edge_worker_cache_hits", "Frames whose result came from the cache", now.cache.hits)
-        yield _counter("edge_worker_cache_misses", "Frames the result cache did not hold", now.cache.misses)
-        yield GaugeMetricFamily("edge_worker_cache_bytes", "Size of the results held", value=now.cache.size_bytes)
-
-
-def _state(present: State) -> Metric:
-    family = GaugeMetricFamily(
-        "edge_worker_state", "1 for the state the worker is in, 0 for the others", labels=["state"]
-    )
-    for state in State:
-        family.add_metric([state.value], float(state is present))
-    return family
+        expiries = {(key,): expiry for key, expiry in now.certificates.items()}
+        text = "When a certificate expires, since 1970"
+        yield _family(_GAUGE, "certificate_expiry_timestamp_seconds", text, ("key",), expiries)
+        yield _total(_COUNTER, "cache_hits", "Frames whose result came from the cache", now.cache.hits)
+        yield _total(_COUNTER, "cache_misses", "Frames the result cache did not hold", now.cache.misses)
+        yield _total(_GAUGE, "cache_bytes", "Size of the results held", now.cache.size_bytes)
 
 
 def _each(label: str, table: Iterable[_Fact], subjects: Mapping[str, Any]) -> Iterator[Metric]:
     """Make a family of each fact in *table*, with a sample of each of *subjects* by its name."""
     for kind, name, text, attribute in table:
-        family = kind(f"edge_worker_{name}", text, labels=[label])
-        for subject, facts in subjects.items():
-            family.add_metric([subject], float(getattr(facts, attribute)))
-        yield family
+        samples = {(subject,): getattr(facts, attribute) for subject, facts in subjects.items()}
+        yield _family(kind, name, text, (label,), samples)
 
 
 def _by_reason(name: str, text: str, cameras: Mapping[str, Mapping[str, int]]) -> Metric:
-    family = CounterMetricFamily(name, text, labels=["camera", "reason"])
-    for camera, reasons in cameras.items():
-        for reason, count in reasons.items():
-            family.add_metric([camera, reason], count)
+    samples = {(camera, reason): count for camera, reasons in cameras.items() for reason, count in reasons.items()}
+    return _family(_COUNTER, name, text, ("camera", "reason"), samples)
+
+
+def _total(kind: _Kind, name: str, text: str, value: float) -> Metric:
+    return _family(kind, name, text, (), {(): value})
+
+
+def _family(kind: _Kind, name: str, text: str, labels: Sequence[str], samples: Mapping[Any, float]) -> Metric:
+    """Make a family of *samples*, by the values of their *labels*."""
+    family = kind(f"edge_worker_{name}", text, labels=labels)
+    for values, value in samples.items():
+        family.add_metric(values, float(value))
     return family
-
-
-def _certificates(expiries: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(
-        "edge_worker_certificate_expiry_timestamp_seconds", "When a certificate expires, since 1970", labels=["key"]
-    )
-    for key, expiry in expiries.items():
-        family.add_metric([key], expiry)
-    return family
-
-
-def _memory(processes: Mapping[str, ProcessInfo]) -> Metric:
-    family = GaugeMetricFamily("edge_worker_model_resident_bytes", "Memory of a model process", labels=["process"])
-    for name, process in processes.items():
-        family.add_metric([name], process.rss_mb * _MB)
-    return family
-
-
-def _counter(name: str, text: str, value: float) -> Metric:
-    return CounterMetricFamily(name, text, value=value)

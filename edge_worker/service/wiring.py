@@ -30,7 +30,7 @@ from edge_worker.service.probes import Probes
 from edge_worker.service.result_cache import ResultCache
 from edge_worker.service.router import Handlers, Router
 from edge_worker.service.section_outputs import section_outputs
-from edge_worker.service.settings import Settings
+from edge_worker.service.settings import seen_cameras
 from edge_worker.service.stats import Reporter
 from edge_worker.service.status import NodeStatus
 
@@ -73,17 +73,17 @@ class Components:
             on_change=lambda: wake.put(Order.LOOK),
             environ=environ,
         )
-        reporter, overrides, inbox = Reporter(config.node.id, config.groups), Overrides(), Inbox()
+        self._overrides, inbox = Overrides(), Inbox()
+        reporter = Reporter(config.node.id, config.groups)
         self.node_status = self._make_node_status(reporter)
         self.home_assistant = HomeAssistant(
             config, Memory.load(state_directory(environ, config.node.id)), self._announce
         )
-        self._commands = self._make_commands(overrides)
+        self._commands = self._make_commands()
         self.links = self._make_links(inbox)
         self.groups = Groups(config, self.frame_queue, self._announce_answer, self.node_status.is_standby)
         self.probes = self._make_probes(reporter)
-        self.dispatchers = self._make_dispatchers(overrides)
-        self._current_settings = Settings(self.frame_queue, overrides, lambda: self.dispatchers.sections)
+        self.dispatchers = self._make_dispatchers()
         self.router = self._make_router(inbox)
         self.health = self._make_health()
         self.apply(config)
@@ -99,7 +99,8 @@ class Components:
     def tell_home_assistant(self) -> None:
         """Publish what Home Assistant does not know yet."""
         if self.home_assistant.wanted:
-            paused, cameras = self._current_settings.read(self.config)
+            sections = self.dispatchers.sections
+            paused, cameras = seen_cameras(self.config, self.frame_queue, self._overrides, sections)
             self.home_assistant.look(cameras, paused=paused)
 
     def topic(self, template: str) -> str:
@@ -116,11 +117,11 @@ class Components:
             on_change=lambda judgement: self.notifier.status(str(judgement)),
         )
 
-    def _make_commands(self, overrides: Overrides) -> Commands:
+    def _make_commands(self) -> Commands:
         return Commands(
             self.config,
             frame_queue=self.frame_queue,
-            overrides=overrides,
+            overrides=self._overrides,
             stats=lambda: self.probes.stats(restart=False).to_values(),
             settings=self._settings,
             restart=self.pool.restart,
@@ -149,12 +150,12 @@ class Components:
             certificates=lambda: certificate_expiries(self.config.mqtt.tls),
         )
 
-    def _make_dispatchers(self, overrides: Overrides) -> Dispatchers:
+    def _make_dispatchers(self) -> Dispatchers:
         return Dispatchers(
             frame_queue=self.frame_queue,
             pool=self.pool,
             cache=self.cache,
-            overrides=overrides,
+            overrides=self._overrides,
             max_payload_bytes=self.config.limits.max_payload_bytes,
             outlets=Outlets(
                 publish=self.links.reply,
