@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from edge_worker.m2fp.kernels.loader import KERNELS, WITHOUT
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.tools.bench.statistics import Summary, paired_ratio
 from edge_worker.tools.bench.variants import Child, Variant, measure
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -36,7 +37,7 @@ def attempt(sandbox: Sandbox, *expressions: str) -> tuple[dict[str, str], list[s
         What :meth:`Sandbox.enter` said, and for each expression the ``repr`` of its value or its exception's name.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, json.dumps(sandbox.to_wire()), json.dumps(expressions)],
+        [sys.executable, "-c", _PROGRAM, json.dumps(asdict(sandbox)), json.dumps(expressions)],
         check=True,
         capture_output=True,
         timeout=LIMIT_S,

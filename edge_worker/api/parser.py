@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Self
 
 from edge_worker.api.arguments import at_least_1, colours, file_bytes, file_path, rgb_image, text, within
 from edge_worker.api.parsing import Parsing
+from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.imaging.headers import FORMATS
-from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import OutputRequest

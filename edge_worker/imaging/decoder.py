@@ -16,17 +16,16 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from edge_worker.common.errors import DecodeError
 from edge_worker.imaging import png
-from edge_worker.imaging.limits import DecodeLimits, check
+from edge_worker.imaging.limits import check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
+    from edge_worker.common.image_formats import DecodeLimits
     from edge_worker.imaging.arrays import RgbImage
     from edge_worker.imaging.headers import Header
-
-__all__ = ["DecodeLimits", "Reduced", "decode", "decode_reduced", "silence_decoder"]
 
 _READ_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 # By reduction. OpenCV tells grey from colour by other bits.

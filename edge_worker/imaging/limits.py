@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import DecodeError
 from edge_worker.imaging.headers import read_header
 
 if TYPE_CHECKING:
+    from edge_worker.common.image_formats import DecodeLimits
     from edge_worker.imaging.headers import Header
 
 # libjpeg writes no longer sides, so an overlay of a longer frame could not be sent; and the network, whose input is at
 # most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
 MAX_SIDE = 65_500
-
-
-@dataclass(frozen=True, slots=True)
-class DecodeLimits:
-    """Limits of accepted images: bytes of the payload, width × height, formats."""
-
-    max_payload_bytes: int
-    max_pixels: int
-    formats: frozenset[str]
 
 
 def check(payload: bytes, limits: DecodeLimits) -> Header:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.imaging.decoder import Reduced, decode_reduced
-from edge_worker.imaging.limits import DecodeLimits
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.labels import labels_body
 from edge_worker.inference.outputs import KINDS
@@ -22,6 +21,7 @@ from edge_worker.m2fp.types import Size
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from edge_worker.common.image_formats import DecodeLimits
     from edge_worker.imaging.arrays import RgbImage
     from edge_worker.inference.outputs import ImageRequest
     from edge_worker.inference.painters import Drawing
@@ -102,7 +102,7 @@ class Pipeline:
             ModelError: the model cannot be used.
             ConfigError: the palette names classes that it does not have.
         """
-        model, limits = settings.model, settings.limits
+        model = settings.model
         parser = load_parser(
             model.path,
             model.engine,
@@ -114,8 +114,7 @@ class Pipeline:
             trial_size=trial_size,
         )
         palette = Palette.for_classes(parser.classes, settings.palette)
-        accepted = DecodeLimits(limits.max_payload_bytes, limits.max_pixels, frozenset(limits.formats))
-        return cls(parser, palette, accepted)
+        return cls(parser, palette, settings.limits)
 
     def run(
         self, payload: bytes, request: OutputRequest, note: Callable[[str], None] = lambda _phase: None

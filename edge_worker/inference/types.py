@@ -6,9 +6,10 @@ Both travel as JSON plus blobs (:mod:`edge_worker.inference.ipc`), never as pick
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.inference.outputs import ImageRequest
 from edge_worker.ops.threads import ThreadPlan
 
@@ -123,15 +124,6 @@ class ModelChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class FrameLimits:
-    """Limits of frames: payload bytes, image pixels, accepted formats."""
-
-    max_payload_bytes: int
-    max_pixels: int
-    formats: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class ModelSettings:
     """Settings of a model process, sent when it starts.
 
@@ -146,7 +138,7 @@ class ModelSettings:
 
     model: ModelChoice
     palette: dict[str, str]
-    limits: FrameLimits
+    limits: DecodeLimits
     threads: ThreadPlan
     requested_threads: dict[str, Any]
     cache_directory: str | None
@@ -158,23 +150,19 @@ class ModelSettings:
         return cls(
             model=ModelChoice(model.path, model.engine, model.precision, model.short_side, model.shapes),
             palette=dict(config.palette),
-            limits=FrameLimits(limits.max_payload_bytes, limits.max_pixels, limits.formats),
+            limits=DecodeLimits(limits.max_payload_bytes, limits.max_pixels, limits.formats),
             threads=plan,
             requested_threads=config.threads.model_dump(mode="json"),
             cache_directory=None if cache_directory is None else str(cache_directory),
         )
 
-    def to_wire(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
-
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ModelSettings:
-        """Restore settings from :meth:`to_wire`."""
+        """Restore settings from ``dataclasses.asdict``."""
         limits = {**wire["limits"], "formats": tuple(wire["limits"]["formats"])}
         typed = {
             "model": ModelChoice(**wire["model"]),
-            "limits": FrameLimits(**limits),
+            "limits": DecodeLimits(**limits),
             "threads": ThreadPlan.from_wire(wire["threads"]),
         }
         return cls(**{**wire, **typed})

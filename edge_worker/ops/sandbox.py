@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import tempfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -43,12 +43,8 @@ class Sandbox:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> Sandbox:
-        """Read what :meth:`to_wire` wrote."""
+        """Restore limits from ``dataclasses.asdict``."""
         return cls(**{**wire, "hidden": tuple(wire["hidden"])})
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self)
 
     def enter(self) -> dict[str, str]:
         """Apply the limits to this process; call once, before numeric libraries load or a second thread runs.

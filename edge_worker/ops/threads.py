@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_worker.config import ThreadsConfig
-    from edge_worker.ops.cpus import CpuAllowance
+    from edge_worker.ops.allowance import CpuAllowance
 
 # Read once, while the library loads: OpenMP (torch, ONNX Runtime), MKL, numexpr.
 _POOL_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -60,13 +60,9 @@ class ThreadPlan:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> ThreadPlan:
-        """Restore a plan from :meth:`to_wire`."""
+        """Restore a plan from ``dataclasses.asdict``."""
         cpus = wire["cpus"]
         return cls(**{**wire, "cpus": None if cpus is None else tuple(cpus)})
-
-    def to_wire(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return asdict(self)
 
     def environment(self) -> dict[str, str]:
         """Return variables for the child's environment.

@@ -12,8 +12,7 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.errors import FrameRejected
 from edge_worker.inference.types import ModelSettings
-from edge_worker.ops.cpus import CpuAllowance
-from edge_worker.ops.free_memory import free_mb
+from edge_worker.ops.allowance import CpuAllowance, free_mb
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.pool.journal import Journal
 from edge_worker.pool.launch import Launch, child_environment, sandbox_for

@@ -17,9 +17,8 @@ from edge_worker.common.processes import how_it_ended
 from edge_worker.inference.ipc import Channel, ProtocolError
 from edge_worker.pool import proc
 from edge_worker.pool.launch import spawn
-from edge_worker.pool.relayed_log import RelayedLog
 from edge_worker.pool.timeouts import PhaseClock
-from edge_worker.pool.validation import card_of, failure_of, rejection_of, result_of
+from edge_worker.pool.validation import RelayedLog, card_of, failure_of, rejection_of, result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,7 +106,7 @@ class ModelProcess:
             return card_of(header)
 
     def _first_message(self) -> dict[str, Any]:
-        settings, sandbox = self._launch.settings.to_wire(), self._launch.sandbox.to_wire()
+        settings, sandbox = asdict(self._launch.settings), asdict(self._launch.sandbox)
         return {"type": "settings", "parent": os.getpid(), "settings": settings, "sandbox": sandbox}
 
     def run(self, payload: bytes, request: OutputRequest) -> EncodedResult:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.ops.cpus import CpuAllowance
+    from edge_worker.ops.allowance import CpuAllowance
 
 _MB: Final = 1_000_000
 _NETWORKS: Final = ("model.onnx", "pytorch_model.pt")

@@ -6,6 +6,7 @@ was requested.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.common.errors import ConfigError, FrameRejected, ModelError
@@ -21,11 +22,22 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import OutputRequest
 
-_MAX_DETAIL: Final = 1000  # characters of an explanation: it stands in the log, and in a reply or the status
+_MAX_DETAIL: Final = 1000  # characters of an explanation or a log line: it stands in the log, a reply or the status
 _MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
 _MAX_PERSONS: Final = 1000  # queries of a model are fewer: a number stands in a topic
 _KEYS: Final = ("model.engine", "model.precision", "palette")  # that a model may not be able to run with
 _MEASURED_HERE: Final = ("queued", "total")
+
+MAX_LINES: Final = 100
+"""Of log from one process. It may be compromised, and must not fill the log."""
+
+_LOGGER: Final = "edge_worker."  # what their names begin with
+_LEVELS: Final = {
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
 
 
 def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
@@ -108,3 +120,24 @@ def _require_persons(persons: Sequence[int | None]) -> None:
     numbers = {person for person in persons if person is not None and 0 <= person < _MAX_PERSONS}
     if len(numbers) != len(persons):
         raise ValueError("images of persons without numbers of their own")
+
+
+class RelayedLog:
+    """Log lines of one model process, in the worker's log, which has one format and one stream."""
+
+    def __init__(self) -> None:
+        """Begin with the first line."""
+        self._left = MAX_LINES
+
+    def write(self, header: Mapping[str, Any]) -> None:
+        """Log the line in a message; beyond :data:`MAX_LINES` nothing.
+
+        Raises:
+            LookupError, ValueError: there is none.
+        """
+        level, logger, text = _LEVELS[str(header["level"])], str(header["logger"])[:_MAX_DETAIL], str(header["event"])
+        if not logger.startswith(_LOGGER):
+            raise ValueError(f"unknown logger {logger!r:.50}")
+        if self._left:
+            self._left -= 1
+            logging.getLogger(logger).log(level, "%s", text[:_MAX_DETAIL])

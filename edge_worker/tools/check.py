@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from edge_worker.config import warnings
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 from edge_worker.mqtt.probe import Finding, probe
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance, free_mb
 from edge_worker.ops.directories import cache_directory
-from edge_worker.ops.free_memory import free_mb
 from edge_worker.pool import ModelPool
 from edge_worker.pool.process_count import process_count
 from edge_worker.tools.progress import Progress

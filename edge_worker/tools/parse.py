@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.tools.image_files import CONTENT_TYPES, distinct_names, find_all
 from edge_worker.tools.progress import Progress

@@ -14,7 +14,7 @@ from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.manifest import QUANTISED_FILES, is_quantised, read_manifest, write_manifest
 from edge_worker.m2fp.preprocess import preprocess
 from edge_worker.m2fp.quantisation.layer_exclusion import leave_out
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.tools.progress import Progress
 from edge_worker.tools.sampling import read, read_by_size, sample, split, spread
 

@@ -39,9 +39,10 @@ def main(options: list[str]) -> None:
 
     with atheris.instrument_imports(include=[PACKAGE]):
         from edge_worker.common import errors  # noqa: PLC0415 - only what is imported here is instrumented
+        from edge_worker.common.image_formats import DecodeLimits  # noqa: PLC0415
         from edge_worker.frames import envelope  # noqa: PLC0415
         from edge_worker.imaging import decoder, headers  # noqa: PLC0415
-    limits = decoder.DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
+    limits = DecodeLimits(MAX_PAYLOAD, MAX_PIXELS, headers.FORMATS)
 
     def parse(data: bytes) -> None:
         with suppress(errors.DecodeError):

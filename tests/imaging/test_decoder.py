@@ -15,8 +15,9 @@ from images import CIHP, PHOTOS, encoded, one_of_each_kind, photo, with_orientat
 from PIL import Image, ImageOps
 
 from edge_worker.common.errors import DecodeError
+from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.imaging import png
-from edge_worker.imaging.decoder import DecodeLimits, decode, decode_reduced
+from edge_worker.imaging.decoder import decode, decode_reduced
 from edge_worker.imaging.headers import FORMATS
 from edge_worker.imaging.palette import Palette
 

@@ -12,7 +12,8 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from images import CIHP, figures, photo
 from PIL import Image
 
-from edge_worker.imaging.decoder import DecodeLimits, decode
+from edge_worker.common.image_formats import DecodeLimits
+from edge_worker.imaging.decoder import decode
 from edge_worker.imaging.encoder import encode_jpeg, encode_jpeg_within, encode_png_palette, encode_rgb_png
 from edge_worker.imaging.headers import FORMATS
 from edge_worker.imaging.palette import Palette

@@ -15,11 +15,11 @@ from images import encoded, photo
 from PIL import Image, ImageOps
 
 from edge_worker.common.errors import DecodeError
+from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.imaging import png
 from edge_worker.imaging.decoder import decode
 from edge_worker.imaging.exif import orientation_of
 from edge_worker.imaging.headers import FORMATS, read_header
-from edge_worker.imaging.limits import DecodeLimits
 
 LIMITS = DecodeLimits(16_000_000, 25_000_000, FORMATS)
 MUTATIONS = 400  # of each file

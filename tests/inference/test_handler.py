@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import resolve
 from edge_worker.m2fp.manifest import read_manifest, write_manifest
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 
 MAX_PIXELS = 1_000_000
@@ -115,4 +116,4 @@ def test_a_pipe_in_the_place_of_the_size_is_not_waited_for(tmp_path: Path) -> No
 def test_settings_survive_the_way_into_the_process(tmp_path: Path) -> None:
     """As JSON and back they are the same, so that the process loads what the worker was configured for."""
     told = settings(tmp_path)
-    assert ModelSettings.from_wire(json.loads(json.dumps(told.to_wire()))) == told
+    assert ModelSettings.from_wire(json.loads(json.dumps(asdict(told)))) == told

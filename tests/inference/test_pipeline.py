@@ -18,8 +18,9 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from edge_worker.common.errors import CheckpointError, ConfigError, DecodeError
+from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.inference.pipeline import Pipeline, Stages
-from edge_worker.inference.types import FrameLimits, ModelChoice, ModelSettings, OutputRequest
+from edge_worker.inference.types import ModelChoice, ModelSettings, OutputRequest
 from edge_worker.messages import LabelsBody
 from edge_worker.ops.threads import ThreadPlan
 
@@ -34,7 +35,7 @@ def settings(path: str = "builtin:seeded") -> ModelSettings:
     return ModelSettings(
         model=ModelChoice(path, precision="f32", short_side=128),
         palette={"Hat": "#123456"},
-        limits=FrameLimits(max_payload_bytes=1_000_000, max_pixels=100_000, formats=("png", "jpeg")),
+        limits=DecodeLimits(max_payload_bytes=1_000_000, max_pixels=100_000, formats=("png", "jpeg")),
         threads=ThreadPlan(inference=1, opencv=1, cpus=None, nice=0),
         requested_threads={},
         cache_directory=None,
@@ -90,7 +91,7 @@ def test_the_palette_png_is_the_label_map(pipeline: Pipeline) -> None:
 
 def test_frames_are_decoded_in_full_where_their_pixels_are_shown() -> None:
     """A model may allow that JPEGs are decoded at a half; sizes are the frame's, and pictures as sharp as it."""
-    pipeline = Pipeline.open(replace(settings("builtin:m2fp-lite"), limits=FrameLimits(10**6, 10**6, ("jpeg",))))
+    pipeline = Pipeline.open(replace(settings("builtin:m2fp-lite"), limits=DecodeLimits(10**6, 10**6, ("jpeg",))))
     frame = encoded(photo(641, 361), "JPEG")
     for overlay, shape in ((False, (181, 321, 3)), (True, (361, 641, 3))):
         with patch.object(pipeline, "analyse", wraps=pipeline.analyse) as analyse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from confined import attempt
@@ -177,4 +178,4 @@ def test_a_refusal_is_reported_and_no_reason_to_stop(monkeypatch: pytest.MonkeyP
 def test_the_wire_carries_all() -> None:
     """What the worker writes is what the model process reads."""
     inside = Sandbox(("/a", "/b"), "/cache", None, 12.5)
-    assert Sandbox.from_wire(inside.to_wire()) == inside
+    assert Sandbox.from_wire(asdict(inside)) == inside

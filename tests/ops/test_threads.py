@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from edge_worker.common.errors import ConfigError
 from edge_worker.config import ThreadsConfig
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.ops.threads import ThreadPlan
 
 EIGHT = CpuAllowance(tuple(range(8)), None)
@@ -54,7 +55,7 @@ def test_the_plan_travels_as_json() -> None:
     """And comes out the same."""
     for cpus in (None, (0,)):
         plan = ThreadPlan(inference=3, opencv=2, cpus=cpus, nice=4)
-        assert ThreadPlan.from_wire(json.loads(json.dumps(plan.to_wire()))) == plan
+        assert ThreadPlan.from_wire(json.loads(json.dumps(asdict(plan)))) == plan
 
 
 APPLY = """
@@ -69,7 +70,7 @@ print(json.dumps(effective(7)))
 
 def apply(plan: ThreadPlan) -> dict[str, object]:
     """What is in effect in a new process after *plan* was applied to it."""
-    command = [sys.executable, "-c", APPLY, json.dumps(plan.to_wire())]
+    command = [sys.executable, "-c", APPLY, json.dumps(asdict(plan))]
     environment = {**os.environ, **plan.environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
     output = subprocess.run(command, env=environment, check=True, capture_output=True).stdout
     answer: dict[str, object] = json.loads(output)

@@ -36,7 +36,7 @@ from edge_worker.config import (
 from edge_worker.inference.types import EncodedResult, OutputRequest
 from edge_worker.m2fp.kernels.loader import ISA_LIMITS, WITHOUT
 from edge_worker.pool import ModelPool, PoolState, SlotState
-from edge_worker.pool.relayed_log import MAX_LINES
+from edge_worker.pool.validation import MAX_LINES
 
 FAKE = (sys.executable, str(Path(__file__).with_name("fake_model_process.py")))
 ENVIRON = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}

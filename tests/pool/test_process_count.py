@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edge_worker.config import Config, ModelConfig, MqttConfig, ThreadsConfig
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.pool.process_count import process_count
 
 if TYPE_CHECKING:

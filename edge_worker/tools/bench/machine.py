@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_worker.common.files import text_of
 from edge_worker.m2fp.kernels.loader import loaded_kernels
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 
 # Instruction sets that engines choose their kernels by, as /proc/cpuinfo calls them (x86-64; then aarch64).
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")

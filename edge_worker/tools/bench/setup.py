@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.inference.types import ModelSettings
 from edge_worker.m2fp.manifest import is_quantised
-from edge_worker.ops.cpus import CpuAllowance
+from edge_worker.ops.allowance import CpuAllowance
 from edge_worker.ops.directories import cache_directory
 from edge_worker.ops.threads import ThreadPlan
 from edge_worker.tools.bench import models

@@ -42,7 +42,7 @@ class Variant:
             name=f"{engine} {precision}, {threads} thread{'s' if threads > 1 else ''}",
             command=(sys.executable, "-m", "edge_worker.tools.bench.child"),
             environment=environment,
-            settings=replace(settings, model=model).to_wire(),
+            settings=asdict(replace(settings, model=model)),
         )
 
     def held_to(self, isa: str) -> Variant:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_worker.ops.cpus import CpuAllowance, cgroup_quota
+from edge_worker.ops.allowance import CpuAllowance, cgroup_quota, free_mb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,3 +79,21 @@ def test_quota_and_affinity_limit_together(quota: float | None, usable: int) -> 
 def test_the_affinity_is_that_of_this_process() -> None:
     """As the kernel says."""
     assert CpuAllowance.read().cpus == tuple(sorted(os.sched_getaffinity(0)))
+
+
+def test_the_smallest_limit_counts(tmp_path: Path) -> None:
+    """Of the machine and of each control group around this process; one without a limit has none."""
+    assert free_mb(tmp_path) is None
+    write(tmp_path, {"proc/meminfo": "MemTotal: 9000000 kB\nMemAvailable: 4000000 kB\n"})
+    assert free_mb(tmp_path) == 4096
+    group = write(tmp_path, {"proc/self/cgroup": "0::/outer/inner\n"}) / "sys/fs/cgroup/outer"
+    write(group, {"inner/memory.max": "max\n", "inner/memory.current": "1\n"})
+    assert free_mb(tmp_path) == 4096
+    write(group, {"memory.max": "1000000000\n", "memory.current": "400000000\n"})
+    assert free_mb(tmp_path) == 600
+
+
+def test_this_machine_says_something() -> None:
+    """Or nothing, where there is no /proc."""
+    left = free_mb()
+    assert left is None or left > 0
