@@ -16,7 +16,7 @@ from rich.console import Console
 
 from benchmarks import batches, cached, candidates, gateway, memory, page, roofline, sweeps
 from benchmarks.tables import table_of
-from edge_worker.cli.arguments import MODELS, counts, size, takes_settings, variants, without_broker
+from edge_worker.cli.arguments import MODELS, SETTINGS, counts, size, takes_config, variants, without_broker
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.config import load
 from edge_worker.tools.bench.machine import machine
@@ -98,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--turns", type=int, default=10, help="times that each thing is measured (10)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write what was found")
     parser.add_argument("--model", help=f"{MODELS}, or seeded-r101: random weights of the published size")
-    takes_settings(parser)
+    takes_config(parser, SETTINGS)
     return parser
 
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from edge_worker.common.engines import ISAS
+from edge_worker.common.errors import ConfigError, EdgeWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_worker.common.errors import ConfigError
+    from _typeshed import DataclassInstance
+
     from edge_worker.config import Config
 
+Options = TypeVar("Options", bound="DataclassInstance")
 Arguments: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
 SOURCES = "an image, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people who walk by, rendered"
+CONFIGURATION = (
+    "configuration (default $EDGE_WORKER_CONFIG, /etc/edge-worker/edge_worker.yaml, config/edge_worker.yaml)"
+)
+SETTINGS = "configuration whose settings to take (default: none)"
+"""For commands that need no broker."""
 MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
 
 
@@ -32,26 +41,14 @@ def add_command(
     return command
 
 
-def takes_config(command: argparse.ArgumentParser) -> None:
-    """Let *command* take the configuration file."""
-    command.add_argument(
-        "-c",
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="configuration (default $EDGE_WORKER_CONFIG, /etc/edge-worker/edge_worker.yaml, config/edge_worker.yaml)",
-    )
-
-
-def takes_settings(command: argparse.ArgumentParser) -> None:
-    """Let *command*, which needs no broker, take its settings from a configuration file that is named."""
-    command.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", help="configuration whose settings to take (default: none)"
-    )
+def takes_config(command: argparse.ArgumentParser, what: str = CONFIGURATION) -> None:
+    """Let *command* take a configuration file, *what* it is for."""
+    command.add_argument("-c", "--config", type=Path, metavar="FILE", help=what)
 
 
 def takes_broker(command: argparse.ArgumentParser) -> None:
-    """Let *command* take another broker than the configuration's."""
+    """Let *command* take the configuration file, and another broker than the configuration's."""
+    takes_config(command)
     setting(
         command, "--host", "mqtt.host", help="name or address of the broker (default: mqtt.host of the configuration)"
     )
@@ -78,7 +75,6 @@ def as_typed(problem: object, arguments: Arguments) -> str:
 
 def located(error: ConfigError, arguments: Arguments) -> ConfigError:
     """Give *error* with the place where its key was written, which those found out while running do not know."""
-    from edge_worker.common.errors import ConfigError
     from edge_worker.config import Problem, find_config, load_with_origins
 
     if error.file is not None or not error.key or not hasattr(arguments, "config"):
@@ -112,13 +108,23 @@ def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Confi
     return load(file, environ, runs_model=runs_model), file
 
 
+def tool_config(arguments: Arguments) -> Config:
+    """Load the configuration for a tool, and have warnings shown as :func:`log_warnings_only` does."""
+    log_warnings_only()
+    return load_config(arguments)[0]
+
+
+def options(kind: type[Options], arguments: Arguments) -> Options:
+    """Make a tool's options, a dataclass, of the arguments that its fields are named for."""
+    return kind(**{field.name: getattr(arguments, field.name) for field in fields(kind)})
+
+
 def require_worker_platform(command: str) -> None:
     """Refuse a *command* that runs a worker where none can run.
 
     Raises:
         EdgeWorkerError: this is Windows.
     """
-    from edge_worker.common.errors import EdgeWorkerError
     from edge_worker.common.platforms import RUNS_WORKER
 
     if not RUNS_WORKER:

@@ -12,12 +12,12 @@ from edge_worker.cli.arguments import (
     Commands,
     add_command,
     level,
-    load_config,
     log_warnings_only,
+    options,
     positive,
     require_worker_platform,
     takes_broker,
-    takes_config,
+    tool_config,
 )
 
 if TYPE_CHECKING:
@@ -57,15 +57,9 @@ def _demo(arguments: Arguments) -> int:
     from edge_worker.tools.demo import command
 
     log_warnings_only()
-    options = command.DemoOptions(
-        source=arguments.source,
-        seconds=arguments.seconds if arguments.seconds is not None else (0.0 if arguments.web else 20.0),
-        out=arguments.out,
-        fps=arguments.fps,
-        model=arguments.model,
-        web=arguments.web,
-    )
-    return command.run(options)
+    if arguments.seconds is None:
+        arguments.seconds = 0.0 if arguments.web else 20.0
+    return command.run(options(command.DemoOptions, arguments))
 
 
 def _add_camera(commands: Commands) -> None:
@@ -83,6 +77,7 @@ def _add_camera(commands: Commands) -> None:
     command.add_argument("--loop", action="store_true", help="begin again at the end of files")
     command.add_argument(
         "--timeout",
+        dest="silence_s",
         type=positive,
         default=60.0,
         metavar="SECONDS",
@@ -94,24 +89,13 @@ def _add_camera(commands: Commands) -> None:
         choices=(0, 1),
         help="1: the broker must have each frame (default: that of the section of `cameras` that takes the topic)",
     )
-    takes_config(command)
     takes_broker(command)
 
 
 def _camera(arguments: Arguments) -> int:
     from edge_worker.tools import camera
 
-    log_warnings_only()
-    options = camera.CameraOptions(
-        source=arguments.source,
-        camera=arguments.camera,
-        topic=arguments.topic,
-        fps=arguments.fps,
-        loop=arguments.loop,
-        qos=arguments.qos,
-        silence_s=arguments.timeout,
-    )
-    return camera.run(load_config(arguments)[0], options)
+    return camera.run(tool_config(arguments), options(camera.CameraOptions, arguments))
 
 
 def _add_watch(commands: Commands) -> None:
@@ -124,16 +108,13 @@ def _add_watch(commands: Commands) -> None:
     )
     command.add_argument("--json", action="store_true", help="print labels and errors as they are, one a line")
     command.add_argument("--camera", metavar="NAME", help="only the results of this camera (default: of all)")
-    takes_config(command)
     takes_broker(command)
 
 
 def _watch(arguments: Arguments) -> int:
     from edge_worker.tools import watch
 
-    log_warnings_only()
-    options = watch.WatchOptions(save=arguments.save, json=arguments.json, camera=arguments.camera)
-    return watch.run(load_config(arguments)[0], options)
+    return watch.run(tool_config(arguments), save=arguments.save, as_json=arguments.json, camera=arguments.camera)
 
 
 def _add_status(commands: Commands) -> None:
@@ -148,9 +129,7 @@ def _add_status(commands: Commands) -> None:
 def _status(arguments: Arguments) -> int:
     from edge_worker.tools import status
 
-    log_warnings_only()
-    config, _ = load_config(arguments)
-    return status.run(config, arguments.node, as_json=arguments.json, timeout_s=arguments.timeout)
+    return status.run(tool_config(arguments), arguments.node, as_json=arguments.json, timeout_s=arguments.timeout)
 
 
 def _add_request(commands: Commands) -> None:
@@ -171,10 +150,10 @@ def _add_request(commands: Commands) -> None:
 def _request(arguments: Arguments) -> int:
     from edge_worker.tools import request
 
-    log_warnings_only()
     pairs = request.arguments_of(arguments.arguments)
-    config, _ = load_config(arguments)
-    return request.run(config, arguments.command, pairs, node=arguments.node, timeout_s=arguments.timeout)
+    return request.run(
+        tool_config(arguments), arguments.command, pairs, node=arguments.node, timeout_s=arguments.timeout
+    )
 
 
 def _asks_the_broker(command: argparse.ArgumentParser, awaited: str) -> None:
@@ -182,5 +161,4 @@ def _asks_the_broker(command: argparse.ArgumentParser, awaited: str) -> None:
     command.add_argument(
         "--timeout", type=positive, default=10.0, metavar="SECONDS", help=f"seconds to wait for {awaited} (default 10)"
     )
-    takes_config(command)
     takes_broker(command)

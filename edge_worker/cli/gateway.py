@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, setting, takes_broker, takes_config
+from edge_worker.cli.arguments import Arguments, Commands, add_command, load_config, setting, takes_broker
 
 
 def add(commands: Commands) -> None:
@@ -12,7 +12,6 @@ def add(commands: Commands) -> None:
     command = add_command(
         commands, "gateway", _gateway, "web page and REST API, whose images are parsed by workers of the broker"
     )
-    takes_config(command)
     takes_broker(command)
     setting(
         command, "--http-host", "gateway.host", help="address to listen on (default: gateway.host of the configuration)"

@@ -6,15 +6,17 @@ from pathlib import Path
 
 from edge_worker.cli.arguments import (
     MODELS,
+    SETTINGS,
     Arguments,
     Commands,
     add_command,
     counts,
     from_here,
     isas,
+    options,
     setting,
     size,
-    takes_settings,
+    takes_config,
     variants,
     without_broker,
 )
@@ -42,7 +44,7 @@ def _add_parse(commands: Commands) -> None:
         choices=ANNOTATION_FORMATS,
         help="also export the results to DIR/FORMAT, as `export` does (default: no)",
     )
-    takes_settings(command)
+    takes_config(command, SETTINGS)
     setting(
         command,
         "--overlay",
@@ -88,10 +90,8 @@ def _parse(arguments: Arguments) -> int:
     environ = without_broker(arguments)
     if arguments.format:
         environ |= {"EDGE_WORKER__OUTPUT__LABELS__MASKS": "rle"}
-    options = parse.ParseOptions(
-        tuple(arguments.paths), arguments.out, raw=arguments.raw, overwrite=arguments.overwrite
-    )
-    code = parse.run(load(arguments.config, environ), options)
+    config = load(arguments.config, environ)
+    code = parse.run(config, arguments.paths, arguments.out, raw=arguments.raw, overwrite=arguments.overwrite)
     return max(code, _export_to(arguments.out, arguments.format, None)) if arguments.format else code
 
 
@@ -109,9 +109,9 @@ def _export(arguments: Arguments) -> int:
 
 
 def _export_to(results: Path, name: str, out: Path | None) -> int:
-    from edge_worker.tools.annotations.command import ExportOptions, run
+    from edge_worker.tools.annotations.command import run
 
-    return run(ExportOptions(results, name, out))
+    return run(results, name, out or results / name)
 
 
 def _add_bench(commands: Commands) -> None:
@@ -144,6 +144,7 @@ def _add_bench(commands: Commands) -> None:
     )
     command.add_argument(
         "--isa",
+        dest="isas",
         type=isas,
         default=(),
         metavar="ISA,…",
@@ -154,7 +155,7 @@ def _add_bench(commands: Commands) -> None:
     command.add_argument(
         "--plot", type=Path, metavar="FILE", help="where to draw the stages, such as bench.png (default: nowhere)"
     )
-    takes_settings(command)
+    takes_config(command, SETTINGS)
     command.add_argument(
         "--model",
         help=f"{MODELS}, or seeded-r101: random weights of the published size (default: as configured, else m2fp-lite)",
@@ -165,16 +166,5 @@ def _bench(arguments: Arguments) -> int:
     from edge_worker.config import load
     from edge_worker.tools.bench import command as bench
 
-    options = bench.BenchOptions(
-        model=arguments.model,
-        paths=tuple(arguments.paths),
-        size=arguments.size,
-        variants=arguments.variants,
-        threads=arguments.threads,
-        isas=arguments.isa,
-        against=arguments.against,
-        turns=max(1, arguments.turns),
-        json=arguments.json,
-        plot=arguments.plot,
-    )
-    return bench.run(load(arguments.config, without_broker(arguments)), options)
+    config = load(arguments.config, without_broker(arguments))
+    return bench.run(config, options(bench.BenchOptions, arguments))

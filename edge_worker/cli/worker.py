@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from pathlib import Path
 
 from edge_worker.cli.arguments import (
     Arguments,
@@ -20,7 +20,7 @@ from edge_worker.cli.output import drop_what_cannot_be_written
 
 def add(commands: Commands) -> None:
     """Describe the commands."""
-    _add_run(commands)
+    takes_config(add_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
     _add_check(commands)
     command = add_command(
         commands,
@@ -28,14 +28,8 @@ def add(commands: Commands) -> None:
         _config,
         "print a sample configuration, or the one in force and where each value comes from",
     )
-    command.add_argument(
-        "-c", "--config", type=Path, metavar="FILE", help="print what is in force with this file (default: the sample)"
-    )
+    takes_config(command, "print what is in force with this file (default: the sample)")
     _add_schema(commands)
-
-
-def _add_run(commands: Commands) -> None:
-    takes_config(add_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
 
 
 def _run(arguments: Arguments) -> int:
@@ -96,8 +90,6 @@ def _schema(arguments: Arguments) -> int:
     from edge_worker.messages.asyncapi import document
 
     if arguments.format == "json":
-        import json
-
         text = json.dumps(document(), indent=2) + "\n"
     else:
         import yaml

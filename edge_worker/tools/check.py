@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from edge_worker.config import warnings
+from edge_worker.config import Config, warnings
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 from edge_worker.mqtt.probe import Finding, probe
 from edge_worker.ops.allowance import CpuAllowance, free_mb
@@ -18,8 +18,6 @@ from edge_worker.tools.progress import Progress
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from edge_worker.config import Config
 
 
 def run(config: Config, source: Path | None, *, connect: bool) -> int:

@@ -6,13 +6,16 @@ import math
 import os
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from pydantic import ValidationError
 
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.config import read_password
+from edge_worker.config import Config, read_password
 from edge_worker.mqtt.events import (
     Arrived,
     Connected,
@@ -32,13 +35,13 @@ from edge_worker.mqtt.link import Link
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import TracebackType
-    from typing import Self
 
-    from edge_worker.config import Config
+    from edge_worker.messages import Message
     from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
 
 # Time to publish what is queued and say goodbye; the latter alone where the tool failed.
 STOP_S, GOODBYE_S = 5.0, 0.5
+Kind = TypeVar("Kind", bound="Message")
 
 
 class Client:
@@ -130,6 +133,12 @@ class Client:
                 yield event.message
             elif event is None:
                 return
+
+    def read(self, kind: type[Kind], within_s: float, silence_s: float = math.inf) -> Iterator[Kind]:
+        """Give the messages of a *kind* among :meth:`messages`; others are passed over, and what is cleared."""
+        for message in self.messages(within_s, silence_s):
+            with suppress(ValidationError):
+                yield kind.model_validate_json(message.payload)
 
     def _tell(self, event: LinkEvent) -> None:
         """Write what happened to the connection to standard error; the same trouble twice in a row only once."""

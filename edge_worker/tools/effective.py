@@ -8,14 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.addresses import MASK, without_login
-from edge_worker.config import password_source
+from edge_worker.config import Config, Location, Tree, password_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pydantic import JsonValue
 
-    from edge_worker.config import Config, Location, Tree
 
 # Column of the sources, where the line is not longer.
 _COLUMN: Final = 48

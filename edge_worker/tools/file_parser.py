@@ -12,7 +12,7 @@ import numpy as np
 from edge_worker.frames.frame import Frame
 from edge_worker.imaging.decoder import silence_decoder
 from edge_worker.inference.outputs import KINDS
-from edge_worker.inference.pipeline import Pipeline, Stages
+from edge_worker.inference.pipeline import Pipeline, RawOutput, Stages
 from edge_worker.inference.types import ModelSettings
 from edge_worker.messages import LabelsMessage, ModelName
 from edge_worker.ops.directories import cache_directory
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.inference.pipeline import RawOutput
     from edge_worker.ops.threads import ThreadPlan
 
 # The place of a camera's name in results that came from files.

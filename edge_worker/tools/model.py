@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import EngineError
 from edge_worker.m2fp import hub
-from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
+from edge_worker.m2fp.directory import BUILTIN, ModelDirectory, builtin_names, open_directory
 from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.kernels.loader import describe_kernels, loaded_kernels
 from edge_worker.m2fp.manifest import MANIFEST_FILE, write_manifest
@@ -17,7 +17,6 @@ from edge_worker.tools.progress import Progress
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.m2fp.directory import ModelDirectory
 
 LICENCE_NOTE = "Mind the licence on the model's card: M2FP's published weights are for non-commercial use."
 

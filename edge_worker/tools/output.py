@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import select
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 
 if TYPE_CHECKING:
-    from typing import NoReturn
-
     from edge_worker.messages import Message
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import EdgeWorkerError
@@ -13,28 +12,21 @@ from edge_worker.tools.image_files import CONTENT_TYPES, distinct_names, find_al
 from edge_worker.tools.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from edge_worker.config import Config
 
 
-@dataclass(frozen=True, slots=True)
-class ParseOptions:
-    """Which files, where results go, whether the network's raw answer is written too, and results are made anew."""
-
-    paths: tuple[Path, ...]
-    out: Path
-    raw: bool = False
-    overwrite: bool = False
-
-
-def run(config: Config, options: ParseOptions) -> int:
+def run(config: Config, paths: Sequence[Path], out: Path, *, raw: bool, overwrite: bool) -> int:
     """Parse every image that has no results yet; a line for each that fails. Returns the exit code: 1 if any failed.
+
+    With *raw*, the network's raw answer is written to folder *out*, too; with *overwrite*, results are made anew.
 
     Raises:
         EdgeWorkerError: there are no images, or the model cannot be used.
     """
-    files = find_all(options.paths, results=options.out)
+    files = find_all(paths, results=out)
     if not files:
         raise EdgeWorkerError(f"no images there (endings that count: {', '.join(sorted(CONTENT_TYPES))})")
     plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
@@ -45,8 +37,8 @@ def run(config: Config, options: ParseOptions) -> int:
 
     progress, names = Progress(), distinct_names(files)
     with progress.step(f"loading {config.model.path}"):
-        parser = FileParser(config, plan, options.out, raw=options.raw)
-    left = [file for file in files if options.overwrite or not parser.is_done(file, names[file])]
+        parser = FileParser(config, plan, out, raw=raw)
+    left = [file for file in files if overwrite or not parser.is_done(file, names[file])]
 
     def parsed(file: Path) -> bool:
         try:
@@ -59,7 +51,7 @@ def run(config: Config, options: ParseOptions) -> int:
 
     failed = [parsed(file) for file in progress.count(left, len(left), "parsing")].count(False)
     skipped = len(files) - len(left)
-    told = f"{len(left) - failed} of {len(files)} parsed, results in {options.out}"
+    told = f"{len(left) - failed} of {len(files)} parsed, results in {out}"
     told += f"; {skipped} skipped, parsed before (--overwrite parses them again)" if skipped else ""
     progress.note(told + (f"; {failed} failed" if failed else ""))
     return 1 if failed else 0

@@ -11,7 +11,7 @@ from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import ModelDirectory, open_directory
 from edge_worker.m2fp.engines.base import is_installed
-from edge_worker.m2fp.manifest import QUANTISED_FILES, is_quantised, read_manifest, write_manifest
+from edge_worker.m2fp.manifest import QUANTISED_FILES, Manifest, is_quantised, read_manifest, write_manifest
 from edge_worker.m2fp.preprocess import preprocess
 from edge_worker.m2fp.quantisation.layer_exclusion import leave_out
 from edge_worker.ops.allowance import CpuAllowance
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from edge_worker.m2fp.manifest import Manifest
     from edge_worker.m2fp.quantisation.gate import Verdict
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
     from edge_worker.m2fp.types import FloatArray

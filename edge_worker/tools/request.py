@@ -7,8 +7,6 @@ import secrets
 import sys
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
-
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.topics import Template
 from edge_worker.messages import CommandResponse, parse_request
@@ -35,15 +33,16 @@ def run(config: Config, command: str, arguments: Mapping[str, JsonValue], *, nod
     transaction = secrets.token_hex(8)
     payload = json.dumps({**arguments, "transaction": transaction}).encode()
     parse_request(command, payload)
-    answers = Template(config.node.response_topic, node=node).format(command=command)
+    place = Template(config.node.response_topic, node=node).format(command=command)
     topic = Template(config.node.request_topic, node=node).format(command=command)
-    with Client(config, role="request", subscriptions=(Subscription(answers, 1),), quiet=True) as client:
+    with Client(config, role="request", subscriptions=(Subscription(place, 1),), quiet=True) as client:
         client.wait_subscribed(timeout_s)
         client.publish(Outgoing(topic, payload, content_type="application/json", expiry_s=max(1, round(timeout_s))))
-        response = _answer((message.payload for message in client.messages(timeout_s)), transaction)
+        answers = client.read(CommandResponse, timeout_s)
+        response = next((answer for answer in answers if answer.transaction == transaction), None)
     if response is None:
         raise EdgeWorkerError(
-            f"{config.mqtt.address}: no answer from {node} on {answers} within {timeout_s:g} s: "
+            f"{config.mqtt.address}: no answer from {node} on {place} within {timeout_s:g} s: "
             "is it online (edge-worker status), and are commands.enabled there?"
         )
     write_json(response)
@@ -73,14 +72,3 @@ def _value(text: str) -> JsonValue:
     except ValueError:
         return text
     return value
-
-
-def _answer(payloads: Iterable[bytes], transaction: str) -> CommandResponse | None:
-    for payload in payloads:
-        try:
-            response = CommandResponse.model_validate_json(payload)
-        except ValidationError:
-            continue
-        if response.transaction == transaction:
-            return response
-    return None

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final, Protocol
 from edge_worker.common.addresses import without_login
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.tools.capture import Capture, jpeg
+from edge_worker.tools.capture import Bgr, Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
 from edge_worker.tools.scene import Scene
 from edge_worker.tools.stream_process import HEAD
@@ -23,7 +23,6 @@ from edge_worker.tools.stream_process import HEAD
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_worker.tools.capture import Bgr
 
 SCENE = "scene"
 # Rates where the source has none of its own, frames a second.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
 from rich.table import Table
 
 from edge_worker.common.errors import EdgeWorkerError
+from edge_worker.common.topics import filter_of_all_nodes
 from edge_worker.messages import StatusMessage
 from edge_worker.messages.base import MAX_DETAIL
 from edge_worker.mqtt.message import Subscription
@@ -53,11 +53,7 @@ def _read(config: Config, node: str | None, timeout_s: float) -> list[StatusMess
     subscription = Subscription(_filter(config, node), 1)
     with Client(config, role="status", subscriptions=(subscription,), quiet=True) as client:
         client.wait_subscribed(timeout_s)
-        for message in client.messages(timeout_s, _SILENCE_S):
-            try:
-                status = StatusMessage.model_validate_json(message.payload)
-            except ValidationError:  # cleared, or not a worker's
-                continue
+        for status in client.read(StatusMessage, timeout_s, _SILENCE_S):
             found[status.node] = status
             if node is not None:
                 break
@@ -66,9 +62,8 @@ def _read(config: Config, node: str | None, timeout_s: float) -> list[StatusMess
 
 def _filter(config: Config, node: str | None) -> str:
     """The topic of the status of *node*, or of all where the node is a level of its own."""
-    levels = config.node.status_topic.split("/")
-    filled = (node or "+" if level == "{node}" else level for level in levels)
-    return "/".join(filled).replace("{node}", node or config.node.id)
+    topic = config.node.status_topic
+    return (topic if node else filter_of_all_nodes(topic)).replace("{node}", node or config.node.id)
 
 
 def _table(found: list[StatusMessage]) -> Table:

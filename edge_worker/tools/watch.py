@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from edge_worker.common.errors import ConfigError, EdgeWorkerError
 from edge_worker.common.topics import Template, is_publishable
 from edge_worker.messages import ErrorMessage, LabelsMessage
 from edge_worker.mqtt.events import Arrived
-from edge_worker.mqtt.message import Subscription
+from edge_worker.mqtt.message import Incoming, Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.interrupts import until_interrupted
 from edge_worker.tools.joiner import FrameResult, Joiner
@@ -24,40 +23,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.message import Incoming
 
 # Classes named in a line, largest first.
 NAMED_LABELS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class WatchOptions:
-    """What to show: of one *camera*, or of all; messages as *json*; files into the folder *save*, if given."""
+def run(config: Config, *, save: Path | None, as_json: bool, camera: str | None) -> int:
+    """Print a line per frame of *camera* (None: of all) until Ctrl-C; returns the exit code.
 
-    save: Path | None = None
-    json: bool = False
-    camera: str | None = None
-
-
-def run(config: Config, options: WatchOptions) -> int:
-    """Print a line per frame until Ctrl-C, and write files if asked; returns the exit code.
+    Messages are printed *as_json*, and files written into the folder *save*, where that is asked for.
 
     Raises:
         ConfigError: no camera has labels, which tell what belongs to a frame.
         EdgeWorkerError: the broker refuses us, or the camera's name is none.
         BrokenPipeError: whoever read standard output has gone.
     """
-    if not any(config.outputs_for(camera).labels.enabled for camera in config.cameras):
+    if not any(config.outputs_for(section).labels.enabled for section in config.cameras):
         raise ConfigError("is off, but without labels nothing tells when a frame is done", key="output.labels.enabled")
-    recorder = None if options.save is None else Recorder(options.save)
-    show = write_json if options.json else _Lines().show
+    recorder = None if save is None else Recorder(save)
+    console = PipedConsole(highlight=False, soft_wrap=True)
+
+    def show(message: LabelsMessage | ErrorMessage) -> None:
+        if as_json:
+            write_json(message)
+        else:
+            console.print(line(message) if isinstance(message, LabelsMessage) else error_line(message))
 
     def on_result(result: FrameResult) -> None:
         show(result.labels)
         if recorder:
             recorder.save(result)
 
-    results = Results(config, on_result=on_result, on_error=show, camera=options.camera)
+    results = Results(config, on_result=on_result, on_error=show, camera=camera)
     with Client(config, role="watch", subscriptions=results.subscriptions) as client, until_interrupted():
         _take_for_ever(client, results)
     return 0
@@ -69,16 +66,6 @@ def _take_for_ever(client: Client, results: Results) -> None:
         if isinstance(event, Arrived):
             results.take(event.message)
         end_without_reader()
-
-
-class _Lines:
-    """Prints a message in a line for people."""
-
-    def __init__(self) -> None:
-        self._console = PipedConsole(highlight=False, soft_wrap=True)
-
-    def show(self, message: LabelsMessage | ErrorMessage) -> None:
-        self._console.print(line(message) if isinstance(message, LabelsMessage) else error_line(message))
 
 
 class Results:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from edge_worker.common.engines import ENGINE_NAMES, ISAS, PRECISIONS
 from edge_worker.m2fp.engines.choose import ENGINES
 from edge_worker.m2fp.engines.precisions import _PRECISIONS
-from edge_worker.tools.bench import isa
+from edge_worker.tools.bench import machine
 
 
 def test_every_engine_can_be_asked_for() -> None:
@@ -18,4 +18,4 @@ def test_every_precision_can_be_asked_for() -> None:
 
 def test_every_instruction_set_can_be_held_to() -> None:
     """What the command takes is what bench has limits for."""
-    assert tuple(isa.ISAS) == ISAS
+    assert tuple(machine.ISAS) == ISAS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.errors import EdgeWorkerError
@@ -31,26 +30,18 @@ WRITERS: Final[Mapping[str, type[Writer]]] = {
 """By the names of :data:`edge_worker.common.formats.ANNOTATION_FORMATS`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ExportOptions:
-    """Which results, into what; ``out`` None: a folder of the format's name beside them."""
+def run(folder: Path, form: str, out: Path) -> int:
+    """Export every result in *folder* in the format *form* to the folder *out*; a line for each that cannot be.
 
-    results: Path
-    format: str
-    out: Path | None = None
-
-
-def run(options: ExportOptions) -> int:
-    """Export every result; a line for each that cannot be. Returns the exit code: 1 if any could not.
+    Returns the exit code: 1 if any could not.
 
     Raises:
         EdgeWorkerError: there are no results.
         OSError: the folder cannot be written to.
     """
-    results = Results(options.results)
-    out = options.out or options.results / options.format
+    results = Results(folder)
     out.mkdir(parents=True, exist_ok=True)
-    writer = WRITERS[options.format](out)
+    writer = WRITERS[form](out)
     progress, count, failed = Progress(), len(results.files), 0
     for file in progress.count(results.files, count, "exporting"):
         try:

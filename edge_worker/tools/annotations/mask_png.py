@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,8 +12,6 @@ from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.annotations.writer import SUBSET, Classes
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_worker.tools.annotations.results import ParsedImage
 
 

@@ -12,15 +12,13 @@ from pycocotools import mask as coco
 from pydantic import ValidationError
 
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.m2fp.types import Box, HasRegion, Region, Size
-from edge_worker.messages import LabelsMessage
+from edge_worker.m2fp.types import BoolArray, Box, ByteArray, HasRegion, Region, Size
+from edge_worker.messages import LabelsMessage, PersonMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from edge_worker.m2fp.types import BoolArray, ByteArray
-    from edge_worker.messages import PersonMessage
 
 _LABELS: Final = ".labels.json"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final
 
 import cv2
@@ -14,7 +14,6 @@ from edge_worker.tools.annotations.writer import Classes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from edge_worker.tools.annotations.results import ParsedImage, Segment
 

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.files import text_of
@@ -25,7 +25,6 @@ from edge_worker.ops.memory import COMPUTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TextIO
 
     from edge_worker.inference.pipeline import Pipeline
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.bench import outputs, report
-from edge_worker.tools.bench.comparison import REFERENCES, Grid, among_themselves, with_model, with_reference
+from edge_worker.tools.bench.comparison import REFERENCES, Compared, Grid, among_themselves, with_model, with_reference
 from edge_worker.tools.bench.machine import machine
 from edge_worker.tools.bench.setup import Setup
 from edge_worker.tools.bench.statistics import paired_ratio
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_worker.config import Config
-    from edge_worker.tools.bench.comparison import Compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class BenchOptions:
     """
 
     model: str | None
-    paths: tuple[Path, ...]
+    paths: Sequence[Path]
     size: tuple[int, int]
     variants: tuple[tuple[str, str], ...]
     threads: tuple[int, ...]
@@ -73,36 +73,30 @@ def measure_all(config: Config, options: BenchOptions, scratch: Path) -> dict[st
     """Measure the variants in turn; *scratch* is a folder for files that are not kept."""
     setup = Setup(config, options.model, options.paths, options.size, scratch)
     compared = _compared(config, setup, options, scratch)
-    answers = Answers(scratch)
     variants = [one.variant for one in compared]
-    measured = measure(variants, setup.frames, options.turns, save=answers.file, note=_note)
+    measured = measure(variants, setup.frames, max(1, options.turns), save=partial(_answer, scratch), note=_note)
     return {
         "machine": machine(),
         "model": setup.model,
         "against": options.against,
         "frames": [frame.name for frame in setup.frames],
-        "variants": [_summary(index, one, measured, answers) for index, one in enumerate(compared)],
+        "variants": [_summary(index, one, measured, scratch) for index, one in enumerate(compared)],
     }
 
 
-class Answers:
-    """The files that hold each variant's answer to the first frame."""
+def _answer(scratch: Path, index: int) -> Path:
+    """The file that holds the answer to the first frame of the variant of this index."""
+    return scratch / f"answer-{index}.npz"
 
-    def __init__(self, folder: Path) -> None:
-        """Keep them in *folder*."""
-        self._folder = folder
 
-    def file(self, index: int) -> Path:
-        """That of the variant of this index."""
-        return self._folder / f"answer-{index}.npz"
+def _agreement(scratch: Path, index: int) -> dict[str, Any] | None:
+    """How far a variant's answer agrees with the first one's; None where either is missing."""
+    mine, first = _answer(scratch, index), _answer(scratch, 0)
+    if not index or not (mine.exists() and first.exists()):
+        return None
+    from edge_worker.tools.bench.agreement import compare  # noqa: PLC0415 - numeric libraries
 
-    def agreement(self, index: int) -> dict[str, Any] | None:
-        """How far a variant's answer agrees with the first one's; None where either is missing."""
-        if not index or not (self.file(index).exists() and self.file(0).exists()):
-            return None
-        from edge_worker.tools.bench.agreement import compare  # noqa: PLC0415 - numeric libraries
-
-        return asdict(compare(self.file(index), self.file(0)))
+    return asdict(compare(mine, first))
 
 
 def _compared(config: Config, setup: Setup, options: BenchOptions, scratch: Path) -> list[Compared]:
@@ -118,13 +112,13 @@ def _compared(config: Config, setup: Setup, options: BenchOptions, scratch: Path
     return with_model(setup, other, grid)
 
 
-def _summary(index: int, compared: Compared, measured: Sequence[Measured], answers: Answers) -> dict[str, Any]:
+def _summary(index: int, compared: Compared, measured: Sequence[Measured], scratch: Path) -> dict[str, Any]:
     """A variant's figures, its speed against another's and its agreement with the first one's answer."""
     one, other = measured[index], measured[compared.ratio_to]
     summary = one.summary()
     if one.walls_ms and other.walls_ms:
         summary["ratio"] = paired_ratio(other.walls_ms, one.walls_ms)
-    if compared.same_model and (agreement := answers.agreement(index)):
+    if compared.same_model and (agreement := _agreement(scratch, index)):
         summary["agreement"] = agreement
     return summary
 

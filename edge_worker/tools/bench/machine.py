@@ -1,15 +1,20 @@
-"""What about a machine decides how fast it is; never its name."""
+"""What about a machine decides how fast it is, never its name; and instruction sets that all in a bench is held to."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import platform
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.files import text_of
 from edge_worker.m2fp.kernels.loader import loaded_kernels
 from edge_worker.ops.allowance import CpuAllowance
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # Instruction sets that engines choose their kernels by, as /proc/cpuinfo calls them (x86-64; then aarch64).
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
@@ -17,16 +22,16 @@ _ARM_FLAGS = ("asimd", "asimddp", "bf16", "i8mm", "sve")
 _LIBRARIES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headless", "pillow")
 
 
-def machine(root: Path = Path("/")) -> dict[str, Any]:
-    """Instruction sets, CPUs, quota, memory, kernels, versions; *root* is where ``proc`` and ``sys`` are found."""
-    allowance = CpuAllowance.read(root)
+def machine() -> dict[str, Any]:
+    """Instruction sets, CPUs, quota, memory, kernels, versions."""
+    allowance = CpuAllowance.read()
     return {
         "architecture": platform.machine(),
-        "flags": cpu_flags(text_of(root / "proc/cpuinfo")),
+        "flags": cpu_flags(text_of(Path("/proc/cpuinfo"))),
         "processors": len(allowance.cpus),
         "quota": allowance.quota,
-        "memory_gb": _memory_gb(text_of(root / "proc/meminfo")),
-        "load": _load(text_of(root / "proc/loadavg")),
+        "memory_gb": _memory_gb(text_of(Path("/proc/meminfo"))),
+        "load": _load(text_of(Path("/proc/loadavg"))),
         "python": platform.python_version(),
         "kernels": list(loaded_kernels()),
         "libraries": _versions(),
@@ -51,12 +56,45 @@ def _load(loadavg: str) -> float | None:
 
 
 def _versions() -> dict[str, str]:
-    found = {name: _version(name) for name in _LIBRARIES}
-    return {name: version for name, version in found.items() if version is not None}
+    found = {}
+    for name in _LIBRARIES:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
-def _version(library: str) -> str | None:
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+class Isa(NamedTuple):
+    """Features that the processor must have, and the environment that allows no others.
+
+    oneDNN, OpenVINO and our kernels obey the first variable, PyTorch's own kernels the second, MKL the third.
+    """
+
+    needs: frozenset[str]
+    environment: Mapping[str, str]
+
+
+def _x86(needs: set[str], onednn: str, aten: str) -> Isa:
+    limits = {"ONEDNN_MAX_CPU_ISA": onednn, "ATEN_CPU_CAPABILITY": aten, "MKL_ENABLE_INSTRUCTIONS": aten.upper()}
+    return Isa(frozenset(needs), limits)
+
+
+ISAS: Final[Mapping[str, Isa]] = {
+    "avx2": _x86({"avx2", "fma"}, "AVX2", "avx2"),
+    "avx2-vnni": _x86({"avx2", "fma", "avx_vnni"}, "AVX2_VNNI", "avx2"),
+    "avx512": _x86({"avx512f", "avx512_vnni"}, "AVX512_CORE_VNNI", "avx512"),
+    "amx": _x86({"amx_bf16", "amx_int8"}, "AVX512_CORE_AMX", "avx512"),
+    "neon": Isa(frozenset({"asimd"}), {}),
+}
+
+
+def held_to(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
+    """Return the environment that holds a process to the instruction set *name*.
+
+    Raises:
+        EdgeWorkerError: this processor does not have it.
+    """
+    isa = ISAS[name]
+    missing = isa.needs.difference(cpu_flags(text_of(cpuinfo)))
+    if missing:
+        raise EdgeWorkerError(f"--isa {name}: this processor has no {', '.join(sorted(missing))}")
+    return isa.environment

@@ -8,16 +8,15 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.tools.bench.isa import held_to
+from edge_worker.tools.bench.machine import held_to
 from edge_worker.tools.bench.statistics import Summary, by_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-    from typing import Self
 
     from edge_worker.inference.types import ModelSettings
 

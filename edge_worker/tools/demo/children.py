@@ -6,13 +6,12 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from edge_worker.common.errors import EdgeWorkerError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Self
 
 # How long a child may take to end after SIGTERM: longer than the worker's own budget for draining.
 GRACE_S = 25.0

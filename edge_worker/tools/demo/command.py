@@ -18,12 +18,12 @@ from edge_worker.common.addresses import without_login
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.common.topics import Template
-from edge_worker.config import load
+from edge_worker.config import Config, load
 from edge_worker.frames.frame import content_id
 from edge_worker.m2fp.directory import BUILTIN, builtin_names, open_directory
 from edge_worker.messages import StatusMessage
 from edge_worker.mqtt.events import Arrived
-from edge_worker.mqtt.message import Subscription
+from edge_worker.mqtt.message import Incoming, Subscription
 from edge_worker.tools.client import Client
 from edge_worker.tools.demo import web
 from edge_worker.tools.demo.children import Child, Children
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from edge_worker.config import Config
-    from edge_worker.mqtt.message import Incoming
 
 CAMERA = "demo"
 # Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.
@@ -71,7 +69,7 @@ def run(options: DemoOptions) -> int:
         EdgeWorkerError: the source cannot be read, or a part of the demo failed: the message ends with its log.
     """
     open_source(options.source)
-    model = options.model or default_model()
+    model = options.model or BUILTIN + next(name for name in MODELS if name in builtin_names())
     directory = open_directory(model)
     options.out.mkdir(parents=True, exist_ok=True)
     recording = Recording(options.out, options.seconds)
@@ -82,11 +80,6 @@ def run(options: DemoOptions) -> int:
         raise EdgeWorkerError(f"no result came; the logs are in {options.out}")
     recording.conclude(directory.name, directory.warning)
     return 0
-
-
-def default_model() -> str:
-    """Name the best model that comes with the package."""
-    return BUILTIN + next(name for name in MODELS if name in builtin_names())
 
 
 def _record(options: DemoOptions, model: str, children: Children, recording: Recording) -> None:
@@ -131,15 +124,12 @@ def _write_config(out: Path, *, port: int, model: str, more: Mapping[str, Any]) 
 
 
 def _embedded_broker(children: Children) -> int:
-    return _port(children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True))
-
-
-def _port(broker: Child) -> int:
-    """Wait for the broker to say where it listens.
+    """Start the broker, and wait until it says on which port it listens.
 
     Raises:
         EdgeWorkerError: it does not.
     """
+    broker = children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True)
     output = broker.process.stdout
     answer = output.readline() if output and select.select([output], [], [], BROKER_S)[0] else b""
     if not answer:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,18 +16,13 @@ if TYPE_CHECKING:
 COLUMN, GAP, TALLEST = 480, 6, 480
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The encoded images of one frame."""
-
-    frame: bytes
-    colormap: bytes
-    overlay: bytes
+Row: TypeAlias = tuple[bytes, bytes, bytes]
+"""The encoded images of one frame: itself, map, overlay."""
 
 
 def contact_sheet(rows: Sequence[Row]) -> bytes:
     """Put *rows* (at least one) below each other; returns a PNG."""
-    bands = [_band([row.frame, row.colormap, row.overlay]) for row in rows]
+    bands = [_band(row) for row in rows]
     gap = np.zeros((GAP, bands[0].shape[1], 3), np.uint8)
     sheet = np.vstack([part for band in bands for part in (band, gap)][:-1])
     return cv2.imencode(".png", sheet)[1].tobytes()

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import json
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from collections import Counter, OrderedDict, defaultdict
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from edge_worker.common.percentiles import percentile
 from edge_worker.tools.demo.contact_sheet import Row, contact_sheet
-from edge_worker.tools.demo.tally import Tally
 from edge_worker.tools.recorder import Recorder
 from edge_worker.tools.watch import error_line, line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_worker.messages import ErrorMessage
+    from edge_worker.messages import ErrorMessage, LabelsMessage
     from edge_worker.tools.joiner import FrameResult
 
 SHEET_ROWS = 6
@@ -26,6 +27,52 @@ SHEET_ROWS = 6
 KEPT_FRAMES = 64
 # Of a demo that runs until it is interrupted: how long files are written, which must not fill the disk.
 FILES_S = 20.0
+
+
+class Tally:
+    """Adds up results as they come."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self.persons: list[int] = []
+        self.cached = 0
+        self.rejected: Counter[str] = Counter()
+        self._timings: defaultdict[str, list[float]] = defaultdict(list)
+
+    @property
+    def frames(self) -> int:
+        """Frames answered with labels."""
+        return len(self.persons)
+
+    def add(self, labels: LabelsMessage) -> None:
+        """Count a frame; the stages of a cached one were not run again."""
+        self.persons.append(len(labels.persons))
+        self.cached += labels.cached
+        if not labels.cached:
+            for stage, milliseconds in labels.timings_ms.model_dump().items():
+                self._timings[stage].append(milliseconds)
+
+    def add_error(self, error: ErrorMessage) -> None:
+        """Count a rejected frame."""
+        self.rejected[error.reason] += 1
+
+    def latency_ms(self) -> dict[str, dict[str, float]]:
+        """Median and 95th percentile of each stage, milliseconds, in the order of the stages."""
+        return {
+            stage: {f"p{percent}": round(percentile(values, percent), 1) for percent in (50, 95)}
+            for stage, values in self._timings.items()
+        }
+
+    def to_values(self) -> dict[str, Any]:
+        """Everything as plain JSON values."""
+        return {
+            "frames": self.frames,
+            "cached": self.cached,
+            "rejected": dict(self.rejected),
+            "persons": sum(self.persons),
+            "persons_per_frame": round(fmean(self.persons), 2) if self.persons else 0.0,
+            "latency_ms": self.latency_ms(),
+        }
 
 
 class Recording:
@@ -100,12 +147,12 @@ class Recording:
         frame, images = self._frames.get(result.labels.frame_id), result.images
         better = slot not in self._rows or persons > self._rows[slot][0]
         if better and frame and {"colormap", "overlay"} <= images.keys():
-            self._rows[slot] = (persons, Row(frame, images["colormap"], images["overlay"]))
+            self._rows[slot] = (persons, (frame, images["colormap"], images["overlay"]))
 
     def _table(self) -> Table:
         table = Table("stage", "median ms", "95 % ms", title="latency")
         for stage, spread in self.tally.latency_ms().items():
-            table.add_row(stage, f"{spread.p50:.1f}", f"{spread.p95:.1f}")
+            table.add_row(stage, *(f"{milliseconds:.1f}" for milliseconds in spread.values()))
         return table
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_worker.common.errors import EdgeWorkerError
-from edge_worker.tools.bench.isa import held_to
+from edge_worker.tools.bench.machine import held_to
 from edge_worker.tools.bench.variants import Variant
 
 if TYPE_CHECKING:
