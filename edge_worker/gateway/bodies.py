@@ -19,6 +19,16 @@ BODY_S: Final = 30.0
 _JSON_OVERHEAD: Final = 4096
 
 
+def media_type(request: Request) -> str:
+    """Read the media type of the body, in small letters; empty where none is named."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_image(kind: str) -> bool:
+    """Whether a body of this media type is taken for an image."""
+    return kind.startswith("image/") or kind == "application/octet-stream"
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """Read the body of *request*, in at most :data:`BODY_S` seconds.
 
@@ -50,8 +60,8 @@ async def read_image(request: Request, limit: int) -> tuple[bytes, str]:
     Raises:
         Problem: ``unsupported``, ``bad_request``, or as :func:`read_body`.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind.startswith("image/") or kind == "application/octet-stream":
+    kind = media_type(request)
+    if is_image(kind):
         return _not_empty(await read_body(request, limit)), kind
     if kind == "multipart/form-data":
         image = image_of(await read_form(request, limit))

@@ -12,7 +12,7 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ResultTooLarge
-from edge_worker.config import read_password
+from edge_worker.config import Config, read_password
 from edge_worker.gateway.problems import Problem
 from edge_worker.mqtt import events
 from edge_worker.mqtt.link import Link
@@ -20,7 +20,6 @@ from edge_worker.mqtt.link import Link
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from edge_worker.config import Config
     from edge_worker.mqtt.events import LinkEvent, Published
     from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
     from edge_worker.mqtt.status import LinkStatus

@@ -16,13 +16,12 @@ from edge_worker.common.topics import Template
 from edge_worker.frames.envelope import is_envelope, open_envelope
 from edge_worker.gateway.problems import Problem
 from edge_worker.messages import ErrorMessage, LabelsMessage
-from edge_worker.mqtt.message import Subscription
+from edge_worker.mqtt.message import Incoming, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config import Config
-    from edge_worker.mqtt.message import Incoming
 
 MAX_CAMERAS: Final = 64
 MAX_ERRORS: Final = 20

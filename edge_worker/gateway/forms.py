@@ -42,8 +42,18 @@ class FormReader:
         self._sink, self._left, self._headers = sink, max_parts, dict[str, str]()
         self._name, self._value = bytearray(), bytearray()
         self._complete = False
+        callbacks: Any = {  # the parser's own type is not exported
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._header,
+            "on_headers_finished": self._headers_finished,
+            "on_part_data": lambda data, start, end: self._sink.write(data[start:end]),
+            "on_part_end": self._sink.end,
+            "on_end": self._end,
+        }
         try:
-            self._parser = MultipartParser(boundary, self._callbacks())
+            self._parser = MultipartParser(boundary, callbacks)
         except FormParserError as error:
             raise _unreadable(error) from error
 
@@ -62,18 +72,6 @@ class FormReader:
             raise _unreadable(error) from error
         if not self._complete:
             raise Problem("bad_request", "the form ends before its last boundary")
-
-    def _callbacks(self) -> Any:  # noqa: ANN401 - the parser's own type is not exported
-        return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._name.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
-            "on_header_end": self._header,
-            "on_headers_finished": self._headers_finished,
-            "on_part_data": lambda data, start, end: self._sink.write(data[start:end]),
-            "on_part_end": self._sink.end,
-            "on_end": self._end,
-        }
 
     def _end(self) -> None:
         self._complete = True

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import time
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,7 +31,7 @@ HEARTBEAT_S: Final = 10.0
 class Hub:
     """What the routes use. Belongs to the event loop."""
 
-    def __init__(self, config: Config, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
         """Build everything; no connection is opened yet.
 
         Raises:

@@ -12,16 +12,14 @@ from pydantic import ValidationError
 
 from edge_worker.common.topics import Template
 from edge_worker.gateway.problems import Problem
-from edge_worker.messages import CommandResponse, ModelCard, StatsMessage, StatusMessage
-from edge_worker.mqtt.message import Outgoing, Subscription
+from edge_worker.messages import CommandResponse, Message, ModelCard, StatsMessage, StatusMessage
+from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_worker.config import Config
     from edge_worker.gateway.broker import Broker
-    from edge_worker.messages import Message
-    from edge_worker.mqtt.message import Incoming
 
 MAX_NODES: Final = 256
 COMMAND_S: Final = 10.0

@@ -15,7 +15,7 @@ from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem
 from edge_worker.inference.outputs import KINDS
 from edge_worker.messages import ErrorMessage, LabelsMessage
-from edge_worker.mqtt.message import Outgoing, Subscription
+from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from edge_worker.config import CameraConfig, Config
     from edge_worker.gateway.broker import Broker
     from edge_worker.mqtt.events import Published
-    from edge_worker.mqtt.message import Incoming
 
 CAMERA: Final = "web"
 """The camera's name in the topics of requests and in their results."""
@@ -125,7 +124,7 @@ class Requests:
 
     def take(self, message: Incoming) -> bool:
         """Take a reply; False where *message* is none."""
-        if message.correlation is None or not self._is_reply(message.topic):
+        if message.correlation is None or message.topic not in map(self._reply_topic, self._sections.values()):
             return False
         pending = self._pending.get(message.correlation)
         if pending is None or pending.result.done():
@@ -178,9 +177,6 @@ class Requests:
 
     def _reply_topic(self, section: CameraConfig) -> str:
         return f"{section.reply_prefix}{self._broker.client_id}"
-
-    def _is_reply(self, topic: str) -> bool:
-        return any(self._reply_topic(section) == topic for section in self._sections.values())
 
 
 def _problem_of(event: Published) -> Problem:

@@ -14,7 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 
 from edge_worker.common import log_events
-from edge_worker.config import read_secret
+from edge_worker.config import GatewayConfig, read_secret
 from edge_worker.gateway.bodies import read_body
 from edge_worker.gateway.limits import RateLimit
 from edge_worker.gateway.problems import Problem
@@ -22,7 +22,6 @@ from edge_worker.gateway.problems import Problem
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from edge_worker.config import GatewayConfig
     from edge_worker.gateway.hub import Hub
 
 PROXY_HEADER: Final = "x-edge-worker-proxy"

@@ -10,13 +10,13 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.staticfiles import StaticFiles
 
 from edge_worker import __version__
 from edge_worker.common import log_events
 from edge_worker.common.errors import ConfigError, EdgeWorkerError
-from edge_worker.config import warnings
+from edge_worker.config import Config, warnings
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem
 from edge_worker.gateway.protocol import Protocol
@@ -28,10 +28,8 @@ from edge_worker.ops import logs
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from starlette.requests import Request
     from starlette.responses import Response
 
-    from edge_worker.config import Config
 
 _STOP_S: Final = 5
 _log = structlog.get_logger(__name__)

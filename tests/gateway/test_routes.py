@@ -112,6 +112,16 @@ def test_the_dialect_of_deepstack(stack: Stack) -> None:
     assert (update["updateAvailable"], set(update["version"])) == (False, {"Major", "Minor", "Patch"})
 
 
+def test_the_type_of_a_form_may_be_written_in_any_letters(stack: Stack) -> None:
+    """A media type is the same in capitals (RFC 9110, 8.3.1); one that only begins alike is another."""
+    body, content_type = form(image=JPEG)
+    for path in ("/api/v1/parse", "/v1/vision/detection"):
+        written = content_type.replace("multipart/form-data", "Multipart/Form-Data")
+        assert stack.gateway.post(path, body, Content_Type=written).status == 200
+        other = content_type.replace("multipart/form-data", "multipart/form-data-2")
+        assert stack.gateway.post(path, body, Content_Type=other).status == 415
+
+
 def test_predictions_are_persons_and_parts_on_a_switch() -> None:
     """Boxes become corners; what scores too little is left out."""
     part = {"id": 2, "name": "Hat", "score": 0.5, "box": [10, 20, 5, 6], "pixels": 9}

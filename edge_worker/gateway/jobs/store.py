@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.files import locked, write_whole
 from edge_worker.common.timestamps import rfc3339
-from edge_worker.gateway.jobs.database import Database
+from edge_worker.gateway.jobs.database import Database, Order, Uploaded, Waiting
 from edge_worker.gateway.jobs.documents import JobDocument, JobImage
 from edge_worker.gateway.problems import Problem
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_worker.config import JobsConfig
-    from edge_worker.gateway.jobs.database import Order, Uploaded, Waiting
 
 _DATABASE: Final = "jobs.sqlite3"
 _FULL_S: Final = 60

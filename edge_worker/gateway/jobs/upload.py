@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from edge_worker.gateway.bodies import BODY_S
+from edge_worker.gateway.bodies import BODY_S, is_image, media_type
 from edge_worker.gateway.forms import FormReader
 from edge_worker.gateway.jobs.database import Uploaded
 from edge_worker.gateway.problems import Problem
@@ -82,12 +82,12 @@ async def receive(request: Request, upload: Upload, disk: Disk, max_images: int)
     Raises:
         Problem: ``unsupported``, ``bad_request``, ``too_big``, ``too_many_requests``, ``body_timeout``.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
     if kind == "multipart/form-data":
         form = FormReader(request.headers.get("content-type", ""), upload, max_images + _MORE_PARTS)
         await _each_chunk(request, disk, form.write)
         await disk.run(form.finish)
-    elif kind.startswith("image/") or kind == "application/octet-stream":
+    elif is_image(kind):
         await disk.run(upload.begin, "image", "", kind)
         await _each_chunk(request, disk, upload.write)
         await disk.run(upload.end)

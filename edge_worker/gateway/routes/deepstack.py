@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from edge_worker import __version__
-from edge_worker.gateway.bodies import image_of, read_form
+from edge_worker.gateway.bodies import image_of, media_type, read_form
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import MEDIA_TYPE, Problem, documented
 from edge_worker.gateway.requests import Wanted
@@ -85,7 +85,7 @@ async def update() -> dict[str, Any]:
 
 async def _detect(hub: Hub, request: Request) -> Detection:
     began = time.monotonic()
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+    if media_type(request) != "multipart/form-data":
         raise Problem("unsupported", "the body should be multipart/form-data with a part image")
     hub.require()
     with hub.forms.slot():  # of their own: who has no token yet takes no slot of others
