@@ -16,6 +16,7 @@ from edge_worker.inference.pipeline import Pipeline, Stages
 from edge_worker.inference.types import OutputRequest
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.choose import AUTO
+from edge_worker.m2fp.parser import ModelInfo
 from edge_worker.m2fp.parser import load_parser as load_network
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from edge_worker.m2fp.parser import ModelInfo
 
 _MAX_PAYLOAD_BYTES = 16_000_000  # as `limits.max_payload_mb`
 

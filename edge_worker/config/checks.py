@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from edge_worker.common.errors import ConfigError
 from edge_worker.common.platforms import available_cpus
 from edge_worker.config.credentials import read_password
-from edge_worker.config.mqtt import is_host, is_loopback
-from edge_worker.config.sections import BUILTIN, BUILTIN_MODELS, model_directory
+from edge_worker.config.mqtt import MqttConfig, TlsConfig, is_host, is_loopback
+from edge_worker.config.sections import BUILTIN, BUILTIN_MODELS, Config, model_directory
 from edge_worker.config.split import check_split
 from edge_worker.config.tree import Location, Problem
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from edge_worker.config.fields import Section
     from edge_worker.config.gateway import GatewayConfig
-    from edge_worker.config.mqtt import MqttConfig, TlsConfig
-    from edge_worker.config.sections import Config
 
 MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
 QUANTISED_NETWORK = "model-int8.xml"  # as m2fp.directory names it, which the worker process does not import

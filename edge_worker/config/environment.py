@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_worker.config.tree import Origin, Problem
+from edge_worker.config.tree import Origin, Problem, Tree
 from edge_worker.config.yaml_source import parse_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.config.tree import Tree
 
 PREFIX = "EDGE_WORKER__"
 

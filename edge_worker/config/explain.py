@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from edge_worker.config.environment import variable
 from edge_worker.config.sections import Config
@@ -16,7 +16,6 @@ from edge_worker.config.tree import Location, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
 MAX_SHOWN = 60  # characters of a wrong value
@@ -26,7 +25,6 @@ _NO_PASSWORDS = (
 )
 _WANTED = {
     "model_type": "should be a section: keys with their values, indented",
-    "model_attributes_type": "should be a section: keys with their values, indented",
     "dict_type": "should be a section: names with their values, indented",
     "tuple_type": "should be a list: [one, another], or lines that begin with -",
     "int_type": "should be a whole number",

@@ -13,13 +13,12 @@ from edge_worker.config.environment import override
 from edge_worker.config.explain import explain
 from edge_worker.config.sections import Config
 from edge_worker.config.topic_overlap import check_topics
-from edge_worker.config.tree import Origin, Problem, Tree
+from edge_worker.config.tree import Location, Origin, Problem, Tree
 from edge_worker.config.yaml_source import read
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from edge_worker.config.tree import Location
 
 FILE_VARIABLE = "EDGE_WORKER_CONFIG"
 _NO_FILE = "no configuration file (name one with -c; edge-worker config prints one)"

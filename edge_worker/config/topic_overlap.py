@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.topics import Template, overlaps
 from edge_worker.config.checks import place_of
-from edge_worker.config.tree import Problem, dotted
+from edge_worker.config.tree import Location, Problem, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_worker.config.sections import Config
-    from edge_worker.config.tree import Location
 
 _NODE_TOPICS = ("status_topic", "model_topic", "stats_topic", "settings_topic", "answered_topic")
 _HOME_ASSISTANT = ("integrations", "home_assistant", "prefix")

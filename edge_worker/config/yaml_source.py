@@ -56,9 +56,12 @@ def read(file: Path) -> Tree:
     Raises:
         ConfigError: the file cannot be read, or is not YAML. Other problems are in the tree.
     """
-    text = _text(file)
-    tree = _parse(text, str(file))
-    tree.origins[()] = Origin(str(file))
+    source = str(file)
+    node, tree = _compose(_text(file), source), Tree(origins={(): Origin(source)})
+    if isinstance(node, yaml.MappingNode):
+        tree.values = _Builder(tree, source).build(node, ())
+    elif node is not None and not _is_blank(node):
+        raise ConfigError("should hold sections, such as mqtt: {host: localhost}", file=source, line=1)
     return tree
 
 
@@ -69,15 +72,6 @@ def parse_value(text: str, source: str) -> Tree:
     tree.values["value"] = _Builder(tree, source).build(node, ("value",)) if node else None
     if node is None or _is_blank(node):
         tree.problems.append(Problem(("value",), _BLANK))
-    return tree
-
-
-def _parse(text: str, source: str) -> Tree:
-    node, tree = _compose(text, source), Tree()
-    if isinstance(node, yaml.MappingNode):
-        tree.values = _Builder(tree, source).build(node, ())
-    elif node is not None and not _is_blank(node):
-        raise ConfigError("should hold sections, such as mqtt: {host: localhost}", file=source, line=1)
     return tree
 
 

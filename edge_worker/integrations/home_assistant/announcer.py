@@ -15,21 +15,16 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 from edge_worker.common import log_events
-from edge_worker.common.topics import Template
-from edge_worker.integrations.home_assistant.discovery import Discovery
-from edge_worker.integrations.home_assistant.memory import Announced
-from edge_worker.messages import SettingsMessage
-from edge_worker.mqtt.message import Outgoing
+from edge_worker.integrations.home_assistant.discovery import Device, Discovery
+from edge_worker.integrations.home_assistant.memory import Announced, Memory
+from edge_worker.messages import CameraSettings, SettingsMessage
+from edge_worker.mqtt.message import Incoming, Outgoing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from edge_worker.config import Config
-    from edge_worker.integrations.home_assistant.discovery import Device
-    from edge_worker.integrations.home_assistant.memory import Memory
-    from edge_worker.messages import CameraSettings
     from edge_worker.mqtt.events import Published
-    from edge_worker.mqtt.message import Incoming
 
 MAX_CAMERAS: Final = 100
 """Names of cameras are the senders' to invent, and each makes some fifteen entities."""
@@ -75,7 +70,6 @@ class HomeAssistant:
     def _configure(self, config: Config) -> None:
         self._enabled, self._commands = config.integrations.home_assistant.enabled, config.commands.enabled
         self._node, self._parts = config.node.id, config.integrations.home_assistant.parts
-        self._settings_topic = Template(config.node.settings_topic, node=config.node.id).format()
         self._discovery = Discovery(config)
 
     def apply(self, config: Config) -> None:
@@ -189,7 +183,7 @@ class HomeAssistant:
             if not shown or topic != self._discovery.topic(device.camera):
                 self._take_back(topic)
                 if device.camera is None and not self._enabled:
-                    self._retain(self._settings_topic, b"")
+                    self._retain(self._discovery.topics.settings, b"")
 
     def _take_back(self, topic: str) -> None:
         """Have Home Assistant remove the device announced on *topic*."""
@@ -205,7 +199,7 @@ class HomeAssistant:
         settings = SettingsMessage(node=self._node, paused=paused, cameras=known)
         if self._commands and settings != self._settings:
             self._settings = settings
-            self._retain(self._settings_topic, settings.to_json())
+            self._retain(self._discovery.topics.settings, settings.to_json())
 
     def _retain(self, topic: str, payload: bytes) -> int:
         message = Outgoing(topic, payload, retain=True, content_type="application/json")

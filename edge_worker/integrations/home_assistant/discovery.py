@@ -47,7 +47,7 @@ class Discovery:
         """*config* says what is read and written, and where Home Assistant looks for devices."""
         self._config, self._section = config, config.integrations.home_assistant
         self._node = config.node.id
-        self._topics = NodeTopics.of(config)
+        self.topics = NodeTopics.of(config)
 
     @property
     def birth_topic(self) -> str:
@@ -66,12 +66,12 @@ class Discovery:
     def node(self) -> Device:
         """The worker's own device."""
         facts = {"name": f"edge-worker {self._node}", "model": "edge-worker", "sw_version": __version__}
-        return self._device(None, facts, node_entities(self._topics, commands=self._config.commands.enabled))
+        return self._device(None, facts, node_entities(self.topics, commands=self._config.commands.enabled))
 
     def camera(self, camera: str, source: int) -> Device:
         """The device of *camera*, whose frames arrive by the camera section of index *source*."""
         outputs = self._config.outputs_for(self._config.cameras[source])
-        entities = CameraEntities(self._topics, outputs, node=self._node, camera=camera)
+        entities = CameraEntities(self.topics, outputs, node=self._node, camera=camera)
         components = entities.all(self._section.parts, commands=self._config.commands.enabled)
         facts = {"name": camera, "model": "Camera", "via_device": node_id(self._node)}
         return self._device(camera, facts, components)
@@ -81,7 +81,7 @@ class Discovery:
         shared = {
             "device": {"identifiers": [identifier], "manufacturer": "edge-worker", **facts},
             "origin": {"name": "edge-worker", "sw_version": __version__},
-            "availability_topic": self._topics.status,
+            "availability_topic": self.topics.status,
             "availability_template": _AVAILABLE,
         }
         named = {key: {**one, "unique_id": f"{identifier}_{key}"} for key, one in components.items()}

@@ -112,7 +112,7 @@ def _frame_operations() -> dict[str, Any]:
         "receiveFrame": _operation("receive", "frames", ("image", "envelope"), qos=frames.qos),
         "receiveRequest": {
             **_operation("receive", "requests", ("request",), qos=_REQUESTS.qos),
-            "reply": _reply("replies", RESULTS),
+            "reply": _via("replies", RESULTS),
         },
     }
     for kind in RESULTS:
@@ -138,7 +138,7 @@ def _command_operations() -> dict[str, Any]:
         command: {
             **_operation("receive", "commands", (command,), qos=1),
             "summary": inspect.getdoc(model),
-            "reply": _reply("responses", ("response",)),
+            "reply": _via("responses", ("response",)),
         }
         for command, model in COMMANDS.items()
     }
@@ -147,13 +147,12 @@ def _command_operations() -> dict[str, Any]:
 def _operation(action: str, channel: str, messages: Iterable[str], *, qos: int, retain: bool = False) -> dict[str, Any]:
     return {
         "action": action,
-        "channel": ref("channels", channel),
-        "messages": [ref("channels", channel, "messages", name) for name in messages],
+        **_via(channel, messages),
         "bindings": mqtt({"qos": qos, "retain": retain}),
     }
 
 
-def _reply(channel: str, messages: Iterable[str]) -> dict[str, Any]:
+def _via(channel: str, messages: Iterable[str]) -> dict[str, Any]:
     return {
         "channel": ref("channels", channel),
         "messages": [ref("channels", channel, "messages", name) for name in messages],
