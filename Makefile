@@ -94,8 +94,8 @@ $(VENV)/.with-dev: $(INSTALLED)
 	touch $(VENV)/.with-demo $@
 
 # The published pipeline, and the engines' contract test against it. Needs Python 3.10 and a C++ compiler.
-reference: .venv-reference/.complete
-	.venv-reference/bin/python -m pytest -W ignore -m reference tests/m2fp/engines/test_contract.py $(ARGS)
+reference: $(VENV)/.with-dev .venv-reference/.complete
+	$(RUN) -m pytest -m reference tests/m2fp/engines/test_contract.py $(ARGS)
 
 .venv-reference/.complete: scripts/reference.sh
 	scripts/reference.sh .venv-reference

@@ -20,6 +20,7 @@ from edge_worker.m2fp.engines.base import ShapeCache, is_installed
 from edge_worker.m2fp.manifest import ONNX_FILE
 from edge_worker.m2fp.parser import Parser, load_parser
 from edge_worker.m2fp.preprocess import Geometry, NetInput, normalise
+from edge_worker.m2fp.types import Logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,16 +51,10 @@ EXPORTED_VARIANTS = (
     "single-odd-canvas",
     "few-classes",
 )
-REFERENCE = pytest.param(
-    "modelscope",
-    marks=[
-        pytest.mark.reference,
-        pytest.mark.skipif(not is_installed("modelscope", "mmcv"), reason="needs `make reference`"),
-    ],
-)
+REFERENCE_PYTHON = Path(".venv-reference/bin/python").absolute()
 
 
-@pytest.fixture(params=["torch", *EXPORTED, REFERENCE])
+@pytest.fixture(params=["torch", *EXPORTED])
 def parser(request: pytest.FixtureRequest, golden: Golden, cache: Path) -> Iterator[Parser]:
     """Each engine with each golden checkpoint, in f32."""
     if not is_installed(request.param):
@@ -82,12 +77,32 @@ def test_published_answer(parser: Parser, golden: Golden, start: str) -> None:
     if start == "net_input":
         net_input = published_input(golden, net_input.geometry)
     logits = parser.infer(net_input)
-    np.testing.assert_allclose(logits.class_logits, golden.expected["pred_logits"], atol=CLASS_TOLERANCE, rtol=0)
-    np.testing.assert_allclose(logits.mask_logits, golden.expected["pred_masks"], atol=MASK_TOLERANCE, rtol=0)
+    assert_published(logits, golden)
     parsing = parser.postprocess(logits, net_input)
     masks = np.unpackbits(golden.expected["masks_packed"], axis=-1)[..., : golden.frame.shape[1]].astype(bool)
     assert_same_map(parsing.label_map, golden.expected["semantic_argmax"])
     assert_same_instances(parsing, zip(golden.expected["labels"], golden.expected["scores"], masks, strict=True))
+
+
+def assert_published(logits: Logits, golden: Golden) -> None:
+    """They are those of the published pipeline."""
+    np.testing.assert_allclose(logits.class_logits, golden.expected["pred_logits"], atol=CLASS_TOLERANCE, rtol=0)
+    np.testing.assert_allclose(logits.mask_logits, golden.expected["pred_masks"], atol=MASK_TOLERANCE, rtol=0)
+
+
+@pytest.mark.reference
+@pytest.mark.skipif(not REFERENCE_PYTHON.exists(), reason="needs `make reference`")
+@pytest.mark.parametrize("start", ["frame", "net_input"])
+def test_published_network_still_answers_so(golden: Golden, start: str, tmp_path: Path) -> None:
+    """The engine ``modelscope``, in its own environment: from our input and from the published one."""
+    net_input = load_parser(golden.directory, "torch", "f32", threads=1).preprocess(golden.frame)
+    if start == "net_input":
+        net_input = published_input(golden, net_input.geometry)
+    np.save(tmp_path / "tensor.npy", net_input.tensor)
+    script = Path(__file__).parent / "published_logits.py"
+    subprocess.run([REFERENCE_PYTHON, "-W", "ignore", script, golden.directory, tmp_path], check=True)
+    with np.load(tmp_path / "logits.npz") as found:
+        assert_published(Logits(found["class_logits"], found["mask_logits"]), golden)
 
 
 def test_logits_are_the_callers_own(parser: Parser, golden: Golden) -> None:
