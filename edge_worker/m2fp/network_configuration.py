@@ -1,7 +1,7 @@
 """Sections of ``configuration.json`` that define the network: backbone, pixel decoder, transformer decoder.
 
 To add a variant, define another ``type`` for its section (a sibling of :class:`ResNetConfig` or
-:class:`MSDeformAttnConfig`) and register its network in ``network/registry.py``.
+:class:`MSDeformAttnConfig`) and register its network in ``network/m2fp.py``.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_worker.common.platforms import available_cpus
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions, shape_of
 from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
@@ -60,7 +60,7 @@ class Parser:
         self._config = model.config
         self._engine = choice.engine
         self._short_side = short_side
-        self._each = InThreads(threads or _cpus())
+        self._each = InThreads(threads or len(available_cpus()))
         self.info = ModelInfo(
             name=model.name,
             sha256=model.sha256,
@@ -76,11 +76,6 @@ class Parser:
     def classes(self) -> tuple[str, ...]:
         """Class names in index order; multi-human models include the person class."""
         return self._config.classes
-
-    @property
-    def single_human(self) -> bool:
-        """Whether the model does not separate persons."""
-        return self._config.single_human
 
     def parse(self, image: ByteArray, short_side: int | None = None) -> Parsing:
         """Parse a frame, RGB uint8 H×W×3; *short_side* (pixels) overrides the parser's for this frame."""
@@ -115,19 +110,10 @@ class Parser:
         """Interpret *logits* for the frame behind *net_input*."""
         return postprocess(logits, net_input.geometry, self._config, self._each)
 
-    def warm_up(self, width: int, height: int) -> None:
-        """Parse a grey frame of this size, so that the first real one does not wait for compilation."""
-        self.parse(np.full((height, width, 3), 128, np.uint8))
-
     def close(self) -> None:
         """Release the engine; the parser must not be used afterwards."""
         self._engine.close()
         self._each.close()
-
-
-def _cpus() -> int:
-    """Return the number of CPUs this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _input_shape(model: ModelDirectory, size: tuple[int, int], short_side: int | None) -> Shape:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from edge_worker.m2fp.types import FloatArray, Logits
 
@@ -35,6 +35,17 @@ class EngineOptions:
     cache_directory: Path | None
     shapes: int = 4
     trial: Shape | None = None
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return JSON values."""
+        cache = self.cache_directory
+        return {**asdict(self), "cache_directory": None if cache is None else str(cache)}
+
+    @classmethod
+    def from_wire(cls, wire: Mapping[str, Any]) -> EngineOptions:
+        """Restore options from :meth:`to_wire`, without a trial: they are for a process that is one."""
+        cache = wire["cache_directory"]
+        return cls(**{**wire, "cache_directory": None if cache is None else Path(cache), "trial": None})
 
 
 class Engine(Protocol):

@@ -1,6 +1,6 @@
-"""Compilation in a subprocess, whose exit frees the memory it takes: several times the weights.
+"""Engines in a subprocess: to compile, whose exit frees the memory it takes, several times the weights; and for trials.
 
-The subprocess runs :mod:`edge_worker.m2fp.engines.compile_process`.
+The subprocess runs :mod:`edge_worker.m2fp.engines.engine_process`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge_worker.m2fp.engines.base import EngineOptions, Shape
 
-COMPILE_PROCESS: Final = "edge_worker.m2fp.engines.compile_process"
+ENGINE_PROCESS: Final = "edge_worker.m2fp.engines.engine_process"
 
 # Below this file size, compiling costs less memory and time than starting another interpreter.
 _SMALL_BYTES = 4_000_000
@@ -33,18 +32,27 @@ def compile_apart(model: Path, options: EngineOptions, shape: Shape) -> None:
 
     Failures are silent: the caller finds no compiled network, compiles in its own process and gets the error there.
     """
-    order = {"model": str(model), "shape": shape, **asdict(options), "cache_directory": str(options.cache_directory)}
-    with (
-        suppress(OSError),
-        subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-m", COMPILE_PROCESS),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        ) as process,
-    ):
-        assert process.stdin  # noqa: S101 - it was asked for
-        process.stdin.write(json.dumps(order) + "\n")
-        process.stdin.flush()
+    with suppress(OSError), start_process("openvino", model, options, shape, to_disk=True) as process:
         process.wait()
+
+
+def start_process(
+    engine: str, model: Path, options: EngineOptions, shape: Shape | None, *, to_disk: bool
+) -> subprocess.Popen[bytes]:
+    """Start a subprocess that compiles *to_disk*, or tries an engine and answers on its standard output.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        (sys.executable, "-m", ENGINE_PROCESS),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+    )
+    assert process.stdin  # noqa: S101 - it was asked for
+    whole = {"engine": engine, "model": str(model), "options": options.to_wire(), "shape": shape, "to_disk": to_disk}
+    with suppress(BrokenPipeError):
+        process.stdin.write(json.dumps(whole).encode() + b"\n")
+    return process

@@ -13,7 +13,6 @@ import os
 import platform
 import signal
 import subprocess
-import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ from edge_worker.common import log_events
 from edge_worker.common.files import locked
 from edge_worker.common.processes import how_it_ended
 from edge_worker.common.sealed import SealedFile
+from edge_worker.m2fp.engines.compiler import start_process
 from edge_worker.m2fp.engines.fingerprint import fingerprint
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.engines.base import EngineOptions
 
-TRIAL_PROCESS: Final = "edge_worker.m2fp.engines.trial_process"
 LIMIT_S: Final = 120.0
 """For loading, compiling and some inferences."""
 QUICK_S: Final = 0.1
@@ -124,16 +123,8 @@ class Trials:
         return known.is_sound or (known.is_final and not self._again)
 
     def _try(self, model: ModelDirectory, engine: str, precision: str, cache: Path | None) -> Outcome:
-        order = {
-            "model": str(model.path),
-            "engine": engine,
-            "precision": precision,
-            "threads": self._options.threads,
-            "cache_directory": str(cache) if cache else None,
-            "shape": self._options.trial,
-            "shapes": self._options.shapes,
-        }
-        outcome = _run(order)
+        options = replace(self._options, precision=precision, cache_directory=cache)
+        outcome = _run(engine, model.path, options)
         if not outcome.is_sound:
             _log.warning(log_events.ENGINE_PASSED_OVER, described(engine, precision), outcome.problem)
         return outcome
@@ -184,23 +175,14 @@ def _lock(directory: Path | None) -> int | None:
     return None
 
 
-def _run(order: Mapping[str, Any]) -> Outcome:
-    """Run an order in a process of its own."""
+def _run(engine: str, model: Path, options: EngineOptions) -> Outcome:
+    """Try an engine in a process of its own."""
     try:
-        process = subprocess.Popen(  # noqa: S603 - our own program
-            (sys.executable, "-m", TRIAL_PROCESS),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-        )
+        process = start_process(engine, model, options, options.trial, to_disk=False)
     except OSError:
         return Outcome()  # it cannot be tried here: that is not the engine's fault
     with process:
-        assert process.stdin  # noqa: S101 - it was asked for
-        assert process.stdout  # noqa: S101
-        with suppress(BrokenPipeError):
-            process.stdin.write(json.dumps(order).encode() + b"\n")
+        assert process.stdout  # noqa: S101 - it was asked for
         try:
             code = process.wait(LIMIT_S)
         except subprocess.TimeoutExpired:

@@ -10,6 +10,8 @@ from torch.nn import functional
 from edge_worker.m2fp.network.layers import ConvNorm
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_worker.m2fp.network_configuration import ResNetConfig
 
 # Number of bottleneck blocks in res2 to res5 by depth (He et al., arXiv 1512.03385, table 1).
@@ -19,14 +21,30 @@ _STEM_STRIDE = 4
 
 
 class Backbone(nn.Module):
-    """Interface of a backbone for the pixel decoders."""
+    """Base of backbones: a stem, and the stages that subclasses add under the names of their maps."""
 
-    channels: dict[str, int]
-    strides: dict[str, int]
+    def __init__(self, out_features: Sequence[str]) -> None:
+        """Begin without stages; :meth:`forward` returns the maps called *out_features*."""
+        super().__init__()
+        self.out_features = out_features
+        self.channels: dict[str, int] = {}
+        self.strides: dict[str, int] = {}
 
     def __call__(self, images: Tensor) -> dict[str, Tensor]:
         """(B, 3, H, W) → {name: (B, channels[name], H/strides[name], W/strides[name])}."""
         return cast("dict[str, Tensor]", super().__call__(images))
+
+    def start(self, images: Tensor) -> Tensor:
+        """Run what stands before the stages."""
+        return cast("Tensor", self.get_submodule("stem")(images))
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """As :meth:`__call__`; H and W are multiples of 32."""
+        x = self.start(images)
+        maps = {}
+        for name in self.channels:
+            x = maps[name] = cast("Tensor", self.get_submodule(name)(x))
+        return {name: maps[name] for name in self.out_features}
 
 
 class Stem(nn.Module):
@@ -83,28 +101,15 @@ class ResNet(Backbone):
 
     def __init__(self, config: ResNetConfig) -> None:
         """Build the stages up to the deepest of ``out_features``."""
-        super().__init__()
-        self.out_features = config.out_features
-        self.channels: dict[str, int] = {}
-        self.strides: dict[str, int] = {}
+        super().__init__(config.out_features)
         self.stem = Stem(config.stem_out_channels)
-        self.stages: list[str] = []
         in_channels, stride = config.stem_out_channels, _STEM_STRIDE
         for number in range(2, int(max(config.out_features)[-1]) + 1):
             name, out_channels = f"res{number}", config.res2_out_channels << (number - 2)
             step = _stage_stride(number, config)
             self.add_module(name, _stage(number, in_channels, out_channels, step, config))
             in_channels, stride = out_channels, stride * step
-            self.stages.append(name)
             self.channels[name], self.strides[name] = out_channels, stride
-
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) → {name: (B, channels[name], H/strides[name], W/strides[name])}."""
-        x = self.stem(images)
-        maps = {}
-        for name in self.stages:
-            x = maps[name] = self.get_submodule(name)(x)
-        return {name: maps[name] for name in self.out_features}
 
 
 def _dilation(number: int, config: ResNetConfig) -> int:

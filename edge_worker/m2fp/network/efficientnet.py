@@ -80,24 +80,17 @@ class EfficientNetLite(Backbone):
 
     def __init__(self, config: EfficientNetLiteConfig) -> None:
         """Create all groups; :meth:`forward` returns the maps that *config* names."""
-        super().__init__()
-        self.out_features = config.out_features
+        super().__init__(config.out_features)
         self.stem = SameConv(3, _STEM_CHANNELS, 3, stride=2)
-        self.channels: dict[str, int] = {}
-        self.strides: dict[str, int] = {}
         in_channels = _STEM_CHANNELS
         for number, (name, stages) in enumerate(_STAGES.items(), start=2):
             self.add_module(name, nn.Sequential(*_blocks(in_channels, stages)))
             in_channels = self.channels[name] = stages[-1].channels
             self.strides[name] = 1 << number
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W), H and W multiples of 32 → {name: (B, channels[name], H/strides[name], W/strides[name])}."""
-        x = functional.relu6(self.stem(images))
-        maps = {}
-        for name in self.channels:
-            x = maps[name] = cast("Tensor", self.get_submodule(name)(x))
-        return {name: maps[name] for name in self.out_features}
+    def start(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, 32, H/2, W/2)."""
+        return functional.relu6(super().start(images))
 
 
 def _blocks(in_channels: int, stages: tuple[_Stage, ...]) -> list[InvertedResidual]:

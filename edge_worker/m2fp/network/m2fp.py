@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from torch import Tensor, nn
 
-from edge_worker.m2fp.network.registry import build_backbone, build_pixel_decoder
+from edge_worker.m2fp import network_configuration as sections
+from edge_worker.m2fp.network.backbone import Backbone, ResNet
+from edge_worker.m2fp.network.efficientnet import EfficientNetLite
+from edge_worker.m2fp.network.fpn import FpnPixelDecoder
+from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder, PixelFeatures
+from edge_worker.m2fp.network.shufflenet import ShuffleNet
 from edge_worker.m2fp.network.transformer_decoder import Prediction, TransformerDecoder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edge_worker.m2fp.configuration import ModelConfig
-    from edge_worker.m2fp.network.backbone import Backbone
-    from edge_worker.m2fp.network.pixel_decoder import PixelFeatures
+
+# Networks by section of the configuration; a new variant is one entry here and one module.
+BACKBONES: dict[type, Callable[[Any], Backbone]] = {
+    sections.ResNetConfig: ResNet,
+    sections.ShuffleNetConfig: ShuffleNet,
+    sections.EfficientNetLiteConfig: EfficientNetLite,
+}
+PIXEL_DECODERS: dict[type, Callable[[Any, Backbone], PixelDecoder]] = {
+    sections.MSDeformAttnConfig: MSDeformAttnPixelDecoder,
+    sections.FpnConfig: FpnPixelDecoder,
+}
 
 
 class SemSegHead(nn.Module):
@@ -21,7 +37,7 @@ class SemSegHead(nn.Module):
     def __init__(self, config: ModelConfig, backbone: Backbone) -> None:
         """Create both decoders with the sizes of *config*, on top of *backbone*."""
         super().__init__()
-        pixel_decoder = build_pixel_decoder(config.encoder, backbone)
+        pixel_decoder = PIXEL_DECODERS[type(config.encoder)](config.encoder, backbone)
         self.pixel_decoder = pixel_decoder
         self.predictor = TransformerDecoder(config.decoder, pixel_decoder.map_channels, pixel_decoder.num_maps)
 
@@ -32,7 +48,7 @@ class M2FP(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         """Create the network with random weights; see :func:`edge_worker.m2fp.checkpoint.load_network`."""
         super().__init__()
-        self.backbone = build_backbone(config.backbone)
+        self.backbone = BACKBONES[type(config.backbone)](config.backbone)
         self.sem_seg_head = SemSegHead(config, self.backbone)
 
     def features(self, images: Tensor) -> PixelFeatures:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -59,11 +59,10 @@ class ShuffleNet(Backbone):
 
     def __init__(self, config: ShuffleNetConfig) -> None:
         """Use the channels and numbers of units of *config*."""
-        super().__init__()
-        self.out_features = config.out_features
+        super().__init__(config.out_features)
         self.stem = ConvNorm(3, config.stem_channels, 3, nn.BatchNorm2d(config.stem_channels), stride=2, relu=True)
-        self.channels = {"res2": config.stem_channels}
-        self.strides = {"res2": _STEM_STRIDE}
+        self.res2 = nn.Identity()
+        self.channels["res2"], self.strides["res2"] = config.stem_channels, _STEM_STRIDE
         in_channels = config.stem_channels
         for number, (channels, units) in enumerate(zip(config.channels, config.units, strict=True), start=3):
             rest = [Unit(channels) for _ in range(units - 1)]
@@ -71,10 +70,6 @@ class ShuffleNet(Backbone):
             self.channels[f"res{number}"], self.strides[f"res{number}"] = channels, 1 << number
             in_channels = channels
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """(B, 3, H, W) → {name: (B, channels[name], H/strides[name], W/strides[name])}."""
-        x = functional.max_pool2d(self.stem(images), kernel_size=3, stride=2, padding=1)
-        maps = {"res2": x}
-        for name in list(self.channels)[1:]:
-            x = maps[name] = cast("Tensor", self.get_submodule(name)(x))
-        return {name: maps[name] for name in self.out_features}
+    def start(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) → (B, stem channels, H/4, W/4)."""
+        return functional.max_pool2d(super().start(images), kernel_size=3, stride=2, padding=1)

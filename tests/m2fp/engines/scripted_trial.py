@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 order = json.loads(sys.stdin.readline())
-name = f"{order['engine']} {order['precision']}".strip()
+name = f"{order['engine']} {order['options']['precision']}".strip()
 with Path(os.environ["TRIAL_LOG"]).open("a", encoding="utf-8") as log:
     log.write(name + "\n")
 what = json.loads(os.environ["TRIAL_SCRIPT"]).get(name, 0.001)

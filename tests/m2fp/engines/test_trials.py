@@ -14,7 +14,7 @@ from damages import DAMAGES
 
 from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import open_directory
-from edge_worker.m2fp.engines import choose, fingerprint, trials
+from edge_worker.m2fp.engines import choose, compiler, fingerprint, trials
 from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.trials import Trials
 
@@ -46,7 +46,7 @@ def start(model: ModelDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return SimpleNamespace(precisions=lambda: precisions, create=lambda _model, _options: name)
 
     monkeypatch.setattr(choose, "_module", offer)
-    monkeypatch.setattr(trials, "TRIAL_PROCESS", "scripted_trial")
+    monkeypatch.setattr(compiler, "ENGINE_PROCESS", "scripted_trial")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
     monkeypatch.setenv("TRIAL_LOG", str(tmp_path / "tried"))
 
@@ -153,7 +153,7 @@ def test_a_limit_of_instructions_is_named(
 def test_a_trial_that_ended_the_worker_counts(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Out of memory may end all of a container: after two starts that did not come back it is passed over."""
     with monkeypatch.context() as patched:
-        patched.setattr(trials, "_run", lambda _: pytest.exit("killed"))
+        patched.setattr(trials, "_run", lambda *_: pytest.exit("killed"))
         for _ in range(2):
             with pytest.raises(pytest.exit.Exception):
                 start({})

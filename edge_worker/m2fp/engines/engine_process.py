@@ -1,7 +1,8 @@
-"""Tries an engine in a process that may die of it: ``python -m edge_worker.m2fp.engines.trial_process``.
+"""Runs an engine in a process that may die of it: ``python -m edge_worker.m2fp.engines.engine_process``.
 
-Reads an order as one line of JSON from standard input and writes an answer as one line to standard output: ``seconds``
-of an inference, or a ``problem``. Exits when standard input closes, that is, with its parent.
+Reads an order as one line of JSON from standard input: to compile a network into the cache directory, or to try an
+engine. Writes an answer as one line to standard output: ``seconds`` of an inference, or a ``problem``. Exits when
+standard input closes, that is, with its parent.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import json
 import os
 import sys
 import threading
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -30,7 +30,7 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     threading.Thread(target=end_with_the_input, daemon=True).start()
     try:
-        answer = _seconds(order)
+        answer = _carry_out(order)
     except Exception as error:  # noqa: BLE001 - libraries document none; whatever it is, the engine is not used
         answer = {"problem": f"{type(error).__name__}: {error}"[:_MAX_PROBLEM]}
     sys.stdout.write(json.dumps(answer) + "\n")
@@ -38,15 +38,17 @@ def main() -> None:
     os._exit(0)  # what native libraries do at exit is not of interest
 
 
-def _seconds(order: dict[str, Any]) -> dict[str, Any]:
-    """Load the engine's library and, if the order has a precision, run the model on noise."""
+def _carry_out(order: dict[str, Any]) -> dict[str, Any]:
+    """Load the engine's library and, if the order has a precision, compile the model to disk, or run it on noise."""
     module = importlib.import_module(f"edge_worker.m2fp.engines.{order['engine']}")
-    if not order["precision"]:
+    options, shape = EngineOptions.from_wire(order["options"]), tuple(order["shape"])
+    if not options.precision:
         module.precisions()
         return {"seconds": 0.0}
-    cache, shape = order["cache_directory"], tuple(order["shape"])
-    options = EngineOptions(order["precision"], order["threads"], Path(cache) if cache else None, order["shapes"])
     engine = module.create(open_directory(order["model"]), options)
+    if order["to_disk"]:
+        engine.compile_to_disk(shape)
+        return {"seconds": 0.0}
     engine.compile(shape)
     tensor = np.random.default_rng(0).standard_normal((1, 3, *shape)).astype(np.float32)
     seconds = []
