@@ -63,13 +63,15 @@ class Link:
         will: Will | None = None,
         receive_maximum: int | None = None,
         forgets: bool = False,
+        acks_in_order: bool = False,
     ) -> None:
         """Describe the link; nothing is opened before :meth:`start`.
 
         A *persistent* link has a session that outlives it, and its QoS 1 messages wait for :meth:`acknowledge`, at
         most *receive_maximum* at a time; one that *forgets* only waits for them: the broker drops the session with the
-        connection. *report* is called from any thread; only for a message that arrived may it
-        wait, which keeps the link from reading more. *password* is called anew for each attempt to connect.
+        connection. With *acks_in_order* acknowledgements wait for those of older messages. *report* is called from any
+        thread; only for a message that arrived may it wait, which keeps the link from reading more. *password* is
+        called anew for each attempt to connect.
         """
         self._config, self._name = config, name
         self._report, self._subscriptions = report, tuple(subscriptions)
@@ -87,7 +89,7 @@ class Link:
         self._waker: Waker | None = None
         self._leave_by: Deadline | None = None
         self._stopping = Event()
-        self._share_groups = ShareGroups(subscriptions)
+        self._share_groups, self._acks_in_order = ShareGroups(subscriptions), acks_in_order
         self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
 
     # -- for everybody ------------------------------------------------------------------------------------------------
@@ -227,6 +229,7 @@ class Link:
             config=self._config,
             name=self._name,
             subscriptions=self._subscriptions,
+            acks_in_order=self._acks_in_order,
             outbox=self._outbox,
             status_board=self._status_board,
             waker=waker,

@@ -25,6 +25,8 @@ class LinkContext:
     config: MqttConfig
     name: str
     subscriptions: tuple[Subscription, ...]
+    acks_in_order: bool
+    """Whether a message is acknowledged only after all that came before it."""
     outbox: Outbox
     status_board: StatusBoard
     waker: Waker

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.frames.frame import Delivery
+from edge_worker.mqtt.ack_order import AckOrder
 from edge_worker.mqtt.events import Arrived, Shed
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Receiver:
         """Receive on connection number *epoch*, where at most *agreed* messages may be unacknowledged."""
         self._link, self._epoch, self._agreed = link, epoch, agreed
         self._acks: deque[int] = deque()
+        self._order = AckOrder()
         self._window = ReceiveWindow(MAX_BYTES)
 
     def received(self, received: Received) -> None:
@@ -42,6 +44,7 @@ class Receiver:
             if not self._window.admits(mid, message.memory_size):
                 self._shed()
                 return
+            self._order.arrived(mid)
             message = replace(message, delivery=Delivery(self._link.name, self._epoch, mid))
         self._link.report(Arrived(self._link.name, message))
 
@@ -58,8 +61,9 @@ class Receiver:
         """Take out the packet ids to acknowledge now."""
         while self._acks:
             mid = self._acks.popleft()
-            yield mid
-            self._window.settle(mid)
+            for due in self._order.settle(mid) if self._link.acks_in_order else (mid,):
+                yield due
+                self._window.settle(due)
 
     @property
     def reason_to_reconnect(self) -> str:

@@ -72,7 +72,7 @@ class Links:
         self.routes = tuple(_route(config, index) for index in range(len(config.cameras)))
         by_link: dict[str, list[CameraConfig]] = {CONTROL: []}
         for camera in config.cameras:
-            by_link.setdefault(_link_name(camera), []).append(camera)
+            by_link.setdefault(link_name(camera), []).append(camera)
         common: dict[str, Any] = {"report": report, "password": password}
         self._links = {name: _link(config, name, cameras, will, common) for name, cameras in by_link.items()}
         if any(camera.keeps_for_others for camera in config.cameras):
@@ -160,7 +160,8 @@ class Links:
 def _link(config: Config, name: str, cameras: Sequence[CameraConfig], will: Will, common: Mapping[str, Any]) -> Link:
     first = name == CONTROL
     subscriptions = [*own_subscriptions(config)] if first else []
-    if not first and cameras[0].keeps_for_others:
+    keeps = not first and cameras[0].keeps_for_others
+    if keeps:
         subscriptions.append(statuses_subscription(config))
     keepalive_s = control_keepalive_s(config) if first else config.mqtt.keepalive_s
     return Link(
@@ -172,6 +173,7 @@ def _link(config: Config, name: str, cameras: Sequence[CameraConfig], will: Will
         will=will if first else None,
         receive_maximum=None if first else cameras[0].prefetch,
         forgets=not first and cameras[0].reply_prefix is not None,
+        acks_in_order=keeps,
         **common,
     )
 
@@ -191,7 +193,8 @@ def _other_link(
     )
 
 
-def _link_name(camera: CameraConfig) -> str:
+def link_name(camera: CameraConfig) -> str:
+    """The link that the frames of a section *camera* come by."""
     if camera.delivery == "latest":
         return CONTROL
     kind = "split" if camera.keeps_for_others else "every" if camera.reply_prefix is None else "requests"
@@ -200,4 +203,4 @@ def _link_name(camera: CameraConfig) -> str:
 
 def _route(config: Config, index: int) -> Route:
     camera = config.cameras[index]
-    return Route(_link_name(camera), Template(camera.topic, node=config.node.id), index, camera.reply_prefix)
+    return Route(link_name(camera), Template(camera.topic, node=config.node.id), index, camera.reply_prefix)
