@@ -118,6 +118,11 @@ class AckTracker:
         """Whether a frame of this identity waits, is in work, or has replies on their way."""
         return (camera, frame_id) in self._newest
 
+    def has_open(self, link: str, until: float) -> bool:
+        """Whether a frame waits for its reply that came by *link* at the monotonic time *until*, or before."""
+        frames = (entry.frame for entry in self._open.values())
+        return any(one.arrived <= until and one.delivery is not None and one.delivery.link == link for one in frames)
+
     def is_done(self, frame: Frame) -> bool:
         """Whether a frame of the identity of *frame* was settled here."""
         return (frame.camera, frame.frame_id) in self._done

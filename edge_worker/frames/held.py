@@ -1,11 +1,15 @@
 """Frames of cameras that belong to another node of the group: kept unacknowledged until that node has answered. Pure.
 
+The frames of a camera are given back in their order: none while an older one is still held. So a node answers a
+camera's frames in the order in which they came, leaves out only those that others have answered, and whoever is the
+first to answer, the answers are in order.
+
 The caller holds one lock around every call.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -21,19 +25,17 @@ class HeldFrames:
 
     def __init__(self, *, remembered: int = 65_536) -> None:
         """Remember the last *remembered* answers to frames that have not come yet: more than a broker queues."""
-        self._held: OrderedDict[int, tuple[Frame, Claim]] = OrderedDict()  # in the order of arrival
-        self._arrivals = 0
+        self._held: dict[tuple[int, str], deque[tuple[Frame, Claim]]] = {}  # by section and camera, as they came
         self._answered: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._remembered = remembered
 
     def __len__(self) -> int:
         """Frames that are held."""
-        return len(self._held)
+        return sum(map(len, self._held.values()))
 
     def hold(self, frame: Frame, claim: Claim) -> None:
-        """Keep *frame* until it is answered, or *claim* says that it is ours."""
-        self._arrivals += 1
-        self._held[self._arrivals] = (frame, claim)
+        """Keep *frame* until it is answered, or *claim* says that it is ours and none of its camera is before it."""
+        self._held.setdefault(_camera(frame), deque()).append((frame, claim))
 
     def release(self, camera: str, frame_id: str) -> tuple[Frame, ...]:
         """Give back what was held of the frame that another node has answered.
@@ -41,17 +43,33 @@ class HeldFrames:
         An id that its sender gave stands for one frame, however often it came; equal images without one were each
         answered.
         """
-        found = [
-            number for number, (frame, _) in self._held.items() if (frame.camera, frame.frame_id) == (camera, frame_id)
-        ]
-        if found and not self._held[found[0]][0].sender_id:
+        keys = [key for key in self._held if key[1] == camera]
+        found = [(key, held) for key in keys for held in self._held[key] if held[0].frame_id == frame_id]
+        if found and not found[0][1][0].sender_id:
             found = found[:1]
-        return tuple(self._held.pop(number)[0] for number in found)
+        for key, held in found:
+            self._held[key].remove(held)
+            self._tidy(key)
+        return tuple(frame for _, (frame, _) in found)
 
     def claim(self, now: float) -> tuple[Frame, ...]:
-        """Give back the frames that are ours now, in the order of their arrival."""
-        ours = [number for number, (_, claim) in self._held.items() if claim(now)]
-        return tuple(self._held.pop(number)[0] for number in ours)
+        """Give back the frames that are ours now, those of each camera in the order of their arrival."""
+        return tuple(frame for key in tuple(self._held) for frame in self._claim(key, now))
+
+    def claim_of(self, frame: Frame, now: float) -> tuple[Frame, ...]:
+        """Give back those frames of the camera of *frame* that are ours now, in the order of their arrival."""
+        return self._claim(_camera(frame), now)
+
+    def _claim(self, key: tuple[int, str], now: float) -> tuple[Frame, ...]:
+        held, ours = self._held.get(key, deque()), []
+        while held and held[0][1](now):
+            ours.append(held.popleft()[0])
+        self._tidy(key)
+        return tuple(ours)
+
+    def _tidy(self, key: tuple[int, str]) -> None:
+        if not self._held.get(key, True):
+            del self._held[key]
 
     def remember(self, camera: str, frame_id: str) -> None:
         """Note the answer to a frame that has not come yet."""
@@ -67,3 +85,7 @@ class HeldFrames:
         if left > 0 and not frame.sender_id:
             self._answered[key] = left
         return left >= 0
+
+
+def _camera(frame: Frame) -> tuple[int, str]:
+    return frame.source, frame.camera

@@ -53,8 +53,8 @@ class FrameQueue:
     def arrive(self, frame: Frame, claim: Claim | None = None) -> Verdict:
         """Queue an arriving frame unless it is a duplicate; returns whether it is.
 
-        With a *claim*, the frame came to every node of a group: it is held while it is not ours, and settled without a
-        reply once :meth:`answered` was told that another node replied.
+        With a *claim*, the frame came to every node of a group: it is held while it is not ours, or an older one of its
+        camera is not, and settled without a reply once :meth:`answered` was told that another node replied.
         """
         with self._changed:
             verdict = self._acks.opened(frame)
@@ -64,12 +64,13 @@ class FrameQueue:
                     self._scheduler.duplicate(frame)
                 if verdict is Verdict.DONE and frame.delivery is not None:
                     self._acknowledge(frame.delivery)
-            elif claim is not None and self._was_answered(frame, ours=ours):
-                self._acknowledge_all(self._acks.replied(frame, ()))
-            elif claim is not None and not ours:
-                self._foreign.hold(frame, claim)
-            else:
+            elif claim is None:
                 self._queue(frame)
+            elif self._was_answered(frame, ours=ours):
+                self._acknowledge_all(self._acks.replied(frame, ()))
+            else:
+                self._foreign.hold(frame, claim)
+                self._claim_of(frame)  # those that it waited behind come first
             if claim is not None:
                 self._split_sections.add(frame.source)
             return verdict
@@ -80,6 +81,7 @@ class FrameQueue:
             if held := self._foreign.release(camera, frame_id):
                 for frame in held:
                     self._acknowledge_all(self._acks.replied(frame, ()))
+                    self._claim_of(frame)  # ours may have waited behind it
             elif waiting := self._scheduler.withdraw(camera, frame_id, self._split_sections):
                 self._settle(waiting)
             elif not self._acks.is_open(camera, frame_id):
@@ -90,11 +92,21 @@ class FrameQueue:
         with self._changed:
             return len(self._foreign)
 
+    def has_settled(self, link: str, until: float) -> bool:
+        """Whether every frame that came by *link* until that monotonic time is answered, here or by another node."""
+        with self._changed:
+            return not self._acks.has_open(link, until)
+
     def claim_held(self) -> None:
         """Queue the held frames that have become ours, since their owner is gone."""
         with self._changed:
             for frame in self._foreign.claim(time.monotonic()):
                 self._queue(frame)
+
+    def _claim_of(self, frame: Frame) -> None:
+        """Queue what is held of the camera of *frame* and has become ours. The lock is held."""
+        for mine in self._foreign.claim_of(frame, time.monotonic()):
+            self._queue(mine)
 
     def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
         """Whether another node replied to *frame*. The lock is held.

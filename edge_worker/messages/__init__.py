@@ -14,6 +14,7 @@ from edge_worker.messages.node import AccountMessage as AccountMessage
 from edge_worker.messages.node import AnsweredMessage as AnsweredMessage
 from edge_worker.messages.node import Cache as Cache
 from edge_worker.messages.node import CameraSettings as CameraSettings
+from edge_worker.messages.node import CaughtUpMessage as CaughtUpMessage
 from edge_worker.messages.node import ConnectionMessage as ConnectionMessage
 from edge_worker.messages.node import ModelCard as ModelCard
 from edge_worker.messages.node import ModelClass as ModelClass

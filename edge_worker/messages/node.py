@@ -37,6 +37,17 @@ class AnsweredMessage(Message):
     frame_id: str
 
 
+class CaughtUpMessage(Message):
+    """A node tells one that joined its group that all frames are answered which it got before the other's status."""
+
+    schema_: Literal["edge-worker.caught-up/1"] = Field("edge-worker.caught-up/1", alias="schema")
+    node: str
+    joined: str
+    """The node that joined."""
+    session: str
+    """Of the status of the node that joined."""
+
+
 class ModelClass(Message):
     """A class of the model and its colour in the maps; ``id`` is the pixel value."""
 

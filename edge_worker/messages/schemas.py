@@ -10,7 +10,14 @@ from pydantic_core import core_schema
 
 from edge_worker.messages.base import Message
 from edge_worker.messages.commands import COMMANDS, CommandResponse
-from edge_worker.messages.node import AnsweredMessage, ModelCard, SettingsMessage, StatsMessage, StatusMessage
+from edge_worker.messages.node import (
+    AnsweredMessage,
+    CaughtUpMessage,
+    ModelCard,
+    SettingsMessage,
+    StatsMessage,
+    StatusMessage,
+)
 from edge_worker.messages.results import ErrorMessage, LabelsMessage
 
 MESSAGES: Mapping[str, type[Message]] = {
@@ -21,6 +28,7 @@ MESSAGES: Mapping[str, type[Message]] = {
     "stats": StatsMessage,
     "settings": SettingsMessage,
     "answered": AnsweredMessage,
+    "caught-up": CaughtUpMessage,
     "response": CommandResponse,
     **{f"request-{name}": model for name, model in COMMANDS.items()},
 }

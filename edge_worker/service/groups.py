@@ -3,12 +3,14 @@
 Every node receives every frame. Its owner by rendezvous hashing answers it, and tells so; in ``every`` mode the others
 leave it unacknowledged until then, so that a frame is in a broker's queue as long as nobody has answered it.
 Nodes join a group by the link that the frames come by: everything before a node's status there is older than its
-subscription. They leave it by the control link, where nothing holds the news up. docs/architecture.md says why.
+subscription. They leave it by the control link, where nothing holds the news up, and belong to it again with their next
+status among the frames. docs/architecture.md says why.
 """
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Final
@@ -21,9 +23,11 @@ from edge_worker.common.topics import Template
 from edge_worker.config.split import settle_s
 from edge_worker.frames.acks import Verdict
 from edge_worker.frames.rendezvous import ranking
-from edge_worker.messages import AnsweredMessage
-from edge_worker.service.links import ANSWERS, CONTROL
-from edge_worker.service.peers import Peers, PeerStatus
+from edge_worker.messages import AnsweredMessage, CaughtUpMessage
+from edge_worker.service.greetings import Greetings
+from edge_worker.service.joining import Joining
+from edge_worker.service.links import ANSWERS, CONTROL, link_name
+from edge_worker.service.peers import Members, Peers, PeerStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,13 +35,27 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.queue import FrameQueue
-    from edge_worker.mqtt.message import Incoming
+    from edge_worker.mqtt.message import Incoming, Outgoing
+    from edge_worker.service.joining import Place
 
 UNANSWERED_S: Final = 600.0
 """A frame that its owner has not answered for so long goes to the next member, and so on: better twice than never."""
+_GREETING_S: Final = 0.1
+"""Between two looks at whether a node that joined can be told to begin."""
 
-_NOBODY: Final[frozenset[str]] = frozenset()
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """What decides whose a frame is: when it came, who the other members were then, and whether we were one."""
+
+    place: Place
+    camera: str
+    at: float
+    members: Members
+    others: frozenset[str]
+    is_member: bool
 
 
 class Groups:
@@ -47,22 +65,28 @@ class Groups:
         self,
         config: Config,
         frame_queue: FrameQueue,
+        *,
         announce: Callable[[Frame], None],
+        session: str,
+        publish: Callable[[Outgoing], object],
         is_standby: Callable[[], bool] = lambda: False,
     ) -> None:
-        """*announce* tells the other nodes once more that a frame is answered.
+        """*announce* tells the other nodes once more that a frame is answered; *session* names this run of ours.
 
         *is_standby* says whether another worker runs under our node id, and answers our frames.
         """
-        self._node, self._frame_queue, self._announce = config.node.id, frame_queue, announce
-        self._is_standby = is_standby
+        self._node, self._session, self._frame_queue = config.node.id, session, frame_queue
+        self._announce, self._is_standby = announce, is_standby
         self._splits = [camera.split for camera in config.cameras]
         self._auto = {split.group for split in self._splits if split is not None and split.members == "auto"}
         self._keeps = [camera.keeps_for_others for camera in config.cameras]
         self._status = _any_node(config.node.status_topic)
-        self._answered = _any_node(config.node.answered_topic)
         self._peers = Peers(settle_s=settle_s(config), grace_s=config.mqtt.keepalive_s)
-        self._joined: dict[tuple[str, str], frozenset[str]] = {}  # the other members, by link and group
+        self._members: dict[Place, Members] = {}
+        self._joining = Joining(limit_s=UNANSWERED_S)
+        self._frame_links = {link_name(camera) for camera in config.cameras if camera.keeps_for_others}
+        answered_topic = Template(config.node.answered_topic, node=self._node).format()
+        self._greetings = Greetings(self._node, answered_topic, self._frame_links, frame_queue, publish)
         self._told: dict[str, frozenset[str]] = {}
         self._lock = Lock()
 
@@ -75,9 +99,7 @@ class Groups:
             self._frame_queue.arrive(frame)
         elif self._keeps[frame.source]:
             link = frame.delivery.link if frame.delivery is not None else CONTROL
-            with self._lock:
-                members = self._joined.get((link, split.group), _NOBODY)
-            claim = partial(self._is_ours, split.group, frame.camera, members, frame.arrived)
+            claim = partial(self._is_ours, self._arrival((link, split.group), frame))
             if self._frame_queue.arrive(frame, claim) is Verdict.DONE and claim(time.monotonic()):
                 self._announce(frame)  # a node that was started since knows nothing of the first of its name
         elif self._is_for_us(frame):
@@ -90,18 +112,29 @@ class Groups:
         split = self._splits[frame.source]
         if split is None or split.members == "auto":
             group = "" if split is None else split.group
-            with self._lock:
-                members = self._joined.get((CONTROL, group), _NOBODY)
-            return self._is_ours(group, frame.camera, members, frame.arrived, time.monotonic())
+            return self._is_ours(self._arrival((CONTROL, group), frame), time.monotonic())
         return ranking(frame.camera, split.members)[0] == self._node and not self._is_standby()
 
-    def _is_ours(self, group: str, camera: str, members: frozenset[str], arrived: float, now: float) -> bool:
-        """Whether a frame that *arrived* when there were these other *members* is ours: all owners are gone, if not."""
+    def _arrival(self, place: Place, frame: Frame) -> _Arrival:
         with self._lock:
-            present = members - self._peers.gone(group, members, now)
-        owners = ranking(camera, {*present, self._node})
-        turn = int((now - arrived) / UNANSWERED_S)
-        return owners[turn % len(owners)] == self._node and (turn > 0 or not self._is_standby())
+            members = self._members.setdefault(place, Members())
+            is_member = not self._joining.is_outside(place[0])
+            if is_member:
+                self._joining.joined(place, members.nodes, frame.arrived)
+            return _Arrival(place, frame.camera, frame.arrived, members, members.nodes, is_member)
+
+    def _is_ours(self, frame: _Arrival, now: float) -> bool:
+        """Whether a frame is for us to answer, now that its owners may be gone."""
+        with self._lock:
+            present = self._present(frame.place[1], frozenset() if frame.members.forgotten else frame.others, now)
+            must_wait = bool(self._present(frame.place[1], self._joining.awaited(frame.place, now), now))
+        turn = int((now - frame.at) / UNANSWERED_S)
+        counts = frame.is_member or not present or turn > 0
+        owners = ranking(frame.camera, {*present, self._node} if counts else present)
+        return owners[turn % len(owners)] == self._node and (turn > 0 or not (must_wait or self._is_standby()))
+
+    def _present(self, group: str, nodes: frozenset[str], now: float) -> frozenset[str]:
+        return nodes - self._peers.gone(group, nodes, now)
 
     # -- news ---------------------------------------------------------------------------------------------------------
 
@@ -115,17 +148,27 @@ class Groups:
         node = self._status.match(message.topic)
         if node is None or (node == self._node and link == CONTROL):
             return False
+        status = PeerStatus.read(message.payload)
         if node != self._node:
-            self._take_status(link, node, PeerStatus.read(message.payload))
+            self._take_status(link, node, status, message.arrived)
+        elif status.state == "online" and status.session == self._session:
+            with self._lock:
+                self._joining.announced(link)
         return True
 
     def connected(self, link: str, *, session_present: bool) -> None:
         """Take note that *link* is connected; without a session the statuses of all members are yet to come."""
         with self._lock:
             if not session_present:
-                self._joined = {key: members for key, members in self._joined.items() if key[0] != link}
+                self._forget(link)
             if link == CONTROL:
                 self._peers.reconnected(time.monotonic())
+            elif link in self._frame_links and not session_present:
+                self._joining.began(link)
+
+    def _forget(self, link: str) -> None:
+        for place in [place for place in self._members if place[0] == link]:
+            self._members.pop(place).forgotten = True
 
     def cut_off(self, link: str) -> None:
         """Take note that *link* is not connected."""
@@ -133,52 +176,72 @@ class Groups:
             with self._lock:
                 self._peers.cut_off(time.monotonic())
 
+    def must_introduce_us(self, link: str) -> bool:
+        """Whether the others are to hear our status now, since *link*, which is subscribed, begins without a past."""
+        with self._lock:
+            return self._joining.is_outside(link)
+
     def due_in_s(self) -> float:
         """Return when :meth:`look` has something to do, in seconds; infinite if nothing is foreseen."""
         with self._lock:
-            return self._peers.due_in_s(time.monotonic())
+            due_s = self._peers.due_in_s(time.monotonic())
+        return min(due_s, _GREETING_S) if self._greetings.pending else due_s
 
     def look(self) -> None:
         """Take over what belonged to nodes that are gone. To be called every second or so, and when it is due."""
         if not self._auto:
             return
         self._frame_queue.claim_held()
+        self._greetings.send()
         for group in sorted(self._auto):
             self._tell(group)
 
     def _tell(self, group: str) -> None:
-        """Log who the members are, if that has changed."""
+        """Let the nodes that are gone leave, until they join again; log who the members are, if that has changed."""
         with self._lock:
-            joined = frozenset().union(*(members for (_, name), members in self._joined.items() if name == group))
-            members = joined - self._peers.gone(group, joined, time.monotonic()) | {self._node}
-        if self._told.get(group) != members:
-            self._told[group] = members
-            _log.info(log_events.GROUP_MEMBERS, group=group, members=sorted(members))
+            now, all_ = time.monotonic(), [place for place in self._members if place[1] == group]
+            for members in [self._members[place] for place in all_ if place[0] != CONTROL]:
+                members.nodes = self._present(group, members.nodes, now)
+            joined = frozenset[str]().union(*(self._members[place].nodes for place in all_))
+            present = self._present(group, joined, now) | {self._node}
+        if self._told.get(group) != present:
+            self._told[group] = present
+            _log.info(log_events.GROUP_MEMBERS, group=group, members=sorted(present))
 
-    def _take_status(self, link: str, node: str, status: PeerStatus) -> None:
+    def _take_status(self, link: str, node: str, status: PeerStatus, arrived: float) -> None:
         with self._lock:
             if link == CONTROL:
                 self._peers.heard(node, status, time.monotonic())
             for group in self._auto:
-                self._join_or_leave((link, group), node, status)
+                members = self._members.setdefault((link, group), Members())
+                members.take(node, status, group, may_leave=link == CONTROL)
+            if link != CONTROL and status.state == "online" and status.groups & self._auto:
+                self._peers.joined(node, time.monotonic())
+                self._greetings.joined(node, status.session, link, arrived)
         if link == CONTROL:
             self.look()
-
-    def _join_or_leave(self, key: tuple[str, str], node: str, status: PeerStatus) -> None:
-        """Note whether *node* is a member from here on; one that is neither online nor offline stays what it was."""
-        members = self._joined.get(key, _NOBODY)
-        if status.state == "offline" or key[1] not in status.groups:
-            self._joined[key] = members - {node}
-        elif status.state == "online":
-            self._joined[key] = members | {node}
+        else:
+            self._greetings.send()
 
     def _take_answer(self, payload: bytes) -> None:
         try:
             answer = AnsweredMessage.model_validate_json(payload)
         except ValidationError:
+            self._take_greeting(payload)
             return
         if answer.node != self._node or self._is_standby():
             self._frame_queue.answered(answer.camera, answer.frame_id)
+            self._greetings.send()
+
+    def _take_greeting(self, payload: bytes) -> None:
+        try:
+            greeting = CaughtUpMessage.model_validate_json(payload)
+        except ValidationError:
+            return
+        if (greeting.joined, greeting.session) == (self._node, self._session):
+            with self._lock:
+                self._joining.caught_up(greeting.node)
+            self._frame_queue.claim_held()
 
 
 def _any_node(topic: str) -> Template:

@@ -20,15 +20,38 @@ class PeerStatus:
 
     state: str
     groups: frozenset[str]
+    session: str = ""
 
     @classmethod
     def read(cls, payload: bytes) -> PeerStatus:
         """Read a status message; whatever else stands on the topic, a deleted one too, is a node that is gone."""
         try:
             content: Any = json.loads(payload)
-            return cls(str(content["state"]), frozenset(map(str, content.get("groups", ()))))
+            groups = frozenset(map(str, content.get("groups", ())))
+            return cls(str(content["state"]), groups, str(content.get("session", "")))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls("offline", frozenset())
+
+
+@dataclass(slots=True)
+class Members:
+    """The other members of a group as one link tells.
+
+    They are ``forgotten`` with its session: what was held for them is in nobody's session any more.
+    """
+
+    nodes: frozenset[str] = frozenset()
+    forgotten: bool = False
+
+    def take(self, node: str, status: PeerStatus, group: str, *, may_leave: bool) -> None:
+        """Take note of the *status* of *node*; one that is neither online nor offline stays what it was.
+
+        Among frames nobody *may_leave*: what comes there may be old.
+        """
+        if status.state == "online" and group in status.groups:
+            self.nodes |= {node}
+        elif may_leave and (status.state == "offline" or group not in status.groups):
+            self.nodes -= {node}
 
 
 @dataclass(slots=True)
@@ -55,6 +78,15 @@ class Peers:
         if status.state == "online":
             peer.in_doubt_since = None
         elif peer.in_doubt_since is None:
+            peer.in_doubt_since = now
+
+    def joined(self, node: str, now: float) -> None:
+        """Doubt *node* anew, if it was gone: it is heard of among the frames, and the same news may be on its way here.
+
+        Or it is old news, and the node is gone again soon.
+        """
+        peer = self._peers.setdefault(node, _Peer(in_doubt_since=now))
+        if self._is_overdue(peer, now):
             peer.in_doubt_since = now
 
     def cut_off(self, now: float) -> None:

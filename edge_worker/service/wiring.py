@@ -81,7 +81,14 @@ class Components:
         )
         self._commands = self._make_commands()
         self.links = self._make_links(inbox)
-        self.groups = Groups(config, self.frame_queue, self._announce_answer, self.node_status.is_standby)
+        self.groups = Groups(
+            config,
+            self.frame_queue,
+            announce=self._announce_answer,
+            session=reporter.session,
+            publish=self._publish,
+            is_standby=self.node_status.is_standby,
+        )
         self.probes = self._make_probes(reporter)
         self.dispatchers = self._make_dispatchers()
         self.router = self._make_router(inbox)
@@ -231,6 +238,8 @@ class Components:
             self.groups.cut_off(event.link)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
             self.node_status.repeat()  # at once; and when no late will can escape us any more, if that is granted
+        elif isinstance(event, Subscribed) and self.groups.must_introduce_us(event.link):
+            self.node_status.repeat()
         if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
             self.home_assistant.connected()
         self._wake.put(Order.LOOK)

@@ -72,6 +72,55 @@ def test_what_a_dead_owner_left_is_taken_over_in_order(node: Node) -> None:
     assert node.acknowledged == [0]
 
 
+def test_no_frame_overtakes_an_older_one_of_its_camera(node: Node) -> None:
+    """It became ours, and the older one is still another's to answer: after that it is our turn, at once."""
+    node.arrive("a", 1)
+    node.arrive("b", 2, camera="yard")
+    node.queue.arrive(make_frame(frame_id="c", delivery=Delivery("split", 1, 3), arrived=3.0), lambda _: True)
+    node.queue.claim_held()
+    assert node.take() is None
+    node.queue.answered("door", "a")
+    frame = node.take()
+    assert frame is not None
+    assert frame.frame_id == "c"
+
+
+def test_what_was_held_comes_before_a_frame_that_arrives_as_its_owner_goes(node: Node) -> None:
+    """However late we notice that the owner is gone."""
+    node.arrive("a", 1)
+    node.owns.add("door")
+    node.arrive("b", 2)
+    assert [frame and frame.frame_id for frame in (node.take(), node.take())] == ["a", "b"]
+
+
+def test_cameras_of_one_name_in_two_sections_wait_each_for_its_own() -> None:
+    """They are of different groups."""
+    queue = FrameQueue([SimplePolicy(delivery="every")] * 2, lambda _: None)
+    queue.arrive(make_frame(frame_id="a", delivery=Delivery("split", 1, 1)), lambda _: False)
+    queue.arrive(make_frame(frame_id="b", source=1, delivery=Delivery("split", 1, 2), arrived=1.0), lambda _: True)
+    frame = queue.take(0.0)
+    assert frame is not None
+    assert frame.frame_id == "b"
+
+
+def test_it_is_known_when_all_frames_until_a_time_are_answered(node: Node) -> None:
+    """By whomever; those of another link, and later ones, do not count."""
+    node.owns.add("yard")
+    node.arrive("a", 1)
+    node.arrive("b", 2, camera="yard")
+    assert node.queue.has_settled("split", 0.5)
+    assert node.queue.has_settled("other", 2.0)
+    node.queue.answered("door", "a")
+    assert node.queue.has_settled("split", 1.0)
+    assert not node.queue.has_settled("split", 2.0)
+    frame = node.take()
+    assert frame is not None
+    node.queue.replied(frame, [7])
+    assert not node.queue.has_settled("split", 2.0)
+    node.queue.published(7)
+    assert node.queue.has_settled("split", 2.0)
+
+
 def test_a_frame_that_waits_is_dropped_when_another_node_answers_it(node: Node) -> None:
     """As when a node comes back to frames that others have taken over; the account tells."""
     node.owns.add("door")

@@ -34,16 +34,34 @@ class Node:
         queue = FrameQueue(self.config.cameras, lambda delivery: self.acknowledged.append(delivery.mid))
         self.queue = queue
         self.is_standby = False
-        announce = self.announced.append
+        self.published: list[dict[str, str]] = []
         self.groups = Groups(
-            self.config, queue, lambda frame: announce(frame.frame_id), is_standby=lambda: self.is_standby
+            self.config,
+            queue,
+            announce=lambda frame: self.announced.append(frame.frame_id),
+            session="session-a",
+            publish=lambda message: self.published.append(json.loads(message.payload)),
+            is_standby=lambda: self.is_standby,
         )
 
     def status(self, state: str, *links: str, node: str = "b", groups: tuple[str, ...] = ("g",)) -> None:
         """Have the status of *node* arrive by *links*."""
-        payload = json.dumps({"node": node, "state": state, "groups": groups}).encode()
+        content = {"node": node, "state": state, "groups": groups, "session": f"session-{node}"}
+        message = make_incoming(f"edge-worker/{node}/status", json.dumps(content).encode(), arrived=time.monotonic())
         for link in links:
-            assert self.groups.take(link, make_incoming(f"edge-worker/{node}/status", payload))
+            assert self.groups.take(link, message)
+
+    def join(self) -> None:
+        """Begin without a session, among nodes that are there already: hear of b and c, then of ourselves."""
+        self.groups.connected(SPLIT, session_present=False)
+        for node in "bc":
+            self.status("online", CONTROL, SPLIT, node=node)
+        self.status("online", SPLIT, node="a")
+
+    def caught_up(self, node: str, joined: str = "a", session: str = "session-a") -> None:
+        """Have *node* say that all before the status of who *joined* is answered."""
+        content = {"schema": "edge-worker.caught-up/1", "node": node, "joined": joined, "session": session}
+        assert self.groups.take(ANSWERS, make_incoming(f"edge-worker/{node}/answered", json.dumps(content).encode()))
 
     def answer(self, camera: str, frame_id: str, node: str = "b") -> None:
         """Have *node* say that it has answered a frame."""
@@ -120,6 +138,96 @@ def test_a_status_that_was_deleted_and_is_there_again_moves_no_camera(node: Node
     assert node.taken() == []
 
 
+def test_a_stopping_broker_moves_no_camera(node: Node) -> None:
+    """Its wills of everybody stand among the frames, and may be old: nodes leave by the control link."""
+    node.status("offline", SPLIT)
+    node.arrive(OTHERS, 1)
+    assert node.taken() == []
+
+
+def test_a_node_that_is_back_has_its_cameras_again_before_the_control_link_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its status among the frames is as good; without the other, it is old."""
+    now = time.monotonic()
+    monkeypatch.setattr(groups, "settle_s", lambda _config: 5.0)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    node = Node()
+    node.status("online", CONTROL, SPLIT)
+    node.status("offline", CONTROL)
+    now += 6.0
+    node.groups.look()
+    node.status("online", SPLIT)
+    node.arrive(OTHERS, 1)
+    assert node.taken() == []
+    now += 6.0
+    node.groups.look()
+    node.arrive(OTHERS, 2)
+    assert node.taken() == ["1", "2"]
+
+
+def test_a_node_that_joins_waits_until_the_others_have_caught_up() -> None:
+    """They may have older frames of its cameras, which it never got."""
+    node = Node()
+    node.groups.connected(SPLIT, session_present=False)
+    node.status("online", CONTROL, SPLIT)
+    node.arrive(MINE, 1)  # b answers it: it does not know of us
+    node.status("online", SPLIT, node="a")
+    node.arrive(MINE, 2)
+    node.arrive(OTHERS, 3)
+    node.answer(MINE, "1")
+    assert (node.taken(), node.acknowledged) == ([], [1])
+    node.caught_up("b", session="an-earlier-run")
+    node.caught_up("b", joined="c")
+    assert node.taken() == []
+    node.caught_up("b")
+    assert node.taken() == ["2"]
+    node.arrive(MINE, 4)
+    assert node.taken() == ["4"]
+
+
+def test_a_node_that_joins_does_not_wait_for_one_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose frames the others have."""
+    monkeypatch.setattr(groups, "settle_s", lambda _config: -1.0)
+    node = Node()
+    node.join()
+    node.arrive(MINE, 1)
+    node.caught_up("b")
+    assert node.taken() == []
+    node.status("offline", CONTROL, node="c")
+    assert node.taken() == ["1"]
+
+
+def test_who_is_alone_waits_for_nobody() -> None:
+    """Its status may be forbidden."""
+    node = Node()
+    node.groups.connected(SPLIT, session_present=False)
+    assert node.groups.must_introduce_us(SPLIT)
+    node.arrive(MINE, 1)
+    node.arrive(OTHERS, 2)
+    assert node.taken() == ["1", "2"]
+
+
+def test_a_node_that_joins_is_told_when_all_older_frames_are_answered(node: Node) -> None:
+    """Ours and others', not those that came after its status."""
+    node.published.clear()
+    node.arrive(MINE, 1)
+    node.arrive(OTHERS, 2)
+    node.status("online", SPLIT, node="c")
+    node.arrive(OTHERS, 3)
+    node.answer(OTHERS, "2")
+    assert node.published == []
+    assert node.groups.due_in_s() < 1.0
+    frame = node.queue.take(0.0)
+    assert frame is not None
+    node.queue.replied(frame, ())
+    node.groups.look()
+    node.groups.look()
+    told = {"schema": "edge-worker.caught-up/1", "node": "a", "joined": "c", "session": "session-c"}
+    assert node.published == [told]
+    assert node.groups.due_in_s() > 1.0
+
+
 @pytest.mark.parametrize("text", ["höf {{ 7 * 7 }}", "'; \\ \"", "摄像头 😀", "\u202e\x7f", "a" * 9000])
 def test_names_of_any_characters_are_divided(node: Node, text: str) -> None:
     """Some cameras are ours and some are not, whatever their names have in common."""
@@ -143,12 +251,12 @@ def test_a_frame_that_stays_unanswered_goes_to_the_next_node(node: Node) -> None
 
 
 def test_without_a_session_members_are_found_anew(node: Node) -> None:
-    """The broker then sends the statuses again, before any frame."""
+    """The broker then sends the statuses again, before any frame; what we held is in nobody's session any more."""
     node.groups.connected(SPLIT, session_present=True)
     node.arrive(OTHERS, 1)
     node.groups.connected(SPLIT, session_present=False)
     node.arrive(OTHERS, 2)
-    assert node.taken() == ["2"]
+    assert node.taken() == ["1", "2"]
 
 
 def test_an_answer_of_our_own_is_no_news(node: Node) -> None:

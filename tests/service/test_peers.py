@@ -87,6 +87,17 @@ def test_a_member_that_is_only_known_from_the_frames_link_is_doubted(peers: Peer
     assert peers.gone("g", {"two"}, 13.1) == {"two"}
 
 
+def test_a_node_that_joins_among_the_frames_is_doubted_anew(peers: Peers) -> None:
+    """The same news may be on its way to us; or what is among the frames is old, and the node is gone again soon."""
+    peers.heard("one", PeerStatus("offline", frozenset({"g"})), 1.0)
+    assert gone(peers, 9.0) == {"one"}
+    peers.joined("one", 9.0)
+    assert gone(peers, 9.0) == set()
+    assert peers.due_in_s(9.5) == SETTLE_S - 0.5
+    peers.joined("one", 10.0)
+    assert gone(peers, 9.1 + SETTLE_S) == {"one"}
+
+
 @pytest.mark.parametrize("payload", [b"", b"no json", b"[]", b'{"groups": 3}', b'{"state": "online", "groups": 3}'])
 def test_what_is_no_status_is_no_member(payload: bytes) -> None:
     """A deleted status, or anything else on the topic."""

@@ -25,6 +25,8 @@ _REQUESTS = CameraConfig(
 )
 """A section for requests, as docs/topics.md has it; by default there is none."""
 
+_FOR_NODES: Final = ("answered", "caught-up")
+
 _PARAMETERS: Final = {
     "camera": {"description": "The camera's name: any one level.", "examples": ["front-door"]},
     "node": {"description": "The worker's `node.id`; the host's name by default.", "examples": ["box"]},
@@ -90,7 +92,7 @@ def _channels() -> dict[str, tuple[str | None, str, Iterable[str]]]:
         "model": (node.model_topic, "The model card; retained.", ["model"]),
         "stats": (node.stats_topic, "Every `ops.stats_interval_s`.", ["stats"]),
         "settings": (node.settings_topic, "What commands change; retained, with an integration only.", ["settings"]),
-        "answered": (node.answered_topic, "For other nodes, where a camera section has `split`.", ["answered"]),
+        "answered": (node.answered_topic, "For other nodes, where a camera section has `split`.", _FOR_NODES),
         "commands": (node.request_topic, "Commands, where `commands.enabled`.", COMMANDS),
         "responses": (node.response_topic, "Answers to commands.", ["response"]),
     }
@@ -129,7 +131,7 @@ def _node_operations() -> dict[str, Any]:
         "sendModel": _operation("send", "model", ("model",), qos=1, retain=retain),
         "sendStats": _operation("send", "stats", ("stats",), qos=0),
         "sendSettings": _operation("send", "settings", ("settings",), qos=1, retain=True),
-        "sendAnswered": _operation("send", "answered", ("answered",), qos=1),
+        "sendAnswered": _operation("send", "answered", _FOR_NODES, qos=1),
     }
 
 

@@ -12,6 +12,7 @@ from edge_worker.messages.node import (
     AnsweredMessage,
     Cache,
     CameraSettings,
+    CaughtUpMessage,
     ConnectionMessage,
     ModelCard,
     ModelClass,
@@ -116,6 +117,7 @@ MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
         "stats": _STATS,
         "settings": _SETTINGS,
         "answered": AnsweredMessage(node=_NODE, camera="front-door", frame_id=_FRAME_ID),
+        "caught-up": CaughtUpMessage(node=_NODE, joined="box-2", session=_SESSION),
         "response": _RESPONSE,
     }
 )

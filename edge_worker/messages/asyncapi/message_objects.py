@@ -18,7 +18,7 @@ _BINDING_VERSION: Final = "0.2.0"  # of AsyncAPI's MQTT bindings
 RESULTS: Final = (*sorted(KINDS, key=lambda kind: not KINDS[kind].required), "labels", "error")
 """The messages that answer a frame, by their keys below ``output``."""
 
-_OF_THE_NODE: Final = ("status", "model", "stats", "settings", "answered", "response")
+_OF_THE_NODE: Final = ("status", "model", "stats", "settings", "answered", "caught-up", "response")
 
 _IMAGES: Final = {
     **dict.fromkeys(("image", "request"), "image/jpeg"),
