@@ -35,7 +35,7 @@ def measure(setup: Setup, precision: str, turns: int) -> list[dict[str, Any]]:
     plan, directory = setup.plan(None), open_directory(setup.exported)
     order = {
         "network": str(directory.network_file(precision)),
-        "shape": input_shape(directory.config, setup.frames[0], setup.short_side),
+        "shape": input_shape(directory.config, setup.frames[0], setup.config.model.short_side),
         "precision": precision,
         "threads": plan.inference,
         "turns": turns,

@@ -54,7 +54,7 @@ def measure(setup: Setup, precision: str, turns: int) -> list[dict[str, Any]]:
         EdgeWorkerError: it cannot be measured here.
     """
     plan, directory = setup.plan(None), open_directory(setup.exported)
-    shape = input_shape(directory.config, setup.frames[0], setup.short_side)
+    shape = input_shape(directory.config, setup.frames[0], setup.config.model.short_side)
     order = {"network": str(directory.network_file(precision)), "precision": precision, "shape": shape}
     found = Roofline(**measured_apart(__name__, {**order, "threads": plan.inference}, plan.environment()))
     (frames,) = measure_frames([setup.variant("openvino", precision)], setup.frames, turns)

@@ -3,7 +3,6 @@
 from edge_worker.config.cameras import CameraConfig as CameraConfig
 from edge_worker.config.cameras import LimitsConfig as LimitsConfig
 from edge_worker.config.credentials import password_source as password_source
-from edge_worker.config.credentials import read_key_password as read_key_password
 from edge_worker.config.credentials import read_password as read_password
 from edge_worker.config.credentials import read_secret as read_secret
 from edge_worker.config.credentials import secret_paths as secret_paths

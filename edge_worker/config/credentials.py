@@ -11,7 +11,7 @@ from edge_worker.common.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_worker.config.mqtt import MqttConfig, TlsConfig
+    from edge_worker.config.mqtt import MqttConfig
 
 PASSWORD_VARIABLE = "EDGE_WORKER_MQTT_PASSWORD"  # noqa: S105 - a name, not a password
 CREDENTIAL = "mqtt-password"
@@ -42,19 +42,12 @@ def password_source(mqtt: MqttConfig, environ: Mapping[str, str]) -> str:
     return f"${PASSWORD_VARIABLE}" if environ.get(PASSWORD_VARIABLE) else ""
 
 
-def read_key_password(tls: TlsConfig) -> str | None:
-    """Return the password of the client's key, or ``None`` where the key has none.
+def read_secret(file: Path, key: str) -> str:
+    """Return the text of *file*, named by *key*, without the end of the line. No error quotes what is in it.
 
     Raises:
-        ConfigError: as :func:`read_password`.
+        ConfigError: the file cannot be read, is empty or too long, or is not UTF-8.
     """
-    if tls.key_password_file is None:
-        return None
-    return read_secret(tls.key_password_file, "mqtt.tls.key_password_file")
-
-
-def read_secret(file: Path, key: str) -> str:
-    """Return the text of *file*, named by *key*, without the end of the line. No error quotes what is in it."""
     try:
         with file.open("rb") as stream:
             secret = stream.read(MAX_PASSWORD_BYTES + 1).decode()

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.common.errors import ConfigError
-from edge_worker.config.credentials import read_key_password
+from edge_worker.config.credentials import read_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,8 @@ def _authorities(config: TlsConfig) -> ssl.SSLContext:
 
 
 def _load_own_certificate(context: ssl.SSLContext, config: TlsConfig, certificate: Path) -> None:
-    password = read_key_password(config) or ""  # without any, OpenSSL would ask on the terminal, for ever
+    secret = config.key_password_file  # with no password at all, OpenSSL would ask on the terminal, for ever
+    password = "" if secret is None else read_secret(secret, "mqtt.tls.key_password_file")
     try:
         context.load_cert_chain(certificate, config.key_file, password=password)
     except ssl.SSLError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.tools.capture import Bgr, Capture, jpeg
 from edge_worker.tools.image_files import CONTENT_TYPES, find_images
-from edge_worker.tools.scene import Scene
+from edge_worker.tools.scene import scene_at
 from edge_worker.tools.stream_process import HEAD
 
 if TYPE_CHECKING:
@@ -83,10 +84,8 @@ class RenderedScene:
 
     def shots(self, fps: float) -> Iterator[Shot]:
         """Give the scene at the moments *fps* asks for."""
-        scene, number = Scene(), 0
-        while True:
-            yield _jpeg(scene.at(number / fps)[..., ::-1])
-            number += 1
+        for number in itertools.count():
+            yield _jpeg(scene_at(number / fps)[..., ::-1])
 
 
 class ImageFiles:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_worker.common.errors import ConfigError
-from edge_worker.config import Config, MqttConfig, TlsConfig, read_key_password, read_password
+from edge_worker.config import Config, MqttConfig, read_password
 
 
 def _secret(folder: Path, content: bytes, name: str = "secret") -> Path:
@@ -51,14 +51,6 @@ def test_an_unusable_file_is_told_without_its_content(tmp_path: Path, content: b
     assert str(caught.value).startswith("mqtt.password_file: the file ")
     assert "geheim" not in str(caught.value)
     assert caught.value.__cause__ is None
-
-
-def test_the_password_of_a_key_comes_from_its_file(tmp_path: Path) -> None:
-    """An encrypted client key never makes the worker ask on a terminal."""
-    assert read_key_password(TlsConfig()) is None
-    assert read_key_password(TlsConfig(key_password_file=_secret(tmp_path, b"k\n"))) == "k"
-    with pytest.raises(ConfigError, match=r"key_password_file: the file .*missing cannot be read"):
-        read_key_password(TlsConfig(key_password_file=tmp_path / "missing"))
 
 
 def test_a_printed_configuration_holds_no_password(tmp_path: Path) -> None:

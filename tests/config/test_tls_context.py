@@ -234,6 +234,13 @@ def test_an_encrypted_key_without_password_does_not_ask_on_the_terminal(authorit
         make_context(TlsConfig(cert_file=own.cert, key_file=own.key))
 
 
+def test_a_password_of_a_key_that_cannot_be_read_is_named(authority: Authority, tmp_path: Path) -> None:
+    """The key of the configuration, and the file."""
+    own = authority.issue("sealed", key_password="secret")  # noqa: S106 - of a key made for this test
+    with pytest.raises(ConfigError, match=r"key_password_file: the file .*missing cannot be read"):
+        make_context(TlsConfig(cert_file=own.cert, key_file=own.key, key_password_file=tmp_path / "missing"))
+
+
 def test_a_link_with_unusable_certificates_does_not_start(make_link: Callable[..., Watched], tmp_path: Path) -> None:
     """A configuration error, not an endless row of attempts."""
     with pytest.raises(ConfigError):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
 
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
@@ -48,13 +49,10 @@ async def ready(hub: TheHub) -> Response:
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented())
 async def metrics(hub: TheHub) -> Response:
     """The figures in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Figures(hub))
-    ProcessCollector(registry=registry)
-    return Response(generate_latest(registry), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(generate_latest(_Figures(hub)), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-class _Figures:
+class _Figures(Collector):
     """Read from the hub at each scrape."""
 
     def __init__(self, hub: Hub) -> None:
@@ -73,3 +71,4 @@ class _Figures:
         )
         yield GaugeMetricFamily(f"{prefix}_connected", "Whether the broker is there.", hub.broker.status().connected)
         yield GaugeMetricFamily(f"{prefix}_uptime_seconds", "Since the start.", time.monotonic() - hub.started)
+        yield from ProcessCollector(registry=None).collect()

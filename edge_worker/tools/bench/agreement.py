@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,24 +14,6 @@ if TYPE_CHECKING:
 
     from edge_worker.imaging.arrays import RgbImage
     from edge_worker.m2fp.parser import Parser
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerAgreement:
-    """Of one answer with the reference's.
-
-    Attributes:
-        pixels: share of the label map's pixels that are the same.
-        class_logits, mask_logits: largest difference.
-        instance_iou: as of :class:`edge_worker.m2fp.quantisation.agreement.Agreement`, of the reference's instances;
-            None where it has none. ``candidate_iou`` of all its candidates.
-    """
-
-    pixels: float
-    class_logits: float
-    mask_logits: float
-    instance_iou: float | None
-    candidate_iou: float
 
 
 def save_answer(file: Path, parser: Parser, image: RgbImage) -> None:
@@ -57,17 +38,23 @@ def save_answer(file: Path, parser: Parser, image: RgbImage) -> None:
         )
 
 
-def compare(file: Path, reference: Path) -> AnswerAgreement:
-    """Compare two files of :func:`save_answer`."""
+def compare(file: Path, reference: Path) -> dict[str, float | None]:
+    """How far one answer agrees with the reference's; both are files of :func:`save_answer`.
+
+    Returns:
+        ``pixels``: share of the label map's pixels that are the same. ``class_logits``, ``mask_logits``: largest
+        difference. ``instance_iou``: as of :class:`edge_worker.m2fp.quantisation.agreement.Agreement`, of the
+        reference's instances; None where it has none. ``candidate_iou``: of all its candidates.
+    """
     with np.load(file) as mine, np.load(reference) as wanted:
         found = Agreement.over([agreement(_parsing(mine), _parsing(wanted))])
-        return AnswerAgreement(
-            pixels=found.pixels,
-            class_logits=float(np.abs(mine["class_logits"] - wanted["class_logits"]).max()),
-            mask_logits=float(np.abs(mine["mask_logits"] - wanted["mask_logits"]).max()),
-            instance_iou=found.instance_iou if found.instances else None,
-            candidate_iou=found.candidate_iou,
-        )
+        return {
+            "pixels": found.pixels,
+            "class_logits": float(np.abs(mine["class_logits"] - wanted["class_logits"]).max()),
+            "mask_logits": float(np.abs(mine["mask_logits"] - wanted["mask_logits"]).max()),
+            "instance_iou": found.instance_iou if found.instances else None,
+            "candidate_iou": found.candidate_iou,
+        }
 
 
 def _parsing(answer: Any) -> Parsing:  # noqa: ANN401 - an opened npz file

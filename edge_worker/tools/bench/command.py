@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,14 +89,14 @@ def _answer(scratch: Path, index: int) -> Path:
     return scratch / f"answer-{index}.npz"
 
 
-def _agreement(scratch: Path, index: int) -> dict[str, Any] | None:
+def _agreement(scratch: Path, index: int) -> dict[str, float | None] | None:
     """How far a variant's answer agrees with the first one's; None where either is missing."""
     mine, first = _answer(scratch, index), _answer(scratch, 0)
     if not index or not (mine.exists() and first.exists()):
         return None
     from edge_worker.tools.bench.agreement import compare  # noqa: PLC0415 - numeric libraries
 
-    return asdict(compare(mine, first))
+    return compare(mine, first)
 
 
 def _compared(config: Config, setup: Setup, options: BenchOptions, scratch: Path) -> list[Compared]:

@@ -10,7 +10,7 @@ import numpy as np
 from edge_worker.common.errors import EdgeWorkerError
 from edge_worker.imaging.encoder import encode_jpeg
 from edge_worker.tools.image_files import find_all_there
-from edge_worker.tools.scene import Scene
+from edge_worker.tools.scene import scene_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,6 @@ def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[P
 def scene_frame(size: tuple[int, int], folder: Path) -> Path:
     """A frame of the scene, of this width and height, as a JPEG in *folder*."""
     file = folder / f"scene-{size[0]}x{size[1]}.jpg"
-    image = cv2.resize(Scene().at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
+    image = cv2.resize(scene_at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
     file.write_bytes(encode_jpeg(np.asarray(image, np.uint8), _QUALITY))
     return file

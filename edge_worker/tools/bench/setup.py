@@ -29,6 +29,7 @@ class Setup:
     """A model and frames to measure with.
 
     Attributes:
+        config: as given.
         model: what was asked for.
         exported: the directory that engines without torch run.
         frames: image files.
@@ -50,18 +51,13 @@ class Setup:
         Raises:
             EdgeWorkerError: the model cannot be used, or there are no images.
         """
-        self._config = config
+        self.config = config
         self.model = model or config.model.path
         self.cache = cache_directory(os.environ) or scratch
         self.exported = models.exported(self.model, self.cache)
         from edge_worker.tools.bench.frames import frames  # noqa: PLC0415 - numeric libraries, once they are needed
 
         self.frames = frames(paths, size, scratch)
-
-    @property
-    def short_side(self) -> int | None:
-        """The configuration's ``model.short_side``."""
-        return self._config.model.short_side
 
     def quantise_for(self, precision: str) -> None:
         """Make the seeded model's quantised network where *precision* runs one."""
@@ -70,7 +66,7 @@ class Setup:
 
     def plan(self, threads: int | None) -> ThreadPlan:
         """The thread limits, of an inference *threads*; None: the configuration's."""
-        section = self._config.threads
+        section = self.config.threads
         if threads is not None:
             section = section.model_copy(update={"inference": threads})
         return ThreadPlan.from_config(section, CpuAllowance.read())
@@ -82,7 +78,7 @@ class Setup:
             EdgeWorkerError: this processor has no *isa*.
         """
         plan = self.plan(threads)
-        settings = ModelSettings.from_config(self._config, plan, self.cache)
+        settings = ModelSettings.from_config(self.config, plan, self.cache)
         path = str(self._checkpoint()) if engine == "torch" else self.exported
         settings = replace(settings, model=replace(settings.model, path=path))
         variant = Variant.of(settings, engine, precision, plan.environment())

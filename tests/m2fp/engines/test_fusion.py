@@ -14,7 +14,7 @@ from edge_worker.m2fp.engines.precisions import SPLIT
 from edge_worker.m2fp.kernels import deformable, gemm, winograd
 from edge_worker.m2fp.parser import Parser, load_parser
 from edge_worker.m2fp.seeded import tiny_configuration, write_seeded_checkpoint
-from edge_worker.tools.scene import Scene
+from edge_worker.tools.scene import scene_at
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def precision(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
 @pytest.fixture(scope="module")
 def street() -> np.ndarray:
     """The demo's scene with three people in view, RGB uint8 180×320×3."""
-    return np.asarray(cv2.resize(Scene().at(3.2), (320, 180)), np.uint8)
+    return np.asarray(cv2.resize(scene_at(3.2), (320, 180)), np.uint8)
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -98,10 +98,10 @@ def test_agreement(tmp_path: Path) -> None:
     other_map = np.zeros((4, 10), np.uint8)
     other_map[0, 0] = 1
     found = compare(answer(tmp_path / "b.npz", other_map, moved, [1, 3], 0.25), reference)
-    assert found.pixels == 39 / 40
-    assert found.class_logits == found.mask_logits == 0.25
-    assert found.instance_iou == 0.5
-    assert found.candidate_iou == (0.5 + 0.0) / 2
+    assert found["pixels"] == 39 / 40
+    assert found["class_logits"] == found["mask_logits"] == 0.25
+    assert found["instance_iou"] == 0.5
+    assert found["candidate_iou"] == (0.5 + 0.0) / 2
 
 
 def test_cpu_flags() -> None:
