@@ -45,18 +45,18 @@ class OutputKind:
     Attributes:
         name: the key below ``output``, and what files and log lines call it.
         summary: a sentence for the AsyncAPI document.
+        request: makes the request from the section of the configuration.
         required: without it the reply is an error. Other kinds are reduced until the broker accepts them, or left out.
         per_person: one image per person, on a topic with ``{person}``; otherwise one per frame.
         of_pixels: shows the frame's own pixels, which must then be decoded in full.
-        request: makes the request from the section of the configuration.
     """
 
     name: str
     summary: str
-    required: bool
-    per_person: bool
-    of_pixels: bool
     request: Callable[[OutputConfig], ImageRequest]
+    required: bool = False
+    per_person: bool = False
+    of_pixels: bool = True
 
 
 def _colormap(outputs: OutputConfig) -> ImageRequest:
@@ -77,29 +77,14 @@ OVERLAY: Final = "overlay"
 KINDS: Final[Mapping[str, OutputKind]] = {
     kind.name: kind
     for kind in (
-        OutputKind(
-            OVERLAY,
-            "The frame with the colours blended in; off by default.",
-            required=False,
-            per_person=False,
-            of_pixels=True,
-            request=_overlay,
-        ),
-        OutputKind(
-            "crops",
-            "One person cut out of the frame by its box; off by default.",
-            required=False,
-            per_person=True,
-            of_pixels=True,
-            request=_crops,
-        ),
+        OutputKind(OVERLAY, "The frame with the colours blended in; off by default.", _overlay),
+        OutputKind("crops", "One person cut out of the frame by its box; off by default.", _crops, per_person=True),
         OutputKind(
             "colormap",
             "The label map: a PNG whose pixel value is the class index and whose palette holds the class colours.",
+            _colormap,
             required=True,
-            per_person=False,
             of_pixels=False,
-            request=_colormap,
         ),
     )
 }

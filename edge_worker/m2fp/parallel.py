@@ -21,7 +21,6 @@ class Each(Protocol):
 
     def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
         """Behave like ``map`` and ``ThreadPoolExecutor.map``."""
-        ...
 
 
 def one_by_one(function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:

@@ -10,14 +10,13 @@ import ctypes
 import os
 import struct
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from edge_worker.ops.kernel import syscall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 # System calls, the same on every architecture we run on, and their constants (<linux/landlock.h>).
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -31,16 +30,10 @@ _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS, _SCOPES_SINCE = 1, 2, 6
 _ON_A_FILE: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE  # the rights that a rule about a single file may name
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Allowed access: writing below ``writable``, reading everything but ``hidden`` paths and what is below them."""
+def confine(*, writable: Iterable[Path], hidden: Iterable[Path]) -> None:
+    """Confine this thread, and threads and processes that it starts, irrevocably.
 
-    writable: tuple[Path, ...]
-    hidden: tuple[Path, ...]
-
-
-def confine(reach: Reach) -> None:
-    """Confine this thread, and threads and processes that it starts, to *reach*, irrevocably.
+    What is left: writing below *writable*, reading everything but *hidden* paths and what is below them.
 
     Landlock allows a path with everything below it, without exceptions. So if a hidden path lies below a directory, all
     its other entries are allowed. Files that are added to such a directory later cannot be read; therefore a secret
@@ -52,12 +45,12 @@ def confine(reach: Reach) -> None:
         OSError: the kernel has no Landlock, or refuses.
     """
     version = syscall(_CREATE_RULESET, 0, 0, _ASK_VERSION)
-    hidden = {path.resolve() for path in reach.hidden}
+    secrets = {path.resolve() for path in hidden}
     ruleset = _create_ruleset(version)
     try:
-        for path in reach.writable:
+        for path in writable:
             _allow(ruleset, path, _writing(version))
-        for path in _all_but(hidden, Path("/")):
+        for path in _all_but(secrets, Path("/")):
             _allow(ruleset, path, _READ_FILE)
         syscall(_RESTRICT_SELF, ruleset, 0)
     finally:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from edge_worker.ops.kernel import drop_capabilities, forbid_new_privileges
-from edge_worker.ops.landlock import Reach, confine
+from edge_worker.ops.landlock import confine
 from edge_worker.ops.seccomp import deny_network
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Sandbox:
             with suppress(OSError):  # a cache that cannot be written is known to cost only time
                 cache.mkdir(parents=True, exist_ok=True)
             writable.append(cache)
-        confine(Reach(tuple(writable), tuple(map(Path, self.hidden))))
+        confine(writable=writable, hidden=map(Path, self.hidden))
 
     def _limit_memory(self) -> None:
         """Limit private writable memory to the present size plus growth plus the memory of a frame.

@@ -159,7 +159,7 @@ def test_a_refusal_is_reported_and_no_reason_to_stop(monkeypatch: pytest.MonkeyP
     measures: dict[str, Callable[..., None]] = {
         "forbid_new_privileges": refuse,
         "drop_capabilities": lambda: taken.append("capabilities"),
-        "confine": lambda _reach: refuse(),
+        "confine": lambda **_reach: refuse(),
         "deny_network": lambda: taken.append("network"),
         "_lower": lambda limit, _value: taken.append(limit),
     }

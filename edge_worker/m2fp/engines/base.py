@@ -53,23 +53,18 @@ class Engine(Protocol):
 
     def is_compiled(self, shape: Shape) -> bool:
         """Return whether the network is compiled for this input shape (height, width)."""
-        ...
 
     def compile(self, shape: Shape) -> None:
         """Compile for this input shape (height, width); do nothing if already compiled."""
-        ...
 
     def threads(self) -> int | None:
         """Return the threads per inference as reported once a shape is compiled; None if the library does not say."""
-        ...
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
-        ...
 
     def close(self) -> None:
         """Release all resources; the engine must not be used afterwards."""
-        ...
 
 
 class AnyShape:
