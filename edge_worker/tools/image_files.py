@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import EdgeWorkerError
+from edge_worker.inference.outputs import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +28,8 @@ CONTENT_TYPES = {
     ".tiff": "image/tiff",
 }
 
+_RESULT = re.compile(rf"(.+)\.(?:{'|'.join(KINDS)})(?:-\d+)?\.(?:png|jpg)")
+
 
 def find_images(path: Path) -> list[Path]:
     """List the images under folder *path* in order of their names, hidden ones left out; a file stands for itself."""
@@ -36,15 +40,25 @@ def find_images(path: Path) -> list[Path]:
 
 
 def find_all(paths: Sequence[Path], *, results: Path | None = None) -> list[Path]:
-    """List the images under all *paths*, each file once, without those in a folder of *results* below one of them."""
+    """List the images under all *paths*, each file once.
+
+    Those in a folder of *results* below one of them are left out; where it is one of them, what ``parse`` wrote is.
+    """
     found: dict[Path, Path] = {}
     ours = results.resolve() if results else None
     for path in paths:
         below = ours is not None and path.resolve() in ours.parents
         for file in find_images(path):
-            if not (below and ours in file.resolve().parents):
+            written = path.resolve() == ours and _is_result(file)
+            if not written and not (below and ours in file.resolve().parents):
                 found.setdefault(file.resolve(), file)
     return list(found.values())
+
+
+def _is_result(file: Path) -> bool:
+    """Whether ``parse`` wrote the image *file*: the labels, which are written last, lie beside it."""
+    result = _RESULT.fullmatch(file.name)
+    return result is not None and file.with_name(f"{result[1]}.labels.json").exists()
 
 
 def find_all_there(paths: Sequence[Path]) -> list[Path]:

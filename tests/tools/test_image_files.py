@@ -45,6 +45,22 @@ def test_earlier_results_below_the_images_are_no_images(tmp_path: Path) -> None:
     assert len(find_all([tmp_path, tmp_path / "out"], results=tmp_path / "out" / "deep")) == 2
 
 
+def test_results_among_the_images_are_no_images(tmp_path: Path) -> None:
+    """A folder parsed twice into itself gives the same images; without labels, an image is one, whatever its name."""
+    results = (
+        "a.labels.json",
+        "a.colormap.png",
+        "a.overlay.jpg",
+        "a.crops-0.jpg",
+        "b.x.labels.json",
+        "b.x.colormap.png",
+    )
+    _touch(tmp_path, "a.jpg", "b.x.png", "c.colormap.png", *results)
+    images = [tmp_path / "a.jpg", tmp_path / "b.x.png", tmp_path / "c.colormap.png"]
+    assert find_all([tmp_path], results=tmp_path) == images
+    assert len(find_all([tmp_path], results=tmp_path / "out")) == 7
+
+
 def test_names_are_stems_where_they_differ(tmp_path: Path) -> None:
     """The usual case: x.jpg gives x, also when another file has other results."""
     files = [tmp_path / "a" / "x.jpg", tmp_path / "b" / "y.jpg"]
