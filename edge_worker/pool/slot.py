@@ -12,9 +12,8 @@ import structlog
 from edge_worker.common import log_events
 from edge_worker.common.errors import ConfigError, FrameRejected, ModelError, ModelProcessDied, ModelProcessError
 from edge_worker.pool.process import ModelProcess
-from edge_worker.pool.recycling import RecyclePolicy
 from edge_worker.pool.state import Computed, LoadedModel, ProcessInfo, SlotState
-from edge_worker.pool.timeouts import RestartPauses, TimeoutPolicy
+from edge_worker.pool.timeouts import RecyclePolicy, RestartPauses, TimeoutPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,15 +1,19 @@
-"""Timeout policy of a model process and backoff between its restarts. Pure: no clock is read here."""
+"""When a model process is given up, started again after a pause, or replaced by plan. Pure: no clock is read here."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from edge_worker.config import WatchdogConfig
 
 _RECENT_FRAMES = 100  # frames whose slowest one sets the limit: enough to hold the rare large image
 _LONGEST_PAUSE_S = 60.0  # between restarts of a process that keeps failing
+
+FAILURES_ALLOWED: Final = 3
+"""Consecutive frames on which the model may fail before the process is replaced."""
 
 # A network is read or compiled in these; the rest is work on a frame.
 LOADING_PHASES = frozenset({"start", "load", "compile", "warm_up"})
@@ -102,3 +106,32 @@ class RestartPauses:
     @staticmethod
     def _pause(excess: int) -> float:
         return 0.0 if excess < 0 else min(2.0 ** min(excess, 10), _LONGEST_PAUSE_S)
+
+
+class RecyclePolicy:
+    """Recycle policy of one process, starting when its model is loaded."""
+
+    def __init__(self, limit_mb: float, loaded_mb: float) -> None:
+        """Limit memory to *limit_mb* for a process that takes *loaded_mb* before its first frame.
+
+        If it takes more by then, the limit is not applied: the next process would exceed it as well.
+        """
+        self.is_limited = loaded_mb <= limit_mb
+        self._limit_mb = limit_mb if self.is_limited else inf
+        self._failures = 0
+
+    def worked(self) -> None:
+        """Record a frame with a result."""
+        self._failures = 0
+
+    def failed(self) -> None:
+        """Record a frame on which the model failed."""
+        self._failures += 1
+
+    def reason_to_replace(self, rss_mb: float) -> str:
+        """Return why the process, which takes *rss_mb* now, should be replaced; empty if it should not."""
+        if rss_mb > self._limit_mb:
+            return f"{rss_mb:.0f} MB of memory, over memory.limit_mb: {self._limit_mb:.0f}"
+        if self._failures >= FAILURES_ALLOWED:
+            return f"the model failed under {self._failures} frames in a row"
+        return ""

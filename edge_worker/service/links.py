@@ -6,10 +6,14 @@ Requests have links whose session ends with the connection: nobody waits for a r
 broker keeps an absent member's share of a group for that member. Cameras that are divided among nodes have links that
 are told of the nodes' statuses among the frames, and one more link is told of what the other nodes have answered. What
 is said to Home Assistant has a link of its own, so that a broker which refuses it disturbs nothing else.
+
+What links report of their condition is logged here, too.
 """
 
 from __future__ import annotations
 
+import logging
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -19,6 +23,7 @@ from edge_worker.common.deadline import Deadline
 from edge_worker.common.errors import ResultTooLarge
 from edge_worker.common.topics import Template
 from edge_worker.config.split import control_keepalive_s
+from edge_worker.mqtt import events
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.message import Subscription
 from edge_worker.mqtt.subscriptions import (
@@ -34,7 +39,6 @@ if TYPE_CHECKING:
 
     from edge_worker.config import CameraConfig, Config
     from edge_worker.frames.frame import Delivery, Frame
-    from edge_worker.mqtt.events import LinkEvent
     from edge_worker.mqtt.message import Outgoing, Will
     from edge_worker.mqtt.size_limit import PacketLimit
     from edge_worker.mqtt.status import LinkStatus
@@ -50,6 +54,25 @@ HOME_ASSISTANT = "home-assistant"
 
 _ANSWERS_AT_A_TIME: Final = 100
 
+_EVENTS: Final = {
+    events.Connected: log_events.LINK_CONNECTED,
+    events.SessionLost: log_events.LINK_SESSION_LOST,
+    events.SessionShortened: log_events.LINK_SESSION_SHORTENED,
+    events.CapabilityMissing: log_events.LINK_CAPABILITY_MISSING,
+    events.ClientIdAssigned: log_events.LINK_CLIENT_ID_ASSIGNED,
+    events.Subscribed: log_events.LINK_SUBSCRIBED,
+    events.SubscriptionRefused: log_events.LINK_SUBSCRIPTION_REFUSED,
+    events.Unreachable: log_events.LINK_UNREACHABLE,
+    events.Refused: log_events.LINK_REFUSED,
+    events.FellBack: log_events.LINK_FELL_BACK,
+    events.Disconnected: log_events.LINK_DISCONNECTED,
+    events.TakenOver: log_events.LINK_TAKEN_OVER,
+    events.Shed: log_events.LINK_SHED,
+    events.PublicationRefused: log_events.LINK_PUBLICATION_REFUSED,
+    events.Fatal: log_events.LINK_FATAL,
+}
+_GOOD: Final = (events.Connected, events.Subscribed)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -62,7 +85,7 @@ class Links:
         *,
         will: Will,
         password: Callable[[], str | None],
-        report: Callable[[LinkEvent], None],
+        report: Callable[[events.LinkEvent], None],
         announces: bool = False,
     ) -> None:
         """Build the links of *config*; the first subscribes to the worker's own topics too. Nothing is opened yet.
@@ -204,3 +227,10 @@ def link_name(camera: CameraConfig) -> str:
 def _route(config: Config, index: int) -> Route:
     camera = config.cameras[index]
     return Route(link_name(camera), Template(camera.topic, node=config.node.id), index, camera.reply_prefix)
+
+
+def log_news(event: events.LinkEvent) -> None:
+    """Log *event*, with its fields."""
+    fields = {name: value for name, value in asdict(event).items() if name != "link"}
+    level = logging.INFO if isinstance(event, _GOOD) else logging.WARNING
+    _log.log(level, _EVENTS[type(event)], link=event.link, **fields)

@@ -23,8 +23,7 @@ from edge_worker.pool import ModelPool
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets
 from edge_worker.service.groups import Groups
-from edge_worker.service.link_news import log_news
-from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links
+from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links, log_news
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
 from edge_worker.service.result_cache import ResultCache

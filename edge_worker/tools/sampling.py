@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import DecodeError, EdgeWorkerError
 from edge_worker.common.image_formats import DecodeLimits
-from edge_worker.imaging.decoder import decode
+from edge_worker.imaging.decoder import check, decode
 from edge_worker.imaging.headers import FORMATS, Header
-from edge_worker.imaging.limits import check
 from edge_worker.tools.image_files import find_all_there
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from PIL import Image
 from edge_worker.common.errors import DecodeError
 from edge_worker.common.image_formats import IMAGE_FORMATS, DecodeLimits
 from edge_worker.imaging import png
+from edge_worker.imaging.decoder import MAX_SIDE, check
 from edge_worker.imaging.exif import UPRIGHT, orientation_of
 from edge_worker.imaging.headers import FORMATS, MAX_SCANS, read_header
-from edge_worker.imaging.limits import MAX_SIDE, check
 
 LIMITS = DecodeLimits(max_payload_bytes=1_000_000, max_pixels=1_000_000, formats=FORMATS)
 KINDS = tuple(name.upper() for name in IMAGE_FORMATS)

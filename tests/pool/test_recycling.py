@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_worker.pool.recycling import FAILURES_ALLOWED, RecyclePolicy
+from edge_worker.pool.timeouts import FAILURES_ALLOWED, RecyclePolicy
 
 
 def test_a_process_that_grew_past_the_limit_is_replaced() -> None:
