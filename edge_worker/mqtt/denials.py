@@ -35,7 +35,7 @@ class Denials:
     def denied(self, topic: str, reason: str, now: float) -> None:
         """Note that the broker did not take a message for *topic*; the next attempt is ever later."""
         refusals = self._topics[topic].refusals if topic in self._topics else 0
-        while len(self._topics) >= MAX_TOPICS:
+        if topic not in self._topics and len(self._topics) >= MAX_TOPICS:
             del self._topics[next(iter(self._topics))]
         wait_s = min(RETRY_MAX_S, RETRY_MIN_S * 2.0 ** min(refusals, 10))
         self._topics[topic] = _Denial(reason, refusals + 1, now + wait_s)
