@@ -5,15 +5,16 @@ from __future__ import annotations
 import base64
 import http.client
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from brokers import wait_until
 from gateways import form
 from replies import JPEG, PNG, labels_of
 
+from edge_worker.gateway.routes import nodes
 from edge_worker.gateway.routes.deepstack import predictions
-from edge_worker.messages import LabelsMessage
+from edge_worker.messages import COMMANDS, LabelsMessage
 
 if TYPE_CHECKING:
     from gateways import Stack
@@ -95,6 +96,11 @@ def test_workers_are_seen_and_commanded(stack: Stack) -> None:
     assert (response["command"], response["status"], response["data"]) == ("pause", "ok", {"camera": "door"})
     assert stack.gateway.post(f"{path}/explode").status == 422
     assert stack.gateway.post("/api/v1/nodes/other/commands/ping").status == 404
+
+
+def test_every_command_can_be_sent() -> None:
+    """The description of the API names them; so it has a list of its own."""
+    assert get_args(nodes.Command) == tuple(COMMANDS)
 
 
 def test_the_dialect_of_deepstack(stack: Stack) -> None:

@@ -9,7 +9,7 @@ from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.routes.dependencies import TheHub
 from edge_worker.messages import CommandResponse, ModelCard
 
-Command = Literal["ping", "stats", "config", "pause", "resume", "set", "snapshot", "restart"]
+Command = Literal["ping", "stats", "config", "pause", "resume", "set", "snapshot", "forget", "restart"]
 Name = Annotated[str, Path(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 
 
