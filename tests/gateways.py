@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import paho.mqtt.client as paho
 import yaml
 from brokers import free_port, is_listening, wait_until
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -240,9 +241,7 @@ class FakeWorker:
         client.publish(f"edge-worker/{self.node}/response/{command}", json.dumps({**response, **facts}), 1)
 
     def __exit__(self, *_: object) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._client._reset_sockets()
+        disconnect(self._client)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -94,6 +95,14 @@ class Watched:
         self.link.stop(Deadline(2.0))
 
 
+def disconnect(client: paho.Client) -> None:
+    """Disconnect, and end the client's thread and sockets."""
+    client.disconnect()
+    with suppress(AttributeError):  # paho 2.2 joins a thread that may have ended, and been forgotten, this moment
+        client.loop_stop()
+    client._reset_sockets()  # which paho leaves to the garbage collector, with a warning
+
+
 class Client:
     """A plain client, camera or consumer, that owes nothing to the code under test."""
 
@@ -144,6 +153,4 @@ class Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
-        self._paho._reset_sockets()  # which paho leaves to the garbage collector, with a warning
+        disconnect(self._paho)

@@ -108,12 +108,13 @@ def _run(row: Row, options: argparse.Namespace) -> Result:
     directory = Path(tempfile.mkdtemp(prefix=f"chaos-{row.name}-"))
     began = time.monotonic()
     random = Random(f"{options.seed} {row.name}")  # noqa: S311 - to be repeated, not to be secret
-    with Lab(directory, random, times) as lab:
-        try:
+    lab = Lab(directory, random, times)
+    try:
+        with lab:
             row.run(lab)
-        except Exception as error:  # noqa: BLE001 - a row that broke off is a row that failed; the others go on
-            (directory / "traceback.txt").write_text(traceback.format_exc())
-            lab.require(False, f"broke off: {type(error).__name__}: {error}")
+    except Exception as error:  # noqa: BLE001 - a row that broke off is a row that failed; the others go on
+        (directory / "traceback.txt").write_text(traceback.format_exc())
+        lab.require(False, f"broke off: {type(error).__name__}: {error}")
     result = Result(
         row.name,
         row.fault,

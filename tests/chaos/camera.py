@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import paho.mqtt.client as paho
 from brokers import wait_until
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -115,8 +116,7 @@ class Camera:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
+        disconnect(self._paho)
 
 
 class Traffic:

@@ -13,6 +13,7 @@ from threading import Condition
 from typing import TYPE_CHECKING, Any, Final
 
 import paho.mqtt.client as paho
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -205,8 +206,7 @@ class Consumer:
         return self.ready()
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
+        disconnect(self._paho)
 
 
 def _frame_id(kind: str, message: paho.MQTTMessage) -> str:

@@ -11,6 +11,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Final
 
 import paho.mqtt.client as paho
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -131,8 +132,7 @@ class Crowd:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        self._paho.disconnect()
-        self._paho.loop_stop()
+        disconnect(self._paho)
 
 
 class Results:
@@ -164,8 +164,7 @@ class Results:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
+        disconnect(self._paho)
 
 
 ROWS: Final = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import paho.mqtt.client as paho
 from brokers import wait_until
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -66,8 +67,7 @@ class Crowd:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
+        disconnect(self._paho)
 
 
 class Audience(Consumer):

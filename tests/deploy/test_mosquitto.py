@@ -14,6 +14,7 @@ import pytest
 from brokers import MOSQUITTO, add_account, free_port, is_listening, wait_until
 from certificates import Authority
 from gateways import FakeWorker, GatewayProcess
+from links import disconnect
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from replies import JPEG, labels_of
@@ -147,8 +148,7 @@ def connected(name: str, broker: Broker, *, tls: bool = False) -> Iterator[Accou
     try:
         yield account
     finally:
-        account.client.disconnect()
-        account.client.loop_stop()
+        disconnect(account.client)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_the_encrypted_listener_works_and_strangers_are_refused(broker: Broker) 
         assert camera.greeting == 0
         assert camera.may_publish(FRAME)
     stranger = Account("front-door", broker, password="guess")  # noqa: S106 - a wrong one, on purpose
-    stranger.client.loop_stop()
+    disconnect(stranger.client)
     assert stranger.greeting >= 0x80
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import paho.mqtt.client as paho
 from brokers import wait_until
+from links import disconnect
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from workers import IMAGE, WorkerProcess
 
@@ -74,9 +75,7 @@ class _Client:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._paho.disconnect()
-        self._paho.loop_stop()
-        self._paho._reset_sockets()
+        disconnect(self._paho)
 
 
 def run(server: Server, directory: Path, count: int) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import paho.mqtt.client as paho
 import pytest
 from brokers import Mosquitto, Proxy, wait_until
-from links import EVERY, FRAMES, WAIT_S, Client, Watched
+from links import EVERY, FRAMES, WAIT_S, Client, Watched, disconnect
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edge_worker.mqtt import receiver
@@ -30,9 +30,7 @@ def leave_subscribed(port: int, client_id: str) -> None:
     client.loop_start()
     client.subscribe(FRAMES.filter, qos=2)
     assert subscribed.wait(WAIT_S)
-    client.disconnect()
-    client.loop_stop()
-    client._reset_sockets()
+    disconnect(client)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
