@@ -101,11 +101,21 @@ def _binding(channel: str) -> dict[str, Any]:
     return dict(operation_on(channel)["bindings"]["mqtt"])
 
 
+def _message_on(channel: str, message: paho.MQTTMessage) -> str:
+    """The message of *channel* that it is: of several, all JSON, the only one that describes it."""
+    names: list[str] = list(DOCUMENT["channels"][channel]["messages"])
+    if len(names) > 1:
+        value = json.loads(message.payload)
+        names = [name for name in names if not problems(MESSAGES[name]["payload"], value)]
+    (name,) = names
+    return name
+
+
 def _faults(message: paho.MQTTMessage) -> list[str]:
     """In what *message* is not as the document says."""
     channel, properties = channel_of(message.topic), message.properties
     shown = dict(getattr(properties, "UserProperty", ()))
-    (name,) = [shown["kind"]] if channel == "replies" else DOCUMENT["channels"][channel]["messages"]
+    name = shown["kind"] if channel == "replies" else _message_on(channel, message)
     described = MESSAGES[name]
     is_json = described["contentType"] == "application/json"
     value = json.loads(message.payload) if is_json else ""
