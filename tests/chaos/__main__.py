@@ -12,6 +12,7 @@ import tempfile
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -53,8 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _end_all(_number: int, _frame: object) -> NoReturn:
     """Leave at once, and leave no process behind: brokers and workers outlive a program that only ends."""
     for children in Path("/proc/self/task").glob("*/children"):
-        for pid in children.read_text(encoding="ascii").split():
-            os.kill(int(pid), signal.SIGKILL)
+        with suppress(OSError):  # a thread that ended since, or a child
+            for pid in children.read_text(encoding="ascii").split():
+                os.kill(int(pid), signal.SIGKILL)
     os._exit(1)
 
 
