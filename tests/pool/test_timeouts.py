@@ -1,4 +1,4 @@
-"""Limits and pauses: pure arithmetic."""
+"""Limits, pauses and replacement by plan: pure arithmetic."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_worker.config import WatchdogConfig
-from edge_worker.pool.timeouts import PhaseClock, RestartPauses, TimeoutPolicy
+from edge_worker.pool.timeouts import FAILURES_ALLOWED, PhaseClock, RecyclePolicy, RestartPauses, TimeoutPolicy
 
 WATCHDOG = WatchdogConfig(frame_factor=10, frame_min_s=30, load_s=300, crash_limit=3, crash_window_s=60)
 
@@ -88,3 +88,30 @@ def test_failures_far_apart_cost_no_pause(count: int) -> None:
     """What happened before the window does not count."""
     pauses = RestartPauses(WATCHDOG)
     assert {pauses.failed(now * 31.0) for now in range(count)} == {0}
+
+
+def test_a_process_that_grew_past_the_limit_is_replaced() -> None:
+    """And the reason names the key that says so."""
+    recycling = RecyclePolicy(limit_mb=100, loaded_mb=50)
+    assert recycling.reason_to_replace(100) == ""
+    assert recycling.reason_to_replace(101) == "101 MB of memory, over memory.limit_mb: 100"
+
+
+def test_a_limit_below_the_model_itself_is_not_in_force() -> None:
+    """Each frame would end its process."""
+    recycling = RecyclePolicy(limit_mb=100, loaded_mb=101)
+    assert not recycling.is_limited
+    assert recycling.reason_to_replace(10_000) == ""
+
+
+def test_only_failures_in_a_row_speak_against_the_model() -> None:
+    """A frame that works shows that the model is well."""
+    recycling = RecyclePolicy(limit_mb=100, loaded_mb=50)
+    for _ in range(FAILURES_ALLOWED - 1):
+        recycling.failed()
+    recycling.worked()
+    recycling.failed()
+    assert recycling.reason_to_replace(50) == ""
+    for _ in range(FAILURES_ALLOWED - 1):
+        recycling.failed()
+    assert recycling.reason_to_replace(50) == f"the model failed under {FAILURES_ALLOWED} frames in a row"
