@@ -227,5 +227,7 @@ SERVERS: Final[tuple[type[Server], ...]] = (MosquittoServer, NatsServer, RabbitS
 
 
 def _debian_version(package: str) -> str:
+    if shutil.which("dpkg-query") is None:  # another distribution
+        return ""
     query = subprocess.run(["dpkg-query", "-Wf", "${Version}", package], capture_output=True, text=True, check=False)
     return query.stdout.split("-")[0]
