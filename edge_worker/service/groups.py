@@ -24,7 +24,7 @@ from edge_worker.config.split import settle_s
 from edge_worker.frames.acks import Verdict
 from edge_worker.frames.rendezvous import ranking
 from edge_worker.messages import AnsweredMessage, CaughtUpMessage
-from edge_worker.service.greetings import Greetings
+from edge_worker.service.catching_up import CatchingUp
 from edge_worker.service.joining import Joining
 from edge_worker.service.links import ANSWERS, CONTROL, link_name
 from edge_worker.service.peers import Members, Peers, PeerStatus
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 UNANSWERED_S: Final = 600.0
 """A frame that its owner has not answered for so long goes to the next member, and so on: better twice than never."""
-_GREETING_S: Final = 0.1
+_CATCHING_UP_S: Final = 0.1
 """Between two looks at whether a node that joined can be told to begin."""
 
 _log = structlog.get_logger(__name__)
@@ -86,7 +86,7 @@ class Groups:
         self._joining = Joining(limit_s=UNANSWERED_S)
         self._frame_links = {link_name(camera) for camera in config.cameras if camera.keeps_for_others}
         answered_topic = Template(config.node.answered_topic, node=self._node).format()
-        self._greetings = Greetings(self._node, answered_topic, self._frame_links, frame_queue, publish)
+        self._catching_up = CatchingUp(self._node, answered_topic, self._frame_links, frame_queue, publish)
         self._told: dict[str, frozenset[str]] = {}
         self._lock = Lock()
 
@@ -185,14 +185,14 @@ class Groups:
         """Return when :meth:`look` has something to do, in seconds; infinite if nothing is foreseen."""
         with self._lock:
             due_s = self._peers.due_in_s(time.monotonic())
-        return min(due_s, _GREETING_S) if self._greetings.pending else due_s
+        return min(due_s, _CATCHING_UP_S) if self._catching_up.pending else due_s
 
     def look(self) -> None:
         """Take over what belonged to nodes that are gone. To be called every second or so, and when it is due."""
         if not self._auto:
             return
         self._frame_queue.claim_held()
-        self._greetings.send()
+        self._catching_up.send()
         for group in sorted(self._auto):
             self._tell(group)
 
@@ -217,30 +217,30 @@ class Groups:
                 members.take(node, status, group, may_leave=link == CONTROL)
             if link != CONTROL and status.state == "online" and status.groups & self._auto:
                 self._peers.joined(node, time.monotonic())
-                self._greetings.joined(node, status.session, link, arrived)
+                self._catching_up.joined(node, status.session, link, arrived)
         if link == CONTROL:
             self.look()
         else:
-            self._greetings.send()
+            self._catching_up.send()
 
     def _take_answer(self, payload: bytes) -> None:
         try:
             answer = AnsweredMessage.model_validate_json(payload)
         except ValidationError:
-            self._take_greeting(payload)
+            self._take_caught_up(payload)
             return
         if answer.node != self._node or self._is_standby():
             self._frame_queue.answered(answer.camera, answer.frame_id)
-            self._greetings.send()
+            self._catching_up.send()
 
-    def _take_greeting(self, payload: bytes) -> None:
+    def _take_caught_up(self, payload: bytes) -> None:
         try:
-            greeting = CaughtUpMessage.model_validate_json(payload)
+            caught_up = CaughtUpMessage.model_validate_json(payload)
         except ValidationError:
             return
-        if (greeting.joined, greeting.session) == (self._node, self._session):
+        if (caught_up.joined, caught_up.session) == (self._node, self._session):
             with self._lock:
-                self._joining.caught_up(greeting.node)
+                self._joining.caught_up(caught_up.node)
             self._frame_queue.claim_held()
 
 

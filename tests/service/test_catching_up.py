@@ -9,7 +9,7 @@ from samples import SimplePolicy, make_frame
 
 from edge_worker.frames.frame import Delivery
 from edge_worker.frames.queue import FrameQueue
-from edge_worker.service.greetings import Greetings
+from edge_worker.service.catching_up import CatchingUp
 
 LINKS = ("split-20", "split-5")
 
@@ -21,7 +21,7 @@ class Node:
         """Begin without frames."""
         self.said: list[dict[str, str]] = []
         self.queue = FrameQueue([SimplePolicy(delivery="every")], lambda _: None)
-        self.greetings = Greetings(
+        self.catching_up = CatchingUp(
             "a", "answered", LINKS, self.queue, lambda message: self.said.append(json.loads(message.payload))
         )
 
@@ -32,39 +32,39 @@ def node() -> Node:
     return Node()
 
 
-def test_a_newcomer_is_greeted_when_it_is_known_on_all_links(node: Node) -> None:
+def test_a_joining_node_is_told_when_it_is_known_on_all_links(node: Node) -> None:
     """Before that it is not known which frames are older; and once only."""
-    node.greetings.joined("b", "run-1", LINKS[0], 1.0)
-    node.greetings.send()
-    assert (node.said, node.greetings.pending) == ([], False)
-    node.greetings.joined("b", "run-1", LINKS[1], 2.0)
-    assert node.greetings.pending
-    node.greetings.send()
-    node.greetings.send()
+    node.catching_up.joined("b", "run-1", LINKS[0], 1.0)
+    node.catching_up.send()
+    assert (node.said, node.catching_up.pending) == ([], False)
+    node.catching_up.joined("b", "run-1", LINKS[1], 2.0)
+    assert node.catching_up.pending
+    node.catching_up.send()
+    node.catching_up.send()
     told = {"schema": "edge-worker.caught-up/1", "node": "a", "joined": "b", "session": "run-1"}
-    assert (node.said, node.greetings.pending) == ([told], False)
+    assert (node.said, node.catching_up.pending) == ([told], False)
 
 
 def test_it_is_not_greeted_before_older_frames_are_answered(node: Node) -> None:
     """Those that came by the same link before its status; later ones are its own business."""
     for mid, link in enumerate(LINKS):
         node.queue.arrive(make_frame(frame_id=str(mid), arrived=1.5, delivery=Delivery(link, 1, mid)), lambda _: False)
-    node.greetings.joined("b", "run-1", LINKS[0], 1.0)
-    node.greetings.joined("b", "run-1", LINKS[1], 2.0)
-    node.greetings.send()
+    node.catching_up.joined("b", "run-1", LINKS[0], 1.0)
+    node.catching_up.joined("b", "run-1", LINKS[1], 2.0)
+    node.catching_up.send()
     assert node.said == []
     node.queue.answered("door", "1")
-    node.greetings.send()
+    node.catching_up.send()
     assert [one["joined"] for one in node.said] == ["b"]
 
 
-def test_a_newcomer_that_starts_again_joins_anew(node: Node) -> None:
+def test_a_joining_node_that_starts_again_joins_anew(node: Node) -> None:
     """What was known of its run before does not count."""
     for link in LINKS:
-        node.greetings.joined("b", "run-1", link, 1.0)
-    node.greetings.joined("b", "run-2", LINKS[0], 2.0)
-    node.greetings.send()
+        node.catching_up.joined("b", "run-1", link, 1.0)
+    node.catching_up.joined("b", "run-2", LINKS[0], 2.0)
+    node.catching_up.send()
     assert node.said == []
-    node.greetings.joined("b", "run-2", LINKS[1], 2.0)
-    node.greetings.send()
+    node.catching_up.joined("b", "run-2", LINKS[1], 2.0)
+    node.catching_up.send()
     assert [one["session"] for one in node.said] == ["run-2"]

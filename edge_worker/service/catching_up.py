@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class _Newcomer:
+class _JoiningNode:
     """A node that joined, in its run *session*, and when its status came (monotonic seconds), by link."""
 
     node: str
@@ -24,7 +24,7 @@ class _Newcomer:
     arrivals: Mapping[str, float]
 
 
-class Greetings:
+class CatchingUp:
     """The nodes that joined, and wait for our word. Safe to call from any thread."""
 
     def __init__(
@@ -38,15 +38,15 @@ class Greetings:
         """Speak for *node* on *topic*; the frames of all groups come by *links*."""
         self._node, self._topic, self._links = node, topic, frozenset(links)
         self._frame_queue, self._publish = frame_queue, publish
-        self._newcomers: dict[str, _Newcomer] = {}
+        self._joining: dict[str, _JoiningNode] = {}
         self._lock = Lock()
 
     def joined(self, node: str, session: str, link: str, at: float) -> None:
         """Note that the status of *node* came by *link* *at* that time."""
         with self._lock:
-            known = self._newcomers.get(node)
+            known = self._joining.get(node)
             arrivals = known.arrivals if known is not None and known.session == session else {}
-            self._newcomers[node] = _Newcomer(node, session, {**arrivals, link: at})
+            self._joining[node] = _JoiningNode(node, session, {**arrivals, link: at})
 
     @property
     def pending(self) -> bool:
@@ -55,19 +55,19 @@ class Greetings:
 
     def send(self) -> None:
         """Tell those for whom nothing older is left here."""
-        for newcomer in self._waiting():
-            if all(self._frame_queue.has_settled(link, at) for link, at in newcomer.arrivals.items()):
-                self._send(newcomer)
+        for joining in self._waiting():
+            if all(self._frame_queue.has_settled(link, at) for link, at in joining.arrivals.items()):
+                self._send(joining)
 
-    def _waiting(self) -> tuple[_Newcomer, ...]:
+    def _waiting(self) -> tuple[_JoiningNode, ...]:
         """Return those whose status came by all links: only then it is known which frames are older."""
         with self._lock:
-            return tuple(one for one in self._newcomers.values() if one.arrivals.keys() == self._links)
+            return tuple(one for one in self._joining.values() if one.arrivals.keys() == self._links)
 
-    def _send(self, newcomer: _Newcomer) -> None:
+    def _send(self, joining: _JoiningNode) -> None:
         with self._lock:
-            if self._newcomers.get(newcomer.node) != newcomer:
+            if self._joining.get(joining.node) != joining:
                 return  # it was told, or joins anew
-            del self._newcomers[newcomer.node]
-        message = CaughtUpMessage(node=self._node, joined=newcomer.node, session=newcomer.session)
+            del self._joining[joining.node]
+        message = CaughtUpMessage(node=self._node, joined=joining.node, session=joining.session)
         self._publish(Outgoing(self._topic, message.to_json(), content_type="application/json", must_arrive=True))
