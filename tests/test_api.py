@@ -128,7 +128,7 @@ def test_numbers_of_load_parser_are_checked_first(name: str, wrong: Any) -> None
         ({"engine": "tensorrt"}, EngineError, "known are"),
         ({"precision": "fp16"}, EngineError, "offered"),
         ({"palette": {"Hiar": "#ffffff"}}, ConfigError, "did you mean 'Hair'"),
-        ({"palette": {"Hair": 7}}, ConfigError, "no colour"),
+        ({"palette": {"Hair": 7}}, ConfigError, "not a colour"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(arguments: Any, error: type[Exception], words: str) -> None:  # noqa: ANN401
@@ -148,6 +148,7 @@ def test_what_cannot_be_loaded_says_why(arguments: Any, error: type[Exception], 
         ({"precision": 16}, "precision is a str, not 16"),
         ({"palette": ["#ff8000"]}, "palette maps class names to colours"),
         ({"palette": "Hat"}, "palette maps class names to colours"),
+        ({"palette": {2: "#ff8000"}}, "palette maps class names to colours"),
     ],
 )
 def test_arguments_of_another_type_are_type_errors(arguments: Any, words: str) -> None:  # noqa: ANN401
@@ -174,6 +175,22 @@ def test_a_file_is_named_by_a_path(parser: Parser, path: Any) -> None:  # noqa: 
     """A number would be a file descriptor, and bytes are for parse_bytes."""
     with pytest.raises(TypeError, match=r"path is a str or a pathlib\.Path"):
         parser.parse_file(path)
+
+
+def test_a_huge_file_is_not_read_to_its_end(parser: Parser, tmp_path: Path) -> None:
+    """A video given in place of an image is a DecodeError, before its terabyte fills the memory."""
+    with (tmp_path / "video.mp4").open("wb") as file:
+        file.truncate(10**12)
+    with pytest.raises(DecodeError, match="too_big: more than 16000000 bytes"):
+        parser.parse_file(tmp_path / "video.mp4")
+
+
+def test_an_image_too_long_for_a_jpeg_has_a_map_and_no_overlay(parser: Parser) -> None:
+    """The error says what a JPEG can hold."""
+    parsing = parser.parse(np.zeros((2, 65_501, 3), np.uint8))
+    assert parsing.colormap()
+    with pytest.raises(ValueError, match=r"at most 65500 pixels on a side, not \(2, 65501\)"):
+        parsing.overlay()
 
 
 @pytest.mark.parametrize("masks", ["rle", "none", 1, None])

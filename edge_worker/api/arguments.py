@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from edge_worker.common.errors import DecodeError
+from edge_worker.imaging.decoder import MAX_SIDE
+
 _CHANNELS = 3
 _AS_RGB = {(2, 0): "cv2.COLOR_GRAY2RGB", (3, 1): "cv2.COLOR_GRAY2RGB", (3, 4): "cv2.COLOR_BGRA2RGB"}
 """Dimensions and channels of an array → OpenCV's conversion to RGB."""
@@ -47,6 +50,16 @@ def _problem(image: npt.NDArray[np.generic]) -> str:
     return ""
 
 
+def jpeg_sized(image: npt.NDArray[np.uint8]) -> None:
+    """Require an image that a JPEG can hold.
+
+    Raises:
+        ValueError: a side is too long; the message gives shape and limit.
+    """
+    if max(image.shape) > MAX_SIDE:
+        raise ValueError(f"a JPEG has at most {MAX_SIDE} pixels on a side, not {image.shape[:2]}")
+
+
 def file_bytes(payload: object) -> bytes:
     """Return *payload* as bytes.
 
@@ -73,6 +86,20 @@ def file_path(name: str, value: object) -> Path:
     return Path(path)
 
 
+def file_content(path: Path, limit: int) -> bytes:
+    """Read *path*, at most *limit* bytes: a video given in place of an image must not fill the memory.
+
+    Raises:
+        OSError: it cannot be read.
+        DecodeError: it is larger.
+    """
+    with path.open("rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise DecodeError("too_big", f"more than {limit} bytes, the most that is accepted")
+    return content
+
+
 def text(name: str, value: object) -> None:
     """Require a str.
 
@@ -94,12 +121,12 @@ def true_or_false(name: str, value: object) -> None:
 
 
 def colours(name: str, value: object) -> None:
-    """Require a mapping or None; what it holds is checked against the model's classes.
+    """Require a mapping with str keys, or None; names and colours are checked against the model's classes.
 
     Raises:
         TypeError: with the argument's *name*.
     """
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not (isinstance(value, Mapping) and all(isinstance(key, str) for key in value)):
         raise TypeError(f'{name} maps class names to colours, such as {{"Hat": "#ff8000"}}, not {value!r}')
 
 

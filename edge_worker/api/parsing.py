@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from edge_worker.api.arguments import true_or_false, within
+from edge_worker.api.arguments import jpeg_sized, true_or_false, within
 from edge_worker.inference.labels import labels_body
 from edge_worker.inference.outputs import ImageRequest
 from edge_worker.inference.painters import PAINTERS, encode
@@ -81,10 +81,11 @@ class Parsing:
             quality: of the JPEG, 1 to 100.
 
         Raises:
-            ValueError: an argument is out of range.
+            ValueError: an argument is out of range, or the image is longer than a JPEG can be.
         """
         within("alpha", alpha, 0, 1)
         within("quality", quality, 1, 100)
+        jpeg_sized(self.image)
         return self._encoded(ImageRequest("overlay", quality=int(quality), alpha=alpha))
 
     def to_json(self, *, masks: bool = False) -> str:

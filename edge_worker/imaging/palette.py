@@ -64,7 +64,7 @@ class Palette:
         CIHP's classes have fixed colours; others get colours far from all before them. The result is deterministic.
 
         Raises:
-            ConfigError: an override names no class (the nearest name is given), or is no ``#rrggbb``.
+            ConfigError: an override names no class (the nearest name is given), or is not ``#rrggbb``.
         """
         chosen = [_CIHP.get(re.sub("[^a-z0-9]", "", name.lower())) for name in names]
         chosen[:1] = [BLACK] * len(chosen[:1])
@@ -98,7 +98,7 @@ def _check_override(name: str, color: str, names: Sequence[str]) -> None:
         hint = f"; did you mean {by_lower[near[0]]!r}?" if near else ""
         raise ConfigError(f"the model has no class of this name{hint}", key=key)
     if not (isinstance(color, str) and _HEX_COLOR.fullmatch(color)):
-        raise ConfigError(f'{color!r} is no colour; write it as "#rrggbb"', key=key)
+        raise ConfigError(f'{color!r} is not a colour; write it as "#rrggbb"', key=key)
 
 
 def _rgb(color: str) -> tuple[int, ...]:

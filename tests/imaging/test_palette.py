@@ -104,7 +104,7 @@ def test_overrides_win() -> None:
     [
         ({"Upper-cloths": "#ffffff"}, r"palette.Upper-cloths: .*did you mean 'UpperClothes'\?"),
         ({"hat": "#ffffff"}, r"palette.hat: .*did you mean 'Hat'\?"),
-        ({"Hat": "red"}, r'palette.Hat: \'red\' is no colour; write it as "#rrggbb"'),
+        ({"Hat": "red"}, r'palette.Hat: \'red\' is not a colour; write it as "#rrggbb"'),
         ({"Hat": "#12345"}, "palette.Hat: "),
     ],
 )
