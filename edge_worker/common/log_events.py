@@ -61,7 +61,7 @@ CAMERA_CLOCK = LogEvent(
     "all frames of a camera are too old: do its clock and ours differ?",
     "warning",
     "camera",
-    "set both clocks by a time server, or `max_age_s: null`",
+    "synchronise both clocks, or set `max_age_s: null`",
 )
 SYSTEMD_UNREACHABLE = LogEvent(
     "the service manager could not be notified", "warning", "problem", "check `NotifyAccess=`"
@@ -131,13 +131,15 @@ HOME_ASSISTANT_MEMORY = LogEvent(
     "home assistant: what was announced cannot be kept, or read",
     "warning",
     "file problem",
-    "free space, permissions; delete left devices in Home Assistant",
+    "free space, permissions; delete leftover devices in Home Assistant",
 )
 
 # The gateway
 GATEWAY_STARTED = LogEvent("gateway", "info", "address")
 GATEWAY_LINK = LogEvent("gateway link", "warning", "link problem", "what the problem says, as for links of a worker")
-GATEWAY_JOBS = LogEvent("gateway jobs", "warning, error", "problem", "see to the state directory; jobs do without it")
+GATEWAY_JOBS = LogEvent(
+    "gateway jobs", "warning, error", "problem", "repair the state directory; the gateway runs without jobs"
+)
 GATEWAY_REQUEST = LogEvent("request", "info", "method status bytes ms")
 
 # Links to the broker
@@ -149,24 +151,24 @@ LINK_SESSION_SHORTENED = LogEvent(
     "link: session shortened", "warning", "link asked_s granted_s", "raise the broker's session expiry limit"
 )
 LINK_CAPABILITY_MISSING = LogEvent(
-    "link: capability missing", "warning", "link reason", "another broker, or do without what the reason names"
+    "link: capability missing", "warning", "link reason", "use another broker, or do without what the reason names"
 )
 LINK_CLIENT_ID_ASSIGNED = LogEvent(
     "link: client id assigned by the broker",
     "warning",
     "link client_id assigned",
-    "the session is found by reconnects, not after a restart: set `mqtt.client_id`, or let the broker take it",
+    "reconnects find the session, a restart does not: set `mqtt.client_id`, or have the broker accept it",
 )
 LINK_SUBSCRIBED = LogEvent("link: subscribed", "info", "link")
 LINK_SUBSCRIPTION_REFUSED = LogEvent(
     "link: subscription refused", "warning", "link filter reason", "grant the subscription in the broker's ACL"
 )
-LINK_UNREACHABLE = LogEvent("link: unreachable", "warning", "link reason", "what the reason says; it is tried again")
+LINK_UNREACHABLE = LogEvent("link: unreachable", "warning", "link reason", "what the reason says; it is retried")
 LINK_REFUSED = LogEvent(
     "link: refused", "warning", "link reason permanent", "correct login or permissions; the password file is read again"
 )
 LINK_FELL_BACK = LogEvent(
-    "link: fell back", "warning", "link reason", "`mqtt.protocol: '3.1.1'` if that is all it speaks"
+    "link: fell back", "warning", "link reason", "set `mqtt.protocol: '3.1.1'` if the broker speaks nothing else"
 )
 LINK_DISCONNECTED = LogEvent("link: disconnected", "warning", "link reason", "what the reason says; it reconnects")
 LINK_TAKEN_OVER = LogEvent(
@@ -190,7 +192,7 @@ NODE_ID_TAKEN = LogEvent(
 GROUP_MEMBERS = LogEvent("group members", "info", "group members")
 SHARE_GROUPS_LEFT = LogEvent("share groups left", "info", "groups")
 SHARE_GROUPS_NOT_LEFT = LogEvent(
-    "share groups not left", "warning", "groups problem", "start it again: its part of the frames waits for it"
+    "share groups not left", "warning", "groups problem", "start the worker again: its part of the frames waits for it"
 )
 
 # Model processes
@@ -203,7 +205,7 @@ MODEL_LOADED = LogEvent(
     "no `kernels`: install a C compiler and reinstall, for speed",
 )
 MODEL_PROCESS_CONFINED = LogEvent(
-    "model process confined", "info, warning", "in_force refused", "a newer kernel, where something was refused"
+    "model process confined", "info, warning", "in_force refused", "use a newer kernel, if something was refused"
 )
 MODEL_PROCESS_FAILED = LogEvent(
     "model process failed", "error", "slot error restart_in_s", "see the error; out of memory: raise `MemoryMax=`"
@@ -216,7 +218,7 @@ MODEL_SHAPE = LogEvent(
     "network made ready for another shape of frames; model.shapes stay in memory",
     "info",
     "seconds",
-    "`model.shapes` as many as the cameras have aspect ratios",
+    "set `model.shapes` to the number of aspect ratios",
 )
 COMPILED_NETWORK_DAMAGED = LogEvent(
     "compiled network %s is not used (%s); compiling it anew", "warning", "", "watch the disk: something altered a file"
@@ -225,7 +227,7 @@ EXPORT_DAMAGED = LogEvent(
     "exported model %s is not used (%s); exporting it anew", "warning", "", "watch the disk: something altered a file"
 )
 ENGINE_PASSED_OVER = LogEvent(
-    "engine %s is passed over: %s", "warning", "", "nothing, if another is chosen; `engines.json` in the cache has it"
+    "engine %s is passed over: %s", "warning", "", "nothing, if another is chosen; `engines.json` in the cache says why"
 )
 ENGINE_TRIALS_DAMAGED = LogEvent(
     "trials of engines %s are damaged (%s); engines are tried anew", "warning", "", "watch the disk"
