@@ -109,9 +109,12 @@ def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Confi
 
 
 def tool_config(arguments: Arguments) -> Config:
-    """Load the configuration for a tool, and have warnings shown as :func:`log_warnings_only` does."""
+    """Load the configuration for a client of the broker, and have warnings shown as :func:`log_warnings_only` does.
+
+    It may be that of a worker on another machine: no model need be here.
+    """
     log_warnings_only()
-    return load_config(arguments)[0]
+    return load_config(arguments, runs_model=False)[0]
 
 
 def options(kind: type[Options], arguments: Arguments) -> Options:

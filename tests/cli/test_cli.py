@@ -118,6 +118,19 @@ def test_file_that_cannot_be_written_is_one_line(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().err == f"{tmp_path / 'out'}: File exists\n"
 
 
+@pytest.mark.parametrize(
+    ("command", "said"), [(["camera", "nothing.mp4"], "nothing.mp4"), (["status", "--timeout", "0.1"], "no connection")]
+)
+def test_clients_of_the_broker_need_no_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str], said: str
+) -> None:
+    """They may share the file of a worker whose model is on another machine."""
+    file = tmp_path / "c.yaml"
+    file.write_text("mqtt: {host: 127.0.0.1, port: 1}\nmodel: {path: nowhere}\n")
+    assert cli.main([*command, "-c", str(file)]) == cli.FAILURE
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "a+", "#"])
 def test_camera_name_is_one_level_of_a_topic(capsys: pytest.CaptureFixture[str], name: str) -> None:
     """A name that would change the topic is refused before anything is published."""
