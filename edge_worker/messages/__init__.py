@@ -10,6 +10,7 @@ from edge_worker.messages.commands import ResumeRequest as ResumeRequest
 from edge_worker.messages.commands import SetRequest as SetRequest
 from edge_worker.messages.commands import SnapshotRequest as SnapshotRequest
 from edge_worker.messages.commands import parse_request as parse_request
+from edge_worker.messages.node import MAX_STATUS_BYTES as MAX_STATUS_BYTES
 from edge_worker.messages.node import AccountMessage as AccountMessage
 from edge_worker.messages.node import AnsweredMessage as AnsweredMessage
 from edge_worker.messages.node import Cache as Cache

@@ -8,6 +8,7 @@ from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
 
+MAX_STATUS_BYTES = 65_535  # of a will, which is a status as well
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 

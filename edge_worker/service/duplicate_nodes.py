@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import ValidationError
 
-from edge_worker.messages import StatusMessage
+from edge_worker.messages import MAX_STATUS_BYTES, StatusMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ class DuplicateNodes:
     def heard(self, payload: bytes, now: float) -> bool:
         """Take in what somebody published on our status topic; returns whether it is another worker that runs."""
         try:
-            status = StatusMessage.model_validate_json(payload)
+            status = StatusMessage.model_validate_json(payload if len(payload) <= MAX_STATUS_BYTES else b"")
         except ValidationError:
             return False
         if status.session == self._session:

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 UNANSWERED_S: Final = 600.0
 """A frame that its owner has not answered for so long goes to the next member, and so on: better twice than never."""
+_MAX_ANSWER_BYTES: Final = 2048
+"""A node's name has 64 characters at most, a camera's and a frame's have 128; thousands are remembered."""
 _CATCHING_UP_S: Final = 0.1
 """Between two looks at whether a node that joined can be told to begin."""
 
@@ -143,12 +145,13 @@ class Groups:
         if not self._auto:
             return False
         if link == ANSWERS:
-            self._take_answer(message.payload)
+            if len(message.payload) <= _MAX_ANSWER_BYTES:
+                self._take_answer(message.payload)
             return True
         node = self._status.match(message.topic)
         if node is None or (node == self._node and link == CONTROL):
             return False
-        status = PeerStatus.read(message.payload)
+        status = PeerStatus.read(message.payload, self._auto)
         if node != self._node:
             self._take_status(link, node, status, message.arrived)
         elif status.state == "online" and status.session == self._session:
@@ -215,7 +218,7 @@ class Groups:
             for group in self._auto:
                 members = self._members.setdefault((link, group), Members())
                 members.take(node, status, group, may_leave=link == CONTROL)
-            if link != CONTROL and status.state == "online" and status.groups & self._auto:
+            if link != CONTROL and status.state == "online" and status.groups:
                 self._peers.joined(node, time.monotonic())
                 self._catching_up.joined(node, status.session, link, arrived)
         if link == CONTROL:

@@ -8,27 +8,37 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from edge_worker.common.topics import clean_text
+from edge_worker.messages import MAX_STATUS_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
+
+
+_MAX_SESSION: Final = 64
+"""Bytes; ours have 16."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """What matters of the status of another node."""
+    """What matters of the status of another node; ``session`` can be said back to it."""
 
     state: str
     groups: frozenset[str]
     session: str = ""
 
     @classmethod
-    def read(cls, payload: bytes) -> PeerStatus:
-        """Read a status message; whatever else stands on the topic, a deleted one too, is a node that is gone."""
+    def read(cls, payload: bytes, ours: Collection[str]) -> PeerStatus:
+        """Read a status message, and which of the groups *ours* it names.
+
+        Whatever else stands on the topic, a deleted one too, is a node that is gone.
+        """
         try:
-            content: Any = json.loads(payload)
-            groups = frozenset(map(str, content.get("groups", ())))
-            return cls(str(content["state"]), groups, str(content.get("session", "")))
+            content: Any = json.loads(payload if len(payload) <= MAX_STATUS_BYTES else b"")
+            groups = frozenset(map(str, content.get("groups", ()))).intersection(ours)
+            return cls(str(content["state"]), groups, clean_text(str(content.get("session", "")), _MAX_SESSION))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return cls("offline", frozenset())
 

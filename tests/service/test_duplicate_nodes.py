@@ -42,7 +42,9 @@ def test_nobody_is_on_standby_for_one_that_does_not_answer_frames() -> None:
     assert (worker.is_standby(FORGET_S + 1), worker.explanation(FORGET_S + 1)) == (False, "")
 
 
-@pytest.mark.parametrize("payload", [b"", b"{}", b"[" * 200_000, b"\xff", b'{"session": "a", "state": "online"}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"{}", b"[" * 60_000, b"\xff", b'{"session": "a", "state": "online"}', said("a" * 65_536)]
+)
 def test_what_is_no_status_is_nobody(payload: bytes) -> None:
     """Whatever somebody puts on our topic."""
     worker = DuplicateNodes("box", "b")

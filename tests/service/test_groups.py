@@ -276,6 +276,21 @@ def test_a_frame_that_a_camera_sends_twice_is_announced_twice(node: Node) -> Non
     assert (node.announced, node.acknowledged) == (["1"], [1, 9])
 
 
+@pytest.mark.parametrize("session", ["\ud800", "\0", "s" * 9999])
+def test_a_joining_node_is_told_whatever_its_session_is(node: Node, session: str) -> None:
+    """A word that cannot be written would end every worker of the group."""
+    content = {"state": "online", "groups": ["g"], "session": session}
+    assert node.groups.take(SPLIT, make_incoming("edge-worker/c/status", json.dumps(content).encode()))
+    assert node.published[-1]["joined"] == "c"
+
+
+def test_an_answer_of_any_size_fills_no_memory(node: Node) -> None:
+    """Many are remembered for frames that have not come yet."""
+    node.answer(OTHERS, "1" * 128)
+    node.answer(OTHERS, "1" * 9999)
+    assert [*node.queue._foreign._answered] == [(OTHERS, "1" * 128)]
+
+
 def test_our_own_status_goes_to_who_watches_it(node: Node) -> None:
     """On the control link; among the frames it is one of many."""
     status = make_incoming("edge-worker/a/status", b"{}")

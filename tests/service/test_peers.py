@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -98,7 +99,20 @@ def test_a_node_that_joins_among_the_frames_is_doubted_anew(peers: Peers) -> Non
     assert gone(peers, 9.1 + SETTLE_S) == {"one"}
 
 
-@pytest.mark.parametrize("payload", [b"", b"no json", b"[]", b'{"groups": 3}', b'{"state": "online", "groups": 3}'])
+HUGE = json.dumps({"state": "online", "groups": ["g"], "session": "s" * 65_536}).encode()
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"no json", b"[]", b'{"groups": 3}', b'{"state": "online", "groups": 3}', b"[" * 60_000, HUGE]
+)
 def test_what_is_no_status_is_no_member(payload: bytes) -> None:
     """A deleted status, or anything else on the topic."""
-    assert PeerStatus.read(payload) == PeerStatus("offline", frozenset())
+    assert PeerStatus.read(payload, {"g"}) == PeerStatus("offline", frozenset())
+
+
+def test_of_a_status_little_is_kept() -> None:
+    """Whatever stands in it; and its session can be written in a message."""
+    payload = json.dumps({"state": "online", "groups": ["g", *map(str, range(999))], "session": "\ud800" * 99}).encode()
+    status = PeerStatus.read(payload, {"g", "h"})
+    assert status.groups == {"g"}
+    assert len(status.session.encode()) <= 64
