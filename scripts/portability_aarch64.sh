@@ -94,6 +94,7 @@ cd "$copy"
 rm -f edge_worker/m2fp/kernels/*.so
 export PYTHONPATH="$place/wheels" PATH="$place/bin:$PATH"
 CC=aarch64-linux-gnu-gcc LDSHARED="aarch64-linux-gnu-gcc -shared" "$place/bin/python" setup.py -q build_ext --inplace
+unset OPENBLAS_CORETYPE ONEDNN_MAX_CPU_ISA # where set, they name instructions of the processor at hand
 for cpu in ${ARM_CPUS:-cortex-a72 cortex-a76}; do
     echo "as on $cpu"
     describe_processor "$cpu"

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,14 +20,15 @@ TRIAL_BYTES: Final = 4096
 def write_whole(file: Path, content: bytes | memoryview) -> None:
     """Write *content* to *file* atomically, creating its directory: readers see all or nothing.
 
-    Temporary files of killed writers are removed first. Of two concurrent writers, the later wins.
+    Temporary files of killed writers are removed first, where possible. Of two concurrent writers, the later wins.
 
     Raises:
         OSError: it cannot be written; nothing is left of it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     for left in file.parent.glob(f"{file.stem}*{_DRAFT}"):
-        left.unlink(missing_ok=True)
+        with suppress(OSError):
+            left.unlink()
     handle, draft = tempfile.mkstemp(dir=file.parent, prefix=file.stem, suffix=_DRAFT)
     try:
         with os.fdopen(handle, "wb") as stream:

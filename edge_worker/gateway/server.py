@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,7 +53,9 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
     try:
         server.run()
     except SystemExit as error:  # uvicorn's word for an address that is taken
-        raise EdgeWorkerError(f"cannot listen on {config.gateway.host}:{config.gateway.port}") from error
+        address = f"{config.gateway.host}:{config.gateway.port}"
+        reason = os.strerror(number) if (number := getattr(error.__context__, "errno", None)) else "see above"
+        raise EdgeWorkerError(f"gateway: cannot listen on {address} ({reason}); choose another host or port") from error
     return 0
 
 

@@ -115,7 +115,8 @@ class Router:
         if loss is None or loss.remedy is Remedy.NOTHING:
             return
         if loss.remedy is Remedy.GONE:
-            _log.error(log_events.FRAME_UNANSWERED, camera=loss.frame.camera, frame_id=loss.frame.frame_id)
+            frame = loss.frame
+            _log.error(log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=event.reason)
         elif loss.frame.delivery is None:
             self._handlers.frames.replied(loss.frame, ())  # the camera has newer ones
         else:

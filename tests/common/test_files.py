@@ -55,8 +55,9 @@ def test_drafts_of_killed_writers_do_not_pile_up(tmp_path: Path) -> None:
     """Whoever writes the file next removes them; those of other files are none of its business."""
     for name in ("file8x2k.part", "file_0az.part", "other.part"):
         (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "file.part").mkdir()  # not ours, and no reason to write nothing
     write_whole(tmp_path / "file.json", b"whole")
-    assert sorted(found.name for found in tmp_path.iterdir()) == ["file.json", "other.part"]
+    assert sorted(found.name for found in tmp_path.iterdir()) == ["file.json", "file.part", "other.part"]
 
 
 @pytest.mark.timeout(60)

@@ -86,6 +86,8 @@ def test_accept_chooses_the_result(stack: Stack) -> None:
         ("text/html, */*;q=0", None),
         (";;,,q=", None),
         ("image/png;q=much", None),
+        ("image/png;q=nan, image/jpeg;q=0.1", "image/jpeg"),
+        ("image/png;q=inf", None),
     ],
 )
 def test_the_closest_range_of_accept_counts(accept: str, chosen: str | None) -> None:

@@ -159,9 +159,11 @@ def test_the_last_reply_given_up_lets_its_frame_go() -> None:
     bench = Bench()
     bench.inbox.put(arrived())
     bench.frame_queue.replied(bench.frame(), [101], final=True)
-    bench.handle(Published("every", 101, ok=False, reason="too large"))
+    with capture_logs() as logs:
+        bench.handle(Published("every", 101, ok=False, reason="too large"))
     assert bench.lost == []
     assert bench.acknowledged == [Delivery("every", 1, 7)]
+    assert [log["problem"] for log in logs if log["event"] == log_events.FRAME_UNANSWERED] == ["too large"]
 
 
 def test_a_reply_to_a_live_image_given_up_is_forgotten() -> None:

@@ -100,7 +100,8 @@ def _range(one: str) -> tuple[str, float]:
     name, *parameters = (part.strip().lower() for part in one.split(";"))
     given = next((part[2:] for part in parameters if part.startswith("q=")), "1")
     with suppress(ValueError):
-        return name, float(given)
+        if 0.0 <= (quality := float(given)) <= 1.0:
+            return name, quality
     return name, 0.0
 
 
