@@ -38,12 +38,12 @@ unpack_system() {
     touch "$place/.system"
 }
 
-# Wheels for it, by the pip at hand. pip would take markers from this processor: hence torch and what it needs by name,
-# in the last version whose wheel for aarch64 is surely without CUDA.
+# Wheels for it, by the pip at hand. pip would take markers from this processor: hence torch and what it needs by name.
+# 2.6.0 ends with an illegal instruction on a Cortex-A72 when it traces; wheels of later versions are several times as large.
 install_wheels() {
     echo "fetching wheels for aarch64" >&2
     rm -rf "$place/wheels"
-    tags=$(printf ' --platform manylinux_2_%s_aarch64' 17 24 26 27 28 31 34 35 36)
+    tags="--platform manylinux2014_aarch64 $(printf ' --platform manylinux_2_%s_aarch64' 17 24 26 27 28 31 34 35 36)"
     dependencies=$("$python" -c '
 import tomllib
 print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]))')
@@ -52,7 +52,7 @@ print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependenc
     # shellcheck disable=SC2086
     fetch="$python -m pip install --quiet --disable-pip-version-check --no-compile --target $place/wheels
         --python-version 3.11 --implementation cp --abi cp311 --abi abi3 --abi none $tags --only-binary=:all:"
-    $fetch -r "$place/wheels.txt" && $fetch --upgrade --no-deps torch==2.6.0 onnx ml_dtypes protobuf sympy==1.13.1 mpmath networkx \
+    $fetch -r "$place/wheels.txt" && $fetch --upgrade --no-deps torch==2.5.1 onnx ml_dtypes protobuf sympy==1.13.1 mpmath networkx \
         jinja2 markupsafe fsspec filelock typing_extensions || fail "pip could not fetch wheels for aarch64"
     touch "$place/.wheels"
 }
