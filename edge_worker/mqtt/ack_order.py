@@ -1,8 +1,8 @@
 """The order of acknowledgements on one connection. Pure.
 
 MQTT 5.0 (4.6.0-2) asks for PUBACKs in the order in which the messages came. Mosquitto 2.0.11 keeps the order of the
-messages of a topic only then. It costs that a message which is answered waits for older ones, and comes again if the
-connection ends meanwhile.
+messages of a topic only then. The cost: an answered message waits for older ones, and is redelivered if the connection
+ends meanwhile.
 """
 
 from __future__ import annotations

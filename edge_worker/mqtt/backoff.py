@@ -1,4 +1,4 @@
-"""How long to wait before the next attempt to connect. Pure: randomness comes in."""
+"""How long to wait before the next attempt to connect. Pure: randomness is passed in."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from edge_worker.config.mqtt import ReconnectConfig
 
 QUICK_MAX_S: Final = 1.5
-"""A port where nobody listens answers at once and costs the broker nothing: it is asked at least this often, so that
-a broker that comes back is found within two seconds, by the slower of two links too."""
+"""A closed port answers at once and costs the broker nothing, so it is tried at least this often: a broker that comes
+back is found within two seconds, even by the slower of two links."""
 
 REFUSED_FACTOR: Final = 5
 """A login that was refused is tried less often: only a person can change the outcome."""
@@ -23,13 +23,13 @@ class Failure(Enum):
     """How an attempt or a connection ended."""
 
     CLOSED_PORT = auto()
-    """Nobody listens there, or nobody any more: the broker itself ended. Or there is no way to it, or no such name."""
+    """Nobody listens there, or no longer: the broker itself ended. Or there is no route to it, or no such name."""
     FAILED = auto()
-    """Anything that may pass: network, silence, overload, a connection that broke."""
+    """Anything temporary: network, silence, overload, a connection that broke."""
     EXPLAINED = auto()
     """The broker ended the connection over a message, which is tried ever less often."""
     REFUSED = auto()
-    """The broker said no, and will until login, rights or name are changed."""
+    """The broker refused us, and will until login, rights or name are changed."""
 
 
 _QUICK: Final = frozenset({Failure.CLOSED_PORT, Failure.EXPLAINED})
@@ -38,9 +38,9 @@ _QUICK: Final = frozenset({Failure.CLOSED_PORT, Failure.EXPLAINED})
 class Backoff:
     """Waiting times that double from ``min_s`` to a limit, each drawn from its upper half.
 
-    They begin anew only after a connection that lasted ``stable_s``: a client that is let in and thrown out at once
-    (another with its name, a message the broker objects to) must not storm the broker. What throws nobody out is
-    counted apart, from one connection to the next; a closed port proves that nothing before it did, either.
+    They start over only after a connection that lasted ``stable_s``: a client that is accepted and disconnected at once
+    (another has its name, the broker objects to a message) must not flood the broker. Failures in ``_QUICK`` are not of
+    that kind and are counted separately, between two connections; a closed port shows that none before it was, either.
     """
 
     def __init__(self, config: ReconnectConfig, draw: Callable[[float, float], float] = random.uniform) -> None:
@@ -49,7 +49,7 @@ class Backoff:
         self._failures = self._quick_failures = 0
 
     def wait_s(self, failure: Failure, connected_s: float = 0.0) -> float:
-        """Give the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
+        """Return the seconds to wait after *failure* of a connection that had lasted *connected_s*."""
         if connected_s > 0:
             self._quick_failures = 0
         if failure is Failure.CLOSED_PORT or connected_s >= self._config.stable_s:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What the broker can do; MQTT 3.1.1 does not tell, and knows no shared subscriptions."""
+    """What the broker can do; MQTT 3.1.1 does not say, and has no shared subscriptions."""
 
     retain: bool = True
     max_qos: Literal[0, 1] = 1
@@ -23,7 +23,7 @@ class Capabilities:
 
     @classmethod
     def of(cls, protocol: Protocol, properties: object) -> Capabilities:
-        """Read the *properties* of CONNACK; what they do not name is there."""
+        """Read the *properties* of CONNACK; a capability that they do not mention is present."""
         if protocol == "3.1.1":
             return cls(shared=False)
         return cls(
@@ -34,7 +34,7 @@ class Capabilities:
         )
 
     def adapt(self, message: Outgoing) -> Outgoing:
-        """Give *message* as this broker takes it: not retained, or in QoS 0, where it can do no more."""
+        """Return *message* as this broker accepts it: without retain, or in QoS 0, where it supports no more."""
         if (message.retain and not self.retain) or message.qos > self.max_qos:
             return replace(message, retain=message.retain and self.retain, qos=0 if self.max_qos == 0 else message.qos)
         return message
@@ -51,7 +51,7 @@ class Capabilities:
         return ""
 
     def shortcomings(self) -> Iterator[str]:
-        """Say in an operator's words what is done without, and what is promised less for it."""
+        """Describe to an operator what is missing, and what is no longer guaranteed."""
         if not self.retain:
             yield "the broker keeps no retained messages: status, model card and results are not retained"
         if self.max_qos == 0:

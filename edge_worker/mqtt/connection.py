@@ -1,4 +1,4 @@
-"""One connection: when which packets are written, who takes those that come, and how it ended."""
+"""One connection: when packets are written, who receives those that arrive, and how it ended."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.paho.connection import PahoConnection
 
 _LAST_WORDS_S: Final = 0.3
-"""Kept of the time for a stop to send DISCONNECT, whatever is still queued: else the broker publishes the will."""
+"""Time of a stop that is reserved for DISCONNECT, whatever is still queued: otherwise the broker publishes the will."""
 
 _TICK_S: Final = 1.0  # between two looks at the clock, at most
 _TICKS_PER_KEEPALIVE: Final = 25  # silence is noticed two ticks late at most
 
 
 class Connection:
-    """The one user of an open session. :meth:`run` belongs to the link's thread, :meth:`acknowledge` to any."""
+    """The only user of an open session. :meth:`run` is for the link's thread, :meth:`acknowledge` for any."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Connection:
     ) -> None:
         """*expects_session*: the broker should know us.
 
-        *fallback*: why this is the older protocol, if it is; *in_doubt*: whether another reason may explain that, too.
+        *fallback*: why this is the older protocol, if it is; *in_doubt*: whether there may be another reason for that.
         """
         self._link, self._session, self._options = link, session, options
         self._expects_session, self._fallback, self._in_doubt = expects_session, fallback, in_doubt
@@ -88,7 +88,7 @@ class Connection:
         self._link.waker.wake()
         return True
 
-    # -- speaking -----------------------------------------------------------------------------------------------------
+    # -- sending ------------------------------------------------------------------------------------------------------
 
     def _watch_the_clock(self) -> None:
         now = time.monotonic()
@@ -134,7 +134,7 @@ class Connection:
         for subscriptions in tuple(self._subscriber.due(now)):
             self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
             self._answer_by = now + self._link.config.connack_timeout_s
-        if self._subscriber.unanswered:  # else a connection that ends could not be said to end over SUBSCRIBE
+        if self._subscriber.unanswered:  # else the end of a connection could not be blamed on SUBSCRIBE
             return
         self._publisher.send_all(now)
 
@@ -161,7 +161,7 @@ class Connection:
         asked = "SUBSCRIBE" if self._accepted_at else f"CONNECT (MQTT {self._options.protocol})"
         return self._end(Cause.SILENCE, f"no answer to {asked} within {waited}")
 
-    # -- listening ----------------------------------------------------------------------------------------------------
+    # -- receiving ----------------------------------------------------------------------------------------------------
 
     def _handle(self, event: ConnectionEvent) -> None:
         match event:
@@ -226,7 +226,7 @@ class Connection:
             self._all_granted()
 
     def _compare_expiry(self, granted_s: int | None) -> None:
-        """Say it if a session that is to outlive us would not as long as it should; None: the broker agrees."""
+        """Report a session that the broker keeps for a shorter time than we asked; None: it agrees."""
         asked_s = self._options.session_expiry_s
         if self._options.manual_ack and granted_s is not None and granted_s < asked_s:
             self._link.report(events.SessionShortened(self._link.name, asked_s, granted_s))

@@ -1,4 +1,4 @@
-"""What happens on one connection, as the session tells the connection: values only."""
+"""What happens on one connection, as the session reports it: values only."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class Cause(Enum):
 
     OURS = auto()
     BROKER = auto()
-    """It closed the connection without a reason, or sent what is no MQTT."""
+    """It closed the connection without a reason, or sent something that is not MQTT."""
     STATED = auto()
-    """It gave a reason by DISCONNECT that is none of those below."""
+    """It gave a reason in DISCONNECT, other than those below."""
     DENIED = auto()
     """It said that we are not authorised for what we sent."""
     GONE = auto()
     """The broker itself ended: its port is closed, too."""
     REFUSAL = auto()
-    """It closed the connection over a message that it had refused: Mosquitto 2.0.11 does."""
+    """It closed the connection over a message that it had refused, as Mosquitto 2.0.11 does."""
     SILENCE = auto()
     SUBSCRIBE = auto()
     """It closed the connection instead of answering SUBSCRIBE."""
@@ -49,7 +49,7 @@ class ConnectOptions:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The broker accepted CONNECT, under these limits (None: none said)."""
+    """The broker accepted CONNECT, under these limits (None: none stated)."""
 
     session_present: bool
     max_packet: int | None
@@ -58,11 +58,11 @@ class Accepted:
     keepalive_s: int
     capabilities: Capabilities
     client_id: str
-    """Under which the broker knows us: the one asked for, or Assigned Client Identifier."""
+    """By which the broker knows us: the one asked for, or the Assigned Client Identifier."""
 
 
 WillObjection = Literal["", "retain", "qos"]
-"""What of our will a broker does not take."""
+"""The part of our will that a broker does not accept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ class Unsubscribed:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message came; *mid* is 0 where it needs no acknowledgement."""
+    """A message arrived; *mid* is 0 where it needs no acknowledgement."""
 
     mid: int
     message: Incoming
@@ -100,9 +100,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class PublishAnswered:
-    """Message *mid* came to its end: written (QoS 0), taken or refused by the broker (QoS 1).
+    """Message *mid* is done: written (QoS 0), accepted or refused by the broker (QoS 1).
 
-    *unmatched*: the broker took it, and had nobody to give it to ("No matching subscribers", MQTT 5 only).
+    *unmatched*: the broker accepted it, but it had no subscriber ("No matching subscribers", MQTT 5 only).
     """
 
     mid: int

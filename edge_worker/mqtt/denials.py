@@ -1,4 +1,4 @@
-"""Topics that the broker does not let us publish to, as far as it tells. Pure: time comes in.
+"""Topics that the broker does not let us publish to, as far as it tells. Pure: time is passed in.
 
 MQTT 5 brokers answer a forbidden PUBLISH by PUBACK or DISCONNECT with a reason, older ones by closing the connection.
 """
@@ -13,7 +13,7 @@ RETRY_MAX_S: Final = 60.0
 """Between two attempts at a topic that was denied: permission may be granted at any time."""
 
 FORGET_S: Final = 600.0
-"""A denial that nobody has run into for so long is no longer reported."""
+"""A denial not met again for this long is no longer reported."""
 
 MAX_TOPICS: Final = 1024  # names of cameras come from outside
 
@@ -29,11 +29,11 @@ class Denials:
     """Which topics are denied, why, and when each is to be tried again."""
 
     def __init__(self) -> None:
-        """Know of none."""
+        """Start without any."""
         self._topics: dict[str, _Denial] = {}
 
     def denied(self, topic: str, reason: str, now: float) -> None:
-        """Note that the broker did not take a message for *topic*; the next attempt is ever later."""
+        """Note that the broker did not take a message for *topic*; each further attempt comes later."""
         refusals = self._topics[topic].refusals if topic in self._topics else 0
         if topic not in self._topics and len(self._topics) >= MAX_TOPICS:
             del self._topics[next(iter(self._topics))]

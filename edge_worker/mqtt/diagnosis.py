@@ -21,8 +21,8 @@ know MQTT 5."""
 KICKS_BEFORE_SUSPICION: Final = 3
 
 KICK_WAITS, KICK_MIN_S = 8, 2.0
-"""Two clients of one name that start to throw each other out stay away for 1, 2 and 4 times ``min_s`` at first, so that
-is what the other's connections last; twice that is short, and so is what a busy machine may take in any case."""
+"""Two clients with one id disconnect each other. At first each stays away for 1, 2 and 4 times ``min_s``, so the
+other's connections last about as long. Up to twice that is short, and up to 2 s in any case, as machines may be busy."""
 
 _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 
@@ -57,7 +57,7 @@ class ProtocolChoice:
 
     Once a connection was accepted the choice stands, as a broker in trouble looks like an old one, until a broker says
     that it does not know the version: another one has taken its place. The same trouble before the first connection (a
-    proxy accepts for a broker that is not there yet) must not decide for 3.1.1: that is put to the proof.
+    proxy accepts for a broker that is not up yet) must not decide for 3.1.1 either: that choice is tested once more.
     """
 
     def __init__(self, configured: Literal["auto", "5", "3.1.1"]) -> None:
@@ -68,10 +68,10 @@ class ProtocolChoice:
         self._closes = 0
         self._neither_worked = self._is_proof = False
         self.in_doubt = False
-        """Whether a broker that accepts 3.1.1 now may know 5 as well: it is to be left at once, and asked for that."""
+        """Whether a broker that accepts 3.1.1 now may know 5 as well: we then disconnect and ask for 5."""
 
     def accepted(self) -> bool:
-        """Note that the broker let us in; returns whether the choice stands."""
+        """Note that the broker accepted us; returns whether the choice stands."""
         if self.in_doubt:
             self.current, self.in_doubt, self._is_proof = "5", False, True
         else:
@@ -96,17 +96,17 @@ class ProtocolChoice:
 
 
 class TakeoverWatch:
-    """Notices that another client uses our client id: both throw each other out, for ever."""
+    """Notices that another client uses our client id: the two disconnect each other, for ever."""
 
     def __init__(self, reconnect: ReconnectConfig) -> None:
-        """A connection is short that lasted about as long as another client with these waiting times stays away."""
+        """A connection is short if it lasted about as long as another client with these waiting times stays away."""
         self._short_s = min(reconnect.stable_s, max(KICK_MIN_S, KICK_WAITS * reconnect.min_s))
         self._kicks = 0
 
     def ended(self, cause: Cause, lasted_s: float) -> Literal["certain", "likely"] | None:
         """Note how an accepted connection ended; several short ones in a row are a sign.
 
-        MQTT 3.1.1 knows no other, and Mosquitto 2.0.11 gives none in MQTT 5, either.
+        MQTT 3.1.1 has no other sign, and Mosquitto 2.0.11 gives none in MQTT 5 either.
         """
         if cause is Cause.TAKEN_OVER:
             return "certain"
@@ -120,8 +120,8 @@ class TakeoverWatch:
 def remedy(reason: int, server: str = "") -> str:
     """Say what to do about the *reason* of a DISCONNECT or CONNACK, to follow its name; empty where nothing is known.
 
-    *server* is the Server Reference (MQTT 5, section 4.11). It is told and not followed: who can answer in a broker's
-    place must not get our frames and password elsewhere.
+    *server* is the Server Reference (MQTT 5, section 4.11). It is reported, not followed: whoever can answer in a
+    broker's place must not send our frames and password elsewhere.
     """
     if reason in _OTHER_SERVER:
         return f": set mqtt.host and mqtt.port to {server}" if server else ": set mqtt.host; it does not say to which"
@@ -129,21 +129,21 @@ def remedy(reason: int, server: str = "") -> str:
 
 
 def reached_nobody(error: Exception) -> bool:
-    """Tell whether *error* says that no broker was there to be disturbed: asking again soon costs nobody anything."""
+    """Tell whether *error* means that no broker was there, so that trying again soon disturbs nobody."""
     if isinstance(error, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
         return True
     return isinstance(error, OSError) and error.errno in _NO_WAY
 
 
 def explain(error: Exception) -> str:
-    """Say in an operator's words why no connection came about."""
+    """Explain to an operator why there is no connection."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"the broker's certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError):
         return f"TLS failed: {getattr(error, 'reason', None) or error}"
     if isinstance(error, TimeoutError):
         return "no answer from the host (timed out)"
-    if isinstance(error, ConnectionResetError):  # a port that refuses is no such error: it did not like our CONNECT
+    if isinstance(error, ConnectionResetError):  # not a closed port: somebody did not like our CONNECT
         return "connection cut off at its beginning: is mqtt.port the one with TLS, or the one without (mqtt.tls)?"
     if isinstance(error, OSError):
         return error.strerror or str(error)
@@ -151,13 +151,13 @@ def explain(error: Exception) -> str:
 
 
 def suspicion(config: MqttConfig, options: ConnectOptions) -> str:
-    """Say what a broker may have missed, or not known, that closes the connection without a word to CONNECT."""
+    """Guess what a broker missed, or does not know, that closes the connection without answering CONNECT."""
     version = " does it know MQTT 5 (mqtt.protocol)?" if options.protocol == "5" else ""
     return f"{_missed(config.tls)}{version}{doubt_dots(options.will.topic if options.will else '')}"
 
 
 def doubt_dots(*topics: str) -> str:
-    """Say, to follow a reason, what some brokers may object to in *topics*; empty where none of them has it."""
+    """Return what some brokers may object to in *topics*, to be appended to a reason; empty where there is nothing."""
     dotted = next((topic for topic in topics if "." in topic), "")
     cause = "NATS takes none, RabbitMQ takes it for '/'; node.id is the host's name where it is not set"
     return f" is it the '.' in {dotted} ({cause})?" if dotted else ""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Protocol
 
 MOST_NAMED: Final = 12
-"""Filters that a reason names; of more it tells the number."""
+"""Filters that a reason names; the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Ending:
     """How an attempt or a connection ended, and the ``event`` that says so.
 
     ``failure`` is None when we left on purpose. ``lasted_s`` and ``cause`` are None when it was never accepted;
-    ``symptom`` is what then may be the protocol's fault, ``will_objection`` what of the will was refused.
+    ``symptom`` is then what may be the protocol's fault, ``will_objection`` which part of the will was refused.
     """
 
     failure: Failure | None
@@ -38,7 +38,7 @@ class Ending:
 
 
 def refused(link: str, answer: ConnectRefused) -> Ending:
-    """Conclude from a CONNACK that says no."""
+    """Conclude from a CONNACK that refuses."""
     failure = Failure.REFUSED if answer.permanent else Failure.FAILED
     symptom: Symptom | None = "unsupported" if answer.unsupported_version else None
     event = Refused(link, answer.reason, answer.permanent)

@@ -20,7 +20,7 @@ class LinkEvent:
 
 @dataclass(frozen=True, slots=True)
 class Connected(LinkEvent):
-    """The broker let us in."""
+    """The broker accepted the connection."""
 
     protocol: Protocol
     session_present: bool
@@ -28,12 +28,12 @@ class Connected(LinkEvent):
 
 @dataclass(frozen=True, slots=True)
 class SessionLost(LinkEvent):
-    """The broker let us in and did not know our session any more: frames that it held for us are gone."""
+    """The broker accepted us but no longer knew our session: the frames in it are lost."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionShortened(LinkEvent):
-    """The broker will keep our session, and frames with it, for ``granted_s`` seconds only while we are away."""
+    """While we are away, the broker keeps our session and its frames for only ``granted_s`` seconds."""
 
     asked_s: int
     granted_s: int
@@ -48,7 +48,7 @@ class CapabilityMissing(LinkEvent):
 
 @dataclass(frozen=True, slots=True)
 class ClientIdAssigned(LinkEvent):
-    """The broker keeps our session under the name ``assigned``, by which this process comes back from now on."""
+    """The broker keeps our session under the name ``assigned``, which this process uses from now on."""
 
     client_id: str
     assigned: str
@@ -76,7 +76,7 @@ class Unreachable(LinkEvent):
 
 @dataclass(frozen=True, slots=True)
 class Refused(LinkEvent):
-    """The broker answered and said no. ``permanent``: until somebody changes login, permissions or name."""
+    """The broker refused the connection. ``permanent``: until somebody changes login, permissions or name."""
 
     reason: str
     permanent: bool
@@ -91,21 +91,21 @@ class FellBack(LinkEvent):
 
 @dataclass(frozen=True, slots=True)
 class Disconnected(LinkEvent):
-    """An open connection ended; the link is on its way back."""
+    """An open connection ended; the link reconnects."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class TakenOver(LinkEvent):
-    """Another client uses our ``client_id``: the broker said so (``certain``), or the kicks in a row look like it."""
+    """Another client uses our ``client_id``: the broker said so (``certain``), or repeated disconnects look like it."""
 
     client_id: str
     certain: bool
 
     @property
     def explanation(self) -> str:
-        """What it is, in an operator's words."""
+        """Description for an operator."""
         name = f"our client id {self.client_id!r}"
         if self.certain:
             sign = f"another client uses {name}: each throws the other out."
@@ -134,9 +134,9 @@ class Arrived(LinkEvent):
 
 @dataclass(frozen=True, slots=True)
 class Published(LinkEvent):
-    """A publication came to its end: the broker has it (``ok``), or it was given up because of *reason*.
+    """A publication is done: the broker has it (``ok``), or it was given up because of *reason*.
 
-    ``too_large``: its size is the reason. ``unmatched``: the broker has it, and nobody to give it to (MQTT 5 only).
+    ``too_large``: its size is the reason. ``unmatched``: the broker has it, but no subscriber for it (MQTT 5 only).
     """
 
     publication: int

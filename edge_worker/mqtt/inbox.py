@@ -1,4 +1,4 @@
-"""Where the links of a worker report, until the router has read it: bounded, so that a flood stays with the broker."""
+"""The queue of what links report, until the router has read it: bounded, so that a flood stays with the broker."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_UNREAD_BYTES: Final = 32 << 20
 class Inbox:
     """A queue of events. Safe to use from any thread; one reader.
 
-    A message that arrived waits for room, and its link with it: the link stops reading, TCP tells the broker, and the
+    A message that arrived waits for room, and so does its link: the link stops reading, TCP tells the broker, and the
     broker keeps frames of QoS 1 and drops those of QoS 0, which newer ones replace. News about links, and the ends of
-    publications, never wait: threads report them that the reader may be waiting for.
+    publications, never wait: the reader may be waiting for the threads that report them.
     """
 
     def __init__(self, max_unread_bytes: int = MAX_UNREAD_BYTES) -> None:
-        """Begin empty; a message is taken while less than *max_unread_bytes* of messages lie unread."""
+        """Begin empty; a message is taken while less than *max_unread_bytes* of messages are unread."""
         self._max_unread_bytes = max_unread_bytes
         self._events: deque[LinkEvent] = deque()
         self._unread_bytes = 0
@@ -51,7 +51,7 @@ class Inbox:
             return event
 
     def close(self) -> None:
-        """Let the reader end once it has read all, and nobody wait."""
+        """Let the reader end once it has read everything, and nobody wait for room any more."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

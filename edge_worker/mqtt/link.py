@@ -70,8 +70,8 @@ class Link:
         A *persistent* link has a session that outlives it, and its QoS 1 messages wait for :meth:`acknowledge`, at
         most *receive_maximum* at a time; one that *forgets* only waits for them: the broker drops the session with the
         connection. With *acks_in_order* acknowledgements wait for those of older messages. *report* is called from any
-        thread; only for a message that arrived may it wait, which keeps the link from reading more. *password* is
-        called anew for each attempt to connect.
+        thread; it may block only for a message that arrived, which keeps the link from reading more. *password* is
+        called for each attempt to connect.
         """
         self._config, self._name = config, name
         self._report, self._subscriptions = report, tuple(subscriptions)
@@ -92,10 +92,10 @@ class Link:
         self._share_groups, self._acks_in_order = ShareGroups(subscriptions), acks_in_order
         self._thread = Thread(target=self._run, name=f"link-{name}", daemon=True)
 
-    # -- for everybody ------------------------------------------------------------------------------------------------
+    # -- any thread ---------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Begin connecting, for ever.
+        """Start connecting; the link reconnects until it is stopped.
 
         Raises:
             ConfigError: certificates cannot be read.
@@ -115,14 +115,14 @@ class Link:
             self._thread.join(deadline.remaining())
 
     def leave_share_groups(self, deadline: Deadline) -> str:
-        """Give up the shared subscriptions, until this process ends; returns why not, empty if all are given up.
+        """Unsubscribe from share groups until this process ends; returns why that failed, empty if it did not.
 
-        Frames that the broker has chosen this member for already still arrive.
+        Frames that the broker has already assigned to this member still arrive.
         """
         return self._share_groups.leave(deadline, self._wake, lambda: self._status_board.status.connected)
 
     def publish(self, message: Outgoing) -> int:
-        """Hand *message* over, connected or not; a ``Published`` event tells its end. Returns ``message.publication``.
+        """Queue *message*, connected or not; a ``Published`` event tells its outcome. Returns ``message.publication``.
 
         Raises:
             ResultTooLarge: it is over ``mqtt.max_result_mb``, or over what the broker takes.
@@ -153,7 +153,7 @@ class Link:
         return min(configured, self._outbox.max_packet(time.monotonic(), topic) or configured)
 
     def packet_limit(self, topic: str) -> PacketLimit:
-        """As :meth:`max_packet`, and whether it may as well be that *topic* is forbidden."""
+        """As :meth:`max_packet`, and whether *topic* may be forbidden instead."""
         limit = self.max_packet(topic)
         supposed = limit < self._config.max_result_bytes and self._outbox.is_supposed(time.monotonic(), topic)
         return PacketLimit(limit, supposed)
@@ -167,7 +167,7 @@ class Link:
         return self._thread.is_alive() and not self._status_board.overdue
 
     def status(self) -> LinkStatus:
-        """Tell how the link stands."""
+        """Return the status of the link."""
         outbox, now = self._outbox, time.monotonic()
         return replace(
             self._status_board.status,
@@ -241,7 +241,7 @@ class Link:
         )
 
     def _rest_s(self, ending: Ending) -> float:
-        """Settle what was on its way, and the next attempt; returns the seconds to wait before it."""
+        """Settle what was in flight and prepare the next attempt; returns the seconds to wait before it."""
         if ending.cause is None:
             self._outbox.unreachable()
         else:

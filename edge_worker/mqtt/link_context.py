@@ -1,4 +1,4 @@
-"""What a connection has of its link."""
+"""What a connection gets from its link."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from edge_worker.frames.frame import Delivery
 
 _PACKET_OVERHEAD: Final = 64  # header, lengths, packet id and identifiers of the single properties, rounded up
-_OBJECT_BYTES: Final = 2048  # of the objects around a message that arrived, about, so that empty messages count too
+_OBJECT_BYTES: Final = 2048  # about what the objects around a received message take, so that empty ones count too
 
 _publications = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic filter to subscribe to at every connect; with ``recalls`` the broker sends what is retained each time."""
+    """A topic filter to subscribe to at every connect; with ``recalls``, retained messages come each time."""
 
     filter: str
     qos: Literal[0, 1]
@@ -52,7 +52,7 @@ class Outgoing:
     ``must_arrive``: kept through disconnects, restarts and refusals until the broker has it (QoS 1 only); others are
     dropped, oldest first, when the broker stays away. What is to be retained is kept through refusals, too, until
     something newer is published to its topic. It is sent when the broker has the publications in ``after``, or they
-    were given up; with one of those in ``needs`` it is given up itself. Content type, properties, expiry, response
+    were given up; if one of those in ``needs`` is given up, so is it. Content type, properties, expiry, response
     topic and correlation data reach the consumer under MQTT 5 only.
     """
 
@@ -72,7 +72,7 @@ class Outgoing:
 
     @property
     def packet_size(self) -> int:
-        """Bytes that this takes at most as a packet."""
+        """Upper bound of the packet's size in bytes."""
         texts = [self.topic, self.content_type, self.response_topic, *self.properties, *self.properties.values()]
         lengths = sum(len(text.encode(errors="replace")) + 3 for text in texts)
         return _PACKET_OVERHEAD + lengths + len(self.correlation or b"") + len(self.payload)
@@ -83,8 +83,8 @@ class Incoming:
     """A message that arrived.
 
     ``arrived`` is monotonic seconds; ``delivery`` is None where nothing needs acknowledging. ``expiry_s`` is what was
-    left of the Message Expiry Interval. What MQTT 3.1.1 does not know is empty. Properties are the sender's: anything
-    may stand in them.
+    left of the Message Expiry Interval. Fields that MQTT 3.1.1 lacks are empty. Properties are the sender's and may
+    hold anything.
     """
 
     topic: str

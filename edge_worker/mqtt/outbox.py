@@ -1,4 +1,4 @@
-"""Messages on their way to the broker, kept over reconnects. Pure but for its lock: no I/O, time comes in."""
+"""Messages on their way to the broker, kept across reconnects. Pure except for its lock: no I/O, time is passed in."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 MAX_WAITING: Final = 256
 MAX_WAITING_BYTES: Final = 32 << 20
-"""What may wait of the messages that need not arrive; the oldest are dropped for newer ones."""
+"""Limit on waiting messages that need not arrive; the oldest are dropped for newer ones."""
 
 FULL_WAITING: Final = 8
 FULL_WAITING_BYTES: Final = 256 << 10
-"""With so much waiting besides what flies, the broker is slower than we are: live results would only grow old here."""
+"""With this much waiting besides what is in flight, the broker is slower than we are: live results would only get old."""
 
 MAX_IN_FLIGHT: Final = 20
 MAX_IN_FLIGHT_BYTES: Final = 1 << 20
-"""What is sent before the broker has acknowledged any of it; a single larger message is sent alone. A slow network must
+"""Limit on what is in flight; a single larger message is sent alone. A slow network must
 carry this much, and the answer, before the connection counts as dead; a fast one needs no more to be busy."""
 
 
@@ -63,7 +63,7 @@ class Outbox:
 
     @property
     def blamed(self) -> bool:
-        """Whether the last connection ended over a message that was under suspicion, or is denied, as it said."""
+        """Whether the last connection ended over a message that was suspected, or that the broker says it denies."""
         return self._poison.blamed
 
     def withheld(self, now: float) -> str:
@@ -95,7 +95,7 @@ class Outbox:
             return self._poison.newly_refused()
 
     def add(self, message: Outgoing, size: int, now: float) -> list[GivenUp]:
-        """Take *message* of *size* bytes on; returns what was given up for it, or itself."""
+        """Accept *message* of *size* bytes; returns what was given up for it, which may be itself."""
         with self._lock:
             entry = OutboxEntry(message, size)
             if self._poison.denials.waits(message.topic, now) and not entry.is_kept:
@@ -158,7 +158,7 @@ class Outbox:
             return entry.message, []
 
     def _refused_before(self, message: Outgoing) -> OutboxEntry | None:
-        """Find what waits because the broker refused it, and is out of date with *message*."""
+        """Find what waits because the broker refused it, and *message* makes obsolete."""
         refused = (p for p in self._waiting if p.refusals and p.message.retain and not p.message.must_arrive)
         return next((p for p in refused if message.retain and p.message.topic == message.topic), None)
 
@@ -176,7 +176,7 @@ class Outbox:
         return bool(entry.message.after) and not entry.message.after.isdisjoint(ahead)
 
     def _insert(self, entry: OutboxEntry) -> None:
-        """Put *entry* back to its place."""
+        """Put *entry* back in its place."""
         number = entry.message.publication
         behind = (place for place, other in enumerate(self._waiting) if other.message.publication > number)
         self._waiting.insert(next(behind, len(self._waiting)), entry)
@@ -188,7 +188,7 @@ class Outbox:
             return self._give_up_all({entry: reason})
 
     def unreachable(self) -> None:
-        """Note that no connection came about: who answers next may take other sizes."""
+        """Note that there was no connection: the broker that answers next may accept other sizes."""
         self._poison.limit.forget()
 
     def disconnected(self, cause: Cause, now: float, reason: str = "") -> list[GivenUp]:
@@ -223,7 +223,7 @@ class Outbox:
         return given_up
 
     def _give_up_all(self, reasons: Mapping[OutboxEntry, str]) -> list[GivenUp]:
-        """Give up entries, and what waits and is nothing without them."""
+        """Give up entries, and those waiting that need them."""
         gone = {entry.message.publication for entry in reasons}
         orphans = [p for p in self._waiting if p not in reasons and not p.message.needs.isdisjoint(gone)]
         for orphan in orphans:

@@ -1,4 +1,4 @@
-"""A message on its way to the broker, and what happened to it so far. Pure: time comes in."""
+"""A message on its way to the broker, and what happened to it so far. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STABLE_S: Final = 2.0
 MAX_ATTEMPTS: Final = 4
 """An attempt failed if the message was in flight when the broker ended the connection; it is sent alone from then on.
 After ``SUSPECT_ATTEMPTS`` it is sent only on a connection that has stood for ``STABLE_S``. A connection that ends with
-nothing in flight speaks for a bad network or a restart, and clears all. ``MAX_ATTEMPTS`` are no accident, then: the
+nothing in flight speaks for a bad network or a restart, and clears all. ``MAX_ATTEMPTS`` are then no accident: the
 broker ends connections over it (MQTT 3.1.1 has no other way to say that it is too large)."""
 
 
@@ -52,7 +52,7 @@ class OutboxEntry:
 
     @property
     def is_poison(self) -> bool:
-        """Whether the broker does."""
+        """Whether the broker ends connections over it."""
         return self.failed_attempts >= MAX_ATTEMPTS
 
     @property

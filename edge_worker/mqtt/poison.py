@@ -1,7 +1,7 @@
-"""Which message the broker ends connections over: too large, or for a topic that is denied. Pure: time comes in.
+"""Which message the broker ends connections over: too large, or for a topic that is denied. Pure: time is passed in.
 
-Such a poison message would end the next connection as well. Brokers of MQTT 5 give a reason, and it remains to find the
-message; others just close the connection, over whichever message was on its way.
+Such a poison message would end the next connection as well. MQTT 5 brokers give a reason, and only the message has to
+be found; others just close the connection, over whichever message was on its way.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ _CLOSED: Final = "the broker closes the connection over it: no permission for th
 
 
 class PoisonDetector:
-    """Suspects what was in flight when connections ended, until one message is found. Not safe across threads."""
+    """Suspects what was in flight when connections ended, until one message is found. Not thread-safe."""
 
     def __init__(self) -> None:
         """Suspect nothing."""
         self.limit, self.denials = SizeLimit(), Denials()
         self.blamed = False
-        """Whether the last connection ended over a message that was under suspicion, or is denied, as it said."""
+        """Whether the last connection ended over a message that was suspected, or that the broker says it denies."""
         self._unconfirmed = UnconfirmedMessages(self.denials.taken)
         self._refused: list[tuple[Outgoing, str]] = []
         self._stable_at = 0.0
 
     def connected(self, max_packet: int | None, now: float) -> None:
-        """Note that a connection began, to a broker that takes packets up to *max_packet* bytes, as it says."""
+        """Note that a connection began, to a broker that says it accepts packets of up to *max_packet* bytes."""
         self._stable_at = now + STABLE_S
         self.limit.announced(max_packet)
 
@@ -60,7 +60,7 @@ class PoisonDetector:
         return refused
 
     def is_too_soon_for(self, entry: OutboxEntry, now: float) -> bool:
-        """Whether *entry* is suspected, and this connection is too young to put it at stake."""
+        """Whether *entry* is suspected, and this connection is too young to risk it."""
         return entry.is_suspect and now < self._stable_at
 
     def goes_alone(self, entry: OutboxEntry) -> bool:
@@ -68,7 +68,7 @@ class PoisonDetector:
         return bool(entry.failed_attempts) or entry.alone or self.denials.is_probed(entry.message.topic)
 
     def is_watched(self, entry: OutboxEntry, now: float) -> bool:
-        """Whether a message of QoS 0 was just written that may be denied, or *entry* may be: one at a time."""
+        """Whether *entry* must wait for a QoS 0 message just written, as one of the two may be denied."""
         fresh = self._unconfirmed.fresh(now)
         probed = any(self.denials.is_probed(one.topic) for one in fresh)
         return bool(fresh) and (probed or self.denials.is_probed(entry.message.topic))
@@ -76,7 +76,7 @@ class PoisonDetector:
     def disconnected(
         self, in_flight: Sequence[OutboxEntry], waiting: Iterable[OutboxEntry], cause: Cause, reason: str, now: float
     ) -> None:
-        """Judge what was *in_flight* when the connection ended because of *reason*; *waiting* is all, in flight too."""
+        """Judge what was *in_flight* when the connection ended because of *reason*; *waiting* is all of them."""
         probed = any(self.denials.is_probed(one.topic) for one in self._unconfirmed.fresh(now))
         self.blamed = probed or any(self.goes_alone(entry) for entry in in_flight)
         for entry in in_flight:

@@ -65,7 +65,7 @@ def probe(config: Config, environ: Mapping[str, str]) -> list[Finding]:
 def _link(
     config: Config, environ: Mapping[str, str], subscriptions: Sequence[Subscription], will: Will | None = None
 ) -> Iterator[tuple[Link, SimpleQueue[LinkEvent]]]:
-    """Connect under a name of our own; gives the link, and what it reports."""
+    """Connect under a name of our own; yields the link, and what it reports."""
     events: SimpleQueue[LinkEvent] = SimpleQueue()
     link = Link(
         config.mqtt,
@@ -85,7 +85,7 @@ def _link(
 
 
 def _next(events: SimpleQueue[LinkEvent], deadline: Deadline) -> LinkEvent | None:
-    """Give the next event; None when time is up."""
+    """Return the next event; None when time is up."""
     try:
         return events.get(timeout=deadline.remaining())
     except Empty:
@@ -117,7 +117,7 @@ def _subscriptions(config: Config) -> list[Subscription]:
 
 
 def _echoes(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
-    """Try what a grant does not tell, where the configuration depends on it."""
+    """Try what a grant does not prove, where the configuration depends on it."""
     topic, shares = _own_topic(config), any(camera.share_group for camera in config.cameras)
     if not config.commands.enabled:
         if shares:
@@ -146,9 +146,9 @@ def _own_topic(config: Config) -> str:
 def _echo(config: Config, environ: Mapping[str, str], share_group: str | None = None) -> str | None:
     """Publish to :func:`_own_topic` and wait for it; returns the topic it comes back by, None where it does not.
 
-    A grant alone does not tell. Brokers without shared subscriptions may grant ``$share/…`` as a plain topic, those
-    without a right to read grant and send nothing, and some change a topic on its way. By a *share_group* of its own
-    nobody else gets the message, nor loses one to it.
+    A grant alone proves nothing. Brokers without shared subscriptions may grant ``$share/…`` as a plain topic, some
+    grant without a right to read and then send nothing, and some change a topic on its way. In a *share_group* of its
+    own nobody else gets the message, nor loses one to it.
     """
     topic = _own_topic(config)
     with _link(config, environ, [Subscription(topic, 1, share_group)]) as (link, events):

@@ -21,10 +21,10 @@ _EXPLAINS_S: Final = 0.5
 
 
 class Publisher:
-    """Sends what the outbox hands out, as the broker takes it."""
+    """Sends what the outbox hands out, adapted to what the broker supports."""
 
     def __init__(self, link: LinkContext, session: PahoConnection) -> None:
-        """Publish by *session*, which is open."""
+        """Publish over *session*, which is open."""
         self._link, self._session = link, session
         self._refused_at = -math.inf
         self.capabilities = Capabilities()
@@ -64,7 +64,7 @@ class Publisher:
             self._link.report_lost(outbox.unsendable(entry, str(error)))
 
     def _count_unmatched(self, answer: PublishAnswered, message: Outgoing) -> None:
-        """Count a publication that nobody received, nor will: a retained one waits for its readers."""
+        """Count a publication that nobody receives; a retained one waits for subscribers."""
         if answer.unmatched and not message.retain:
             board = self._link.status_board
             board.note(publications_without_subscriber=board.status.publications_without_subscriber + 1)

@@ -1,4 +1,4 @@
-"""Why no connection to the broker came about, and whether anybody listens where it should be."""
+"""Why there is no connection to the broker, and whether anybody listens at its address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _IN_CONTAINER: Final = (
 
 
 def unreachable(link: str, config: MqttConfig, error: Exception) -> Ending:
-    """Draw the conclusions from *error*, over which *link* got no connection."""
+    """Conclude from *error* why *link* has no connection."""
     failure = Failure.CLOSED_PORT if reached_nobody(error) else Failure.FAILED
     nobody_here = isinstance(error, ConnectionRefusedError) and is_loopback(config.host)
     hint = _IN_CONTAINER if nobody_here and in_container() else ""
@@ -34,8 +34,8 @@ def somebody_listens(config: MqttConfig) -> bool:
     """Tell whether the broker's port, or socket file, is open; False only where that is certain.
 
     A connection that broke may have been ended because of us (another client with our name, a message too large), or
-    because the broker ended. That closes its port before its connections, and an answer takes no longer than the way
-    there and back, so that even a broker that restarts at once is found out.
+    because the broker ended. It closes its port before its connections, and asking takes one round trip, so that
+    even a broker that restarts at once is noticed.
     """
     try:
         _open(config).close()

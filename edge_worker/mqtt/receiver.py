@@ -25,9 +25,9 @@ MAX_BYTES: Final = 64 << 20
 
 
 class Receiver:
-    """Reports messages, or leaves them to the broker where there is no memory for them.
+    """Reports messages, or leaves them to the broker where memory is short.
 
-    :meth:`acknowledge` may be called from any thread, all else belongs to the link's.
+    :meth:`acknowledge` may be called from any thread, everything else only from the link's.
     """
 
     def __init__(self, link: LinkContext, *, epoch: int, agreed: int) -> None:
@@ -54,7 +54,7 @@ class Receiver:
 
     @property
     def owes_acknowledgements(self) -> bool:
-        """Whether acknowledgements wait to be sent. One left unsaid would bring its frame again."""
+        """Whether acknowledgements wait to be sent. One that is not sent would bring its frame again."""
         return bool(self._acks)
 
     def acknowledgements(self) -> Iterator[int]:
@@ -67,7 +67,7 @@ class Receiver:
 
     @property
     def reason_to_reconnect(self) -> str:
-        """Why the connection should be made anew, if it should: the broker sends again what was left to it."""
+        """Why to reconnect, empty if there is no reason: the broker then redelivers what was left to it."""
         if self._acks or not self._window.wants_reconnect:
             return ""
         return f"fetching {self._window.shed} frames that there was no memory for"
@@ -79,7 +79,7 @@ class Receiver:
             self._link.report(Shed(self._link.name, self._window.held, self._why_shed()))
 
     def _why_shed(self) -> str:
-        """Say whose doing it is that the unacknowledged frames take too much memory."""
+        """Explain why the unacknowledged frames take too much memory."""
         if self._window.held < self._agreed:
             return f"cameras[].prefetch asks for {self._agreed} frames at a time, of any size: lower it"
         return (

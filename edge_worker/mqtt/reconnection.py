@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.status import StatusBoard
 
 _UNEXPLAINED: Final = (Cause.BROKER, Cause.STATED, Cause.SUBSCRIBE)
-"""Ends over which the broker may have stopped, which its port tells."""
+"""Causes of an end behind which the broker may have stopped; its port tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Identity:
     forgets: bool = False
 
     def connect_options(self, protocol: Protocol, *, was_accepted: bool) -> ConnectOptions:
-        """What to say in *protocol*; *was_accepted*: this process was let in before.
+        """Options for a CONNECT in *protocol*; *was_accepted*: the broker has accepted this process before.
 
         Raises:
             ConfigError: the password cannot be read.
@@ -59,7 +59,7 @@ class Identity:
         )
 
     def _wants_clean_start(self, protocol: Protocol, *, was_accepted: bool) -> bool:
-        """Whether the broker shall forget us first: at the start, what an earlier process subscribed to.
+        """Whether the broker is to discard our session first: at the start, for what an earlier process subscribed to.
 
         At a reconnect it would publish the will at once instead of after its delay. MQTT 3.1.1 has no delay, and no
         session that ends by itself.
@@ -109,17 +109,17 @@ class Reconnection:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether another reason than the protocol may explain :attr:`fallback`, too."""
+        """Whether :attr:`fallback` may have another reason than the protocol."""
         return self._protocol.in_doubt
 
     def take_client_id(self, assigned: str) -> None:
-        """Come back by the name that the broker *assigned*."""
+        """Reconnect by the client id that the broker *assigned*."""
         self._report(ClientIdAssigned(self._name, self._identity.client_id, assigned))
         self._identity = replace(self._identity, client_id=assigned)
 
     def wait_s(self, ending: Ending) -> float:
         """Report *ending* and draw the conclusions from it; returns the seconds to wait before the next attempt."""
-        if ending.will_objection and self._identity.will is not None:  # with another will the broker may let us in
+        if ending.will_objection and self._identity.will is not None:  # with another will the broker may accept us
             change: dict[str, Any] = {"retain": False} if ending.will_objection == "retain" else {"qos": 0}
             self._identity = replace(self._identity, will=replace(self._identity.will, **change))
             ending = replace(ending, failure=Failure.EXPLAINED)

@@ -15,7 +15,7 @@ _TICK_S: Final = 0.1
 
 
 class ShareGroups:
-    """Asked for by any thread, done by the link's."""
+    """Any thread may ask for it, the link's does it."""
 
     def __init__(self, subscriptions: Sequence[Subscription]) -> None:
         """Be a member of the groups in *subscriptions*."""
@@ -25,7 +25,7 @@ class ShareGroups:
         """Whether they are to be given up, until this process ends."""
 
     def leave(self, deadline: Deadline, wake: Callable[[], None], is_connected: Callable[[], bool]) -> str:
-        """Have the link's thread, which *wake* wakes, give them up; returns why not, empty if all are given up."""
+        """Have the link's thread, which *wake* wakes, give them up; returns why that failed, empty if it did not."""
         if not self._is_member:
             return ""
         self.is_leaving = True

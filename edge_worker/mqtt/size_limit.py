@@ -1,7 +1,7 @@
-"""The largest packet a broker takes: as it says, or as it turns out. Pure: time comes in.
+"""The largest packet a broker accepts: as it says, or as it turns out. Pure: time is passed in.
 
-MQTT 5 brokers name their limit or give 0x95 as a reason. Others close the connection, over a message that is too large
-as over a topic that is forbidden. A size is concluded only from what a size alone explains.
+MQTT 5 brokers name their limit or give 0x95 as a reason. Others close the connection, whether a message is too large or
+its topic forbidden. A limit is concluded only from what size alone explains.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ TELLING_BYTES: Final = 1024
 """A broker that takes no message of this size takes none at all: a smaller one is not too large."""
 
 GUESS: Final = 0.75
-"""Of a size that the broker ends connections over, this share is taken for its limit, unless more was taken before:
-rather too low than finding it out message by message."""
+"""This share of a size that the broker ends connections over is assumed as its limit, unless more was accepted before:
+rather too low than found out message by message."""
 
 GUESS_S: Final = 600.0
-"""A guess holds for so long; then a larger message is tried again."""
+"""A guess holds for this long; then a larger message is tried again."""
 
 WRITTEN_S: Final = 1.0
-"""A message of QoS 0 that the connection outlived for so long was taken."""
+"""A message of QoS 0 that the connection outlived by this much was accepted."""
 
 MAX_ENDS: Final = 4
-"""So many stable connections in a row that end right after such a message are no accident."""
+"""This many stable connections in a row that end right after such a message are no accident."""
 
 MAX_TOPICS: Final = 1024  # names of cameras come from outside
 
@@ -49,7 +49,7 @@ class _Guess:
 class PacketLimit(NamedTuple):
     """How many bytes a packet for some topic may have.
 
-    ``supposed``: concluded from connections that ended over that topic, which may be forbidden as well.
+    ``supposed``: concluded from connections that ended over that topic, which may be forbidden instead.
     """
 
     bytes: int
@@ -105,8 +105,8 @@ class SizeLimit:
     def closed_over(self, topic: str, size: int, now: float) -> Verdict:
         """Note that the broker closes connections over a message for *topic* of *size* bytes, and judge why.
 
-        A size that the broker takes elsewhere is not too large. Where it takes smaller ones on the same topic, the size
-        it is. In between the size is supposed, for this topic only.
+        A size that the broker takes elsewhere is not too large. Where it takes smaller ones on the same topic, it is
+        too large. In between that is supposed, for this topic only.
         """
         if size <= max(self._taken, TELLING_BYTES):
             return "topic"

@@ -1,4 +1,4 @@
-"""How a link stands, written by its thread and read by others."""
+"""The status of a link, written by its thread and read by others."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Protocol
 
 STALL_S: Final = 120.0
-"""A link's thread that says nothing for so long is stuck. Names are looked up without a time limit of our own, and
+"""A link's thread that says nothing for this long is stuck. Names are looked up without a time limit of our own, and
 resolvers take up to half a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
-    """A link as it stands: for status, metrics and the health page.
+    """The status of a link, for the worker's status, metrics and the health page.
 
-    ``trouble`` is empty while all is well. ``conflict`` tells of another client with our client id that threw us
-    out, until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of
-    a message that the broker refused and that is tried again, and its reason. ``publications_without_subscriber``: the
-    broker took them and had nobody to give them to (those to be retained are not counted).
+    ``trouble`` is empty while all is well. ``conflict`` describes another client with our client id that disconnected
+    us, until a connection has lasted: frames are answered now, but it will come back. ``withheld`` names the topic of a
+    message that the broker refused and that is tried again, and its reason. ``publications_without_subscriber``: the
+    broker accepted them without a subscriber (those to be retained are not counted).
     """
 
     keepalive_s: int

@@ -1,4 +1,4 @@
-"""Which subscriptions are asked for, granted or refused on one connection. Pure: time comes in."""
+"""Which subscriptions are asked for, granted or refused on one connection. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.message import Subscription
 
 RETRY_S: Final = (2.0, 5.0, 15.0, 60.0)
-"""Between two attempts at what was refused; the last for ever."""
+"""Waits between attempts at what was refused; the last one repeats."""
 
 MAX_FILTERS: Final = 8
 """In one SUBSCRIBE: AWS IoT takes no more."""
@@ -31,7 +31,7 @@ class Subscriber:
         self.refused: dict[Subscription, str] = {}
         """What was refused and is not granted since, and why."""
         self.due_at = 0.0
-        """When to ask again, monotonic seconds; of no meaning while nothing is open."""
+        """When to ask again, monotonic seconds; meaningless while nothing is open."""
 
     def exclude(self, objection: Callable[[Subscription], str]) -> list[tuple[Subscription, str]]:
         """Never ask on this connection for what *objection* gives a reason against; returns that, and why."""
@@ -62,7 +62,7 @@ class Subscriber:
         return tuple(subscription.filter for group in self._asked.values() for subscription in group)
 
     def due(self, now: float) -> Iterator[tuple[Subscription, ...]]:
-        """Give what to ask for now, a group for each SUBSCRIBE."""
+        """Yield what to ask for now, a group for each SUBSCRIBE."""
         if now < self.due_at:
             return
         for first in range(0, len(self._open), MAX_FILTERS):

@@ -1,4 +1,4 @@
-"""What a worker subscribes to: said here once, for the worker and for whoever tries out its permissions."""
+"""What a worker subscribes to, defined once for the worker and for `check --connect`."""
 
 from __future__ import annotations
 

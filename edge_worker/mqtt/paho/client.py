@@ -27,7 +27,7 @@ websocket.install()
 
 
 class _Client(paho.Client):
-    """A client that owes PUBREC for a message in QoS 2 as it owes PUBACK for one in QoS 1: when it is acknowledged.
+    """A client that sends PUBREC for a QoS 2 message when it is acknowledged, as PUBACK for one of QoS 1.
 
     Nobody asks for QoS 2 here, but a session may hold such messages from an earlier client of its name. paho answers
     PUBREC at once, loses what the next connection should go on with, and with manual acknowledgement never answers
@@ -56,7 +56,7 @@ _VERSIONS: Final = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersio
 
 
 def make(config: MqttConfig, options: ConnectOptions) -> paho.Client:
-    """Make a client that knows everything but its callbacks; nothing is opened."""
+    """Make a client, complete except for its callbacks; nothing is opened."""
     client = _Client(
         CallbackAPIVersion.VERSION2,
         client_id=options.client_id,
@@ -67,7 +67,7 @@ def make(config: MqttConfig, options: ConnectOptions) -> paho.Client:
         manual_ack=options.manual_ack,
     )
     client.connect_timeout = config.connect_timeout_s
-    client.max_inflight_messages_set(0)  # the outbox keeps the window; paho shall never queue
+    client.max_inflight_messages_set(0)  # the outbox keeps the window; paho must never queue
     if config.transport == "websockets":
         client.ws_set_options(path=config.websocket_path)
     if config.username is not None:
@@ -83,7 +83,7 @@ def connect(client: paho.Client, config: MqttConfig, options: ConnectOptions) ->
     Raises:
         OSError: no connection (TLS failures are of this kind).
         ConfigError: the certificates cannot be read.
-        ValueError: the host is no name.
+        ValueError: the host is not a valid name.
     """
     if config.tls is not None:
         client.tls_set_context(make_context(config.tls))
@@ -96,9 +96,9 @@ def connect(client: paho.Client, config: MqttConfig, options: ConnectOptions) ->
 
 
 def limit_keepalive(client: paho.Client, config: MqttConfig) -> int:
-    """Go on with our own keepalive where the broker asked for a longer one, or for none; returns the one in force.
+    """Keep our own keepalive where the broker asked for a longer one, or for none; returns the one in force.
 
-    Asking for signs of life more often than that is allowed, and how soon a dead connection is noticed is ours to say.
+    Pinging more often than asked is allowed, and how soon a dead connection is noticed is for us to decide.
     """
     ours = _keepalive_s(config)
     client._keepalive = min(ours, client.keepalive or ours)  # noqa: SLF001 - its property refuses while connected

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class PahoConnection:
-    """A paho client that is connected once. Not safe across threads."""
+    """A paho client that is connected once. Not thread-safe."""
 
     def __init__(self, config: MqttConfig, options: ConnectOptions) -> None:
         """Describe the connection; nothing is opened before :meth:`open`."""
@@ -61,7 +61,7 @@ class PahoConnection:
         Raises:
             OSError: no connection (TLS failures are of this kind).
             ConfigError: the certificates cannot be read.
-            ValueError: the host is no name.
+            ValueError: the host is not a valid name.
         """
         client.connect(self._client, self._config, self._options)
         self._send_at_once()
@@ -156,13 +156,13 @@ class PahoConnection:
 
     def _is_readable(self, timeout_s: float, wake: socket.socket) -> bool:
         sock: Any = self._client.socket()
-        if hasattr(sock, "pending") and sock.pending() > 0:  # decrypted already: the kernel has nothing to tell
+        if hasattr(sock, "pending") and sock.pending() > 0:  # decrypted already: the kernel does not know of it
             return True
         writing = [sock] if self._client.want_write() else []
         readable, _, _ = select.select([sock, wake], writing, [], timeout_s)
         return sock in readable
 
-    # -- what paho calls: note it, nothing else -----------------------------------------------------------------------
+    # -- callbacks of paho: they only take notes ----------------------------------------------------------------------
 
     def _on_connect(
         self,

@@ -1,6 +1,6 @@
-"""paho's reading of MQTT 5 properties, mended in two places that would let one hostile message stop a worker for ever.
+"""Fixes of how paho reads MQTT 5 properties, in two places where one hostile message could stop a worker for ever.
 
-A message in QoS 1 that cannot be read, or not in time, comes again at every reconnect. paho 2.2 closes the connection
+A QoS 1 message that cannot be read, or not in time, is redelivered at every reconnect. paho 2.2 closes the connection
 over a text with U+FEFF in it, which MQTT allows (MQTT 5, 1.5.4) and brokers pass on. And it copies the rest of the
 packet for each property: a message with 200 kB of empty user properties takes four seconds, a megabyte minutes.
 """
@@ -13,13 +13,13 @@ import paho.mqtt.properties as paho
 from paho.mqtt.exception import MalformedPacket
 
 MAX_PROPERTIES: Final = 100
-"""Of one packet that are looked at; what a sender puts behind them is not seen."""
+"""Of one packet that are read; any behind them are ignored."""
 _MAX_INTEGER: Final = 4  # bytes of a variable byte integer
 _MAX_PROPERTY: Final = 2 * (2 + 65_535)  # bytes of the longest, a pair of texts
 
 
 def install() -> None:
-    """Have paho read properties in this way, in the whole process."""
+    """Make paho read properties this way, in the whole process."""
     paho.readUTF = read_text
     paho.Properties.unpack = unpack  # type: ignore[method-assign]
 

@@ -22,8 +22,8 @@ _MAX_REFERENCE: Final = 300  # a host's name and its port
 def connect_properties(session_expiry_s: int, receive_maximum: int | None) -> Properties:
     """Make the properties of CONNECT.
 
-    Maximum Packet Size is never among them: Mosquitto drops what is over it, keeps the place in the flight window
-    taken, and in the end delivers nothing any more.
+    Maximum Packet Size is never among them: Mosquitto drops larger messages but keeps their places in the flight
+    window, and in the end delivers nothing any more.
     """
     properties = _properties(PacketTypes.CONNECT)
     properties.SessionExpiryInterval = session_expiry_s
@@ -58,12 +58,12 @@ def publish_properties(message: Outgoing) -> Properties:
 
 
 def server_reference(properties: Properties | None) -> str:
-    """Where else the broker sends us, by its answer's *properties*; empty where it does not say."""
+    """The server that the broker refers us to, by its answer's *properties*; empty where it names none."""
     return clean_text(getattr(properties, "ServerReference", ""), _MAX_REFERENCE)
 
 
 def incoming(message: MQTTMessage) -> Incoming:
-    """Read what arrived; the delivery is left to the one who knows the connection.
+    """Read what arrived; the delivery is filled in by whoever knows the connection.
 
     Raises:
         UnicodeDecodeError: the topic is not UTF-8.

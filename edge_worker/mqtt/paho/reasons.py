@@ -33,8 +33,8 @@ _PERMANENT: Final = frozenset({_UNSUPPORTED_VERSION, 133, 134, _NOT_AUTHORIZED, 
 def connect_refused(
     reason: ReasonCode, properties: Properties | None, *, has_will: bool, is_free: bool
 ) -> ConnectRefused:
-    """Read a CONNACK that says no to a client with a will or without, *is_free* to speak another version of MQTT."""
-    no_remedy = reason.value == _NOT_AUTHORIZED  # here it is the login, and no ACL
+    """Read a refusing CONNACK, to a client with a will or without that *is_free* to speak another version of MQTT."""
+    no_remedy = reason.value == _NOT_AUTHORIZED  # here it is the login, not the ACL
     advice = "" if no_remedy else remedy(reason.value, server_reference(properties))
     if reason == _UNSUPPORTED_VERSION and not is_free:
         advice = ": set mqtt.protocol: auto"
@@ -47,7 +47,7 @@ def connect_refused(
 
 
 def ended(flags: paho.DisconnectFlags, reason: ReasonCode, properties: Properties | None, error: str) -> Ended:
-    """Read a DISCONNECT, or what paho says of a connection that ended without one, after *error* in its log."""
+    """Read a DISCONNECT, or what paho says of a connection that ended without one, after it logged *error*."""
     if flags.is_disconnect_packet_from_server:
         advice = remedy(reason.value, server_reference(properties))
         return Ended(_CAUSES.get(reason.value, Cause.STATED), f"broker: {words(reason, properties)}{advice}")
@@ -68,6 +68,6 @@ def subscription_refusal(reason: ReasonCode, *, needs_qos_1: bool) -> str | None
 
 
 def words(reason: ReasonCode, properties: Properties | None) -> str:
-    """Name *reason*, and tell what the broker says of it besides."""
+    """Name *reason*, and add what the broker says about it."""
     detail = getattr(properties, "ReasonString", "")
     return f"{reason.getName()} ({detail})" if detail else reason.getName()

@@ -1,4 +1,4 @@
-"""paho's websockets, mended in two places: frames that the network takes in part, and handshakes that are refused."""
+"""Fixes of paho's websockets, in two places: frames sent in part, and refused handshakes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SWITCHING_PROTOCOLS: Final = 101
 
 
 def install() -> None:
-    """Have paho write frames and shake hands in this way, in the whole process."""
+    """Make paho write frames and shake hands this way, in the whole process."""
     _Websocket.send = send_whole_frame
     _Websocket._do_handshake = shake_hands  # noqa: SLF001 - as above
 
 
 def send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN401 - as above
-    """Send *data* as a frame; while the network has taken a part of it only, say "try again" instead of "nothing sent".
+    """Send *data* as a frame; while only a part of it was sent, say "try again" instead of "nothing sent".
 
     Told that nothing was sent, paho 2.2 forgets the packet, and takes the rest of its frame for the packet behind it.
 
@@ -36,7 +36,7 @@ def send_whole_frame(socket: Any, data: bytes | bytearray) -> int:  # noqa: ANN4
 
 
 def shake_hands(websocket: Any, headers: Any) -> None:  # noqa: ANN401 - as above
-    """Ask for the upgrade of the connection; paho tells that it failed, and not how the server answered.
+    """Perform the websocket handshake; paho says that it failed, but not how the server answered.
 
     Raises:
         ConnectionError: the server refused, or is of another kind; says what it answered and what to look at.
