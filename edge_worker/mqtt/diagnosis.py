@@ -22,7 +22,7 @@ KICKS_BEFORE_SUSPICION: Final = 3
 
 KICK_WAITS, KICK_MIN_S = 8, 2.0
 """Two clients with one id disconnect each other. At first each stays away for 1, 2 and 4 times ``min_s``, so the
-other's connections last about as long. Up to twice that is short, and up to 2 s in any case, as machines may be busy."""
+other's connections last about as long. Up to twice that is short, and up to 2 s in any case, for busy machines."""
 
 _NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 

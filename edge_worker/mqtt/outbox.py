@@ -22,7 +22,7 @@ MAX_WAITING_BYTES: Final = 32 << 20
 
 FULL_WAITING: Final = 8
 FULL_WAITING_BYTES: Final = 256 << 10
-"""With this much waiting besides what is in flight, the broker is slower than we are: live results would only get old."""
+"""With so much waiting besides what is in flight, the broker is slower than we are: live results would age here."""
 
 MAX_IN_FLIGHT: Final = 20
 MAX_IN_FLIGHT_BYTES: Final = 1 << 20

@@ -3,7 +3,7 @@
 Start order: logs → health page → dispatchers with their model processes → router → links. The model loads while the
 links connect; whichever is first waits for the other.
 
-The main thread owns the state. Everything else tells it "look" through a queue; it looks once a second anyway.
+The main thread owns the state. Everything else wakes it through a queue; it wakes once a second anyway.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ TICK_S: Final = 1.0
 STOP_S: Final = 18.0
 """Budget of a stop, so that the process has ended after 20 s; the unit file's TimeoutStopSec is longer."""
 GOODBYE_S: Final = 4.0
-"""Kept of it to tell the broker, whatever replies are still missing: else the will says that this worker was lost. Only
-that is left to be told by then; a broker that hangs does not hear it by waiting longer."""
+"""Reserved of it for telling the broker, whatever replies are missing: else the will says that this worker was lost.
+Nothing else is left to say by then, and waiting longer does not reach a broker that hangs."""
 LEAVE_S: Final = 2.0
-"""For the broker to take note that this worker leaves its share groups."""
+"""For the broker to confirm that this worker leaves its share groups."""
 BROKER_AWAY_S: Final = 3.0
 """A stop waits this long for a broker that is away to come back and confirm replies; it will ask for them again."""
 BROKER_IDLE_S: Final = 6.0
-"""And this long for the next reply to be confirmed by a broker that is there: it hangs, or refuses them. A slow one
-takes some all the while. Either way nothing is lost: what is not acknowledged comes again."""
+"""And this long for a connected broker to confirm the next reply. One that confirms none hangs or refuses them; a slow one
+keeps confirming some. Either way nothing is lost: what is not acknowledged is delivered again."""
 LOADING_GRACE_S: Final = 30.0
-"""Asked of the service manager at a time while a model is loading: how long that may take is ``watchdog.load_s``."""
+"""Extension asked of the service manager at a time while a model is loading; ``watchdog.load_s`` limits the total."""
 
 _log = structlog.get_logger(__name__)
 
@@ -104,7 +104,7 @@ class App:
         self._stats_at = time.monotonic()
 
     def run(self) -> int:
-        """Start, keep an eye on everything until told to stop, stop; returns the exit code."""
+        """Start, watch over everything until told to stop, then stop; returns the exit code."""
         self._start()
         while self._look():
             pass
@@ -124,7 +124,7 @@ class App:
         components.links.start()
 
     def _look(self) -> bool:
-        """Wait for a wake-up or a tick, then see to what is due; False when it is time to stop."""
+        """Wait for a wake-up or a tick, then do what is due; False when it is time to stop."""
         try:
             order = self._wake.get(timeout=min(TICK_S, self._components.groups.due_in_s()))
         except Empty:
@@ -182,7 +182,7 @@ class App:
 
     def _publish_stats(self) -> None:
         stats = self._components.probes.stats(restart=True)
-        if not self._publish_stats_message(stats):  # cameras' names are free, and may be more than the broker takes
+        if not self._publish_stats_message(stats):  # senders choose cameras: there may be too many
             self._publish_stats_message(stats.model_copy(update={"cameras": {}}))
 
     def _publish_stats_message(self, stats: StatsMessage) -> bool:
@@ -196,7 +196,7 @@ class App:
         components.frame_queue.close()  # take no more frames
         membership = self._membership_after(Deadline(LEAVE_S))
         components.dispatchers.stop(replies_by)  # reply to those in work
-        self._settle(replies_by)  # have the replies' arrival confirmed, and so the frames acknowledged
+        self._settle(replies_by)  # wait until the broker confirms the replies, which acknowledges the frames
         self._publish_stats()  # the account is closed
         wrong = components.misconfigured
         reason = "misconfigured" if wrong else "failed" if components.failed else "stopped"

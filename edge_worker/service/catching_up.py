@@ -1,4 +1,4 @@
-"""What nodes that join a group hear from us: that all frames are answered which came to us before their status."""
+"""What we tell nodes that join a group: that all frames which reached us before their status are answered."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class _JoiningNode:
 
 
 class CatchingUp:
-    """The nodes that joined, and wait for our word. Safe to call from any thread."""
+    """The nodes that joined and wait to hear that we have caught up. Safe to call from any thread."""
 
     def __init__(
         self,

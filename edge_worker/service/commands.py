@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Commands:
-    """Carries out requests; every one gets a reply, whatever was asked."""
+    """Carries out requests; each gets a reply, whatever it asked for."""
 
     def __init__(
         self,
@@ -55,8 +55,8 @@ class Commands:
     ) -> None:
         """*stats* and *settings* give the replies' data; *restart* restarts the model processes and returns at once.
 
-        *forget* takes a camera out of Home Assistant, and is False where it is not there. *publish* is False for a
-        message that is larger than the broker takes.
+        *forget* removes a camera from Home Assistant; it returns False where there is none. *publish* returns False for
+        a message that is larger than the broker accepts.
         """
         self._config, self._publish = config.commands, publish
         self._node = config.node.id
@@ -127,7 +127,7 @@ class Commands:
 
     def _set(self, request: SetRequest) -> None:
         overrides = CameraOverrides(request.score_threshold, request.overlay)
-        # Asked before anything is changed: all or nothing. Only commands take up room, and they come one at a time.
+        # Checked before anything is changed: all or nothing. Only commands use up room, and they come one at a time.
         self._bounded(request, self._overrides.has_room(request.camera, overrides))
         if request.min_interval_s is not None:
             self._bounded(request, self._frame_queue.set_min_interval(request.camera, request.min_interval_s))

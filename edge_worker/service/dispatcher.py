@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from edge_worker.service.section_outputs import SectionOutputs
 
 _GLANCE_S = 0.5  # how long a dispatcher waits for a frame before it checks its process, and whether it should stop
-_LAST_WAIT_S = 2.0  # from killing the processes at the end of a stop to leaving them behind
-_HEADER_BYTES = 4096  # more than topic and properties of a reply take of a packet
+_LAST_WAIT_S = 2.0  # between killing the processes at the end of a stop and leaving them behind
+_HEADER_BYTES = 4096  # more than the topic and properties of a reply take up in a packet
 
 _log = structlog.get_logger(__name__)
 
@@ -215,7 +215,7 @@ class Dispatchers:
     def announce(self, frame: Frame) -> None:
         """Tell the other nodes of a group that they may let *frame* go; without a group, nothing."""
         for reply in self.sections[frame.source].builder.answered(frame):
-            with suppress(ResultTooLarge):  # then they answer it themselves, in the end
+            with suppress(ResultTooLarge):  # then they answer it themselves eventually
                 self._outlets.publish(frame, reply.message)
 
     def _publish_error(self, frame: Frame, rejection: FrameRejected) -> None:

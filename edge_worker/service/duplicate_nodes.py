@@ -1,7 +1,7 @@
 """Other workers that run under our node id, by what they publish on our status topic. Pure: time comes in.
 
 Of those that are online, the one with the lowest session goes on; the others are on standby, so that no camera of a
-group of nodes is parsed twice. Nobody is on standby for a worker that is not heard of any more.
+group of nodes is parsed twice. Nobody stays on standby for a worker that has fallen silent.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ASK_S: Final = 20.0
-"""Who is on standby publishes its status so often: whoever goes on then publishes its own again."""
+"""A worker on standby publishes its status this often, whereupon the one that goes on publishes its own again."""
 
 FORGET_S: Final = 3.5 * ASK_S
-"""Who is not heard of for so long is gone."""
+"""A worker not heard of for this long is gone."""
 
 _MAX_KNOWN: Final = 8
 
@@ -37,7 +37,7 @@ class DuplicateNodes:
     """Written by one thread, read by any."""
 
     def __init__(self, node: str, session: str) -> None:
-        """Know of nobody; this worker is *node*, in its run *session*."""
+        """Start without any; this worker is *node*, in its run *session*."""
         self._node, self._session = node, session
         self._known: tuple[_Duplicate, ...] = ()
 
@@ -63,7 +63,7 @@ class DuplicateNodes:
         return any(one.online and one.session < self._session for one in self._present(now))
 
     def explanation(self, now: float) -> str:
-        """What it is, and what to do, in an operator's words; empty while there is nobody."""
+        """Description for an operator, and what to do; empty while there is no duplicate."""
         others = ", ".join(f"session {one.session}, pid {one.pid}" for one in self._present(now))
         if not others:
             return ""

@@ -1,9 +1,9 @@
-"""Cameras divided among the nodes of a group: which frames are ours, and what becomes of the others.
+"""Cameras divided among the nodes of a group: which frames are ours, and what happens to the others.
 
-Every node receives every frame. Its owner by rendezvous hashing answers it, and tells so; in ``every`` mode the others
+Every node receives every frame. Its owner by rendezvous hashing answers it, and says so; in ``every`` mode the others
 leave it unacknowledged until then, so that a frame is in a broker's queue as long as nobody has answered it.
 Nodes join a group by the link that the frames come by: everything before a node's status there is older than its
-subscription. They leave it by the control link, where nothing holds the news up, and belong to it again with their next
+subscription. They leave it by the control link, where nothing delays the news, and are members again with their next
 status among the frames. docs/architecture.md says why.
 """
 
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
     from edge_worker.service.joining import Place
 
 UNANSWERED_S: Final = 600.0
-"""A frame that its owner has not answered for so long goes to the next member, and so on: better twice than never."""
+"""A frame that its owner has not answered for this long goes to the next member, and so on: better twice than never."""
 _MAX_ANSWER_BYTES: Final = 2048
 """A node's name has 64 characters at most, a camera's and a frame's have 128; thousands are remembered."""
 _CATCHING_UP_S: Final = 0.1
-"""Between two looks at whether a node that joined can be told to begin."""
+"""Between two checks of whether a node that joined can be told that we caught up."""
 
 _log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class Groups:
             link = frame.delivery.link if frame.delivery is not None else CONTROL
             claim = partial(self._is_ours, self._arrival((link, split.group), frame))
             if self._frame_queue.arrive(frame, claim) is Verdict.DONE and claim(time.monotonic()):
-                self._announce(frame)  # a node that was started since knows nothing of the first of its name
+                self._announce(frame)  # a node started since does not know the first answer
         elif self._is_for_us(frame):
             self._frame_queue.arrive(frame)
         else:
@@ -180,7 +180,7 @@ class Groups:
                 self._peers.cut_off(time.monotonic())
 
     def must_introduce_us(self, link: str) -> bool:
-        """Whether the others are to hear our status now, since *link*, which is subscribed, begins without a past."""
+        """Whether to publish our status now, since *link*, which has subscribed, has a new session."""
         with self._lock:
             return self._joining.is_outside(link)
 
@@ -248,5 +248,5 @@ class Groups:
 
 
 def _any_node(topic: str) -> Template:
-    """The topics of all nodes, whose one name in a topic is the node's."""
+    """A template for the topics of all nodes, where the name in a topic is the node's."""
     return Template(topic.replace("{node}", "{camera}"))

@@ -1,8 +1,8 @@
-"""How a node takes its place among the frames of a group without overtaking those that it never got. Pure.
+"""How a node joins a group without answering frames before older ones that it never got. Pure.
 
-To a node whose session is new the broker gives only what is published from then on; the others may be behind with
+The broker gives a node whose session is new only what is published from then on; the others may still be working on
 what came before. So each of them says when it has settled every frame that it got before the node's status, which comes
-to it in line with the frames. Until all have said so, the new node keeps its own frames waiting.
+to it in line with the frames. Until all have said so, the new node holds its own frames back.
 
 The caller holds one lock around every call.
 """
@@ -17,7 +17,7 @@ class Joining:
     """Where this node is new, and whom it waits for."""
 
     def __init__(self, *, limit_s: float) -> None:
-        """Wait for nobody longer than *limit_s* seconds."""
+        """Wait for no node longer than *limit_s* seconds."""
         self._limit_s = limit_s
         self._outside: set[str] = set()
         self._announced: set[str] = set()
@@ -25,7 +25,7 @@ class Joining:
         self._caught_up: set[str] = set()
 
     def began(self, link: str) -> None:
-        """Note that *link* has a session without a past."""
+        """Note that *link* has a new session."""
         self._outside.add(link)
         self._announced.discard(link)
         self._caught_up.clear()
@@ -36,11 +36,11 @@ class Joining:
         self._announced.add(link)
 
     def is_outside(self, link: str) -> bool:
-        """Whether the next frame of *link* came before the others could count on us."""
+        """Whether the next frame of *link* came before the others knew us as a member."""
         return link in self._outside and link not in self._announced
 
     def joined(self, place: Place, others: frozenset[str], now: float) -> None:
-        """Note that a frame comes that may be ours: what is older of *place*, the *others* have."""
+        """Note that a frame comes that may be ours: older ones of *place* are with the *others*."""
         if place[0] in self._outside and place not in self._awaited:
             self._awaited[place] = (others, now)
 
@@ -49,6 +49,6 @@ class Joining:
         self._caught_up.add(node)
 
     def awaited(self, place: Place, now: float) -> frozenset[str]:
-        """Return whose word is missing before frames of *place* may be answered."""
+        """Return the nodes that still have to catch up before frames of *place* may be answered."""
         others, since = self._awaited.get(place, (frozenset[str](), now))
         return others - self._caught_up if now - since < self._limit_s else frozenset()

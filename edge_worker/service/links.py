@@ -1,13 +1,13 @@
-"""The links of one worker: which camera section arrives by which, and by which a message leaves.
+"""The links of one worker: which link carries which camera section, and which message.
 
 Delivery mode and prefetch belong to a connection, not to a subscription: cameras in ``latest`` mode share the first
 link with status and commands; those in ``every`` mode have a persistent link of their own for each ``prefetch``.
 Requests have links whose session ends with the connection: nobody waits for a result as long as a session lasts, and a
 broker keeps an absent member's share of a group for that member. Cameras that are divided among nodes have links that
-are told of the nodes' statuses among the frames, and one more link is told of what the other nodes have answered. What
-is said to Home Assistant has a link of its own, so that a broker which refuses it disturbs nothing else.
+receive the nodes' statuses among the frames, and one more link receives what the other nodes have answered. Messages
+for Home Assistant have a link of their own, so that a broker which refuses them disturbs nothing else.
 
-What links report of their condition is logged here, too.
+Reports of links about their status are logged here, too.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ ANSWERS = "answers"
 """Name of the link that other nodes' answers come by, where cameras in ``every`` mode are divided among nodes."""
 
 HOME_ASSISTANT = "home-assistant"
-"""Name of the link by which devices are announced; the worker is well without it."""
+"""Name of the link by which devices are announced; the worker does not depend on it."""
 
 _ANSWERS_AT_A_TIME: Final = 100
 
@@ -107,7 +107,7 @@ class Links:
             self._links[HOME_ASSISTANT] = _other_link(config, HOME_ASSISTANT, births, common)
 
     def start(self) -> None:
-        """Begin connecting, for ever.
+        """Start connecting; links reconnect until they are stopped.
 
         Raises:
             ConfigError: certificates cannot be read.
@@ -116,20 +116,20 @@ class Links:
             link.start()
 
     def leave_share_groups(self, deadline: Deadline) -> str:
-        """Have the broker give no new frames of share groups to this worker; returns why it goes on, empty if not."""
+        """Leave the share groups, which stops their new frames; returns why that failed, empty if it did not."""
         problems = {name: link.leave_share_groups(deadline) for name, link in self._links.items()}
         return "; ".join(f"{name}: {problem}" for name, problem in problems.items() if problem)
 
     def stop(self, deadline: Deadline) -> None:
         """Send what is queued and say goodbye on every link, the first one last: it carries the status.
 
-        Each has its share of the time left, so that one which cannot send all does not keep the others from it.
+        Each has its share of the time left, so that one which cannot send everything does not delay the others.
         """
         for left, link in zip(range(len(self._links), 0, -1), reversed(self._links.values()), strict=True):
             link.stop(Deadline(deadline.remaining() / left))
 
     def publish(self, message: Outgoing) -> bool:
-        """Publish a message about the worker itself; False, with a word in the log, if the broker would not take it."""
+        """Publish a message about the worker itself; False, with a log line, if the broker would not accept it."""
         return self._publish(CONTROL, message)
 
     def announce(self, message: Outgoing) -> bool:
@@ -148,7 +148,7 @@ class Links:
         """Publish a reply to *frame*, by the link the frame came by.
 
         Raises:
-            ResultTooLarge: the broker would not take it, as far as is known.
+            ResultTooLarge: the broker would not accept it, as far as is known.
         """
         self._link_of(frame.delivery).publish(message)
 
@@ -165,11 +165,11 @@ class Links:
         self._link_of(delivery).acknowledge(delivery)
 
     def statuses(self) -> Mapping[str, LinkStatus]:
-        """How each link stands, by name."""
+        """The status of each link, by name."""
         return {name: link.status() for name, link in self._links.items()}
 
     def needed(self) -> Mapping[str, LinkStatus]:
-        """How the links stand without which the worker does not do its work, by name."""
+        """The status of the links that the worker depends on, by name."""
         return {name: link.status() for name, link in self._links.items() if name != HOME_ASSISTANT}
 
     def sick(self) -> str:

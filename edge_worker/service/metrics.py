@@ -1,7 +1,7 @@
-"""Prometheus metrics, made from a snapshot of the worker at the moment they are asked for.
+"""Prometheus metrics, made from a snapshot of the worker at each scrape.
 
-Counting is done once, by the parts that do the work; this module only translates. What cannot be derived from a
-snapshot, the distribution of stage times, is the one thing observed here. The cameras' names come from outside;
+Counting is done once, by the parts that do the work; this module only translates. Only the distribution of stage
+times, which no snapshot has, is observed here. The cameras' names come from outside;
 :class:`~edge_worker.frames.scheduler.Scheduler` bounds how many are told apart, and so the number of samples here.
 """
 
@@ -86,7 +86,7 @@ class Metrics:
     """The metrics of one worker, in a registry of its own."""
 
     def __init__(self, snapshot: Callable[[], Snapshot]) -> None:
-        """Ask *snapshot* for the facts at each scrape; it is called in the scraper's thread and must not wait long."""
+        """Call *snapshot* at each scrape, in the scraper's thread; it must not block for long."""
         self._registry = CollectorRegistry()
         self._registry.register(_SnapshotCollector(snapshot))
         ProcessCollector(registry=self._registry)
@@ -107,7 +107,7 @@ class Metrics:
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Return (body, content type) in the text format that the ``Accept`` header *accept* prefers.
 
-        The usual one where the header asks for a version that is no number: prometheus_client stumbles over it.
+        The usual one where the header asks for a version that is not a number, which prometheus_client cannot handle.
         """
         try:
             encode, content_type = choose_encoder(accept)

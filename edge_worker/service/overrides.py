@@ -1,4 +1,4 @@
-"""What an operator changed by command while the worker runs; forgotten at its restart."""
+"""Settings that an operator changed by command; forgotten when the worker restarts."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ MAX_CAMERAS = 1024  # commands come from outside, and must not fill the memory w
 
 @dataclass(frozen=True, slots=True)
 class CameraOverrides:
-    """Settings of a camera that take the place of the configuration's; None: as configured."""
+    """Settings of a camera that override the configuration's; None: as configured."""
 
     score_threshold: float | None = None
     overlay: bool | None = None
 
     def over(self, other: CameraOverrides) -> CameraOverrides:
-        """These settings, and *other*'s where these say nothing."""
+        """These settings, and *other*'s where these are None."""
         return CameraOverrides(
             other.score_threshold if self.score_threshold is None else self.score_threshold,
             other.overlay if self.overlay is None else self.overlay,
@@ -56,7 +56,7 @@ class Overrides:
                 self._cameras[camera] = overrides.over(self._cameras.get(camera, CameraOverrides()))
 
     def snapshot(self, camera: str) -> bool:
-        """Ask for the overlay of *camera*'s next frame; False when too many such wishes are open."""
+        """Request the overlay of *camera*'s next frame; False when too many such requests are open."""
         with self._lock:
             if camera not in self._snapshots and len(self._snapshots) >= MAX_CAMERAS:
                 return False
@@ -64,9 +64,9 @@ class Overrides:
             return True
 
     def apply(self, camera: str, request: OutputRequest, overlay: ImageRequest) -> OutputRequest:
-        """Give the *request* that the configuration makes of a frame of *camera*, as the operator wants it.
+        """Return the configuration's *request* for a frame of *camera*, with the operator's changes.
 
-        *overlay* is what an overlay looks like that the operator has turned on.
+        *overlay* is how to draw an overlay that the operator has turned on.
         """
         with self._lock:
             overrides = self._cameras.get(camera, CameraOverrides()).over(self._general)
@@ -77,7 +77,7 @@ class Overrides:
         )
 
     def claim_snapshot(self, camera: str) -> bool:
-        """Take up the wish for a snapshot of *camera*, if there is one; who cannot fulfil it asks for it again."""
+        """Take the request for a snapshot of *camera*, if there is one; a caller that cannot fulfil it puts it back."""
         with self._lock:
             wanted = camera in self._snapshots
             self._snapshots.discard(camera)
@@ -85,7 +85,7 @@ class Overrides:
 
 
 def with_overlay(images: tuple[ImageRequest, ...], overlay: ImageRequest | None) -> tuple[ImageRequest, ...]:
-    """Give *images* with this *overlay* in place of any other; None: without one."""
+    """Return *images* with this *overlay* in place of any other; None: without one."""
     others = tuple(image for image in images if image.kind != OVERLAY)
     return others if overlay is None else (overlay, *others)
 

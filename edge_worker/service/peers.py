@@ -33,7 +33,7 @@ class PeerStatus:
     def read(cls, payload: bytes, ours: Collection[str]) -> PeerStatus:
         """Read a status message, and which of the groups *ours* it names.
 
-        Whatever else stands on the topic, a deleted one too, is a node that is gone.
+        Anything else on the topic, such as a deleted one, means a node that is gone.
         """
         try:
             content: Any = json.loads(payload if len(payload) <= MAX_STATUS_BYTES else b"")
@@ -45,18 +45,18 @@ class PeerStatus:
 
 @dataclass(slots=True)
 class Members:
-    """The other members of a group as one link tells.
+    """The other members of a group, as one link reports them.
 
-    They are ``forgotten`` with its session: what was held for them is in nobody's session any more.
+    They are ``forgotten`` with its session: what was held for them is in no session of ours any more.
     """
 
     nodes: frozenset[str] = frozenset()
     forgotten: bool = False
 
     def take(self, node: str, status: PeerStatus, group: str, *, may_leave: bool) -> None:
-        """Take note of the *status* of *node*; one that is neither online nor offline stays what it was.
+        """Note the *status* of *node*; one that is neither online nor offline stays what it was.
 
-        Among frames nobody *may_leave*: what comes there may be old.
+        In the frames' session no node *may_leave*: a status there may be old.
         """
         if status.state == "online" and group in status.groups:
             self.nodes |= {node}
@@ -71,18 +71,18 @@ class _Peer:
 
 
 class Peers:
-    """What is known of the other nodes now, from the connection that statuses come by without delay."""
+    """What is known of the other nodes, from the link on which statuses come without delay."""
 
     def __init__(self, *, settle_s: float, grace_s: float) -> None:
         """A node that is offline is gone after *settle_s* seconds, one that is not online either after *grace_s*.
 
-        The former gives a broker that stops, and publishes everybody's will, the time to end our connection.
+        The former gives a broker that stops, and publishes everybody's will, time to end our connection.
         """
         self._settle_s, self._grace_s = settle_s, grace_s
         self._peers: dict[str, _Peer] = {}
 
     def heard(self, node: str, status: PeerStatus, now: float) -> None:
-        """Take note of the status of *node*."""
+        """Note the status of *node*."""
         peer = self._peers.setdefault(node, _Peer())
         peer.status = status
         if status.state == "online":
@@ -91,16 +91,16 @@ class Peers:
             peer.in_doubt_since = now
 
     def joined(self, node: str, now: float) -> None:
-        """Doubt *node* anew, if it was gone: it is heard of among the frames, and the same news may be on its way here.
+        """Doubt *node* again, if it was gone: it was heard among the frames, and the same news may be on its way here.
 
-        Or it is old news, and the node is gone again soon.
+        Or it is old news, and the node is soon gone again.
         """
         peer = self._peers.setdefault(node, _Peer(in_doubt_since=now))
         if self._is_overdue(peer, now):
             peer.in_doubt_since = now
 
     def cut_off(self, now: float) -> None:
-        """Give nobody up while nothing can be heard."""
+        """Give no node up while nothing can be heard."""
         self._doubt(now, since=math.inf)
 
     def reconnected(self, now: float) -> None:

@@ -41,7 +41,7 @@ class Probes:
         reporter: Reporter,
         certificates: Callable[[], Mapping[str, float]],
     ) -> None:
-        """Read these parts of the worker so named; *certificates* tells when each expires."""
+        """Read these parts of the worker; *certificates* returns when each expires."""
         self._node = node
         self._frame_queue, self._pool, self._links, self._cache = frame_queue, pool, links, cache
         self._node_status, self._reporter = node_status, reporter
@@ -50,7 +50,7 @@ class Probes:
         self._looked_at = time.monotonic()
 
     def looked(self) -> None:
-        """Note that the main loop goes round."""
+        """Note that the main loop advances."""
         self._looked_at = time.monotonic()
 
     def observe(self, timings_ms: dict[str, float], age_ms: float) -> None:

@@ -1,4 +1,4 @@
-"""From a parsed frame, or the reason why there is none, to its reply. No I/O; the time comes in."""
+"""From a parsed frame, or the reason why there is none, to its reply. No I/O; the time is passed in."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class ReplyBuilder:
     """Writes the replies to the frames of one camera section."""
 
     def __init__(self, node: str, outputs: OutputConfig, answered_topic: str | None = None) -> None:
-        """*outputs* are the section's, overrides included; where answers are told the group's other nodes, and if."""
+        """*outputs* are the section's, overrides included; *answered_topic* is for a group's nodes, None without."""
         self._node, self._answered_topic = node, answered_topic
         self._outputs = outputs
         self._sections = outputs.all_results()
@@ -88,8 +88,8 @@ class ReplyBuilder:
     def results(self, frame: Frame, parsed: Parsed, now: Now) -> tuple[Reply, ...]:
         """The messages of a parsed frame, in the order to publish them: labels last, as the commit record.
 
-        Where the frame is acknowledged, its labels are held until the broker has its images, which it may refuse. A
-        required image that is given up takes them with it: they would say that the reply is complete.
+        Where the frame is acknowledged, its labels are held until the broker has its images, which it may refuse. If
+        a required image is given up, so are they: they would say that the reply is complete.
         """
         result = parsed.result
         properties = self._properties(frame) | {"width": str(result.width), "height": str(result.height)}
@@ -125,10 +125,10 @@ class ReplyBuilder:
         )
 
     def answered(self, frame: Frame, replies: Sequence[Reply] = ()) -> tuple[Reply, ...]:
-        """What tells the other nodes that *frame* has its *replies*, once the broker has them; nothing without a group.
+        """The message that tells the other nodes, once the broker has the *replies*, that *frame* is answered; or none.
 
-        Results that are given up take it with them: an error follows, and says so anew. After an error nothing follows.
-        Should the broker refuse it, the others answer the frame again.
+        If results are given up, so is it: an error follows, with another. After an error nothing follows.
+        If the broker refuses it, the others answer the frame again.
         """
         if self._answered_topic is None:
             return ()
@@ -193,7 +193,7 @@ class ReplyBuilder:
 
 
 def _to_asker(message: Outgoing, request: Request, kind: str, person: int | None) -> Outgoing:
-    """Address *message* to whoever asked; it is not tried again where it is refused: nobody waits for long."""
+    """Address *message* to the requester; it is not retried when refused: nobody waits for long."""
     shown = {KIND: kind} if person is None else {KIND: kind, "person": str(person)}
     return replace(
         message,
@@ -216,7 +216,7 @@ def timings_ms(frame: Frame, parsed: Parsed, now: Now) -> dict[str, float]:
 
 
 def fitting(replies: Sequence[Reply], packet_limit: Callable[[str], PacketLimit]) -> tuple[Reply, ...]:
-    """Leave out what the broker would not take and nobody must have; *packet_limit*: of a packet for a topic.
+    """Leave out optional results that the broker would not accept; *packet_limit*: of a packet for a topic.
 
     Raises:
         FrameRejected: ``too_big``, or ``refused`` where that is supposed; the reply is not complete without this.

@@ -27,12 +27,12 @@ class CacheStats:
 class ResultCache:
     """The results used most recently, bounded by their bytes; safe to share between threads.
 
-    The key is whatever decides a result: the payload's SHA-256, the :class:`OutputRequest` and the loaded model, whose
+    The key is all a result depends on: the payload's SHA-256, the :class:`OutputRequest` and the loaded model, whose
     fingerprint covers weights, configuration, engine, precision, palette and version.
     """
 
     def __init__(self, max_mb: float) -> None:
-        """Hold at most *max_mb* megabytes; 0 keeps nothing."""
+        """Keep at most *max_mb* megabytes; 0 keeps nothing."""
         self._max_bytes = int(max_mb * _MB)
         self._bytes = self._hits = self._misses = 0
         self._entries: OrderedDict[Hashable, tuple[int, EncodedResult]] = OrderedDict()
@@ -49,7 +49,7 @@ class ResultCache:
             return self._entries[key][1]
 
     def put(self, key: Hashable, result: EncodedResult) -> None:
-        """Store *result*; the least recently used ones go. One larger than the whole cache is not stored."""
+        """Store *result*, evicting the least recently used. One larger than the whole cache is not stored."""
         size = result.size
         with self._lock:
             self._discard(key)
@@ -61,7 +61,7 @@ class ResultCache:
                 self._discard(next(iter(self._entries)))
 
     def stats(self) -> CacheStats:
-        """How the cache has served so far."""
+        """Hits, misses and size since the start."""
         with self._lock:
             return CacheStats(self._hits, self._misses, self._bytes)
 
@@ -72,7 +72,7 @@ class ResultCache:
             self._bytes = 0
 
     def __len__(self) -> int:
-        """How many results are held."""
+        """Number of results kept."""
         return len(self._entries)
 
     def _discard(self, key: Hashable) -> None:

@@ -1,4 +1,4 @@
-"""The router: takes what the links report to the part it concerns. One thread, so events keep their order."""
+"""The router passes what the links report to the part it concerns. One thread, so events keep their order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _STALE_SUBSCRIPTION: Final = (
 )
 
 _MAX_WARNED: Final = 1024
-"""Cameras remembered as warned about; their names come from senders."""
+"""Cameras remembered as warned about, bounded because senders choose their names."""
 
 _log = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ class Router:
     """Reads the inbox that all links report to."""
 
     def __init__(self, inbox: Inbox, routes: Sequence[Route], handlers: Handlers, max_payload: int) -> None:
-        """*max_payload* bytes bound what is looked at to find a frame's identity."""
+        """*max_payload*: bytes; larger envelopes are not searched for a frame's identity."""
         self._inbox = inbox
         self._routes = routes
         self._handlers = handlers
@@ -125,7 +125,7 @@ class Router:
     def _arrived(self, event: events.Arrived) -> None:
         message = event.message
         if self._handlers.node(event.link, message):
-            self._handlers.frames.dismiss(message.delivery)  # there is one where `every` is subscribed to it still
+            self._handlers.frames.dismiss(message.delivery)  # None, unless an `every` link is subscribed to it
             return
         for route in self._routes:
             camera = route.template.match(message.topic) if route.link == event.link else None
@@ -136,7 +136,7 @@ class Router:
         self._handlers.frames.dismiss(message.delivery)
 
     def _take(self, message: Incoming, camera: str, route: Route) -> None:
-        """Take a frame in; a request whose results could go nowhere costs no inference."""
+        """Take a frame; a request without a place for its results is not parsed."""
         if route.reply_prefix is not None and not may_reply_to(message.response_topic, route.reply_prefix):
             _log.warning(
                 log_events.REQUEST_WITHOUT_REPLY, topic=message.topic, response_topic=message.response_topic[:128]
@@ -166,7 +166,7 @@ class Router:
     def _identity(self, message: Incoming, camera: str) -> tuple[str | None, str | None]:
         """Frame id and time of capture as the sender gave them, in properties or envelope; None where it did not.
 
-        What else is wrong with an envelope is said when its turn comes, by the pipeline.
+        The pipeline reports anything else that is wrong with an envelope when its turn comes.
         """
         frame_id = usable_frame_id(message.properties.get("frame-id"))
         stated: object = message.properties.get("captured-at")
@@ -176,7 +176,7 @@ class Router:
         return frame_id, None if stated is None else self._time(stated, camera)
 
     def _time(self, stated: object, camera: str) -> str | None:
-        """A time of capture in UTC. One that cannot be read costs no frame; it is logged once for each camera."""
+        """A time of capture in UTC. One that cannot be read is ignored, and logged once for each camera."""
         try:
             return utc_timestamp(stated)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the frames of a camera section are parsed for: commands outrank the configuration, and requests outrank both."""
+"""Which outputs the frames of a camera section get: commands override the configuration, and requests override both."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class SectionOutputs:
         return overrides.apply(camera, self.configured, self._image(OVERLAY))
 
     def wanted(self, frame: Frame, overrides: Overrides, *, snapshot: bool) -> OutputRequest:
-        """What is wanted of *frame*: the asker's own wishes go before those in force; a *snapshot* has an overlay."""
+        """What is wanted of *frame*: the requester's choices override those in force; a *snapshot* has an overlay."""
         request = self._as_asked(frame, self.in_force(frame.camera, overrides))
         return replace(request, images=with_overlay(request.images, self._image(OVERLAY))) if snapshot else request
 

@@ -1,4 +1,4 @@
-"""Settings of the cameras in force: the configuration, and what commands have changed."""
+"""Settings in force for cameras: the configuration, and what commands have changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seen_cameras(
     """Whether all cameras are paused, and each that has sent frames, other than as requests.
 
     *sections* are what the configuration in force wants, by camera section. A camera that several sections of *config*
-    deliver is told of as the first of them has it.
+    deliver is described as in the first of them.
     """
     paused, paces = frame_queue.paces()
     published = (pace for pace in paces if config.cameras[pace.source].reply_prefix is None)

@@ -46,7 +46,7 @@ _MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """What a stopwatch showed: frames in ``interval_s`` seconds, and the spread of their times in milliseconds."""
+    """Readings of a stopwatch: frames in ``interval_s`` seconds, and the spread of their times in milliseconds."""
 
     interval_s: float
     frames_per_s: float
@@ -76,7 +76,7 @@ class Stopwatch:
                 self._stages.setdefault(stage, deque(maxlen=MAX_SAMPLES)).append(value)
 
     def read(self, *, restart: bool) -> Readings:
-        """Give the readings, and with *restart* begin anew."""
+        """Return the readings; with *restart*, start over."""
         with self._lock:
             interval_s = max(time.monotonic() - self._since, 1e-3)
             readings = Readings(
@@ -146,7 +146,7 @@ class Reporter:
 
 
 def _read(model: type[_M], source: object, **more: object) -> _M:
-    """Fill *model* from the attributes of *source* that bear its fields' names."""
+    """Fill *model* from the attributes of *source* named as its fields."""
     return model(**{name: getattr(source, name) for name in model.model_fields if hasattr(source, name)}, **more)
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edge_worker.service.stats import Reporter
 
 _JSON = "application/json"
-RESTORE_S = 5.0  # between two attempts to have our status back: two workers of one name must not storm the broker
+RESTORE_S = 5.0  # between two attempts to restore our status: two workers of one name must not flood the broker
 _REMEMBERED = 8  # statuses of our own whose echo may still be on its way
 _ECHO_S = 30.0
 
@@ -44,8 +44,7 @@ def judge(
     """Judge by its parts which state a running worker is in.
 
     *duplicate_nodes* tells of other workers with its node id, *is_standby* whether it leaves its cameras to one of
-    them.
-    Until it was online for the first time it is loading rather than degraded, unless something has failed.
+    them. Until it was online for the first time it is loading rather than degraded, unless something has failed.
     """
     trouble = "; ".join(f"{name}: {link.trouble}" for name, link in links.items() if link.trouble)
     if not pool.ready:
@@ -68,7 +67,7 @@ def judge(
 
 
 class NodeStatus:
-    """Keeps the retained status and model card on the broker true. Safe to call from any thread."""
+    """Keeps the retained status and model card on the broker up to date. Safe to call from any thread."""
 
     def __init__(
         self,
@@ -106,7 +105,7 @@ class NodeStatus:
 
     @property
     def duplicate_nodes(self) -> str:
-        """What there is to say of other workers with our node id; empty while there are none."""
+        """Description of other workers with our node id; empty while there are none."""
         return self._duplicate_nodes.explanation(time.monotonic())
 
     def is_standby(self) -> bool:
@@ -114,13 +113,13 @@ class NodeStatus:
         return self._duplicate_nodes.is_standby(time.monotonic())
 
     def will(self) -> Will:
-        """What the broker is to say when this worker is lost."""
+        """The last will: what the broker publishes when this worker is lost."""
         lost = self._reporter.status(Judgement(State.OFFLINE, "lost"), self._since)
         self._will = lost.to_json()
         return Will(self._status_topic, self._will, retain=self._retains)
 
     def move(self, judgement: Judgement) -> None:
-        """Enter a state, and say so if that is news."""
+        """Enter a state, and publish it if it is new."""
         self._lifecycle.move(judgement)
 
     def show(self, card: ModelCardFacts) -> bool:
@@ -139,8 +138,8 @@ class NodeStatus:
     def restore(self, found: bytes) -> None:
         """Publish all again because the topic holds *found* instead; not more often than every ``RESTORE_S``.
 
-        It is said as often at most: somebody may overwrite it many times a second. Our own will is no news: Mosquitto
-        publishes it to us when it stops. Of several workers with our name, the topic is left to the one that goes on.
+        It is logged as often at most: somebody may overwrite it many times a second. Our own will is not logged:
+        Mosquitto publishes it to us when it stops. Of several workers with our name, the one that goes on gets the topic.
         """
         now, known = time.monotonic(), self.duplicate_nodes
         is_duplicate = self._duplicate_nodes.heard(found, now)
@@ -165,10 +164,10 @@ class NodeStatus:
             self.repeat()
 
     def contradicts(self, message: Incoming) -> bool | None:
-        """Whether *message* leaves something else on our status topic than our latest; None where it is none of ours.
+        """Whether *message* leaves something else on our status topic than our latest; None if it is on another topic.
 
         A will that came late, another program, or somebody who deleted what is retained. What the broker had retained
-        when we subscribed is of an earlier time, and replaced as soon as we are heard.
+        when we subscribed is older, and replaced as soon as our own arrives.
         """
         if message.topic != self._status_topic:
             return None

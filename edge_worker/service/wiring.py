@@ -1,4 +1,4 @@
-"""The composition root of ``edge-worker run``: builds the components of a worker and joins them; knows all others."""
+"""The composition root of ``edge-worker run``: builds and connects the worker's components, all of which it knows."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Components:
-    """The components of one worker, and what they tell each other. Each part knows only what it is given here."""
+    """The components of one worker, and what they tell each other. Each knows only what it is given here."""
 
     def __init__(self, config: Config, wake: SimpleQueue[Order], environ: Mapping[str, str]) -> None:
-        """Build every part of a worker whose main loop waits on *wake*; nothing is started.
+        """Build the components of a worker whose main loop waits on *wake*; nothing is started.
 
         Raises:
             ConfigError: a CPU cannot be used here.
@@ -95,7 +95,7 @@ class Components:
         self.apply(config)
 
     def apply(self, config: Config) -> None:
-        """Go on with *config*, which differs from the one before only in keys that apply live."""
+        """Continue with *config*, which differs from the one before only in keys that apply live."""
         self.config = config
         logs.set_level(config.ops.log.level)
         self.frame_queue.set_policies(config.cameras)
@@ -213,7 +213,7 @@ class Components:
         self.dispatchers.announce(frame)
 
     def _take_from_node(self, link: str, message: Incoming) -> bool:
-        """Take a message on the topics of this node or another; False where it is none. Called by the router."""
+        """Take a message on the topics of this node or another; False for any other. Called by the router."""
         if self.groups.take(link, message):
             return True
         contradiction = self.node_status.contradicts(message)
@@ -223,11 +223,11 @@ class Components:
             return True
         taken = self._commands.take(message)
         if taken and self.home_assistant.wanted:
-            self._wake.put(Order.LOOK)  # what was changed is to be seen at once
+            self._wake.put(Order.LOOK)  # changes are shown at once
         return taken
 
     def _news(self, event: LinkEvent) -> None:
-        """Take news of a link's condition. Called by the router."""
+        """Handle a change of a link's status. Called by the router."""
         log_news(event)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
@@ -236,7 +236,7 @@ class Components:
         elif isinstance(event, Disconnected):
             self.groups.cut_off(event.link)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
-            self.node_status.repeat()  # at once; and when no late will can escape us any more, if that is granted
+            self.node_status.repeat()  # at once, and again when the subscription can show us a late will
         elif isinstance(event, Subscribed) and self.groups.must_introduce_us(event.link):
             self.node_status.repeat()
         if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
