@@ -1,4 +1,4 @@
-"""Bodies of requests: read in memory, against a limit and a deadline; nothing is written to disk."""
+"""Bodies of requests: read into memory, within a limit and a deadline; nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _JSON_OVERHEAD: Final = 4096
 
 
 def media_type(request: Request) -> str:
-    """Read the media type of the body, in small letters; empty where none is named."""
+    """Return the media type of the body in lower case; empty if none is given."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 

@@ -39,7 +39,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Broker:
-    """A client whose messages arrive on the event loop; all methods belong to the loop's thread, after ``start``."""
+    """A client whose messages arrive on the event loop; after ``start``, its methods are for the loop's thread only."""
 
     _loop: asyncio.AbstractEventLoop
     _link: Link
@@ -52,7 +52,7 @@ class Broker:
         self.on_published: Callable[[Published], None] = lambda _: None
 
     def start(self, subscriptions: Sequence[Subscription]) -> None:
-        """Begin connecting, for ever.
+        """Start connecting, and keep reconnecting.
 
         Raises:
             ConfigError: certificates cannot be read.
@@ -74,7 +74,7 @@ class Broker:
         self._link.stop(Deadline(_STOP_S))
 
     def status(self) -> LinkStatus:
-        """Tell how the connection stands."""
+        """Return the status of the connection."""
         return self._link.status()
 
     def max_packet(self) -> int:
@@ -82,7 +82,7 @@ class Broker:
         return self._link.max_packet()
 
     def require(self) -> None:
-        """See that a request can be made now.
+        """Require that a request can be made now.
 
         Raises:
             Problem: ``no_broker``.

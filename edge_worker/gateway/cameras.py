@@ -40,7 +40,7 @@ class Camera:
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def values(self, now: float) -> dict[str, Any]:
-        """Describe it; ``age_s`` is since its newest labels arrived, None where none did."""
+        """Describe it; ``age_s`` is the time since its newest labels arrived; None if none did."""
         span = now - self.times[0] if self.times else 0.0
         return {
             **self.facts,
@@ -66,12 +66,12 @@ class Cameras:
         self.on_change: Callable[[str, str, dict[str, Any]], None] = lambda *_: None
 
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Frames and results."""
+        """Subscriptions to frames and results."""
         filters = {template.filter for _, template in self._templates}
         return tuple(Subscription(one, 0) for one in sorted(filters))
 
     def get(self, name: str) -> Camera:
-        """Give a camera.
+        """Return a camera.
 
         Raises:
             Problem: ``not_found``.
@@ -143,7 +143,7 @@ class Cameras:
         self.on_change("error", str(error["camera"]), error)
 
     def _seen(self, name: str) -> Camera:
-        """Give a camera, made if need be in place of the one heard of longest ago."""
+        """Return a camera, added if need be in place of the one heard of longest ago."""
         camera = self.cameras.setdefault(name, Camera())
         self.cameras.move_to_end(name)
         while len(self.cameras) > MAX_CAMERAS:
@@ -152,7 +152,7 @@ class Cameras:
 
 
 def content_type(image: bytes) -> str:
-    """Name the format of *image*, told by its first bytes; browsers are told not to guess."""
+    """Return the media type of *image* by its first bytes; browsers are told not to guess."""
     if image.startswith(b"\xff\xd8\xff"):
         return "image/jpeg"
     if image.startswith(b"\x89PNG\r\n\x1a\n"):

@@ -18,23 +18,23 @@ class Sink(Protocol):
     """Takes the parts of a form, one after the other."""
 
     def begin(self, name: str, filename: str, content_type: str) -> None:
-        """Take the head of a part."""
+        """Begin a part."""
 
     def write(self, data: bytes) -> None:
-        """Take more of its content."""
+        """Append to its content."""
 
     def end(self) -> None:
-        """Know that it is complete."""
+        """Complete it."""
 
 
 class FormReader:
-    """Reads a form and gives its parts to a sink. At most 256 parts, or what is said."""
+    """Reads a form and gives its parts to a sink; at most 256 parts, unless another limit is given."""
 
     def __init__(self, content_type: str, sink: Sink, max_parts: int = MAX_PARTS) -> None:
         """Read the boundary in *content_type*.
 
         Raises:
-            Problem: ``bad_request``, as in the other methods: it is no form.
+            Problem: ``bad_request``, as in the other methods: it is not a form.
         """
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
@@ -58,14 +58,14 @@ class FormReader:
             raise _unreadable(error) from error
 
     def write(self, data: bytes) -> None:
-        """Read on; the sink may raise what it likes."""
+        """Read more of the form; exceptions of the sink pass through."""
         try:
             self._parser.write(data)
         except FormParserError as error:
             raise _unreadable(error) from error
 
     def finish(self) -> None:
-        """See that the form is complete."""
+        """Require that the form is complete."""
         try:
             self._parser.finalize()
         except FormParserError as error:

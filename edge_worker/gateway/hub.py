@@ -1,4 +1,4 @@
-"""The composition root: one broker connection and what listens to it."""
+"""The composition root: one connection to the broker and what uses it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Hub:
     """What the routes use. Belongs to the event loop."""
 
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
-        """Build everything; no connection is opened yet.
+        """Build everything; nothing is connected yet.
 
         Raises:
             ConfigError: a secret cannot be read.
@@ -54,7 +54,7 @@ class Hub:
         self.nodes.on_lost = self.requests.repeat
 
     async def start(self) -> None:
-        """Begin connecting, and go on with the jobs."""
+        """Start connecting, and continue the jobs."""
         parts = (self.requests, self.nodes, self.cameras)
         self.broker.start([one for part in parts for one in part.subscriptions()])
         await self.jobs.start()
@@ -65,10 +65,10 @@ class Hub:
         await asyncio.to_thread(self.broker.stop)
 
     def require(self) -> None:
-        """See that an image could be parsed now.
+        """Require that an image could be parsed now.
 
         Raises:
-            Problem: ``no_broker`` or ``no_worker``; said at once, from retained status.
+            Problem: ``no_broker`` or ``no_worker``, raised at once by retained statuses.
         """
         self.broker.require()
         self.nodes.require()
@@ -84,7 +84,7 @@ class Hub:
             queue.put_nowait(text)
 
     async def listen(self) -> AsyncIterator[str]:
-        """Give server-sent events, with a comment where nothing happens, so that a dead connection is noticed."""
+        """Yield server-sent events, and comments while nothing happens, so that a dead connection is noticed."""
         queue: asyncio.Queue[str] = asyncio.Queue(MAX_EVENTS)
         self._queues.add(queue)  # here, not before: a generator whose client has gone at once never starts
         try:

@@ -1,4 +1,4 @@
-"""Limits on what goes on at a time (images, uploads, streams), and on how many requests each client sends."""
+"""Limits on concurrency (images, uploads, streams), and on how many requests each client sends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_CLIENTS: Final = 4096
 
 @dataclass(slots=True)
 class ConcurrencyLimit:
-    """At most *limit* at a time; *what* completes the sentence for who comes too many."""
+    """At most *limit* at a time; *what* completes the error message for one too many."""
 
     limit: int
     what: str

@@ -1,4 +1,4 @@
-"""What the workers say of themselves: status, model card, stats; and commands to them."""
+"""What the workers report about themselves: status, model card, stats; and commands to them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _MODELS: Final[Mapping[str, type[Message]]] = {"status": StatusMessage, "model":
 
 @dataclass(slots=True)
 class Node:
-    """The newest messages of one worker; None where none came."""
+    """The newest messages of one worker; None where there is none yet."""
 
     status: StatusMessage | None = None
     model: ModelCard | None = None
     stats: StatsMessage | None = None
 
     def values(self) -> dict[str, Any]:
-        """Give them as plain JSON values."""
+        """Return them as plain JSON values."""
         parts = {"status": self.status, "model": self.model, "stats": self.stats}
         return {name: part.to_values() for name, part in parts.items() if part is not None}
 
@@ -60,7 +60,7 @@ class Nodes:
         return tuple(Subscription(one, 1) for one in [*filters, responses])
 
     def get(self, name: str) -> Node:
-        """Give a worker.
+        """Return a worker.
 
         Raises:
             Problem: ``not_found``.
@@ -70,7 +70,7 @@ class Nodes:
         return self.nodes[name]
 
     def require(self) -> None:
-        """See that a worker is there.
+        """Require that a worker is there.
 
         Raises:
             Problem: ``no_worker``.
@@ -81,7 +81,7 @@ class Nodes:
             raise Problem("no_worker", f"no worker is online: {told}")
 
     def card(self) -> ModelCard:
-        """Give the model card of a worker, one that works if there is one.
+        """Return the model card of a worker, preferably of one that works.
 
         Raises:
             Problem: ``no_worker``.
@@ -93,7 +93,7 @@ class Nodes:
         return known[-1][1]
 
     def take(self, message: Incoming) -> bool:
-        """Take a message of a worker about itself; False where *message* is none. Malformed ones are passed over."""
+        """Take a message of a worker about itself; False where *message* is none. Malformed ones are skipped."""
         for kind, template in self._topics.items():
             name = template.match(message.topic)
             if name is not None:
@@ -104,7 +104,7 @@ class Nodes:
     def _note(self, kind: str, name: str, payload: bytes) -> None:
         if name not in self.nodes and len(self.nodes) >= MAX_NODES:
             return
-        if not payload:  # retained messages are cleared so
+        if not payload:  # this is how retained messages are cleared
             if kind == "status":
                 self.nodes.pop(name, None)
             return

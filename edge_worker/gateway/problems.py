@@ -64,12 +64,12 @@ class Problem(Exception):
         self.retry_after_s = RETRY_AFTER_S.get(self.status) if retry_after_s is None else retry_after_s
 
     def values(self) -> dict[str, Any]:
-        """Give the members of the document."""
+        """Return the members of the document."""
         title = _TITLES[self.status]
         return ProblemDetails(title=title, status=self.status, reason=self.reason, detail=self.detail).model_dump()
 
     def response(self) -> JSONResponse:
-        """Give the response."""
+        """Return the response."""
         headers = {} if self.retry_after_s is None else {"Retry-After": str(self.retry_after_s)}
         if self.status == STATUS_OF_REASON["unauthorized"]:
             headers["WWW-Authenticate"] = "Bearer"
@@ -77,7 +77,7 @@ class Problem(Exception):
 
 
 def documented(*statuses: int, media_types: tuple[str, ...] = (MEDIA_TYPE,)) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of an operation for the OpenAPI document; those of every operation are among them."""
+    """Describe the errors of an operation for the OpenAPI document; it includes those that every operation has."""
     schema = ProblemDetails.model_json_schema()
     content = {media_type: {"schema": schema} for media_type in media_types}
     everywhere = (400, 401, 403, 405, 422, 429)

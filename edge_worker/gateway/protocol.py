@@ -16,12 +16,12 @@ MIN_READ: Final = 16_384  # bytes that a client takes in that time, or all there
 
 
 class Protocol(H11Protocol):
-    """uvicorn's protocol with the timeouts that it has not.
+    """uvicorn's protocol with the timeouts that it lacks.
 
     A connection whose request's headers do not arrive in time is closed (slowloris); uvicorn limits only how long it
-    may send nothing between two requests. One that takes nothing of what is sent is aborted: closing waits for the
-    other side to read, for ever. Past :data:`MAX_CONNECTIONS`, each new one takes the place of the one that is idle
-    for longest; so who asks for /healthz is always answered.
+    may be idle between two requests. One whose client reads nothing is aborted: closing would wait for the client to
+    read, for ever. Beyond :data:`MAX_CONNECTIONS`, each new one replaces the one that has been idle for longest, so
+    /healthz is always answered.
     """
 
     _headers: asyncio.TimerHandle | None = None
@@ -35,7 +35,7 @@ class Protocol(H11Protocol):
         self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Go on waiting, or stop where the headers are there."""
+        """Keep waiting, or stop once the headers have arrived."""
         super().data_received(data)
         self._time_headers()
 
@@ -45,7 +45,7 @@ class Protocol(H11Protocol):
         self._time_writing()
 
     def resume_writing(self) -> None:
-        """Stop waiting: all is with the kernel."""
+        """Stop waiting: the kernel has everything."""
         super().resume_writing()
         _cancel(self._writing)
 

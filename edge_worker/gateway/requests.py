@@ -1,4 +1,4 @@
-"""Images parsed by the workers: requests published, their replies put together again, and a bound on both."""
+"""Images parsed by the workers: publishes requests, reassembles their replies, and bounds both."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Wanted:
     score_threshold: float | None = None
 
     def properties(self) -> dict[str, str]:
-        """Give the user properties that say so."""
+        """Return the user properties that say so."""
         threshold = {} if self.score_threshold is None else {"score-threshold": str(self.score_threshold)}
         return {"outputs": ",".join(sorted(self.images)), "masks": "rle" if self.masks else "none", **threshold}
 
@@ -75,7 +75,7 @@ class Requests:
         self._max_bytes = config.limits.max_payload_bytes
         self._pending: dict[bytes, _Pending] = {}
         self.in_flight = ConcurrencyLimit(config.gateway.max_in_flight, "images are being parsed")
-        """Images being received or parsed; a slot is to be taken before the body is read."""
+        """Images being received or parsed; take a slot before reading the body."""
         self.timed_out = self.repeated = 0
 
     @property
@@ -85,17 +85,17 @@ class Requests:
 
     @property
     def max_bytes(self) -> int:
-        """How large an image may be."""
+        """Largest size of an image."""
         return min(self._max_bytes, self._broker.max_packet() - 1024)
 
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Where the replies arrive."""
+        """The subscription to the replies."""
         return tuple(Subscription(topic, 1) for topic in {self._reply_topic(one) for one in self._sections.values()})
 
     async def parse(
         self, image: bytes, content_type: str, wanted: Wanted, *, model: str | None = None, camera: str = CAMERA
     ) -> Parsed:
-        """Have *image* parsed, as a frame of *camera*.
+        """Get *image* parsed, as a frame of *camera*.
 
         Raises:
             Problem: no broker, an error of the worker's, or no result in time.
@@ -139,7 +139,7 @@ class Requests:
         return True
 
     def published(self, event: Published) -> None:
-        """Note the end of a publication; a request that the broker refused, or had nobody for, has failed."""
+        """Note the end of a publication; a request that the broker refused, or that had no subscriber, has failed."""
         if event.ok and not event.unmatched:
             return
         for pending in self._pending.values():
@@ -147,7 +147,7 @@ class Requests:
                 pending.result.set_exception(_problem_of(event))
 
     def repeat(self) -> None:
-        """Publish once more what is open: a worker was lost, and requests that it held with it.
+        """Publish open requests again: a worker was lost, and with it the requests that it had.
 
         A worker that has a request already knows it by its id.
         """
@@ -163,7 +163,7 @@ class Requests:
         self._broker.publish(message)
 
     def section(self, model: str | None) -> CameraConfig:
-        """Give the section of a model, None being the default.
+        """Return the section of a model; None: the default.
 
         Raises:
             Problem: ``invalid``: there is no such model.

@@ -1,4 +1,4 @@
-"""Who may send which request: names, origins, tokens, rates; and the headers that confine the page."""
+"""Who may send which request: names, origins, tokens, rates; and the headers that restrict the page."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 PROXY_HEADER: Final = "x-edge-worker-proxy"
 MAX_REQUESTS: Final = 256  # served at a time
-COST_OF_READING: Final = 0.1  # of a request that has something parsed or done: the page reads many images for Live
-MAX_ARGUMENTS: Final = 16_384  # bytes, as of commands by MQTT
+COST_OF_READING: Final = 0.1  # of a request that changes or parses something: the page reads many images for Live
+MAX_ARGUMENTS: Final = 16_384  # bytes, as for commands over MQTT
 _STREAMED: Final = frozenset({"/api/v1/parse", "/api/v1/jobs", "/v1/vision/detection"})
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = ("/static/", "/healthz", "/readyz", "/v2/health/")
@@ -48,7 +48,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The token of clients and the secret of the proxy; None where there is none."""
+    """The token of clients and the secret of the proxy; None if not configured."""
 
     token: str | None
     proxy: str | None
@@ -68,7 +68,7 @@ class Secrets:
 
     @property
     def required(self) -> bool:
-        """Whether a request must show one."""
+        """Whether a request must have one."""
         return self.token is not None or self.proxy is not None
 
     def by_proxy(self, headers: Headers) -> bool:
@@ -88,7 +88,7 @@ class Guard:
     """ASGI middleware around everything that is served."""
 
     def __init__(self, app: ASGIApp, hub: Hub) -> None:
-        """Let through to *app* what may pass."""
+        """Pass permitted requests on to *app*."""
         self._app, self._hub, self._secrets = app, hub, hub.secrets
         config = hub.config.gateway
         self._hosts = {
@@ -124,13 +124,13 @@ class Guard:
         except Problem as problem:
             response = problem.response()
             if _has_two_lengths(headers):
-                response.headers["Connection"] = "close"  # where the next request begins, nobody knows
+                response.headers["Connection"] = "close"  # nobody knows where the next request begins
             await response(scope, receive, send)
         else:
             await self._app(_as_get(scope), receive, send)
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        """See whether a request may pass.
+        """Require that a request may pass.
 
         Raises:
             Problem: it may not.
@@ -158,7 +158,7 @@ class Guard:
 
 
 class _Sender:
-    """Adds our headers to a response, and notes its status and size."""
+    """Adds our headers to a response, and records its status and size."""
 
     def __init__(self, send: Send) -> None:
         self._send, self.status, self.bytes = send, 500, 0
@@ -175,18 +175,18 @@ class _Sender:
 
 
 def _as_get(scope: Scope) -> Scope:
-    """Have HEAD of pages and health served as GET; uvicorn leaves the body out."""
+    """Serve HEAD of pages and health as GET; uvicorn omits the body."""
     outside = not scope["path"].startswith("/api/")
     return {**scope, "method": "GET"} if scope["method"] == "HEAD" and outside else scope
 
 
 def _has_two_lengths(headers: Headers) -> bool:
-    """Whether proxies may see another end of the body than we do (request smuggling; RFC 9112, 6.1)."""
+    """Whether proxies may disagree with us about the end of the body (request smuggling; RFC 9112, 6.1)."""
     return "transfer-encoding" in headers and "content-length" in headers
 
 
 async def _with_arguments(scope: Scope, receive: Receive) -> Receive:
-    """Read a body that is no image, which is small; returns what gives it to the application.
+    """Read a small body, not an image; returns the ``receive`` that passes it to the application.
 
     Raises:
         Problem: as :func:`read_body`; ``bad_request``: the client left.
@@ -204,7 +204,7 @@ async def _with_arguments(scope: Scope, receive: Receive) -> Receive:
 
 
 def _check_origin(method: str, host: str, headers: Headers) -> None:
-    """Refuse what another site's page has the browser send."""
+    """Refuse what another site's page makes the browser send."""
     site, origin = headers.get("sec-fetch-site", "same-origin"), headers.get("origin")
     navigation = method in _SAFE and headers.get("sec-fetch-mode") == "navigate"
     if site not in {"same-origin", "none"} and not navigation:
@@ -214,7 +214,7 @@ def _check_origin(method: str, host: str, headers: Headers) -> None:
 
 
 def _client(scope: Scope, headers: Headers, *, proxied: bool) -> str:
-    """Name whose rate is counted: the address the proxy saw, or the connection's."""
+    """Return whose rate is counted: the address that the proxy saw, or the connection's."""
     if proxied and (forwarded := headers.get("x-forwarded-for")):
         return forwarded.rpartition(",")[2].strip()
     client = scope.get("client")

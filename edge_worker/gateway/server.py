@@ -41,7 +41,7 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
 
     Raises:
         ConfigError: no camera section takes requests, or a secret cannot be read.
-        EdgeWorkerError: the address is taken.
+        EdgeWorkerError: it cannot listen on the address.
     """
     if not any(camera.reply_prefix for camera in config.cameras):
         raise ConfigError("one section needs a reply_prefix, to which workers answer the gateway", key="cameras")
@@ -52,7 +52,7 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
     server = uvicorn.Server(_settings(config, app))
     try:
         server.run()
-    except SystemExit as error:  # uvicorn's word for an address that is taken
+    except SystemExit as error:  # how uvicorn reports that it cannot listen
         address = f"{config.gateway.host}:{config.gateway.port}"
         reason = os.strerror(number) if (number := getattr(error.__context__, "errno", None)) else "see above"
         raise EdgeWorkerError(f"gateway: cannot listen on {address} ({reason}); choose another host or port") from error
@@ -78,7 +78,7 @@ def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an 
 
 
 def make_app(hub: Hub) -> Any:  # noqa: ANN401 - an ASGI application
-    """Build the application; the broker is connected to while it runs."""
+    """Build the application; it is connected to the broker while it runs."""
     app = FastAPI(
         title="edge-worker gateway",
         version=__version__,
@@ -113,7 +113,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _answer(_request: Request, error: Exception) -> Response:
-    """Answer what was raised; nobody, where the client left amid its body."""
+    """Answer what was raised; no one, if the client left within its body."""
     match error:
         case Problem():
             return error.response()

@@ -52,8 +52,8 @@ LEAVE_S: Final = 2.0
 BROKER_AWAY_S: Final = 3.0
 """A stop waits this long for a broker that is away to come back and confirm replies; it will ask for them again."""
 BROKER_IDLE_S: Final = 6.0
-"""And this long for a connected broker to confirm the next reply. One that confirms none hangs or refuses them; a slow one
-keeps confirming some. Either way nothing is lost: what is not acknowledged is delivered again."""
+"""And this long for a connected broker to confirm the next reply. One that confirms none hangs or refuses them; a slow
+one keeps confirming some. Either way nothing is lost: what is not acknowledged is delivered again."""
 LOADING_GRACE_S: Final = 30.0
 """Extension asked of the service manager at a time while a model is loading; ``watchdog.load_s`` limits the total."""
 

@@ -1,4 +1,4 @@
-"""Other workers that run under our node id, by what they publish on our status topic. Pure: time comes in.
+"""Other workers that run under our node id, by what they publish on our status topic. Pure: time is passed in.
 
 Of those that are online, the one with the lowest session goes on; the others are on standby, so that no camera of a
 group of nodes is parsed twice. Nobody stays on standby for a worker that has fallen silent.

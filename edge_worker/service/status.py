@@ -139,7 +139,7 @@ class NodeStatus:
         """Publish all again because the topic holds *found* instead; not more often than every ``RESTORE_S``.
 
         It is logged as often at most: somebody may overwrite it many times a second. Our own will is not logged:
-        Mosquitto publishes it to us when it stops. Of several workers with our name, the one that goes on gets the topic.
+        Mosquitto publishes it to us when it stops. Of several workers with our name, one keeps the topic.
         """
         now, known = time.monotonic(), self.duplicate_nodes
         is_duplicate = self._duplicate_nodes.heard(found, now)

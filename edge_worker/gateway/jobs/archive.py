@@ -1,4 +1,4 @@
-"""A job's results as one ZIP, made as it is sent: neither in memory nor on disk is there ever a whole one."""
+"""A job's results as one ZIP, made as it is sent: it is never whole in memory or on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COMPRESSED = (".json",)  # PNG and JPEG are
 
 
 class _Pipe(io.BytesIO):
-    """Takes what is written until it is asked for; cannot seek."""
+    """Buffers what is written until it is taken; cannot seek."""
 
     def tell(self) -> int:
         raise io.UnsupportedOperation
@@ -28,7 +28,7 @@ class _Pipe(io.BytesIO):
 
 
 def archive(document: bytes, files: Iterable[tuple[str, Path]]) -> Iterator[bytes]:
-    """Give a ZIP with *document* as ``job.json`` and *files* under their names; those that are gone are left out."""
+    """Yield a ZIP with *document* as ``job.json`` and *files* under their names; those that are gone are left out."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w") as out:
         out.writestr("job.json", document, zipfile.ZIP_DEFLATED)

@@ -1,4 +1,4 @@
-"""The database of jobs. All methods belong to the thread that made it; each change is one transaction."""
+"""The database of jobs. Call its methods only from the thread that made it; each change is one transaction."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CREATE INDEX waiting ON image (number) WHERE state = 'waiting';
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a job is to give, and until when (epoch seconds) it is kept."""
+    """What a job should produce, and until when (epoch seconds) it is kept."""
 
     wanted: Wanted
     model: str | None
@@ -49,7 +49,7 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An image that is to be parsed; ``tries`` went before without an answer."""
+    """An image to be parsed, after ``tries`` attempts without an answer."""
 
     job: str
     number: int
@@ -60,12 +60,12 @@ class Waiting:
 
     @property
     def key(self) -> tuple[str, int]:
-        """What tells it from all others."""
+        """Job and number, which identify it."""
         return self.job, self.number
 
 
 class Database:
-    """SQLite in WAL mode: what was said to be done is done after a power cut, too."""
+    """SQLite in WAL mode: what was reported as done survives a power cut."""
 
     def __init__(self, file: Path) -> None:
         """Open *file*, or make it, for its owner alone.
@@ -115,28 +115,28 @@ class Database:
             connection.execute("DELETE FROM job WHERE id = ?", (job,))
 
     def jobs(self, expired_at: float = float("inf")) -> list[str]:
-        """Name the jobs that are to go at epoch *expired_at*; as it is, all."""
+        """Return the ids of jobs expired at epoch *expired_at*; by default of all."""
         return [row["id"] for row in self._rows("SELECT id FROM job WHERE expires <= ?", expired_at)]
 
     def times(self, job: str) -> tuple[float, float] | None:
-        """When a job was made and when it expires, epoch seconds."""
+        """Return when a job was created and when it expires, epoch seconds."""
         rows = self._rows("SELECT created, expires FROM job WHERE id = ?", job)
         return next(((row["created"], row["expires"]) for row in rows), None)
 
     def images(self, job: str) -> Iterator[sqlite3.Row]:
-        """Give the images of a job in their order."""
+        """Return the images of a job in their order."""
         return self._rows("SELECT * FROM image WHERE job = ? ORDER BY number", job)
 
     def answered(self) -> Iterator[sqlite3.Row]:
-        """Give ``job`` and ``number`` of all images that wait no more."""
+        """Return ``job`` and ``number`` of all images that no longer wait."""
         return self._rows("SELECT job, number FROM image WHERE state != 'waiting'")
 
     def total_bytes(self) -> int:
-        """How much all images and results take."""
+        """Bytes that all images and results take."""
         return int(next(self._rows("SELECT COALESCE(SUM(bytes), 0) AS total FROM image"))["total"])
 
     def next(self, busy: Collection[tuple[str, int]]) -> Waiting | None:
-        """Give the image whose turn it is, not one of those *busy*; jobs take turns, image by image."""
+        """Return the next image that is not *busy*; jobs take turns, image by image."""
         rows = self._rows(
             "SELECT job, number, content_type, tries, wanted, model FROM image JOIN job ON job.id = job"
             " WHERE state = 'waiting' ORDER BY number, created LIMIT ?",
@@ -150,7 +150,7 @@ class Database:
         self._change("tries = tries + 1", (), image)
 
     def parsed(self, image: Waiting, files: Iterable[str], size: int) -> bool:
-        """Note the results; False where the image waits no more, or its job was deleted."""
+        """Note the results; False if the image no longer waits, or its job was deleted."""
         return self._change("state = 'parsed', files = ?, bytes = ?", (" ".join(files), size), image)
 
     def failed(self, image: Waiting, reason: str, detail: str) -> bool:

@@ -1,4 +1,4 @@
-"""The thread that all of jobs' disk and database is left to; the event loop waits for neither."""
+"""The thread for all work of jobs on disk and database; the event loop never waits for either."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 class Disk:
-    """One thread, so that what it is given happens in that order, and nothing twice at once."""
+    """One thread, so that calls happen in order and never at the same time."""
 
     def __init__(self) -> None:
         """Start nothing yet."""
@@ -27,7 +27,7 @@ class Disk:
     async def run(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Call *function* there.
+        """Call *function* in the thread.
 
         Raises:
             Problem: ``no_storage``, or what *function* raises.
@@ -38,12 +38,12 @@ class Disk:
             raise Problem("no_storage", f"jobs cannot be kept: {_explained(error)}") from error
 
     def close(self) -> None:
-        """Wait until all is done, and end the thread."""
+        """Wait until everything is done, and end the thread."""
         self._thread.shutdown()
 
 
 def _explained(error: OSError | sqlite3.Error) -> str:
-    """Tell what is wrong, without paths."""
+    """Describe what is wrong, without paths."""
     if isinstance(error, BlockingIOError):
         return "another gateway uses the directory"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

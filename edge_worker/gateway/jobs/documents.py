@@ -1,4 +1,4 @@
-"""What is told of a job."""
+"""What clients are told about a job."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ State = Literal["waiting", "parsed", "failed"]
 
 
 class JobImage(BaseModel):
-    """One image of a job; ``files`` can be fetched, ``reason`` and ``detail`` tell why it failed."""
+    """One image of a job; ``files`` can be fetched; ``reason`` and ``detail`` say why it failed."""
 
     number: int
     filename: str

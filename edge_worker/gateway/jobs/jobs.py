@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 def _tell(task: asyncio.Task[None]) -> None:
-    """Log what ended a task that should go on for ever."""
+    """Log what ended a task that should run for ever."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error(log_events.GATEWAY_JOBS, problem="a defect of the gateway: restart it", exc_info=error)
 
@@ -46,7 +46,7 @@ class Jobs:
     def __init__(
         self, config: GatewayConfig, environ: Mapping[str, str], requests: Requests, require: Callable[[], None]
     ) -> None:
-        """Have images parsed by *requests* while *require* raises no problem; nothing is opened yet."""
+        """Parse images by *requests* while *require* raises no problem; nothing is opened yet."""
         self._config, self._requests, self._require = config.jobs, requests, require
         self._state, self._disk = state_directory(environ), Disk()
         self._store: Store | None = None
@@ -56,7 +56,7 @@ class Jobs:
         self._uploads = ConcurrencyLimit(MAX_UPLOADS, "jobs are being uploaded")
 
     async def start(self) -> None:
-        """Open the directory and go on with what is there; where that cannot be, say so and do without jobs."""
+        """Open the directory and continue the jobs in it; if that fails, log it and run without jobs."""
         if not self._config.max_jobs:
             return
         try:
@@ -81,7 +81,7 @@ class Jobs:
         self._tasks.add(task)
 
     async def stop(self) -> None:
-        """Stop where it is; images in work are parsed anew after the next start."""
+        """Stop at once; images in work are parsed again after the next start."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -98,7 +98,7 @@ class Jobs:
             await asyncio.sleep(min(SWEEP_S, self._config.keep_s))
 
     def _opened(self) -> Store:
-        """Give the store.
+        """Return the store.
 
         Raises:
             Problem: ``forbidden`` or ``no_storage``, as in all methods below.
@@ -108,7 +108,7 @@ class Jobs:
         return self._store
 
     async def create(self, request: Request, wanted: Wanted, model: str | None) -> JobDocument:
-        """Take the images of *request*.
+        """Accept the images of *request*.
 
         Raises:
             Problem: what is wrong with them, or with the model; ``too_many_requests``.
@@ -142,7 +142,7 @@ class Jobs:
         return await self._disk.run(self._opened().document, job)
 
     async def delete(self, job: str) -> None:
-        """Cancel a job and delete what is of it."""
+        """Cancel a job and delete everything of it."""
         await self._disk.run(self._opened().delete, job)
 
     async def read(self, job: str, number: int, name: str) -> bytes:
@@ -150,7 +150,7 @@ class Jobs:
         return await self._disk.run(self._opened().read, job, number, name)
 
     async def archive(self, job: str) -> Iterator[bytes]:
-        """Give a ZIP of the results so far; to be made in another thread."""
+        """Return a ZIP of the results so far; to be iterated in another thread."""
         store, document = self._opened(), await self.document(job)
         files = [
             (f"{image.number:04}/{name}", store.result(job, image.number, name))

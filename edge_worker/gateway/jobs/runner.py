@@ -1,4 +1,4 @@
-"""Has the images of jobs parsed, a few at a time, beside those that somebody waits for."""
+"""Gets the images of jobs parsed, a few at a time, beside those that clients wait for."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAMERA: Final = "jobs"
 """The camera's name in their topics: a worker takes turns among cameras, so jobs do not hold up ``web``."""
 
 RETRY_S: Final = 1.0
-DISK_RETRY_S: Final = 30.0  # what a full disk does not take is parsed anew each time
+DISK_RETRY_S: Final = 30.0  # what a full disk does not take is parsed again each time
 MAX_TRIES: Final = 3
 _PASSING: Final = frozenset({"no_worker", "no_broker"})  # waited for, however long it takes
 _UNANSWERED: Final = frozenset({"timeout", "refused"})  # tried again a few times
@@ -34,13 +34,13 @@ class Runner:
     """Takes images from the store and puts results into it. Belongs to the event loop."""
 
     def __init__(self, store: Store, disk: Disk, requests: Requests, require: Callable[[], None]) -> None:
-        """Have the images of *store* parsed by *requests* while *require* raises no problem."""
+        """Parse the images of *store* by *requests* while *require* raises no problem."""
         self._store, self._disk, self._requests, self._require = store, disk, requests, require
         self._busy: set[tuple[str, int]] = set()
         self._news, self._taking = asyncio.Event(), asyncio.Lock()
 
     def wake(self) -> None:
-        """Know that there is a new job."""
+        """Look for a new job."""
         self._news.set()
 
     async def work(self) -> None:

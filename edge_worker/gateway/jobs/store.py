@@ -1,4 +1,4 @@
-"""Jobs on disk: the database, and the images and results beside it. One thread calls everything here."""
+"""Jobs on disk: the database, and the images and results beside it. Only one thread calls it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Store:
     """
 
     def __init__(self, directory: Path, limits: JobsConfig) -> None:
-        """Open *directory*, or make it, and delete what killed uploads left.
+        """Open *directory*, creating it if needed, and delete leftovers of killed uploads.
 
         Raises:
             BlockingIOError: another gateway uses it.
         """
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._directory, self._max_jobs, self._max_bytes = directory, limits.max_jobs, int(limits.max_mb * 1e6)
-        self._uploads: dict[str, int] = {}  # bytes that came so far
+        self._uploads: dict[str, int] = {}  # bytes received so far
         self._lock = locked(directory / "lock", os.O_RDWR | os.O_CREAT)
         try:
             self._database = Database(directory / _DATABASE)
@@ -51,7 +51,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Let go of it."""
+        """Release it."""
         self._database.close()
         os.close(self._lock)
 
@@ -69,7 +69,7 @@ class Store:
         """Make room for a new job; returns its id.
 
         Raises:
-            Problem: ``too_many_requests``: there are as many as may be.
+            Problem: ``too_many_requests``: the limit is reached.
         """
         if len(self._database.jobs()) + len(self._uploads) >= self._max_jobs:
             detail = f"{self._max_jobs} jobs are kept already: delete one, or wait until one expires"
@@ -87,7 +87,7 @@ class Store:
         """Take room for *size* more bytes of an upload.
 
         Raises:
-            Problem: ``too_big``: it has more than may be of all jobs; ``too_many_requests``: there is none now.
+            Problem: ``too_big``: it exceeds the limit of all jobs; ``too_many_requests``: there is no room now.
         """
         if self._uploads[job] + size > self._max_bytes:
             raise Problem("too_big", f"more than {self._max_bytes} bytes: gateway.jobs.max_mb")
@@ -115,7 +115,7 @@ class Store:
     # -- work
 
     def next(self, busy: Collection[tuple[str, int]]) -> tuple[Waiting, bytes] | None:
-        """Give the image whose turn it is and its bytes; None where none waits but those *busy*."""
+        """Return the next image and its bytes; None if none waits but those *busy*."""
         passed = set(busy)
         while (image := self._database.next(passed)) is not None:
             with suppress(FileNotFoundError):
@@ -129,7 +129,7 @@ class Store:
         self._database.tried(image)
 
     def keep(self, image: Waiting, files: Mapping[str, bytes]) -> None:
-        """Keep the results of an image in place of it, unless its job was deleted meanwhile."""
+        """Replace an image by its results, unless its job was deleted meanwhile."""
         folder, size = self._directory / image.job, sum(map(len, files.values()))
         if not folder.is_dir():
             return
@@ -152,7 +152,7 @@ class Store:
         self._stored = self._database.total_bytes()
 
     def delete(self, job: str) -> None:
-        """Delete a job and all that is of it, its files first: on a full disk the database needs their room.
+        """Delete a job and everything of it, its files first: on a full disk the database needs their room.
 
         Raises:
             Problem: ``not_found``, as in the methods below.
@@ -164,11 +164,11 @@ class Store:
         self._stored = self._database.total_bytes()
 
     def expire(self, now: float) -> None:
-        """Delete the jobs whose time has come at epoch *now*."""
+        """Delete the jobs that have expired at epoch *now*."""
         for job in self._database.jobs(now):
             self.delete(job)
 
-    # -- what is told
+    # -- reports
 
     def document(self, job: str) -> JobDocument:
         """Describe a job."""
@@ -210,7 +210,7 @@ def _image(row: sqlite3.Row) -> JobImage:
 
 
 def _sync(directory: Path) -> None:
-    """Have the names in *directory* on the disk."""
+    """Write the names in *directory* to the disk."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The body of a new job: its images are written to disk as they come, against every limit."""
+"""The body of a new job: its images are written to disk as they arrive, within all limits."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Upload:
         self._head, self._size = ("", ""), 0
 
     def begin(self, name: str, filename: str, content_type: str) -> None:
-        """Open a file for an image; parts of other names are passed over."""
+        """Open a file for an image; parts of other names are skipped."""
         if name != "image":
             return
         if len(self.images) >= self._max_images:
@@ -55,7 +55,7 @@ class Upload:
         self._file.write(data)
 
     def end(self) -> None:
-        """See that it is on the disk."""
+        """Make sure that it is on the disk."""
         if self._file is None:
             return
         if not self._size:
@@ -66,7 +66,7 @@ class Upload:
         self.images.append(Uploaded(*self._head, self._size))
 
     def abandon(self) -> None:
-        """Delete what came."""
+        """Delete what arrived."""
         self._close()
         self._store.abandon(self.job)
 
@@ -98,7 +98,7 @@ async def receive(request: Request, upload: Upload, disk: Disk, max_images: int)
 
 
 async def _each_chunk(request: Request, disk: Disk, write: Callable[[bytes], None]) -> None:
-    """Have each chunk of the body written; no one takes long to come, nor do all together."""
+    """Write each chunk of the body; there is a time limit for each, and one for all."""
     now = asyncio.get_running_loop().time
     end = now() + UPLOAD_S
     try:

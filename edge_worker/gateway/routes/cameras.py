@@ -61,7 +61,7 @@ def _there(content: bytes) -> bytes:
 
 
 class _Endless(StreamingResponse):
-    """Holds a slot while it is sent, even if the client goes before anything comes."""
+    """Keeps a slot while it is sent, even if the client leaves before anything arrives."""
 
     def __init__(self, content: AsyncIterator[str | bytes], limit: ConcurrencyLimit, media_type: str) -> None:
         super().__init__(content, media_type=media_type, headers={"X-Accel-Buffering": "no"})

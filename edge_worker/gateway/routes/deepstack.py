@@ -1,4 +1,4 @@
-"""The dialect of DeepStack and CodeProject.AI, which camera software speaks."""
+"""The API of DeepStack and CodeProject.AI, which camera software uses."""
 
 import re
 import time
@@ -38,7 +38,7 @@ class Prediction(BaseModel):
 
 
 class Detection(BaseModel):
-    """What the dialect answers."""
+    """A response of that API."""
 
     success: bool
     predictions: list[Prediction]
@@ -77,7 +77,7 @@ async def custom() -> dict[str, Any]:
 
 @router.get("/v1/status/updateavailable", responses=documented())
 async def update() -> dict[str, Any]:
-    """Tell that this is the version there is; nothing is looked up."""
+    """Report that this is the latest version; nothing is looked up."""
     numbers = zip(("Major", "Minor", "Patch"), re.findall(r"\d+", __version__), strict=False)
     version = {name: int(number) for name, number in numbers}
     return {"success": True, "updateAvailable": False, "message": "You have the latest", "version": version}
@@ -88,7 +88,7 @@ async def _detect(hub: Hub, request: Request) -> Detection:
     if media_type(request) != "multipart/form-data":
         raise Problem("unsupported", "the body should be multipart/form-data with a part image")
     hub.require()
-    with hub.forms.slot():  # of their own: who has no token yet takes no slot of others
+    with hub.forms.slot():  # separate slots: clients without a token take none from others
         form = await read_form(request, hub.requests.max_bytes)
     fields = {part.name: part.content for part in form}
     _authorize(hub.secrets, request, fields)
@@ -103,7 +103,7 @@ async def _detect(hub: Hub, request: Request) -> Detection:
 
 
 def _authorize(secrets: Secrets, request: Request, fields: Mapping[str, bytes]) -> None:
-    """See that the request shows the token, in the form or in the header.
+    """Require the token, in the form or in the header.
 
     Raises:
         Problem: ``unauthorized``.
@@ -129,7 +129,7 @@ def _min_confidence(fields: Mapping[str, bytes]) -> float:
 
 
 def predictions(labels: LabelsMessage, least: float, *, parts: bool) -> list[Prediction]:
-    """List the persons that score *least* at least, and, where wanted, their *parts* that do."""
+    """List the persons with a score of at least *least* and, if wanted, their *parts* with one."""
     found = [_prediction("person", person) for person in labels.persons]
     if parts:
         found += [_prediction(part.name, part) for person in labels.persons for part in person.parts]

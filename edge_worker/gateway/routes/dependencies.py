@@ -1,4 +1,4 @@
-"""What FastAPI gives to the routes: the hub, which has the parts of the gateway."""
+"""What FastAPI passes to the routes: the hub, which has the parts of the gateway."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Whether the gateway lives and could serve, for orchestrators; and its figures, for Prometheus."""
+"""Liveness and readiness, for orchestrators, and metrics, for Prometheus."""
 
 import time
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ router = APIRouter(tags=["health"])
 
 @router.get("/healthz", response_class=PlainTextResponse)
 async def healthz() -> str:
-    """200 while the process advances."""
+    """200 while the process is alive."""
     return "ok\n"
 
 
@@ -48,7 +48,7 @@ async def ready(hub: TheHub) -> Response:
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented())
 async def metrics(hub: TheHub) -> Response:
-    """The figures in Prometheus' text format."""
+    """Metrics in Prometheus' text format."""
     return Response(generate_latest(_Figures(hub)), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

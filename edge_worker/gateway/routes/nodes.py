@@ -1,4 +1,4 @@
-"""Workers: what they say of themselves, and commands to them."""
+"""Workers: what they report about themselves, and commands to them."""
 
 from typing import Annotated, Any, Literal
 
@@ -24,7 +24,7 @@ async def nodes(hub: TheHub) -> dict[str, dict[str, Any]]:
 
 @router.get("/nodes/{node}", responses=documented(404))
 async def node(hub: TheHub, node: Name) -> dict[str, Any]:
-    """The same of one worker, and the errors of frames seen last."""
+    """The same of one worker, and the latest errors of frames."""
     errors = [error for error in hub.cameras.errors if error["node"] == node]
     return {**hub.nodes.get(node).values(), "errors": errors}
 
@@ -35,7 +35,7 @@ async def node(hub: TheHub, node: Name) -> dict[str, Any]:
 async def command(
     hub: TheHub, node: Name, command: Command, arguments: Annotated[dict[str, JsonValue] | None, Body()] = None
 ) -> CommandResponse:
-    """Send a command to a worker; `status` of the response tells whether it was carried out."""
+    """Send a command to a worker; `status` of the response says whether it was carried out."""
     if not hub.config.gateway.commands:
         raise Problem("forbidden", "commands are switched off: gateway.commands")
     return await hub.nodes.command(node, command, dict(arguments or {}))

@@ -1,4 +1,4 @@
-"""Descriptions for the OpenAPI document of what FastAPI cannot derive: bodies that the routes read by themselves."""
+"""Descriptions for the OpenAPI document of what FastAPI cannot derive: bodies that the routes read themselves."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -25,7 +25,7 @@ def file(*media_types: str, description: str = "The file.") -> dict[str, Any]:
 
 
 def name_models(document: dict[str, Any], models: Sequence[str]) -> None:
-    """Name the *models* that there are, which the configuration tells, wherever *document* has ``?model``."""
+    """List the *models* of the configuration wherever *document* has ``?model``."""
     operations = [operation for path in document["paths"].values() for operation in path.values()]
     for parameter in (one for operation in operations for one in operation.get("parameters", ())):
         if (parameter["in"], parameter["name"]) == ("query", "model"):

@@ -42,7 +42,7 @@ class ParsedDocument(LabelsMessage):
 
 
 async def wanted_of(include: Include = "", score_threshold: Threshold = None) -> Wanted:
-    """Read what a request wants of each image, the map at least.
+    """Read what a request wants of each image; it always gets the map.
 
     Raises:
         Problem: ``invalid``.
@@ -73,7 +73,7 @@ async def parse(hub: TheHub, request: Request, wanted: TheWanted, model: Model =
 
 
 def negotiated(accept: str) -> MediaType:
-    """Choose what to send of what a client accepts: what it likes best, and of those what it names first.
+    """Choose the media type that a client prefers; of equal ones, the first that it names.
 
     Raises:
         Problem: ``not_acceptable``.
@@ -87,7 +87,7 @@ def negotiated(accept: str) -> MediaType:
 
 
 def _liking(offer: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
-    """How much a client likes *offer*, by the range that names it most closely (RFC 9110, 12.5.1), and how early."""
+    """A client's preference for *offer*: quality and position of the most specific range (RFC 9110, 12.5.1)."""
     for pattern in (offer, offer.partition("/")[0] + "/*", "*/*"):
         for place, (named, quality) in enumerate(ranges):
             if named == pattern:
@@ -115,6 +115,6 @@ def _response(accepted: MediaType, parsed: Parsed) -> Response:
 
 
 def document(parsed: Parsed) -> bytes:
-    """Write the labels message as it came, with the images added; it is not parsed for that."""
+    """Return the labels message as it came, with the images added, without parsing it."""
     added = b"".join(b',"%s":"%s"' % (kind.encode(), base64.b64encode(parsed.images[kind])) for kind in parsed.images)
     return parsed.json.rstrip()[:-1] + added + b"}"
