@@ -9,4 +9,4 @@ set -euo pipefail
 # Neither the day nor the width of the terminal may change it.
 export SOURCE_DATE_EPOCH=0 COLUMNS=80
 "$1/bin/argparse-manpage" --module edge_worker.cli --function parser --prog edge-worker --project-name edge-worker \
-    --manual-title edge-worker --format single-commands-section
+    --manual-title edge-worker --description 'human parsing over MQTT' --format single-commands-section

@@ -23,11 +23,11 @@ Options = TypeVar("Options", bound="DataclassInstance")
 Arguments: TypeAlias = argparse.Namespace
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
 
-SOURCES = "an image, folder, video, RTSP or HTTP address, webcam's index, or 'scene': people who walk by, rendered"
+SOURCES = "an image, folder, video, RTSP or HTTP address, webcam index, or 'scene': rendered people walking by"
 CONFIGURATION = (
     "configuration (default $EDGE_WORKER_CONFIG, /etc/edge-worker/edge_worker.yaml, config/edge_worker.yaml)"
 )
-SETTINGS = "configuration whose settings to take (default: none)"
+SETTINGS = "configuration to take settings from (default: none)"
 """For commands that need no broker."""
 MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
 

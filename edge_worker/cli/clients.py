@@ -34,9 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def _add_demo(commands: Commands) -> None:
-    command = add_command(
-        commands, "demo", _demo, "broker, camera, worker and recorder at once, with nothing to set up"
-    )
+    command = add_command(commands, "demo", _demo, "run broker, camera, worker and recorder in one, without any setup")
     command.add_argument("--source", default="scene", help=f"{SOURCES} (default scene)")
     command.add_argument(
         "--seconds", type=_duration, help="seconds to record; 0: until interrupted (default 20, with --web 0)"
@@ -71,10 +69,10 @@ def _add_camera(commands: Commands) -> None:
     command.add_argument(
         "--topic",
         metavar="TOPIC",
-        help="where to publish; may hold {camera} and {node} (default: the topic of the first section of `cameras`)",
+        help="where to publish; may contain {camera} and {node} (default: the topic of the first section of `cameras`)",
     )
     command.add_argument("--fps", type=positive, help="frames a second (default: the source's own rate)")
-    command.add_argument("--loop", action="store_true", help="begin again at the end of files")
+    command.add_argument("--loop", action="store_true", help="start over at the end of files")
     command.add_argument(
         "--timeout",
         dest="silence_s",
@@ -87,7 +85,7 @@ def _add_camera(commands: Commands) -> None:
         "--qos",
         type=int,
         choices=(0, 1),
-        help="1: the broker must have each frame (default: that of the section of `cameras` that takes the topic)",
+        help="1: the broker acknowledges each frame (default: that of the section of `cameras` that takes the topic)",
     )
     takes_broker(command)
 
@@ -99,14 +97,16 @@ def _camera(arguments: Arguments) -> int:
 
 
 def _add_watch(commands: Commands) -> None:
-    command = add_command(commands, "watch", _watch, "subscribe to the results; a live line per frame, files if asked")
+    command = add_command(
+        commands, "watch", _watch, "subscribe to the results: a line per frame, and files with --save"
+    )
     command.add_argument(
         "--save",
         type=Path,
         metavar="DIR",
         help="folder to write maps, overlays and labels to (default: none is written)",
     )
-    command.add_argument("--json", action="store_true", help="print labels and errors as they are, one a line")
+    command.add_argument("--json", action="store_true", help="print labels and errors as they are, one per line")
     command.add_argument("--camera", metavar="NAME", help="only the results of this camera (default: of all)")
     takes_broker(command)
 
@@ -118,11 +118,11 @@ def _watch(arguments: Arguments) -> int:
 
 
 def _add_status(commands: Commands) -> None:
-    command = add_command(commands, "status", _status, "print what the workers of the broker say of themselves")
+    command = add_command(commands, "status", _status, "print the status of all workers, or of one")
     command.add_argument(
         "node", metavar="NODE", nargs="?", type=level, help="node.id of a worker (default: all workers)"
     )
-    command.add_argument("--json", action="store_true", help="print the status messages as they are, one a line")
+    command.add_argument("--json", action="store_true", help="print the status messages as they are, one per line")
     _asks_the_broker(command, "the broker")
 
 

@@ -19,9 +19,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
     """Describe the command, which completes what *whole* takes."""
-    command = add_command(
-        commands, "completion", partial(_completion, whole), "print a script that completes this command in a shell"
-    )
+    command = add_command(commands, "completion", partial(_completion, whole), "print a completion script for a shell")
     command.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
 
 

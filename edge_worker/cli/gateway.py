@@ -10,7 +10,7 @@ from edge_worker.cli.arguments import Arguments, Commands, add_command, load_con
 def add(commands: Commands) -> None:
     """Describe the command."""
     command = add_command(
-        commands, "gateway", _gateway, "web page and REST API, whose images are parsed by workers of the broker"
+        commands, "gateway", _gateway, "serve a web page and a REST API; workers of the broker parse the images"
     )
     takes_broker(command)
     setting(

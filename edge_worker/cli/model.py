@@ -21,7 +21,9 @@ def add(commands: Commands) -> None:
     pull.add_argument("name", metavar="NAME", help="such as damo/cv_resnet101_image-multiple-human-parsing")
     pull.add_argument("--out", type=Path, metavar="DIR", help="where to put it (default: the last part of NAME)")
     _add_export(verbs)
-    gate = add_command(verbs, "gate", _gate, "measure reduced precisions on images; note in the model which are good")
+    gate = add_command(
+        verbs, "gate", _gate, "measure reduced precisions on images; record in the model which are accurate"
+    )
     gate.add_argument("model", metavar="MODEL", help="directory of an exported model")
     gate.add_argument("--frames", **_IMAGES, required=True, help="images to judge by, or folders of them")
     info = add_command(verbs, "info", _info, "describe a model, or name those that come with the package")
@@ -40,14 +42,16 @@ def _add_export(verbs: Commands) -> None:
         "--precision",
         choices=("f32", "int8"),
         default="f32",
-        help="int8: quantised besides, if that is faithful to f32 (default f32)",
+        help="int8: also quantised, if that is accurate enough (default f32)",
     )
     export.add_argument(
         "--calibrate",
         **_IMAGES,
-        help="your own frames, or folders of them; 100 are good (default: none; int8 needs them)",
+        help="about 100 frames of your own, or folders of them (default: none; int8 needs them)",
     )
-    export.add_argument("--gate", **_IMAGES, default=[], help="what to judge by (default: half of those to calibrate)")
+    export.add_argument(
+        "--gate", **_IMAGES, default=[], help="images to judge by (default: half of those to calibrate)"
+    )
 
 
 def _pull(arguments: Arguments) -> int:

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
 
 
 def _add_parse(commands: Commands) -> None:
-    command = add_command(commands, "parse", _parse, "the same pipeline on files and folders, without a broker")
+    command = add_command(commands, "parse", _parse, "run the pipeline on files and folders, without a broker")
     command.add_argument("paths", metavar="PATH", nargs="+", type=Path, help="images, or folders of them")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
@@ -58,7 +58,7 @@ def _add_parse(commands: Commands) -> None:
         "--masks",
         "output.labels.masks",
         choices=("none", "rle"),
-        help="in the labels; rle: run lengths (default: as configured, else none)",
+        help="masks in the labels; rle: run lengths (default: as configured, else none)",
     )
     setting(command, "--model", "model.path", type=from_here, help=f"{MODELS} (default: as configured, else m2fp-lite)")
     setting(
@@ -66,20 +66,20 @@ def _add_parse(commands: Commands) -> None:
         "--engine",
         "model.engine",
         choices=ENGINE_NAMES,
-        help="what runs the model (default: as configured, else auto)",
+        help="inference engine (default: as configured, else auto)",
     )
     setting(
         command,
         "--precision",
         "model.precision",
         choices=PRECISIONS,
-        help="of its numbers (default: as configured, else auto)",
+        help="numeric precision (default: as configured, else auto)",
     )
     setting(
         command,
         "--threads",
         "threads.inference",
-        help="number of threads of the model (default: as configured, else all there are)",
+        help="inference threads (default: as configured, else all there are)",
     )
 
 
@@ -97,10 +97,12 @@ def _parse(arguments: Arguments) -> int:
 
 def _add_export(commands: Commands) -> None:
     command = add_command(
-        commands, "export", _export, "write results of parse in the format of a labelling tool or training program"
+        commands, "export", _export, "convert results of parse to the format of a labelling tool or training program"
     )
     command.add_argument("results", metavar="RESULTS", type=Path, help="folder that `parse --masks rle` wrote")
-    command.add_argument("--format", required=True, choices=ANNOTATION_FORMATS, help="of the program that reads them")
+    command.add_argument(
+        "--format", required=True, choices=ANNOTATION_FORMATS, help="format of the program that reads them"
+    )
     command.add_argument("--out", type=Path, metavar="DIR", help="folder to write to (default: RESULTS/FORMAT)")
 
 
@@ -148,9 +150,11 @@ def _add_bench(commands: Commands) -> None:
         type=isas,
         default=(),
         metavar="ISA,…",
-        help=f"hold engine, kernels and what is compared to {', '.join(ISAS)}; each is tried (default: all there is)",
+        help=f"limit engine, kernels and what is compared to {', '.join(ISAS)}; each is tried (default: all there is)",
     )
-    command.add_argument("--turns", type=int, default=10, help="rounds in which each parses a frame (default 10)")
+    command.add_argument(
+        "--turns", type=int, default=10, help="rounds, in each of which every variant parses a frame (default 10)"
+    )
     command.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures (default: nowhere)")
     command.add_argument(
         "--plot", type=Path, metavar="FILE", help="where to draw the stages, such as bench.png (default: nowhere)"

@@ -20,7 +20,7 @@ from edge_worker.cli.output import drop_what_cannot_be_written
 
 def add(commands: Commands) -> None:
     """Describe the commands."""
-    takes_config(add_command(commands, "run", _run, "the daemon: parse what cameras publish, until stopped"))
+    takes_config(add_command(commands, "run", _run, "run the worker: parse what cameras publish, until stopped"))
     _add_check(commands)
     command = add_command(
         commands,
@@ -51,7 +51,10 @@ def _run(arguments: Arguments) -> int:
 
 def _add_check(commands: Commands) -> None:
     command = add_command(
-        commands, "check", _check, "check a configuration: file, line and key of all that is wrong, and exit code 78"
+        commands,
+        "check",
+        _check,
+        "check a configuration: list all problems with file, line and key; exit code 78 if any",
     )
     takes_config(command)
     command.add_argument(
