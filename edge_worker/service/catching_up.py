@@ -10,18 +10,21 @@ from edge_worker.messages import CaughtUpMessage
 from edge_worker.mqtt.message import Outgoing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from edge_worker.frames.queue import FrameQueue
 
 
 @dataclass(frozen=True, slots=True)
-class _JoiningNode:
-    """A node that joined, in its run *session*, and when its status came (monotonic seconds), by link."""
+class _Status:
+    """The first status that came of a node in its run ``session``, and when: monotonic seconds."""
 
-    node: str
     session: str
-    arrivals: Mapping[str, float]
+    at: float
+
+
+_Statuses = dict[str, _Status]
+"""Of one node, by link."""
 
 
 class CatchingUp:
@@ -38,15 +41,19 @@ class CatchingUp:
         """Speak for *node* on *topic*; the frames of all groups come by *links*."""
         self._node, self._topic, self._links = node, topic, frozenset(links)
         self._frame_queue, self._publish = frame_queue, publish
-        self._joining: dict[str, _JoiningNode] = {}
+        self._joining: dict[str, _Statuses] = {}
         self._lock = Lock()
 
     def joined(self, node: str, session: str, link: str, at: float) -> None:
-        """Note that the status of *node* came by *link* *at* that time."""
+        """Note that the status of *node* came by *link* *at* that time.
+
+        It may come again before the node is told. What is between is for that node to answer: it waits for us, and we
+        not for that.
+        """
         with self._lock:
-            known = self._joining.get(node)
-            arrivals = known.arrivals if known is not None and known.session == session else {}
-            self._joining[node] = _JoiningNode(node, session, {**arrivals, link: at})
+            statuses = self._joining.get(node, {})
+            if link not in statuses or statuses[link].session != session:
+                self._joining[node] = statuses | {link: _Status(session, at)}
 
     @property
     def pending(self) -> bool:
@@ -55,19 +62,23 @@ class CatchingUp:
 
     def send(self) -> None:
         """Tell those for whom nothing older is left here."""
-        for joining in self._waiting():
-            if all(self._frame_queue.has_settled(link, at) for link, at in joining.arrivals.items()):
-                self._send(joining)
+        for node, statuses in self._waiting().items():
+            if all(self._frame_queue.has_settled(link, status.at) for link, status in statuses.items()):
+                self._send(node, statuses)
 
-    def _waiting(self) -> tuple[_JoiningNode, ...]:
-        """Return those whose status came by all links: only then it is known which frames are older."""
+    def _waiting(self) -> dict[str, _Statuses]:
+        """Return those whose run is known from all links: only then it is known which frames are older."""
         with self._lock:
-            return tuple(one for one in self._joining.values() if one.arrivals.keys() == self._links)
+            return {node: statuses for node, statuses in self._joining.items() if self._are_of_one_run(statuses)}
 
-    def _send(self, joining: _JoiningNode) -> None:
+    def _are_of_one_run(self, statuses: _Statuses) -> bool:
+        return statuses.keys() == self._links and len({status.session for status in statuses.values()}) == 1
+
+    def _send(self, node: str, statuses: _Statuses) -> None:
         with self._lock:
-            if self._joining.get(joining.node) != joining:
+            if self._joining.get(node) != statuses:
                 return  # it was told, or joins anew
-            del self._joining[joining.node]
-        message = CaughtUpMessage(node=self._node, joined=joining.node, session=joining.session)
+            del self._joining[node]
+        [session] = {status.session for status in statuses.values()}
+        message = CaughtUpMessage(node=self._node, joined=node, session=session)
         self._publish(Outgoing(self._topic, message.to_json(), content_type="application/json", must_arrive=True))

@@ -58,6 +58,29 @@ def test_it_is_not_greeted_before_older_frames_are_answered(node: Node) -> None:
     assert [one["joined"] for one in node.said] == ["b"]
 
 
+def test_a_status_that_is_said_again_is_not_waited_for(node: Node) -> None:
+    """The frames before it may be the joining node's, which waits for us."""
+    for link in LINKS:
+        node.catching_up.joined("b", "run-1", link, 1.0)
+    node.queue.arrive(make_frame(arrived=1.5, delivery=Delivery(LINKS[0], 1, 1)), lambda _: False)
+    for link in LINKS:
+        node.catching_up.joined("b", "run-1", link, 2.0)
+    node.catching_up.send()
+    assert [one["joined"] for one in node.said] == ["b"]
+
+
+def test_runs_of_a_joining_node_that_one_link_tells_of_late(node: Node) -> None:
+    """What the other link has told of its present run is not forgotten."""
+    node.catching_up.joined("b", "run-1", LINKS[0], 1.0)
+    node.catching_up.joined("b", "run-2", LINKS[0], 2.0)
+    node.catching_up.joined("b", "run-1", LINKS[1], 3.0)
+    node.catching_up.send()
+    assert node.said == []
+    node.catching_up.joined("b", "run-2", LINKS[1], 4.0)
+    node.catching_up.send()
+    assert [one["session"] for one in node.said] == ["run-2"]
+
+
 def test_a_joining_node_that_starts_again_joins_anew(node: Node) -> None:
     """What was known of its run before does not count."""
     for link in LINKS:

@@ -24,20 +24,25 @@ SPLIT, CONTROL, ANSWERS = "split-20", "control", "answers"
 WINDOW, FRAMES, CAMERAS, STEP_S = 20, 300, 7, 0.01
 CHANGES: Final = 0.03
 """Of nodes, for each frame."""
+REPEATS: Final = 0.05
+"""Of statuses, for each frame: as after a reconnect."""
 GIVEN_UP_S: Final = 300.0
 """Less than the ten minutes after which a frame goes to somebody else anyway."""
 
 
 class Session:
-    """What a broker keeps for one link of a node: messages (topic, payload) that wait, and those on their way."""
+    """What a broker keeps for one link of a node: messages that wait, and those on their way.
+
+    They are of topic, payload, and whether that was retained.
+    """
 
     def __init__(self) -> None:
         """Begin empty."""
-        self.waiting: deque[tuple[str, bytes]] = deque()
-        self.sent: dict[int, tuple[str, bytes]] = {}
+        self.waiting: deque[tuple[str, bytes, bool]] = deque()
+        self.sent: dict[int, tuple[str, bytes, bool]] = {}
         self.order, self._mid = AckOrder(), 0
 
-    def next(self) -> tuple[int, str, bytes] | None:
+    def next(self) -> tuple[int, str, bytes, bool] | None:
         """Send the next message, if the window has room."""
         if not self.waiting or len(self.sent) >= WINDOW:
             return None
@@ -103,7 +108,7 @@ class Node:
         session = self.sessions[link]
         if (message := session.next()) is None:
             return
-        mid, topic, payload = message
+        mid, topic, payload, retained = message
         now = time.monotonic()
         if topic.startswith("cameras/"):
             frame = make_frame(
@@ -115,7 +120,7 @@ class Node:
             )
             self.groups.arrive(frame)
         else:
-            self.groups.take(link, make_incoming(topic, payload, arrived=now))
+            self.groups.take(link, make_incoming(topic, payload, retained=retained, arrived=now))
             session.acknowledge(mid)
 
 
@@ -135,7 +140,7 @@ class Fleet:
         for name, sessions in self.sessions.items():
             for link in links:
                 if link != CONTROL or name in self.nodes:
-                    sessions[link].waiting.append((topic, payload))
+                    sessions[link].waiting.append((topic, payload, False))
 
     def say(self, node: Node, state: str) -> None:
         """Publish the status of *node*, retained."""
@@ -151,7 +156,7 @@ class Fleet:
         self._runs += 1
         node = self.nodes[name] = Node(self, name, self._runs)
         for link in (SPLIT, CONTROL):
-            sessions[link].waiting.extend(self.retained.items())
+            sessions[link].waiting.extend((topic, payload, True) for topic, payload in self.retained.items())
             node.groups.connected(link, session_present=is_known and link == SPLIT)
         self.say(node, "loading")
         self.run(self.random.randrange(200))
@@ -202,6 +207,8 @@ def test_answers_are_complete_and_in_order_whoever_comes_and_goes(monkeypatch: p
         fleet.run(random.randrange(8))
         if random.random() < CHANGES:
             fleet.change(random.choice("bc"))
+        if random.random() < REPEATS and fleet.nodes:
+            fleet.say(random.choice([*fleet.nodes.values()]), "online")
     for name in "ab":
         if name not in fleet.nodes:
             fleet.start(name)
