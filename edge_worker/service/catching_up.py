@@ -47,8 +47,7 @@ class CatchingUp:
     def joined(self, node: str, session: str, link: str, at: float) -> None:
         """Note that the status of *node* came by *link* *at* that time.
 
-        It may come again before the node is told. What is between is for that node to answer: it waits for us, and we
-        not for that.
+        The first one counts: between it and a repetition are frames that the node itself answers, once it was told.
         """
         with self._lock:
             statuses = self._joining.get(node, {})

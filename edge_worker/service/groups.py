@@ -120,10 +120,11 @@ class Groups:
     def _arrival(self, place: Place, frame: Frame) -> _Arrival:
         with self._lock:
             members = self._members.setdefault(place, Members())
+            others = frozenset[str]() if self._joining.is_in_past(place[0]) else members.nodes
             is_member = not self._joining.is_outside(place[0])
             if is_member:
-                self._joining.joined(place, members.nodes, frame.arrived)
-            return _Arrival(place, frame.camera, frame.arrived, members, members.nodes, is_member)
+                self._joining.joined(place, others, frame.arrived)
+            return _Arrival(place, frame.camera, frame.arrived, members, others, is_member)
 
     def _is_ours(self, frame: _Arrival, now: float) -> bool:
         """Whether a frame is for us to answer, now that its owners may be gone."""
@@ -152,6 +153,9 @@ class Groups:
         if node is None or (node == self._node and link == CONTROL):
             return False
         status = PeerStatus.read(message.payload, self._auto)
+        if message.retained or status.session == self._session:
+            with self._lock:
+                self._joining.reached_present(link)
         if node != self._node:
             self._take_status(link, node, status, message.arrived)
         elif status.state == "online" and status.session == self._session:
@@ -166,7 +170,9 @@ class Groups:
                 self._forget(link)
             if link == CONTROL:
                 self._peers.reconnected(time.monotonic())
-            elif link in self._frame_links and not session_present:
+            elif link in self._frame_links and session_present:
+                self._joining.resumed(link)
+            elif link in self._frame_links:
                 self._joining.began(link)
 
     def _forget(self, link: str) -> None:

@@ -44,10 +44,14 @@ class Node:
             is_standby=lambda: self.is_standby,
         )
 
-    def status(self, state: str, *links: str, node: str = "b", groups: tuple[str, ...] = ("g",)) -> None:
+    def status(
+        self, state: str, *links: str, node: str = "b", groups: tuple[str, ...] = ("g",), retained: bool = False
+    ) -> None:
         """Have the status of *node* arrive by *links*."""
         content = {"node": node, "state": state, "groups": groups, "session": f"session-{node}"}
-        message = make_incoming(f"edge-worker/{node}/status", json.dumps(content).encode(), arrived=time.monotonic())
+        message = make_incoming(
+            f"edge-worker/{node}/status", json.dumps(content).encode(), retained=retained, arrived=time.monotonic()
+        )
         for link in links:
             assert self.groups.take(link, message)
 
@@ -257,6 +261,21 @@ def test_without_a_session_members_are_found_anew(node: Node) -> None:
     node.groups.connected(SPLIT, session_present=False)
     node.arrive(OTHERS, 2)
     assert node.taken() == ["1", "2"]
+
+
+@pytest.mark.parametrize("sign", [{"node": "b", "retained": True}, {"node": "a"}])
+def test_what_waited_for_an_earlier_run_is_answered_again(sign: dict[str, Any]) -> None:
+    """That run may have read the answers, which are sent once; until the broker says what it had retained, or we do."""
+    node = Node()
+    node.groups.connected(SPLIT, session_present=True)
+    node.status("online", CONTROL, retained=True)
+    node.status("online", SPLIT)
+    node.arrive(OTHERS, 1)
+    assert node.taken() == ["1"]
+    node.status("loading" if sign["node"] == "a" else "online", SPLIT, **sign)
+    node.groups.connected(SPLIT, session_present=True)
+    node.arrive(OTHERS, 2)
+    assert node.taken() == []
 
 
 def test_an_answer_of_our_own_is_no_news(node: Node) -> None:

@@ -30,6 +30,19 @@ def test_a_node_is_outside_until_its_status_is_among_the_frames() -> None:
     assert not joining.is_outside("split")
 
 
+def test_what_waits_in_a_session_that_was_left_is_of_the_past() -> None:
+    """Until something is heard that is said to this run; a connection that is lost and back is no other run."""
+    joining = Joining(limit_s=600.0)
+    joining.resumed("split")
+    assert joining.is_in_past("split")
+    joining.reached_present("split")
+    joining.resumed("split")
+    assert not joining.is_in_past("split")
+    joining.began("split-5")
+    joining.resumed("split-5")
+    assert not joining.is_in_past("split-5")
+
+
 def test_it_waits_for_the_word_of_each(joining: Joining) -> None:
     """In whatever order they say it, and once only."""
     joining.caught_up("b")
@@ -63,3 +76,11 @@ def test_a_link_that_begins_anew_waits_again(joining: Joining) -> None:
     joining.announced("split")
     joining.joined(PLACE, frozenset({"b"}), 200.0)
     assert joining.awaited(PLACE, 200.0) == {"b"}
+
+
+def test_a_link_that_begins_anew_holds_up_no_other(joining: Joining) -> None:
+    """Who is to catch up may wait for the frames of that other link."""
+    for node in OTHERS:
+        joining.caught_up(node)
+    joining.began("split-5")
+    assert joining.awaited(PLACE, 200.0) == set()
