@@ -1,4 +1,4 @@
-"""SHA-256 of files; ``SHA256SUMS`` of a checkpoint directory, in the format of sha256sum(1), pins those downloaded."""
+"""SHA-256 of files, and ``SHA256SUMS`` (sha256sum(1) format), which pins the files of a downloaded checkpoint."""
 
 from __future__ import annotations
 

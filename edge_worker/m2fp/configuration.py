@@ -25,8 +25,8 @@ class InputConfig(Section):
 
     Attributes:
         short_side, max_side: size in pixels.
-        reduced_decoding: JPEGs of which only the label map is wanted may be decoded at a half, a quarter or an eighth
-            of their size where that is no smaller than the input.
+        reduced_decoding: whether JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, if only the label map is
+            requested and the decoded image is no smaller than the input.
     """
 
     short_side: int = Field(640, ge=32)

@@ -79,7 +79,7 @@ class ModelDirectory:
 
     @property
     def digests(self) -> tuple[str, ...]:
-        """Digests of all that the results of this model depend on: weights, quantised network and configuration."""
+        """Digests of everything this model's results depend on: weights, quantised network and configuration."""
         return (self.sha256, *self.quantised_sha256, hashlib.sha256(self.config.model_dump_json().encode()).hexdigest())
 
     def network_file(self, precision: str) -> Path:

@@ -100,11 +100,11 @@ class EfficientNetLiteConfig(Section):
 
 
 class PersonCuesConfig(Section):
-    """What pixels tell of the person they belong to (``encoder.person_cues``).
+    """Predictions of each pixel about the person it belongs to (``encoder.person_cues``).
 
     Attributes:
-        waves: sines and cosines of ½, 1, 2… periods over the picture, as which a pixel tells its person's middle.
-        limb_pairs: pairs of limbs of which it tells whether one lies left of the other.
+        waves: number of sine and cosine pairs, of ½, 1, 2… periods over the image, that embed the person's centre.
+        limb_pairs: number of pairs of limbs; for each, a pixel predicts whether it is on the limb on the image's left.
     """
 
     waves: int = Field(ge=1, le=8)
@@ -166,7 +166,7 @@ class DecoderConfig(Section):
     mask_dim: int = Field(ge=1)
     enforce_input_project: bool = False
     mask_bias: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
-    """Added to each query's mask logits in the answer: calibration after training; above zero, its mask is larger."""
+    """Added to each query's mask logits in the output: calibration after training; positive: a larger mask."""
 
     @model_validator(mode="after")
     def _has_a_bias_for_each_query(self) -> DecoderConfig:

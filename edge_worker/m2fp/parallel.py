@@ -29,10 +29,10 @@ def one_by_one(function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]
 
 
 class InThreads:
-    """Runs in a few threads, the calling one among them.
+    """Runs in a few threads, including the calling one.
 
-    Threads take several items at a time, and the caller those that no other has begun: an item may be as short as the
-    way to another thread, and on a busy machine that may not come to it at all.
+    Threads take several items at a time, and the caller those that no other has started: an item may take no longer
+    than waking a thread, and on a busy machine the other threads may not run at all.
     """
 
     def __init__(self, count: int) -> None:
@@ -40,7 +40,7 @@ class InThreads:
         self._workers = Workers(count)
 
     def __call__(self, function: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]:
-        """Run at once, and yield the results; what *function* raises comes after all threads have finished."""
+        """Run immediately and yield the results; exceptions are raised after all threads have finished."""
         todo = list(items)
         done: list[list[B]] = [[]] * len(todo)
 

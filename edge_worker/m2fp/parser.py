@@ -35,7 +35,7 @@ class ModelInfo:
         reason: why this engine and precision were chosen, for operators.
         threads: requested threads per inference; None leaves it to the engine.
         warning: a sentence for users, or empty.
-        fingerprint: digest of all that results depend on besides the image: model, engine, precision, input size.
+        fingerprint: digest of everything results depend on besides the image: model, engine, precision, input size.
     """
 
     name: str
@@ -83,7 +83,7 @@ class Parser:
         return self.postprocess(self.infer(net_input), net_input)
 
     def reduction(self, frame: Size) -> int:
-        """Return by what the sides of a *frame* may be divided before :meth:`preprocess`: 1, 2, 4 or 8."""
+        """Return the factor by which a *frame* may be shrunk before :meth:`preprocess`: 1, 2, 4 or 8."""
         return reduction(frame, self._config, self._short_side)
 
     def preprocess(self, image: ByteArray, short_side: int | None = None, frame: Size | None = None) -> NetInput:
@@ -143,8 +143,8 @@ def load_parser(
         short_side: shorter side of the network's input in multi-human models, pixels; None uses the model's own.
         cache_directory: cache for compiled and exported networks; None disables it.
         shapes: number of input shapes that stay compiled.
-        trial_size: width and height of frames that engines are tried on, in a process of their own and once for a
-            cache, before one is loaded; None: an engine that ends its process ends this one.
+        trial_size: width and height of frames on which engines are tried before one is loaded, in a subprocess and
+            once per cache; None: no trials, and an engine that crashes ends this process.
 
     Raises:
         CheckpointError: the model is missing, incomplete or altered.

@@ -29,7 +29,7 @@ DEVIATION = np.array((58.395, 57.12, 57.375), np.float32)
 # Stride of the coarsest feature map.
 SIZE_DIVISOR = 32
 
-# What libjpeg divides the sides of an image by at no cost, largest first.
+# Factors by which libjpeg shrinks an image at no cost, largest first.
 _REDUCTIONS = (8, 4, 2)
 
 # Grey of the canvas around the frame in single-human models.
@@ -75,7 +75,7 @@ def preprocess(
 ) -> NetInput:
     """Convert a frame, RGB uint8 H×W×3, to the input of the network described by *config*.
 
-    *frame* is its size where *image* was reduced by :func:`reduction` while it was decoded.
+    *frame* is its size if *image* was shrunk by :func:`reduction` during decoding.
     *short_side* overrides that of a multi-human model (the limit of the long side scales with it);
     single-human models use a fixed canvas and ignore it. *each* maps over independent pieces of work.
     """
@@ -90,9 +90,9 @@ def preprocess(
 
 
 def reduction(frame: Size, config: ModelConfig, short_side: int | None = None) -> int:
-    """Return by what the sides of a *frame* may be divided while it is decoded: 1, 2, 4 or 8.
+    """Return the factor by which a *frame* may be shrunk during decoding: 1, 2, 4 or 8.
 
-    The model must allow it, and the network's input must be no larger than what is left.
+    The model must allow it, and the shrunk frame must be no smaller than the network's input.
     """
     if config.canvas is not None or not config.input.reduced_decoding:
         return 1
@@ -123,7 +123,7 @@ def normalise(image: ByteArray, padded: Size) -> FloatArray:
 
 
 def normalise_plainly(image: ByteArray, padded: Size) -> FloatArray:
-    """Return what :func:`normalise` does."""
+    """Do the same as :func:`normalise` without the kernel."""
     height, width = image.shape[:2]
     tensor = np.zeros((1, 3, padded.height, padded.width), np.float32)
     for channel, table in enumerate(_normalisation_tables()):

@@ -27,7 +27,7 @@ class EngineOptions:
         cache_directory: cache for compiled networks; None disables it.
         shapes: number of input shapes that stay compiled. With more shapes in use, networks are compiled or loaded
             repeatedly.
-        trial: input shape on which an engine is tried in a process of its own before it is used; None: it is not.
+        trial: input shape for trying an engine in a subprocess before it is used; None: no trial.
     """
 
     precision: str
@@ -43,7 +43,7 @@ class EngineOptions:
 
     @classmethod
     def from_wire(cls, wire: Mapping[str, Any]) -> EngineOptions:
-        """Restore options from :meth:`to_wire`, without a trial: they are for a process that is one."""
+        """Restore options from :meth:`to_wire`, without ``trial``: the subprocess that reads them makes none."""
         cache = wire["cache_directory"]
         return cls(**{**wire, "cache_directory": None if cache is None else Path(cache), "trial": None})
 
@@ -61,7 +61,7 @@ class Engine(Protocol):
         """Return the threads per inference as reported once a shape is compiled; None if the library does not say."""
 
     def infer(self, tensor: FloatArray) -> Logits:
-        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
 
     def close(self) -> None:
         """Release all resources; the engine must not be used afterwards."""
@@ -79,7 +79,7 @@ class AnyShape:
         """Do nothing."""
 
     def close(self) -> None:
-        """Do nothing: only memory is held."""
+        """Do nothing: the engine holds only memory."""
 
 
 class ShapeCache(Generic[T]):

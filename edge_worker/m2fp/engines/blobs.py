@@ -1,8 +1,8 @@
 """On-disk cache of compiled networks, for fast restarts.
 
 A blob's file name is a hash of everything it depends on (weights, runtime, precision, CPU, shape), so a stale blob is
-never found. The file ends with the SHA-256 of its name and content, so that one that was damaged or renamed is detected
-and compiled again. Disk errors only make the next start slower.
+never found. The file ends with the SHA-256 of its name and content, so that a damaged or renamed file is detected and
+compiled again. Disk errors only make the next start slower.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class MappedBlob:
 
     def __init__(self, file: Path) -> None:
         """Map *file*; raise OSError if it cannot be read, ValueError if it is corrupt."""
-        if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would wait for ever
+        if not stat.S_ISREG(file.stat().st_mode):  # opening a pipe would block
             raise ValueError("no ordinary file")
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size - _DIGEST_BYTES
@@ -81,7 +81,7 @@ class BlobStore:
         return self._directory is not None
 
     def map(self, shape: Shape) -> MappedBlob | None:
-        """Return the blob for *shape*, or None if it is missing or corrupt; one that is corrupt is removed."""
+        """Return the blob for *shape*, or None if it is missing or corrupt; a corrupt one is removed."""
         file = self._file(shape)
         if file is None:
             return None
@@ -96,7 +96,7 @@ class BlobStore:
             return None
 
     def discard(self, shape: Shape, problem: str) -> None:
-        """Remove the blob for *shape*, which cannot be used because of *problem*, and say so."""
+        """Remove the blob for *shape*, which cannot be used because of *problem*, and log it."""
         file = self._file(shape)
         if file is None:
             return

@@ -66,7 +66,7 @@ class Choice:
 def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> Choice:
     """Resolve ``auto``, export a checkpoint if the engine requires it, and load the model.
 
-    What ended or crawled when it was tried (:mod:`edge_worker.m2fp.engines.trials`) is passed over.
+    Engines that crashed or were far too slow in a trial (:mod:`edge_worker.m2fp.engines.trials`) are skipped.
 
     Raises:
         EngineError: the requested engine or precision cannot run here; the message lists those that can.
@@ -92,7 +92,7 @@ def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> 
 
 @dataclass(frozen=True)
 class _Candidate:
-    """An engine and a precision that may run the model, in the form that the engine takes, and why it was selected."""
+    """An engine and precision that may run *model*, which has the engine's format, and why they were selected."""
 
     model: ModelDirectory
     engine: str
@@ -103,7 +103,7 @@ class _Candidate:
 def _candidates(
     model: ModelDirectory, engine: str, options: EngineOptions, trials: Trials, passed: list[str]
 ) -> Iterator[_Candidate]:
-    """Yield what may run the model, fastest first; add engines that do not load to *passed*."""
+    """Yield candidates, fastest first; add engines that do not load to *passed*."""
     names, why_engine = _engines(model, engine)
     for name in names:
         try:
@@ -130,7 +130,7 @@ def _needs_export(model: ModelDirectory, engine: str) -> bool:
 
 
 def _import_engine(name: str, trials: Trials) -> ModuleType:
-    """Import an engine whose library is known to load, or is found to."""
+    """Import an engine, after a trial (now or earlier) has loaded its library."""
     outcome = trials.of_library(name)
     if not outcome.is_sound:
         raise EngineError(f"engine {name} {outcome.problem}")
@@ -184,7 +184,7 @@ def runnable(model: ModelDirectory, precisions: Iterable[str]) -> tuple[str, ...
 def _precisions(
     model: ModelDirectory, wanted: str, engine: str, offered: tuple[str, ...]
 ) -> tuple[tuple[str, str], ...]:
-    """Return the precisions to take and why, best first; ``auto``: reduced ones that passed the gate, then f32."""
+    """Return the precisions to try and why, best first; ``auto``: reduced ones that passed the gate, then f32."""
     if wanted != AUTO:
         # Plain int8 does not fix the precision of the other layers: the fastest offered comes first.
         fitting = [one for one in offered if one == wanted or one.startswith(f"{wanted}+")]

@@ -1,4 +1,4 @@
-"""Engines in a subprocess: to compile, whose exit frees the memory it takes, several times the weights; and for trials.
+"""Engines in a subprocess: for compiling, which takes several times the weights in memory until exit, and for trials.
 
 The subprocess runs :mod:`edge_worker.m2fp.engines.engine_process`.
 """

@@ -1,4 +1,4 @@
-"""Runs an engine in a process that may die of it: ``python -m edge_worker.m2fp.engines.engine_process``.
+"""Runs an engine in a process that may crash: ``python -m edge_worker.m2fp.engines.engine_process``.
 
 Reads an order as one line of JSON from standard input: to compile a network into the cache directory, or to try an
 engine. Writes an answer as one line to standard output: ``seconds`` of an inference, or a ``problem``. Exits when
@@ -35,7 +35,7 @@ def main() -> None:
         answer = {"problem": f"{type(error).__name__}: {error}"[:_MAX_PROBLEM]}
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
-    os._exit(0)  # what native libraries do at exit is not of interest
+    os._exit(0)  # skip the exit handlers of native libraries
 
 
 def _carry_out(order: dict[str, Any]) -> dict[str, Any]:

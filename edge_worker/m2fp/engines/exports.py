@@ -1,6 +1,6 @@
 """Cached exports of checkpoints, for engines that run exported models.
 
-An export is used only if its files are those of its manifest, and that is of this checkpoint; else it is made anew.
+An export is used only if its files match its manifest and the manifest names this checkpoint; else it is made again.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
 
 
 def _whole(place: Path, weights: str, configuration: str) -> ModelDirectory | None:
-    """Return the export in *place*; None if it is missing, not whole, or not of the checkpoint with these SHA-256."""
+    """Return the export in *place*; None if it is missing, incomplete, or not of the checkpoint with these SHA-256."""
     if not place.exists() and not place.is_symlink():
         return None
     try:
@@ -90,8 +90,8 @@ def _export(model: ModelDirectory, place: Path) -> None:
 def _own_directory(parent: Path, prefix: str) -> Path:
     """Create a directory in *parent* for the lifetime of this process, and remove those of processes that have ended.
 
-    A killed process cleans up nothing, and an export is as large as its model. A file lock, which the kernel releases
-    on exit, shows whether the owner still runs.
+    A killed process leaves its directory behind, and an export is as large as its model. A file lock, which the kernel
+    releases on exit, shows whether the owner still runs.
     """
     for left in parent.glob(f"{prefix}*"):
         with suppress(OSError):  # in use, or owned by another user

@@ -1,4 +1,4 @@
-"""Digests of what an engine's answers depend on besides the model: its library, our kernels and graphs, its limits."""
+"""Digests of what an engine's output depends on besides the model: its library, our kernels and graphs, its limits."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class ModelScopeEngine(AnyShape):
         return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
-        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
         with torch.no_grad():
             outputs = self._network.sem_seg_head(self._network.backbone(torch.from_numpy(tensor)))
         return Logits(outputs["pred_logits"][0].numpy(), outputs["pred_masks"][0].numpy())

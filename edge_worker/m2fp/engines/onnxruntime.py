@@ -43,7 +43,7 @@ class OnnxRuntimeEngine:
         return self._threads
 
     def infer(self, tensor: FloatArray) -> Logits:
-        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
         class_logits, mask_logits = self._sessions.get(shape_of(tensor)).run(None, {"image": tensor})
         return Logits(class_logits[0], mask_logits[0])
 

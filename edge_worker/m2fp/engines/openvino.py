@@ -88,7 +88,7 @@ class OpenVinoEngine:
         return int(network.request.get_compiled_model().get_property("INFERENCE_NUM_THREADS")) if network else None
 
     def infer(self, tensor: FloatArray) -> Logits:
-        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
         request = self._networks.get(shape_of(tensor)).request
         class_logits, mask_logits = request.infer({0: tensor}, share_inputs=True).values()
         return Logits(np.array(class_logits[0]), np.array(mask_logits[0]))
@@ -109,7 +109,7 @@ class OpenVinoEngine:
         """Load the network for a shape, or compile it, in a subprocess if that saves memory."""
         if (loaded := self._load(shape)) is not None:
             return loaded
-        # It may have been altered since it was opened, and what is compiled stays.
+        # The file may have changed since it was opened, and the compiled network is kept.
         verify(self._model.path, self._model.exported())
         if self._blobs.keeps and compiler.is_worth_it(self._file):
             compiler.compile_apart(self._model.path, self._options, shape)
@@ -126,7 +126,7 @@ class OpenVinoEngine:
         try:
             tensor = openvino.Tensor(blob.content, shared_memory=True)
             request = self._core.import_model(tensor, _DEVICE, self._settings).create_infer_request()
-        except RuntimeError as error:  # from another build
+        except RuntimeError as error:  # written by another build
             self._blobs.discard(shape, f"OpenVINO does not load it: {error}"[:_MAX_PROBLEM])
             return None
         blob.forget()  # most weights were repacked for the CPU and are not read again

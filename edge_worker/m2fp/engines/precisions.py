@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 SPLIT = "bf16x3"
-"""Large products of f32 by three products of bf16, the rest in f32; the capability of it is called the same."""
+"""Large f32 matrix products as three bf16 products each, the rest in f32; the capability has the same name."""
 
 # f32, then the fastest first. After the plus: the precision of the layers that are not quantised.
 _PRECISIONS = ("f32", "int8+bf16", "bf16", "int8+f32", SPLIT, "f16")

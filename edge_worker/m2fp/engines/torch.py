@@ -36,7 +36,7 @@ class TorchEngine(AnyShape):
             return torch.get_num_threads()
 
     def infer(self, tensor: FloatArray) -> Logits:
-        """Run a normalised RGB input, float32 1×3×H×W, H and W multiples of 32."""
+        """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
         reduced = self._dtype != torch.float32
         autocast = torch.autocast("cpu", dtype=self._dtype, enabled=reduced)
         with limited_threads(self._threads), torch.inference_mode(), autocast:

@@ -1,8 +1,8 @@
-"""Trials of engines: each runs once in a process of its own, and what came of it is remembered in the cache directory.
+"""Trials of engines: each runs once in a subprocess, and its outcome is kept in the cache directory.
 
-An engine may end its process (an instruction that the processor does not have, memory) or emulate what the processor
-lacks and take many times as long. The key of a trial is all that its outcome depends on: model, engine and its version,
-precision, compiled kernels, limits on instructions, processor.
+An engine may crash (an illegal instruction, out of memory), or emulate instructions that the processor lacks and take
+many times as long. The key of a trial is everything its outcome depends on: model, engine and its version, precision,
+compiled kernels, limits on instructions, processor.
 """
 
 from __future__ import annotations
@@ -33,30 +33,30 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.engines.base import EngineOptions
 
 LIMIT_S: Final = 120.0
-"""For loading, compiling and some inferences."""
+"""Time limit for loading, compiling and a few inferences."""
 QUICK_S: Final = 0.1
-"""An inference that takes less is not compared: whatever the others take, it is no crawl."""
+"""An inference that takes less is fast enough, and is not compared with f32."""
 CRAWL: Final = 3.0
-"""A reduced precision that takes this many times as long as f32 is emulated. Measured: 4.6 for bf16 without AMX."""
+"""A reduced precision that takes this many times as long as f32 is taken for emulated; bf16 without AMX took 4.6."""
 
 _FILE: Final = "engines.json"
 _SCHEMA: Final = "edge-worker.engines/1"
 _MAX_ENTRIES: Final = 200
-_ENOUGH: Final = 2  # doubtful outcomes in a row: a process may be killed for reasons of others once
+_ENOUGH: Final = 2  # doubtful outcomes in a row: one kill may have had nothing to do with the engine
 _FROM_OUTSIDE: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -9})  # Windows has no SIGKILL
-_LOOK_S: Final = 0.1  # between two looks at another process's trial
+_LOOK_S: Final = 0.1  # poll interval during another process's trial
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a trial.
+    """Outcome of a trial.
 
     Attributes:
-        problem: why the engine is not to be used, as the end of a sentence about it; empty if it runs.
-        seconds: of an inference.
-        doubts: times in a row that it may have been ended by something else than itself: a limit of memory, a kill.
+        problem: why the engine must not be used, as the end of a sentence about it; empty if it runs.
+        seconds: duration of an inference.
+        doubts: number of trials in a row that may have been ended from outside: by a kill, or for lack of memory.
     """
 
     problem: str = ""
@@ -70,7 +70,7 @@ class Outcome:
 
     @property
     def is_final(self) -> bool:
-        """Whether trying again is of no use."""
+        """Whether another trial would be pointless."""
         return self.is_sound or self.doubts in {0, _ENOUGH}
 
 
@@ -78,13 +78,13 @@ class Trials:
     """The trials of one model's engines; without :attr:`EngineOptions.trial` every engine passes."""
 
     def __init__(self, model: ModelDirectory, options: EngineOptions, *, again: bool) -> None:
-        """Try engines for *model*; *again*, if those that failed are to have another chance: no other was asked for."""
+        """Try engines for *model*; **again*: those that failed, too, because no other engine was requested."""
         self._model, self._options, self._again = model, options, again
         directory = options.cache_directory
         self._file = None if directory is None else SealedFile(directory / _FILE, _SCHEMA, "trials", _outcome)
 
     def of_library(self, engine: str) -> Outcome:
-        """Try whether the library of *engine* loads."""
+        """Try to load the library of *engine*."""
         return self._of(self._model, engine, "")
 
     def of(self, model: ModelDirectory, engine: str, precision: str) -> Outcome:
@@ -101,7 +101,7 @@ class Trials:
         return crawls
 
     def _of(self, model: ModelDirectory, engine: str, precision: str, *, keep: bool = True) -> Outcome:
-        """Recall or make a trial; *keep* what is compiled, for the process that runs the engine."""
+        """Look up or make a trial; *keep*: cache what is compiled, for the process that will run the engine."""
         if self._options.trial is None:
             return Outcome()
         key = _key(model if precision else None, engine, precision)
@@ -157,7 +157,7 @@ class Trials:
 
 
 def described(engine: str, precision: str) -> str:
-    """Return how a trial is called in messages."""
+    """Return the name of a trial in messages."""
     return f"{engine} in {precision}" if precision else engine
 
 
@@ -176,7 +176,7 @@ def _lock(directory: Path | None) -> int | None:
 
 
 def _run(engine: str, model: Path, options: EngineOptions) -> Outcome:
-    """Try an engine in a process of its own."""
+    """Try an engine in a subprocess."""
     try:
         process = start_process(engine, model, options, options.trial, to_disk=False)
     except OSError:
@@ -206,7 +206,7 @@ def _key(model: ModelDirectory | None, engine: str, precision: str) -> str:
 
 
 def _processor() -> tuple[str, ...]:
-    """Return what tells processors apart: their instructions, as Linux names them, and their name."""
+    """Return what identifies the processor: its instruction sets, as Linux names them, and its name."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         told = (line for line in lines if line.partition("\t")[0] in {"flags", "Features", "model name", "CPU part"})

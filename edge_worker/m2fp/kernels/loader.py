@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 KERNELS = ("masks", "deformable", "gemm", "winograd", "preprocess", "runs")
-"""Their names: ``NAME.c`` is compiled to ``_NAME`` beside it by ``setup.py``."""
+"""Names of the kernels: ``setup.py`` compiles ``NAME.c`` to ``_NAME`` beside it."""
 
 WITHOUT = "EDGE_WORKER_WITHOUT_KERNELS"
-"""Environment variable: kernels to go without, separated by commas, as if they were not built; for measurements."""
+"""Environment variable: kernels to treat as not built, separated by commas; for measurements."""
 
 ISA_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
-"""Environment variables that hold oneDNN, OpenVINO with it, and our kernels to an instruction set; the first counts."""
+"""Environment variables that limit oneDNN (and so OpenVINO) and our kernels to an instruction set, by precedence."""
 
-# Values that leave the kernels less than AVX-512, and the level of vector.h.
+# Values below AVX-512, and the highest level of vector.h that each allows.
 _LEVELS = {"SSE41": 0, "AVX": 0, "AVX2": 1, "AVX2_VNNI": 1, "AVX2_VNNI_2": 1}
 _BEST = 2
 
@@ -58,18 +58,18 @@ def load_kernel(name: str) -> ctypes.CDLL | None:
         return None
     if built_from != source_digest():
         return None
-    if (hold_to := getattr(library, "hold_to", None)) is not None:  # those with several versions of their functions
+    if (hold_to := getattr(library, "hold_to", None)) is not None:  # kernels with several versions of their functions
         hold_to(most_level())
     return library
 
 
 def isa_limit(environ: Mapping[str, str] = os.environ) -> tuple[str, str]:
-    """Return which of :data:`ISA_LIMITS` counts, and its value in capitals; both empty if none is set."""
+    """Return which of :data:`ISA_LIMITS` is in force, and its value in capitals; both empty if none is set."""
     return next(((name, environ[name].upper()) for name in ISA_LIMITS if environ.get(name)), ("", ""))
 
 
 def most_level() -> int:
-    """Return the most that the kernels may use within :data:`ISA_LIMITS`, a level of ``vector.h``."""
+    """Return the highest level of ``vector.h`` that :data:`ISA_LIMITS` allow the kernels."""
     return _LEVELS.get(isa_limit()[1], _BEST)
 
 

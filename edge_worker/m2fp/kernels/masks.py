@@ -50,7 +50,7 @@ class _Enlargement(ctypes.Structure):
         return cls(_Axis.of(to_frame.rows), _Axis.of(to_frame.columns))
 
 
-@lru_cache(maxsize=16)  # as many as there are of them; each takes longer to make than a small mask to read
+@lru_cache(maxsize=16)  # as many as enlargements are cached; making one takes longer than reading a small mask
 def _operator(to_frame: Enlargement) -> _Enlargement:
     return _Enlargement.of(to_frame)
 

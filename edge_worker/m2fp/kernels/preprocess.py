@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 _CHANNELS = 3
 
-# As in ``preprocess.c``: rows turned into columns at a time, and bits of a weight behind the point.
+# As in ``preprocess.c``: rows transposed at a time, and fraction bits of a fixed-point weight.
 _ROWS = 16
 _FRACTION_BITS = 22
 
-# Rows of the result computed at a time, by one thread. The rows of the image at their borders are narrowed twice.
+# Output rows per piece of work. Input rows at the border of two pieces are resized horizontally twice.
 _STRIP = 64
 
-# Cached operators: two per size of frame in use.
+# Number of cached operators; two per frame size in use.
 _AXES = 32
 
 

@@ -44,7 +44,7 @@ def find_runs(owners: ByteArray, labels: ByteArray) -> tuple[NDArray[np.int32], 
     Raises:
         ValueError: an array has another dtype, shape or layout.
     """
-    # As many as there are pixels; memory is taken only for those that are written, one beyond the last among them.
+    # At most one run per pixel, and the kernel writes one entry beyond the last; pages not written take no memory.
     starts, keys = np.empty(labels.size + 1, np.int32), np.empty(labels.size + 1, np.uint16)
     count = _library().find_runs(
         address_of(owners, "owners", np.uint8, labels.shape),

@@ -54,7 +54,7 @@ def _library() -> ctypes.CDLL | None:
 def width() -> int:
     """Return the kernel's vector width in floats on this CPU: 8 or 16, or 0 if it is not built or not supported.
 
-    The kernel keeps to the limit of OpenVINO's, so that CPUs without AVX-512 can be benchmarked on one that has it.
+    The kernel obeys OpenVINO's ISA limit, so that CPUs without AVX-512 can be benchmarked on one that has it.
     """
     library = _library()
     return 0 if library is None else min(int(library.winograd_width()), _FLOATS[most_level()])

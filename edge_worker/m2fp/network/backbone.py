@@ -24,7 +24,7 @@ class Backbone(nn.Module):
     """Base of backbones: a stem, and the stages that subclasses add under the names of their maps."""
 
     def __init__(self, out_features: Sequence[str]) -> None:
-        """Begin without stages; :meth:`forward` returns the maps called *out_features*."""
+        """Create a backbone without stages; :meth:`forward` returns the maps named in *out_features*."""
         super().__init__()
         self.out_features = out_features
         self.channels: dict[str, int] = {}
@@ -35,7 +35,7 @@ class Backbone(nn.Module):
         return cast("dict[str, Tensor]", super().__call__(images))
 
     def start(self, images: Tensor) -> Tensor:
-        """Run what stands before the stages."""
+        """Run the layers before the stages."""
         return cast("Tensor", self.get_submodule("stem")(images))
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -57,15 +57,15 @@ class ResidualBlock(nn.Module):
 
 
 class PersonCues(nn.Module):
-    """Tells apart what convolutions see alike: two people side by side, the left and the right arm.
+    """Distinguishes what looks alike to convolutions: two people side by side, the left and the right arm.
 
-    Each pixel of the finest map before the last predicts the middle of its person (as in Neven et al., arXiv
-    1906.11109), whether that person is seen from behind, and whether a limb lies left of its pair. Waves of the middle
-    and the products of the two other cues, which say "left" or "right", are added to the mask features.
+    Each pixel of the second finest map predicts the centre of its person (as in Neven et al., arXiv 1906.11109),
+    whether that person is seen from behind, and whether a limb is the one on the image's left. A sine embedding of the
+    centre, and the products of the other two cues, which tell left from right, are projected onto the mask features.
     """
 
     def __init__(self, config: PersonCuesConfig, map_channels: int, mask_dim: int) -> None:
-        """Without effect until it is trained."""
+        """Create the layers, initialised to have no effect."""
         super().__init__()
         self.waves = config.waves
         self.cues = nn.Conv2d(map_channels, 3 + config.limb_pairs, 1)
@@ -73,9 +73,9 @@ class PersonCues(nn.Module):
         nn.init.zeros_(self.mix.weight)
 
     def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """A map (B, C, h, w) → middles (B, 2, h, w), x and y in shares of the picture, and logits (B, 1 + pairs, h, w).
+        """Map (B, C, h, w) → centres (B, 2, h, w), x and y as fractions of the image, and logits (B, 1 + pairs, h, w).
 
-        The logits are of being seen from behind and, for each pair of limbs, of being the one on the picture's left.
+        The logits are for "seen from behind" and, for each pair of limbs, for "the one on the image's left".
         """
         cues = self.cues(x)
         rows, columns = (_middles(size, x) for size in x.shape[-2:])
@@ -92,7 +92,7 @@ class PersonCues(nn.Module):
 
 
 def _middles(length: int, like: Tensor) -> Tensor:
-    """(length,): the middles of that many cells, in 0…1."""
+    """Return the centres of *length* cells in [0, 1]: (length,)."""
     return (torch.arange(length, dtype=torch.float32, device=like.device) + 0.5) / length
 
 

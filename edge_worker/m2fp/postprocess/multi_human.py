@@ -71,7 +71,7 @@ class Rules:
         count = min(_CANDIDATES, flat.size)
         chosen: dict[int, list[Candidate]] = defaultdict(list)
         best = np.argpartition(-flat, count - 1)[:count]
-        for index in best[flat[best] >= _INSTANCE_THRESHOLD]:  # what votes has a higher score still
+        for index in best[flat[best] >= _INSTANCE_THRESHOLD]:  # a vote needs an even higher score
             query, class_id = divmod(int(index), probabilities.shape[1])
             score = float(flat[index])
             if self.is_instance(class_id, score) or self.is_semantic(class_id, score):

@@ -134,7 +134,7 @@ class Runs(NamedTuple):
 
 
 def find_runs_plainly(owners: ByteArray, labels: ByteArray) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Return what :func:`edge_worker.m2fp.kernels.runs.find_runs` does."""
+    """Do the same as :func:`edge_worker.m2fp.kernels.runs.find_runs` in NumPy."""
     keys = owners * np.uint16(_RANK) + labels
     begins = np.ones(keys.shape, np.bool_)
     np.not_equal(keys[:, 1:], keys[:, :-1], out=begins[:, 1:])

@@ -52,7 +52,7 @@ class Agreement:
     Attributes:
         frames: number of frames.
         pixels: mean share of identical label map pixels; ``worst`` is that of the worst frame.
-        instances: parts and persons that the reference found with a score of 0.5 or more.
+        instances: number of parts and persons that the reference found with a score of 0.5 or more.
         instance_iou: mean IoU of found instances, in both directions; 1 if there are none.
         candidate_iou: the same for all candidates, from a score of 0.1.
     """
