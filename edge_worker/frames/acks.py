@@ -1,4 +1,4 @@
-"""Acknowledgement tracker: a frame is acknowledged after all its results were. Pure.
+"""Acknowledgement tracker: a frame is acknowledged once the broker has acknowledged all its results. Pure.
 
 The caller must hold the scheduler's lock.
 """
@@ -74,8 +74,8 @@ class AckTracker:
     """Tracks frames without a complete reply and the publications each still waits for.
 
     Two frames are the same if their sender gave them the same id, or if the broker marks one as redelivered and the
-    content is equal. Equal content alone is not enough: the scene may be still. A frame that must be acknowledged is no
-    duplicate of one that may be, or was, dropped without a reply.
+    content is equal. Equal content alone is not enough: nothing may have moved. A frame that must be acknowledged is
+    not a duplicate of one that was dropped, or may be dropped, without a reply.
     """
 
     def __init__(self, *, remembered: int = 4096) -> None:
@@ -84,7 +84,7 @@ class AckTracker:
         self._open: dict[tuple[str, str, float], _Entry] = {}
         self._newest: dict[tuple[str, str], tuple[str, str, float]] = {}
         self._by_publication: dict[int, tuple[str, str, float]] = {}
-        self._done: OrderedDict[tuple[str, str], bool] = OrderedDict()  # whether that keeps a promise
+        self._done: OrderedDict[tuple[str, str], bool] = OrderedDict()  # value: replied to, or had to be acknowledged
 
     @property
     def awaited(self) -> int:
@@ -119,12 +119,12 @@ class AckTracker:
         return (camera, frame_id) in self._newest
 
     def has_open(self, link: str, until: float) -> bool:
-        """Whether a frame waits for its reply that came by *link* at the monotonic time *until*, or before."""
+        """Whether a frame that arrived by *link* at or before monotonic *until* has no complete reply yet."""
         frames = (entry.frame for entry in self._open.values())
         return any(one.arrived <= until and one.delivery is not None and one.delivery.link == link for one in frames)
 
     def is_done(self, frame: Frame) -> bool:
-        """Whether a frame of the identity of *frame* was settled here."""
+        """Whether a frame with the identity of *frame* was settled here."""
         return (frame.camera, frame.frame_id) in self._done
 
     def replied(
@@ -153,13 +153,13 @@ class AckTracker:
         """Register that the broker acknowledged *publication*; returns what may be acknowledged now."""
         key = self._by_publication.pop(publication, None)
         if key is None:
-            return ()  # a status message, or of a reply replaced since
+            return ()  # a status message, or part of a reply that has been replaced
         entry = self._open[key]
         entry.publications.discard(publication)
         return self._settle_if_complete(key, entry)
 
     def failed(self, publication: int) -> Loss | None:
-        """Register that *publication* was given up; returns the consequence for its frame, None if it was no reply."""
+        """Register that *publication* was given up; returns the effect on its frame, None if it was not a reply."""
         key = self._by_publication.get(publication)
         if key is None:
             return None

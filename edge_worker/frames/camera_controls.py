@@ -7,10 +7,10 @@ class CameraControls:
     """What commands have set, by camera name; None stands for all cameras."""
 
     def __init__(self, max_cameras: int) -> None:
-        """Remember the names of at most *max_cameras*: senders invent names, and memory is limited."""
+        """Remember at most *max_cameras* names: senders choose them, and memory is limited."""
         self._max_cameras = max_cameras
         self._paused: set[str | None] = set()
-        self._intervals: dict[str | None, float] = {}  # None: all cameras without one of their own since then
+        self._intervals: dict[str | None, float] = {}  # None: for all cameras without an entry
 
     def knows(self, camera: str | None) -> bool:
         """Whether *camera* may be paused or throttled: its name is remembered already, or there is room for it."""
@@ -37,7 +37,7 @@ class CameraControls:
         return None in self._paused
 
     def set_min_interval(self, camera: str | None, seconds: float | None) -> None:
-        """Limit *camera* to a frame per *seconds*; None restores the configured interval.
+        """Limit *camera* to one frame per *seconds*; None restores the configured interval.
 
         An interval for all cameras replaces those set for single ones.
         """

@@ -41,7 +41,7 @@ class Drop:
 
 @dataclass(frozen=True, slots=True)
 class CameraPace:
-    """A camera as the section ``source`` of the configuration delivers it: frames received, and how they are taken."""
+    """Frames received from a camera by section ``source`` of the configuration, and the pace at which it is served."""
 
     source: int
     camera: str

@@ -76,7 +76,7 @@ class LateCameras:
     """
 
     def __init__(self) -> None:
-        """Start without an account."""
+        """Start without counts."""
         self._counts: Mapping[str, Count] = {}
         self._late: frozenset[str] = frozenset()
 

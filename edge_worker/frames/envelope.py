@@ -26,7 +26,7 @@ MAX_FRAME_ID = 128
 MAX_STRUCTURE = 1000
 
 _LEADING = b" \t\r\n"
-_TO_BASE64 = str.maketrans("-_", "+/", " \t\r\n")  # from its form in addresses and with line breaks
+_TO_BASE64 = str.maketrans("-_", "+/", " \t\r\n")  # from URL-safe base64, and without white space
 _DATA_URL = re.compile(r"\s*data:[^,]{0,200};base64,", re.IGNORECASE)
 
 
@@ -44,7 +44,7 @@ def is_envelope(payload: bytes) -> bool:
 
 
 def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
-    """Parse an envelope. Other keys are ignored; ``captured_at``, too: a wrong one costs no frame.
+    """Parse an envelope. Other keys are ignored; ``captured_at``, too: a frame is not rejected for a wrong one.
 
     The base64 text may be URL-safe, have line breaks, or be a ``data:`` URL.
 
@@ -62,7 +62,7 @@ def open_envelope(payload: bytes, max_payload_bytes: int) -> Envelope:
 
 
 def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, object]:
-    """Read ``frame_id`` of an envelope, None if missing or invalid, and ``captured_at`` as it stands there.
+    """Read ``frame_id`` of an envelope, None if missing or invalid, and ``captured_at``, unchecked.
 
     The rest is not checked, so that the error message for an invalid envelope has the sender's id.
     """
@@ -74,7 +74,7 @@ def identity_in(payload: bytes, max_payload_bytes: int) -> tuple[str | None, obj
 
 
 def usable_frame_id(value: object) -> str | None:
-    """Return a sender's frame id; None if there is none, or one that :func:`checked_frame_id` refuses."""
+    """Return a sender's frame id; None if it is missing, or :func:`checked_frame_id` refuses it."""
     try:
         return None if value is None else checked_frame_id(value)
     except DecodeError:
@@ -98,7 +98,7 @@ def utc_timestamp(value: object) -> str:
     """Return a sender's time of capture in UTC: RFC 3339 with any offset, or seconds to nanoseconds since 1970.
 
     Raises:
-        ValueError: it is neither, or no time that exists; the message says which.
+        ValueError: it is neither, or such a time does not exist; the message says which.
     """
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"must be a time like 2026-01-31T12:00:00Z, not {_json_type(value)}")  # noqa: TRY004 - one error

@@ -42,7 +42,7 @@ class Frame:
 
     ``received_at`` is in epoch seconds, ``arrived`` in seconds of the monotonic clock. ``source`` is the index of the
     camera section. ``sender_id`` is false if ``frame_id`` was made from the content. ``delivery`` is None if nothing
-    must be acknowledged, ``request`` is None if the results are for everybody.
+    must be acknowledged, ``request`` is None if the results go to the usual topics.
     """
 
     camera: str
@@ -59,7 +59,7 @@ class Frame:
     request: Request | None = None
 
     def is_expired(self, now: float) -> bool:
-        """Return whether the request for the results has expired at monotonic *now*."""
+        """Whether the request for the results has expired at monotonic *now*."""
         return self.request is not None and self.request.expires is not None and now > self.request.expires
 
     def age_s(self, now: float) -> float:

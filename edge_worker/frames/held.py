@@ -1,8 +1,8 @@
 """Frames of cameras that belong to another node of the group: kept unacknowledged until that node has answered. Pure.
 
-The frames of a camera are given back in their order: none while an older one is still held. So a node answers a
-camera's frames in the order in which they came, leaves out only those that others have answered, and whoever is the
-first to answer, the answers are in order.
+The frames of a camera are returned in order: none while an older one is still held. So a node answers a camera's frames
+in the order of arrival and skips only those that others have answered. So the first answers are in order, whichever
+nodes they come from.
 
 The caller holds one lock around every call.
 """
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from edge_worker.frames.frame import Frame
 
 Claim = Callable[[float], bool]
-"""Whether a frame is for this node to answer, at a monotonic time: its owner may be gone by then."""
+"""Whether this node must answer a frame at a given monotonic time: its owner may be gone by then."""
 
 
 class HeldFrames:
-    """Frames waiting for their owner's answer, and answers that came before their frame did."""
+    """Frames waiting for their owner's answer, and answers that arrived before their frames."""
 
     def __init__(self, *, remembered: int = 65_536) -> None:
-        """Remember the last *remembered* answers to frames that have not come yet: more than a broker queues."""
-        self._held: dict[tuple[int, str], deque[tuple[Frame, Claim]]] = {}  # by section and camera, as they came
+        """Remember the last *remembered* answers to frames that have not arrived yet: more than a broker queues."""
+        self._held: dict[tuple[int, str], deque[tuple[Frame, Claim]]] = {}  # by section and camera, in order of arrival
         self._answered: OrderedDict[tuple[str, str], int] = OrderedDict()
         self._remembered = remembered
 
     def __len__(self) -> int:
-        """Frames that are held."""
+        """Number of frames held."""
         return sum(map(len, self._held.values()))
 
     def hold(self, frame: Frame, claim: Claim) -> None:
-        """Keep *frame* until it is answered, or *claim* says that it is ours and none of its camera is before it."""
+        """Keep *frame* until it is answered, or *claim* says that it is ours and no older one of its camera is held."""
         self._held.setdefault(_camera(frame), deque()).append((frame, claim))
 
     def release(self, camera: str, frame_id: str) -> tuple[Frame, ...]:
-        """Give back what was held of the frame that another node has answered.
+        """Remove and return the held arrivals of a frame that another node has answered.
 
-        An id that its sender gave stands for one frame, however often it came; equal images without one were each
-        answered.
+        An id set by the sender identifies one frame, however often it arrives. Equal images without such an id are
+        answered one by one, so only one of them is released.
         """
         keys = [key for key in self._held if key[1] == camera]
         found = [(key, held) for key in keys for held in self._held[key] if held[0].frame_id == frame_id]
@@ -53,11 +53,11 @@ class HeldFrames:
         return tuple(frame for _, (frame, _) in found)
 
     def claim(self, now: float) -> tuple[Frame, ...]:
-        """Give back the frames that are ours now, those of each camera in the order of their arrival."""
+        """Remove and return the frames that are ours now, those of each camera in the order of their arrival."""
         return tuple(frame for key in tuple(self._held) for frame in self._claim(key, now))
 
     def claim_of(self, frame: Frame, now: float) -> tuple[Frame, ...]:
-        """Give back those frames of the camera of *frame* that are ours now, in the order of their arrival."""
+        """Remove and return those frames of the camera of *frame* that are ours now, in the order of their arrival."""
         return self._claim(_camera(frame), now)
 
     def _claim(self, key: tuple[int, str], now: float) -> tuple[Frame, ...]:
@@ -72,14 +72,14 @@ class HeldFrames:
             del self._held[key]
 
     def remember(self, camera: str, frame_id: str) -> None:
-        """Note the answer to a frame that has not come yet."""
+        """Record the answer to a frame that has not arrived yet."""
         key = (camera, frame_id)
         self._answered[key] = self._answered.pop(key, 0) + 1
         if len(self._answered) > self._remembered:
             self._answered.popitem(last=False)
 
     def was_answered(self, frame: Frame) -> bool:
-        """Whether another node has answered *frame*, which just came; what was remembered of that is used up."""
+        """Whether another node has answered *frame*, which just arrived; forgets that answer."""
         key = (frame.camera, frame.frame_id)
         left = self._answered.pop(key, 0) - 1
         if left > 0 and not frame.sender_id:

@@ -1,7 +1,7 @@
 """The frame queue between the broker and the model: frames waiting, in work and unacknowledged, behind one lock.
 
 The scheduler decides which frame is next and the acknowledgement tracker what may be acknowledged; both are pure. The
-queue adds what they leave out: the lock, the clock, and the waiting.
+queue adds the lock, the clock and the waiting.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ class FrameQueue:
         acknowledge: Callable[[Delivery], object],
         has_room: Callable[[int], bool] = lambda _source: True,
     ) -> None:
-        """Hold one policy per camera section.
+        """*policies*: one per camera section.
 
         *acknowledge* is called with the lock held, so that a settled frame is always an acknowledged one. *has_room*,
-        also called with the lock held, tells whether replies to a section's frames would soon be sent. Neither may
-        wait, raise or call back.
+        also called with the lock held, returns whether replies to a section's frames would soon be sent. Neither may
+        block, raise or call back.
         """
         self._scheduler = Scheduler(policies)
         self._acks, self._foreign = AckTracker(), HeldFrames()
@@ -53,8 +53,8 @@ class FrameQueue:
     def arrive(self, frame: Frame, claim: Claim | None = None) -> Verdict:
         """Queue an arriving frame unless it is a duplicate; returns whether it is.
 
-        With a *claim*, the frame came to every node of a group: it is held while it is not ours, or an older one of its
-        camera is not, and settled without a reply once :meth:`answered` was told that another node replied.
+        With a *claim*, every node of a group received the frame: it is held while it, or an older one of its camera, is
+        not ours, and settled without a reply once :meth:`answered` reports that another node has replied.
         """
         with self._changed:
             verdict = self._acks.opened(frame)
@@ -70,13 +70,13 @@ class FrameQueue:
                 self._acknowledge_all(self._acks.replied(frame, ()))
             else:
                 self._foreign.hold(frame, claim)
-                self._claim_of(frame)  # those that it waited behind come first
+                self._claim_of(frame)  # in order: older ones of its camera that are ours go first
             if claim is not None:
                 self._split_sections.add(frame.source)
             return verdict
 
     def answered(self, camera: str, frame_id: str) -> None:
-        """Note that another node of the group has replied to a frame that came, or will come, here as well."""
+        """Note that another node of the group has replied to a frame that this node receives as well, now or later."""
         with self._changed:
             if held := self._foreign.release(camera, frame_id):
                 for frame in held:
@@ -93,25 +93,25 @@ class FrameQueue:
             return len(self._foreign)
 
     def has_settled(self, link: str, until: float) -> bool:
-        """Whether every frame that came by *link* until that monotonic time is answered, here or by another node."""
+        """Whether every frame that arrived by *link* until that monotonic time is answered, here or by another node."""
         with self._changed:
             return not self._acks.has_open(link, until)
 
     def claim_held(self) -> None:
-        """Queue the held frames that have become ours, since their owner is gone."""
+        """Queue the held frames that have become ours because their owner is gone."""
         with self._changed:
             for frame in self._foreign.claim(time.monotonic()):
                 self._queue(frame)
 
     def _claim_of(self, frame: Frame) -> None:
-        """Queue what is held of the camera of *frame* and has become ours. The lock is held."""
+        """Queue the held frames of the camera of *frame* that have become ours. The lock is held."""
         for mine in self._foreign.claim_of(frame, time.monotonic()):
             self._queue(mine)
 
     def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
         """Whether another node replied to *frame*. The lock is held.
 
-        Equal images without ids of their own cannot be told apart: where the like was settled here, this is another.
+        Equal images without ids of their own cannot be told apart: if one was settled here, this is taken for another.
         """
         ambiguous = ours and not frame.sender_id and self._acks.is_done(frame)
         return not ambiguous and self._foreign.was_answered(frame)
@@ -175,7 +175,7 @@ class FrameQueue:
             self._changed.notify()
 
     def requeue(self, frame: Frame) -> None:
-        """Requeue a frame, first in line: the model process ended under it."""
+        """Put a frame back at the front of its queue, because the model process ended while parsing it."""
         with self._changed:
             self._settle(self._scheduler.requeue(frame))
             self._drain_if_closed()
@@ -208,7 +208,7 @@ class FrameQueue:
             return known
 
     def paces(self) -> tuple[bool, tuple[CameraPace, ...]]:
-        """Tell whether all cameras are paused, and of each that sent frames how they are taken."""
+        """Return whether all cameras are paused, and the pace of each camera that has sent frames."""
         with self._changed:
             return self._scheduler.controls.all_paused, self._scheduler.paces()
 
@@ -226,7 +226,7 @@ class FrameQueue:
             return self._acks.awaited
 
     def set_policies(self, policies: Sequence[Policy]) -> None:
-        """Go on with other policies for the same camera sections."""
+        """Replace the policies of the same camera sections."""
         with self._changed:
             self._scheduler.set_policies(policies)
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""Which of several nodes a camera belongs to: rendezvous hashing (highest random weight). Pure.
+"""Which of several nodes owns a camera: rendezvous hashing (highest random weight). Pure.
 
-Every node that knows the same members comes to the same answer without asking, and where a member comes or goes only
-its own cameras move (Thaler and Ravishankar, 1998).
+Nodes that know the same members agree without communicating, and when a member joins or leaves only its own cameras
+move (Thaler and Ravishankar, 1998).
 """
 
 from __future__ import annotations

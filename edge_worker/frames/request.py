@@ -15,7 +15,7 @@ OUTPUTS: Final = "outputs"
 MASKS: Final = "masks"
 SCORE_THRESHOLD: Final = "score-threshold"
 KIND: Final = "kind"
-"""User properties: the first three of requests, the last of their replies."""
+"""User properties: the first three are sent with requests, the last with replies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Request:
 def may_reply_to(topic: str, prefix: str | None) -> bool:
     """Whether replies may go to the Response *topic* of a message, given the configured *prefix*.
 
-    Without this limit a message could make the worker publish to any topic that it has permission for.
+    Without this limit a message could make the worker publish to any topic that it may publish to.
     """
     return prefix is not None and topic.startswith(prefix) and is_publishable(topic)
 

@@ -46,12 +46,12 @@ class Scheduler:
     ) -> None:
         """*policies* are the configuration's cameras, in the order that ``Frame.source`` counts.
 
-        Beyond *max_cameras*, idle ones are counted together as ``(other)``. Beyond *max_waiting_bytes*, the frame
-        that has waited longest is superseded, unless it must be acknowledged.
+        Beyond *max_cameras*, idle ones are counted together as ``(other)``. Beyond *max_waiting_bytes*, the frame that
+        has waited longest is dropped as superseded, unless it must be acknowledged.
         """
         self._policies = policies
         self._max_cameras, self._max_waiting_bytes = max_cameras, max_waiting_bytes
-        self._queues: OrderedDict[tuple[int, str], CameraQueue] = OrderedDict()  # served longest ago first
+        self._queues: OrderedDict[tuple[int, str], CameraQueue] = OrderedDict()  # least recently served first
         self._other = Tally()
         self._waiting_bytes = 0
         self.controls = CameraControls(max_cameras)
@@ -65,7 +65,7 @@ class Scheduler:
     # -- frames in ----------------------------------------------------------------------------------------------
 
     def offer(self, frame: Frame, now: float) -> tuple[Drop, ...]:
-        """Queue an arriving frame, or drop it; returns the dropped frames: this one, or others for it."""
+        """Queue an arriving frame, or drop it; returns the dropped frames: this one, or others to make room for it."""
         queue = self._queue(frame)
         if queue is None:
             self._other.received += 1
@@ -142,7 +142,7 @@ class Scheduler:
             queue.tally.reject(reason)
 
     def requeue(self, frame: Frame) -> tuple[Drop, ...]:
-        """Put a frame back to the front; with ``latest``, a frame that arrived meanwhile supersedes it."""
+        """Put a frame back at the front; with ``latest``, a frame that arrived meanwhile supersedes it."""
         queue = self._queue_in_work(frame)
         queue.in_work -= 1
         if queue.latest and (queue.waiting or self._is_paused(queue)):
@@ -192,7 +192,7 @@ class Scheduler:
         return self.controls.min_interval_s(queue.camera, queue.policy.min_interval_s)
 
     def paces(self) -> tuple[CameraPace, ...]:
-        """Tell of each camera how its frames are taken."""
+        """Return the pace of each camera."""
         return tuple(
             CameraPace(source, camera, queue.tally.received, self._is_paused(queue), self._interval_of(queue))
             for (source, camera), queue in self._queues.items()
