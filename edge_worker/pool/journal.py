@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _FILE: Final = "in_work"
 _HASH: Final = re.compile(rb"[0-9a-f]{64}")
-_LINE: Final = 65  # bytes a slot has: a hash or blanks, and the end of the line
+_LINE: Final = 65  # bytes per slot: a hash or blanks, and a newline
 _BLANK: Final = b" " * (_LINE - 1) + b"\n"
 _MAX_BYTES: Final = 64 * _LINE  # threads.processes is at most 64
 
@@ -30,7 +30,7 @@ class Journal:
     """One line per slot: the hash of the payload in work, or blanks. The lines of a killed worker remain.
 
     The file stays open and locked, and lines are overwritten in place: two system calls per frame, without waiting for
-    the disk, since the page cache survives a kill. If there can be no file, a warning is logged. Thread-safe.
+    the disk, since the page cache survives a kill. If the file cannot be used, a warning is logged. Thread-safe.
     """
 
     def __init__(self, state_directory: Path | None, slots: int) -> None:
@@ -38,7 +38,7 @@ class Journal:
         self._lock = Lock()
         self._descriptor: int | None = None
         self.left: tuple[str, ...] = ()
-        """Hashes of the payloads that were in work when the previous worker ended, each once."""
+        """Hashes of the payloads that were in work when the previous worker ended, without repetition."""
         if state_directory is None:
             return
         try:

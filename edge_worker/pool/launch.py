@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.inference.types import ModelSettings
 
-# Of engines and kernels: what they may use (edge_worker.m2fp.kernels.loader), and the same for PyTorch's own and MKL.
+# Limits on the instruction sets of our kernels (edge_worker.m2fp.kernels.loader), oneDNN, PyTorch and MKL.
 _LIMITS = (
     "EDGE_WORKER_WITHOUT_KERNELS",
     "ONEDNN_MAX_CPU_ISA",
@@ -28,8 +28,8 @@ _LIMITS = (
 # The only variables inherited by the child: the worker's environment may hold secrets.
 _INHERITED = ("PATH", "LD_LIBRARY_PATH", "HOME", "TMPDIR", "TZ", "LANG", "XDG_CACHE_HOME", *_LIMITS)
 _INHERITED_PREFIXES = ("LC_", "PYTHON", "MALLOC_")
-# Memory for the moment of a frame. Measured: 24 megapixels with eight persons and all outputs took 2.2 GB, 92 bytes per
-# pixel. The reserve is for a network compiled for another shape, and for stacks and arenas that are never touched.
+# Memory for one frame. Measured: 24 megapixels with eight persons and all outputs took 2.2 GB, 92 bytes per pixel. The
+# reserve is for a network compiled for another shape, and for stacks and arenas that are never touched.
 FRAME_BYTES_PER_PIXEL = 160
 _RESERVE_MB = 1024.0
 _BYTES_PER_MB = 1_000_000
@@ -53,7 +53,7 @@ class Launch:
 
 
 def child_environment(environ: Mapping[str, str], threads: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a model process: the few variables it needs of *environ*, and thread limits."""
+    """Return the environment of a model process: the few variables of *environ* that it needs, and thread limits."""
     inherited = {name: value for name, value in environ.items() if _is_inherited(name)}
     return {**inherited, **threads}
 

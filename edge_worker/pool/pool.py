@@ -37,9 +37,9 @@ MODEL_PROCESS = (sys.executable, "-m", "edge_worker.inference.main")
 class ModelPool:
     """``threads.processes`` model processes, one per slot.
 
-    Each slot belongs to one thread, in the worker a dispatcher. It calls :meth:`make_ready` until the slot is ready,
-    takes a frame, calls :meth:`run`, and repeats; finally it calls :meth:`end`. The kernel ends a process together with
-    the thread that started it. All other methods may be called from any thread.
+    Each slot belongs to one thread (in the worker, a dispatcher). That thread calls :meth:`make_ready` until the slot
+    is ready, takes a frame, calls :meth:`run`, and repeats; finally it calls :meth:`end`. The kernel ends a process
+    together with the thread that started it. All other methods may be called from any thread.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class ModelPool:
             cache_directory: keeps compiled networks; None: they are compiled at every start.
             on_change: called by the owners of slots, without locks held, when :meth:`state` or :meth:`card` changed; it
                 must be quick and must not raise.
-            environ: of the worker; a model process gets the few variables that it needs.
-            command: what is started as a model process.
+            environ: the worker's environment; a model process gets the few variables that it needs.
+            command: the command that starts a model process.
 
         Raises:
             ConfigError: ``threads.cpus`` names a CPU that cannot be used here.
@@ -109,15 +109,15 @@ class ModelPool:
 
         Args:
             slot: 0 … slots - 1.
-            payload: the message as it came.
+            payload: the message as received.
             payload_sha: SHA-256 of the payload, 64 hex digits.
-            request: what is wanted.
+            request: the outputs wanted.
 
         Raises:
-            FrameRejected: the frame has no result: not an image we accept, a failure of the model under it, or
-                ``poisoned``: the quarantine's verdict on this payload.
-            ModelProcessError: the process was not ready, or ended under this frame. The frame may be tried again as
-                often as this is raised: the quarantine puts an end to it.
+            FrameRejected: the frame has no result: it is not an image we accept, the model failed on it, or the
+                quarantine refuses this payload (``poisoned``).
+            ModelProcessError: the process was not ready, or ended while parsing this frame. The frame may be retried
+                as often as this is raised: in the end the quarantine refuses it.
         """
         verdict = self._quarantine.verdict(payload_sha)
         if verdict is not None:
@@ -130,7 +130,7 @@ class ModelPool:
         self._slots[slot].end()
 
     def restart(self) -> None:
-        """Replace every process after the frame it is at work on; returns at once. Counted as planned."""
+        """Replace every process after the frame it is working on; returns at once. Counted as planned."""
         for slot in self._slots:
             slot.restart()
 
@@ -140,7 +140,7 @@ class ModelPool:
             slot.ask_stop()
 
     def kill(self) -> None:
-        """End every process, under its frame if it has one; returns at once."""
+        """End every process, even while it is parsing a frame; returns at once."""
         for slot in self._slots:
             slot.kill()
 
@@ -171,10 +171,10 @@ class ModelPool:
         return self._card
 
     def alive_at(self) -> float:
-        """Return the ``time.monotonic()`` of the last activity of the least active owner of a slot.
+        """Return when the least recently active owner of a slot was last active, in ``time.monotonic()`` seconds.
 
-        At most some seconds ago while all work, also during restarts of processes; longer ago if an owner is stuck or
-        has ended.
+        At most some seconds ago while all owners work, also during restarts of processes; longer ago if one is stuck
+        or has ended.
         """
         return min(slot.seen_at for slot in self._slots)
 

@@ -21,7 +21,7 @@ def rss_mb(pid: int) -> float:
 def is_stopped(pid: int) -> bool:
     """Whether a signal has stopped the process; false if a debugger holds it."""
     with suppress(OSError):
-        # pid (command) state …: the command may hold spaces and parentheses.
+        # pid (command) state …: the command may contain spaces and parentheses.
         return _file(pid, "stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
     return False
 
@@ -30,7 +30,7 @@ def is_stopped(pid: int) -> bool:
 def _file(pid: int, name: str) -> Path:
     """Return the path of a process's file in ``/proc``, cached: building a path interns its parts.
 
-    Done every second, this fills the interpreter's table of interned strings until it doubles: 0.9 MB after half an
-    hour.
+    Without the cache, a path built every second fills the interpreter's table of interned strings until it doubles:
+    0.9 MB after half an hour.
     """
     return Path(f"/proc/{pid}/{name}")

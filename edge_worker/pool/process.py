@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
-# Of one frame's encoded images, far above any real ones: noise takes 3 bytes a pixel as an RGB map, 2 as an overlay.
+# Limit of a frame's encoded images, far above real ones: noise takes 3 bytes per pixel as an RGB map, 2 as an overlay.
 _RESULT_BYTES_PER_PIXEL = 8
 _RESULT_RESERVE_BYTES = 1_000_000
-_SLICE_S = 0.5  # of waiting, between two signs of life of the waiting thread
-_STOPPED_LIMIT_S = 3.0  # that a process may be stopped by a signal
+_SLICE_S = 0.5  # longest wait between two heartbeats of the waiting thread
+_STOPPED_LIMIT_S = 3.0  # for which a signal may stop a process before it is given up
 _GRACE_S = 2.0  # from closing the channel to SIGKILL
-_MAX_TRACE = 10_000  # characters of a traceback that the log takes; its end says what happened
-_REAP_S = 10.0  # from SIGKILL to giving up on a process that sits in the kernel
+_MAX_TRACE = 10_000  # characters of a traceback that are logged: the last ones, which say what happened
+_REAP_S = 10.0  # from SIGKILL to giving up on a process that hangs in the kernel
 
 
 class ModelProcess:
@@ -61,9 +61,7 @@ class ModelProcess:
         self._stopped_since: float | None = None
         self._log = RelayedLog()
         self.phase = "start"
-        self.ended_from_outside = (
-            False  # stopped by a signal, or gone before it was given a frame: no fault of the frame
-        )
+        self.ended_from_outside = False  # stopped by a signal, or ended before it got a frame: not the frame's fault
         try:
             self._process, ours = spawn(launch)
         except OSError as error:
@@ -71,7 +69,7 @@ class ModelProcess:
         self._channel = Channel(ours, max_blob_bytes=_max_result_bytes(launch.settings))
 
     def close(self) -> None:
-        """End the process: gracefully if it is idle, otherwise at once. If the kernel holds it, it is left behind."""
+        """End the process: gracefully if it is idle, otherwise at once. One that hangs in the kernel is abandoned."""
         self._channel.close()
         self._end()
 
@@ -94,7 +92,7 @@ class ModelProcess:
 
         Raises:
             ModelError, ConfigError: the model cannot be used, at all or as configured.
-            ModelProcessDied, ModelProcessStuck: it ended or passed ``load_s``.
+            ModelProcessDied, ModelProcessStuck: it ended, or exceeded ``load_s``.
         """
         clock = PhaseClock(self._timeouts, "load")
         header, _ = self._ask(clock, self._first_message())
@@ -102,7 +100,7 @@ class ModelProcess:
         with self._validated(clock):
             if header["type"] == "failed":
                 raise failure_of(header)
-            self._timeouts.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # it was a part of that time
+            self._timeouts.learn(min(clock.loaded_s, float(header["warm_up_s"])))  # warm-up is a part of loading
             return card_of(header)
 
     def _first_message(self) -> dict[str, Any]:
@@ -114,7 +112,7 @@ class ModelProcess:
 
         Raises:
             FrameRejected: it has no result; the process can take the next one.
-            ModelProcessDied, ModelProcessStuck: the process ended or passed the frame's limit.
+            ModelProcessDied, ModelProcessStuck: the process ended, or exceeded the frame's limit.
         """
         if self._process.poll() is not None:
             self.ended_from_outside = True

@@ -1,4 +1,4 @@
-"""How many model processes there are: ``threads.processes``, chosen for ``auto`` by model, processors and memory."""
+"""The number of model processes: ``threads.processes``; ``auto`` chooses it by model, processors and memory."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 _MB: Final = 1_000_000
 _NETWORKS: Final = ("model.onnx", "pytorch_model.pt")
 _LIGHT_MB: Final = 60.0
-"""Of weights. Measured on two processors: with 22 MB two processes do 1.6 times the frames of one, with 250 MB 1.05."""
+"""Weights of a light model, at most. Two processes on two processors do 1.6 times the frames of one with 22 MB of
+weights, and 1.05 times with 250 MB (measured)."""
 _BASE_MB: Final = 170.0
 _PER_WEIGHTS: Final = 2.2
 """A process takes the base and this many times its weights: 216 MB measured with 22 MB of weights, 721 with 250."""
-_SHARE: Final = 0.5  # of the free memory: frames, other shapes and other programs need some, too
+_SHARE: Final = 0.5  # of the free memory to use: frames, other shapes and other programs need some, too
 _MOST: Final = 8
 
 
@@ -33,7 +34,7 @@ class ProcessCount:
 
 
 def process_count(config: Config, allowance: CpuAllowance, free_mb: float | None) -> ProcessCount:
-    """Return the number of model processes for *config* where *allowance* and *free_mb* (None: unknown) can be had."""
+    """Return the number of model processes for *config*, given the CPUs and the free memory (None: unknown)."""
     threads = config.threads
     if threads.processes != "auto":
         return ProcessCount(threads.processes, "as configured")
@@ -50,6 +51,6 @@ def process_count(config: Config, allowance: CpuAllowance, free_mb: float | None
 
 
 def _weights_mb(directory: Path) -> float:
-    """Return the size of the network in *directory*; 0 where there is none, which loading it will say."""
+    """Return the size in MB of the network in *directory*; 0 if there is none, which loading reports later."""
     sizes = [file.stat().st_size for name in _NETWORKS if (file := directory / name).is_file()]
     return max(sizes, default=0) / _MB

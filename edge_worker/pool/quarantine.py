@@ -20,16 +20,16 @@ _log = structlog.get_logger(__name__)
 _FILE: Final = "quarantine.json"
 _SCHEMA: Final = "edge-worker.quarantine/2"
 _DEATHS_ALLOWED = 1  # once may be bad luck: memory was short, someone killed the process
-# A worker has other reasons to end than its frames, and meets the same frame first after each of its starts. While a
-# network is compiled for the frame's shape it gets nowhere with it: killed every few seconds, it had ended five times
-# under a frame that was not to blame. A frame that is to blame costs some minutes of restarts.
+# A worker may end for reasons other than its frames, and gets the same frame first after each start. While a network is
+# compiled for the frame's shape it makes no progress: a worker killed every few seconds ended five times with a frame
+# that was not to blame. One that is to blame costs some minutes of restarts.
 _WORKER_DEATHS_ALLOWED = 19
 _MAX_ENTRIES = 1000  # about 100 kB of file
 
 
 @dataclass(frozen=True, slots=True)
 class Deaths:
-    """Consecutive deaths of the process under a payload, the cause of the last, and deaths together with the worker."""
+    """Consecutive deaths of the process on a payload, the cause of the last, and deaths together with the worker."""
 
     count: int
     detail: str
@@ -82,13 +82,13 @@ class Quarantine:
             self._enter(payload_sha, replace(earlier, count=earlier.count + 1, detail=detail))
 
     def died_with_worker(self, payload_sha: str) -> None:
-        """Record that process and worker ended together while the payload was in flight."""
+        """Record that the process and the worker ended together while the payload was in flight."""
         with self._lock:
             earlier = self._deaths.get(payload_sha, _NONE)
             self._enter(payload_sha, replace(earlier, with_worker=earlier.with_worker + 1))
 
     def survived(self, payload_sha: str) -> None:
-        """Record that the process survived the payload, so that an earlier death was not its fault."""
+        """Record that the process survived the payload, which clears it of earlier deaths."""
         with self._lock:
             if self._deaths.pop(payload_sha, None) is not None:
                 self._save()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_TICK_S: Final = 0.5  # of a pause, between two signs of life
+_TICK_S: Final = 0.5  # between two heartbeats during a pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class SlotLimits:
 
 
 class Slot:
-    """Starts a model process, gives it frames, checks it between frames, and starts it again.
+    """Starts a model process, gives it frames, checks it between frames, and restarts it.
 
     :meth:`make_ready`, :meth:`run` and :meth:`end` belong to one thread, the slot's owner; the rest may be called from
     any thread.
@@ -62,13 +62,13 @@ class Slot:
         self._timeouts = TimeoutPolicy(limits.watchdog)
         self._pauses = RestartPauses(limits.watchdog)
         self._log = _log.bind(slot=name)
-        self._restart, self._stopping = Event(), Event()  # the first is set by a stop, too: it ends a pause
+        self._restart, self._stopping = Event(), Event()  # a stop sets both: _restart ends a pause
         self._killed = False
         self._condition = (SlotState.NEW, "not started")  # state and detail, replaced together
-        self._reason, self._pause_s = "loading the model", 0.0  # of the next start, and the pause before it
+        self._reason, self._pause_s = "loading the model", 0.0  # for the next start, and the pause before it
         self._process: ModelProcess | None = None
         self._model: LoadedModel | None = None
-        self._recycling = RecyclePolicy(limits.memory_mb, 0)  # of the present process
+        self._recycling = RecyclePolicy(limits.memory_mb, 0)  # of the current process
         self._frames = self._crashes = self._recycles = 0
         self.seen_at = monotonic()
 
@@ -167,7 +167,7 @@ class Slot:
         return self._condition[0] is SlotState.READY
 
     def _check(self) -> None:
-        """Check that the idle process is alive, and whether to replace it.
+        """Check that the idle process is alive, and whether it is due for replacement.
 
         Raises:
             ModelProcessError: it has ended, or was stopped by a signal.
@@ -211,7 +211,7 @@ class Slot:
         return recycling
 
     def _failed(self, error: ModelError | ModelProcessError | ConfigError) -> None:
-        """Count an unplanned failure; its pause comes later, because a frame may be in hand."""
+        """Count an unplanned failure; the pause comes later, because the owner may hold a frame."""
         self._reason = str(error)
         if not self._killed:
             self._crashes += 1

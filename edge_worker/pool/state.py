@@ -64,7 +64,7 @@ class PoolState:
 
     Attributes:
         ready: every process can take frames.
-        loading: the first loading is going on: not ready, and no process has failed or been replaced yet.
+        loading: still loading for the first time: not ready, and no process has failed or been replaced yet.
         detail: why it is not ready, for the status; empty when it is.
     """
 
@@ -76,20 +76,20 @@ class PoolState:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model as one process loaded it: its name for messages, and the fingerprint of what its results depend on."""
+    """A model as one process loaded it: its name in messages, and a fingerprint of all that its results depend on."""
 
     name: ModelName
     fingerprint: str
 
     @classmethod
     def of(cls, card: ModelCardFacts) -> LoadedModel:
-        """The model that *card* describes."""
+        """Return the model that *card* describes."""
         return cls(ModelName.of(card), card.fingerprint)
 
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """A result, and which model computed it: a model replaced on disk is loaded by one process after the other."""
+    """A result and the model that computed it: processes load a model replaced on disk one after the other."""
 
     result: EncodedResult
     model: LoadedModel

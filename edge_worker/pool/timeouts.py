@@ -1,4 +1,4 @@
-"""When a model process is given up, started again after a pause, or replaced by plan. Pure: no clock is read here."""
+"""When a model process is given up, restarted after a pause, or replaced as planned. Pure: time is passed in."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from edge_worker.config import WatchdogConfig
 
-_RECENT_FRAMES = 100  # frames whose slowest one sets the limit: enough to hold the rare large image
+_RECENT_FRAMES = 100  # the slowest of them sets the limit: enough to include a rare large image
 _LONGEST_PAUSE_S = 60.0  # between restarts of a process that keeps failing
 
 FAILURES_ALLOWED: Final = 3
 """Consecutive frames on which the model may fail before the process is replaced."""
 
-# A network is read or compiled in these; the rest is work on a frame.
+# In these a network is read or compiled; the others are work on a frame.
 LOADING_PHASES = frozenset({"start", "load", "compile", "warm_up"})
 _WORKING_PHASES = frozenset({"decode", "preprocess", "inference", "postprocess", "render", "encode"})
 
@@ -46,17 +46,17 @@ class TimeoutPolicy:
 class PhaseClock:
     """Time that a model process has left, by phase.
 
-    Loading and work on a frame have separate limits: a frame of a new shape waits for the compiler. A limit does not
-    start again when the process returns to a phase, or a compromised process could alternate for ever. Time is counted
-    in the slices that the caller waited, so that a pause of the caller (a frozen container, a suspended machine) does
-    not count.
+    Loading and work on a frame have separate limits: a frame of a new shape waits for the compiler. A limit is not
+    reset when the process returns to a phase, or a compromised process could alternate for ever. Time is counted in the
+    slices that the caller waited, so that a pause of the caller (a frozen container, a suspended machine) does not
+    count.
     """
 
     def __init__(self, timeouts: TimeoutPolicy, phase: str) -> None:
         """Begin in *phase*."""
         self._timeouts = timeouts
         self.phase = phase
-        self.worked_s = self.loaded_s = 0.0  # in phases of work on a frame, and of loading
+        self.worked_s = self.loaded_s = 0.0  # in working and in loading phases
 
     @property
     def left_s(self) -> float:
@@ -114,7 +114,7 @@ class RecyclePolicy:
     def __init__(self, limit_mb: float, loaded_mb: float) -> None:
         """Limit memory to *limit_mb* for a process that takes *loaded_mb* before its first frame.
 
-        If it takes more by then, the limit is not applied: the next process would exceed it as well.
+        If it exceeds the limit already, none is applied: the next process would exceed it as well.
         """
         self.is_limited = loaded_mb <= limit_mb
         self._limit_mb = limit_mb if self.is_limited else inf

@@ -1,7 +1,6 @@
 """Validation of the untrusted output of a model process.
 
-A process compromised by a hostile image can only falsify its results: everything that passes here is publishable and
-was requested.
+A process compromised by a hostile image can only falsify its results: whatever passes is publishable and was requested.
 """
 
 from __future__ import annotations
@@ -22,16 +21,16 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import OutputRequest
 
-_MAX_DETAIL: Final = 1000  # characters of an explanation or a log line: it stands in the log, a reply or the status
-_MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics take sums of such times, which must not be infinite
-_MAX_PERSONS: Final = 1000  # queries of a model are fewer: a number stands in a topic
-_KEYS: Final = ("model.engine", "model.precision", "palette")  # that a model may not be able to run with
+_MAX_DETAIL: Final = 1000  # characters of an explanation or a log line, for the log, a reply or the status
+_MAX_STAGE_MS: Final = 86_400_000.0  # a day: statistics add such times up, and sums must not be infinite
+_MAX_PERSONS: Final = 1000  # a model has fewer queries; the numbers become parts of topics
+_KEYS: Final = ("model.engine", "model.precision", "palette")  # whose values a model may not support
 _MEASURED_HERE: Final = ("queued", "total")
 
 MAX_LINES: Final = 100
-"""Of log from one process. It may be compromised, and must not fill the log."""
+"""Log lines accepted from one process, which may be compromised and must not flood the log."""
 
-_LOGGER: Final = "edge_worker."  # what their names begin with
+_LOGGER: Final = "edge_worker."  # prefix of the loggers' names
 _LEVELS: Final = {
     "info": logging.INFO,
     "warning": logging.WARNING,
@@ -44,7 +43,7 @@ def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
     """Return the facts of the loaded model from a message.
 
     Raises:
-        LookupError, TypeError, ValueError: they are missing, or make no valid model card.
+        LookupError, TypeError, ValueError: they are missing, or not a valid model card.
     """
     facts = ModelCardFacts.from_wire(header["card"])
     ModelCard.of(facts, node="", published_at=rfc3339(0)).to_json()
@@ -52,10 +51,10 @@ def card_of(header: Mapping[str, Any]) -> ModelCardFacts:
 
 
 def failure_of(header: Mapping[str, Any]) -> ModelError | ConfigError:
-    """Return the error in loading the model from a message; a ConfigError if it names a key to change.
+    """Return the error of loading the model from a message; a ConfigError if it names a key to change.
 
     Raises:
-        LookupError: there is none.
+        LookupError: the message has none.
     """
     detail, key = str(header["detail"])[:_MAX_DETAIL], header["key"]
     return ConfigError(detail, key=key) if key in _KEYS else ModelError(detail)
@@ -65,13 +64,13 @@ def result_of(header: Mapping[str, Any], blobs: tuple[bytes, ...], request: Outp
     """Return the result in reply to *request* from a message.
 
     Raises:
-        LookupError, TypeError, ValueError, OverflowError: there is no valid one.
+        LookupError, TypeError, ValueError, OverflowError: the message has no valid one.
     """
     result = EncodedResult.from_wire(header, blobs)
     ImageSize(width=result.width, height=result.height)
     _require_stages(result.timings_ms)
     if request.labels:
-        LabelsBody.model_validate(result.body).to_json()  # which lone surrogates would not let through
+        LabelsBody.model_validate(result.body).to_json()  # fails on lone surrogates
     _require_images(request, result)
     _require_no_more_than(request, result)
     return result
@@ -81,7 +80,7 @@ def rejection_of(header: Mapping[str, Any]) -> FrameRejected:
     """Return the rejection of a frame from a message.
 
     Raises:
-        LookupError, ValueError: there is none.
+        LookupError, ValueError: the message has none.
     """
     reason, detail = str(header["reason"]), str(header["detail"])
     if reason not in REJECTIONS:
@@ -103,7 +102,7 @@ def _require_no_more_than(request: OutputRequest, result: EncodedResult) -> None
 
 
 def _require_images(request: OutputRequest, result: EncodedResult) -> None:
-    """Check that each requested image of a required kind is there once; persons differ by their numbers."""
+    """Check that each requested image of a required kind is there once, and that persons have distinct numbers."""
     for wanted in request.images:
         kind, images = KINDS[wanted.kind], [image for image in result.images if image.kind == wanted.kind]
         persons = [image.person for image in images]
@@ -123,17 +122,17 @@ def _require_persons(persons: Sequence[int | None]) -> None:
 
 
 class RelayedLog:
-    """Log lines of one model process, in the worker's log, which has one format and one stream."""
+    """Writes the log lines of one model process to the worker's log, which has one format and one stream."""
 
     def __init__(self) -> None:
-        """Begin with the first line."""
+        """Start with the whole allowance."""
         self._left = MAX_LINES
 
     def write(self, header: Mapping[str, Any]) -> None:
-        """Log the line in a message; beyond :data:`MAX_LINES` nothing.
+        """Log the line in a message; lines beyond :data:`MAX_LINES` are discarded.
 
         Raises:
-            LookupError, ValueError: there is none.
+            LookupError, ValueError: the message has none.
         """
         level, logger, text = _LEVELS[str(header["level"])], str(header["logger"])[:_MAX_DETAIL], str(header["event"])
         if not logger.startswith(_LOGGER):
