@@ -109,10 +109,13 @@ class FrameQueue:
             self._queue(mine)
 
     def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
-        """Whether another node replied to *frame*. The lock is held.
+        """Whether another node replied to *frame*, or will without a word to us. The lock is held.
 
         Equal images without ids of their own cannot be told apart: if one was settled here, this is taken for another.
+        The broker sends us a retained frame because we subscribed; those who were there before us have had it.
         """
+        if frame.retained and not ours:
+            return True
         ambiguous = ours and not frame.sender_id and self._acks.is_done(frame)
         return not ambiguous and self._foreign.was_answered(frame)
 

@@ -99,9 +99,8 @@ class Groups:
         split = self._splits[frame.source]
         if split is None:
             self._frame_queue.arrive(frame)
-        elif self._keeps[frame.source]:
-            link = frame.delivery.link if frame.delivery is not None else CONTROL
-            claim = partial(self._is_ours, self._arrival((link, split.group), frame))
+        elif self._keeps[frame.source] and frame.delivery is not None:
+            claim = partial(self._is_ours, self._arrival((frame.delivery.link, split.group), frame))
             if self._frame_queue.arrive(frame, claim) is Verdict.DONE and claim(time.monotonic()):
                 self._announce(frame)  # a node started since does not know the first answer
         elif self._is_for_us(frame):

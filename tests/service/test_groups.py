@@ -190,6 +190,37 @@ def test_a_node_that_joins_waits_until_the_others_have_caught_up() -> None:
     assert node.taken() == ["4"]
 
 
+def test_what_a_node_is_sent_because_it_subscribed_is_with_those_that_were_there() -> None:
+    """They were asked for a retained frame once, and say no more about it: nothing may wait for their answer."""
+    node = Node()
+    node.groups.connected(SPLIT, session_present=False)
+    node.status("online", CONTROL, SPLIT, retained=True)
+    node.arrive(MINE, 1, retained=True)
+    node.arrive(OTHERS, 2, retained=True)
+    assert (node.taken(), node.acknowledged, node.queue.held()) == ([], [1, 2], 0)
+    alone = Node()
+    alone.groups.connected(SPLIT, session_present=False)
+    alone.arrive(OTHERS, 1, retained=True)
+    assert (alone.taken(), alone.acknowledged) == (["1"], [])
+
+
+def test_a_retained_frame_in_work_is_not_acknowledged_though_its_camera_is_anothers_now() -> None:
+    """It is delivered again after a reconnect, and nobody else may have it."""
+    node = Node()
+    node.arrive(OTHERS, 1, retained=True)
+    node.status("online", CONTROL, SPLIT)
+    node.arrive(OTHERS, 1, retained=True, delivery=Delivery(SPLIT, 2, 7), redelivered=True)
+    assert (node.taken(), node.acknowledged) == (["1"], [])
+
+
+def test_frames_that_need_no_acknowledgement_are_not_kept_for_others(node: Node) -> None:
+    """Nothing bounds how many a broker sends, nor is their owner bound to answer them."""
+    for number in range(100):
+        node.arrive(OTHERS, number, delivery=None)
+    node.arrive(MINE, 100, delivery=None)
+    assert (node.queue.held(), node.taken()) == (0, ["100"])
+
+
 def test_a_node_that_joins_does_not_wait_for_one_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whose frames the others have."""
     monkeypatch.setattr(groups, "settle_s", lambda _config: -1.0)
