@@ -1,8 +1,8 @@
-"""Image files to arrays. Limits are checked on the header, before a pixel takes memory.
+"""Image files to arrays. Limits are checked on the header, before memory for pixels is allocated.
 
 OpenCV decodes everything. Pillow was compared: it clips 16-bit grey to white and is a millisecond slower on a 1280x720
-JPEG, and on CMYK the two differ by one level. What OpenCV leaves out is done here: transparency, the same EXIF turning
-for all formats, and detecting a JPEG whose data end before the image does.
+JPEG, and on CMYK the two differ by one level. This module adds what OpenCV lacks: transparency, EXIF orientation for
+all formats, and detection of a truncated JPEG.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from edge_worker.imaging.arrays import RgbImage
     from edge_worker.imaging.headers import Header
 
-# libjpeg writes no longer sides, so an overlay of a longer frame could not be sent; and the network, whose input is at
-# most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
+# libjpeg cannot write longer sides, so an overlay of a longer frame could not be sent. And the network, whose input is
+# at most some dozens of times as long as wide, would return masks of dozens of rows for a row of a million pixels.
 MAX_SIDE = 65_500
 
 _READ_RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-# By reduction. OpenCV tells grey from colour by other bits.
+# By reduction. IMREAD_REDUCED_GRAYSCALE_* stands for the reduction only: other bits choose between grey and colour.
 _READ_REDUCED: Mapping[int, int] = {
     1: _READ_RGB,
     2: _READ_RGB | cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -41,7 +41,7 @@ _READ_REDUCED: Mapping[int, int] = {
 }
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
 
-# EXIF orientation → how to turn the stored pixels: first swap rows and columns (or not), then cv2.flip with this code.
+# EXIF orientation → how to turn the stored pixels: whether to transpose them first, then the code for cv2.flip.
 _TURNS: Mapping[int, tuple[bool, int | None]] = {
     1: (False, None),
     2: (False, 1),
@@ -57,14 +57,14 @@ _TURNS: Mapping[int, tuple[bool, int | None]] = {
 def silence_decoder() -> None:
     """Disable OpenCV's messages about broken images on standard error, process-wide.
 
-    A broken frame gets an error message; a camera could flood the log with such lines.
+    A broken frame is answered by an error message anyway, and a camera could flood the log with such lines.
     """
     silent = 0
     (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(silent)  # OpenCV 5 moved the function
 
 
 class Reduced(NamedTuple):
-    """An image, RGB uint8, and the width and height that it has in full."""
+    """An image, RGB uint8 H×W×3, perhaps reduced, and its full width and height."""
 
     image: RgbImage
     width: int
@@ -96,23 +96,23 @@ def check(payload: bytes, limits: DecodeLimits) -> Header:
 
 
 def decode(payload: bytes, limits: DecodeLimits) -> RgbImage:
-    """Decode a JPEG, PNG, WebP or BMP file into RGB uint8 H×W×3, turned as its EXIF orientation says.
+    """Decode a JPEG, PNG, WebP or BMP file into RGB uint8 H×W×3, turned according to its EXIF orientation.
 
-    16-bit samples become 8-bit and grey becomes RGB; transparent pixels are blended with black, since what is stored
-    under them may be anything; of an animation the first frame is taken.
+    16-bit samples become 8-bit and grey becomes RGB. Transparent pixels are blended with black, since their stored
+    colours may be anything. Of an animation, the first frame is decoded.
 
     Raises:
-        DecodeError: ``too_big``, ``too_many_pixels``, ``unsupported`` (neither of these formats, or one that *limits*
-            leave out) or ``undecodable`` (empty, cut short, damaged). Nothing else, whatever the bytes.
+        DecodeError: ``too_big``, ``too_many_pixels``, ``unsupported`` (none of these formats, or one that *limits*
+            exclude) or ``undecodable`` (empty, truncated, damaged). Nothing else, whatever the bytes.
     """
     return decode_reduced(payload, limits, lambda _width, _height: 1).image
 
 
 def decode_reduced(payload: bytes, limits: DecodeLimits, reduction: Callable[[int, int], int]) -> Reduced:
-    """Decode as :func:`decode`, a JPEG at a part of its size, which takes a third of the time.
+    """Decode like :func:`decode`, but a JPEG at reduced size, which takes a third of the time.
 
-    *reduction* gets the image's width and height in full and returns by what they may be divided: 1, 2, 4 or 8.
-    libjpeg leaves out the high frequencies of each block; sizes are rounded up.
+    *reduction* gets the full width and height and returns the divisor: 1, 2, 4 or 8. libjpeg leaves out the high
+    frequencies of each block; sizes are rounded up.
     """
     header = check(payload, limits)
     width, height = (header.height, header.width) if _TURNS[header.orientation][0] else (header.width, header.height)
@@ -163,16 +163,16 @@ def _turned(image: RgbImage, orientation: int) -> RgbImage:
     return np.asarray(turned if flip is None else cv2.flip(turned, flip), np.uint8)
 
 
-# --- JPEGs that end too early -------------------------------------------------------------------------------------
-# Where the data run dry before an end marker (a camera or proxy that closes what it cut), the decoder fills the rest of
-# the image with the grey of a block without coefficients and says nothing. Two steps find that out at no cost for most
-# images: the lower right corner is of such a grey; and bytes added before the end marker change the image, which they
-# cannot if it is whole.
-# Pillow does the second, at an eighth of the size: unlike OpenCV it keeps quiet about the added bytes.
-# A progressive JPEG that lacks its last passes is a whole image with less detail, and is taken.
+# --- truncated JPEGs ----------------------------------------------------------------------------------------------
+# Where the data end too early but an end marker follows (a camera or proxy that truncated the file wrote one), the
+# decoder silently fills the rest of the image with the grey of a block without coefficients. Two tests detect that, at
+# no cost for most images: the lower right corner has such a grey; and bytes inserted before the end marker change the
+# image, which they cannot if it is complete.
+# Pillow does the second, at an eighth of the size: unlike OpenCV it does not complain about the inserted bytes.
+# A progressive JPEG that lacks its last scans is a complete image with less detail, and is accepted.
 
 _ADDED = bytes(range(1, 255))
-_GREYS = range(60, 132)  # 128, in CMYK 64, give or take what conversions round
+_GREYS = range(60, 132)  # 128, or 64 in CMYK, plus or minus rounding by conversions
 
 
 def _grey_corner(image: RgbImage, side: int) -> bool:
@@ -183,7 +183,7 @@ def _grey_corner(image: RgbImage, side: int) -> bool:
 def _runs_dry(payload: bytes, data_end: int) -> bool:
     try:
         return _eighth(payload) != _eighth(payload[:data_end] + _ADDED + payload[data_end:])
-    except Exception:  # noqa: BLE001 - Pillow raises whatever it meets; what OpenCV could read then stands
+    except Exception:  # noqa: BLE001 - Pillow may raise anything; OpenCV's image is then accepted
         return False
 
 

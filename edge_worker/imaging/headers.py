@@ -1,7 +1,7 @@
 """Parser of image headers, without decoding: format, size, orientation, and whether the file is complete.
 
-Everything here is linear in the payload at worst and takes no memory for pixels, so it is safe on hostile bytes.
-Standard library only. The content decides what a payload is, never a name or a declared type.
+Everything here takes linear time at worst and no memory for pixels, so it is safe on hostile bytes. Standard library
+only. The format is detected from the content, never from a name or a declared type.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from edge_worker.imaging.other_formats import describe
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# JPEG segments before the image data, and chunks of a WebP file: honest files have some dozens.
+# JPEG segments before the image data, and chunks of a WebP file: ordinary files have some dozens.
 MAX_SEGMENTS = 4096
-# Each pass of a progressive JPEG decodes the whole image again; encoders write about ten, a hostile one thousands.
+# Each scan of a progressive JPEG decodes the whole image again; encoders write about ten, an attacker thousands.
 MAX_SCANS = 200
 
 
@@ -54,7 +54,7 @@ def read_header(payload: bytes) -> Header:
     """Read the header of a JPEG, PNG, WebP or BMP file.
 
     Raises:
-        DecodeError: ``unsupported`` for anything else, ``undecodable`` where the header itself is missing or broken.
+        DecodeError: ``unsupported`` for anything else, ``undecodable`` if the header itself is missing or broken.
     """
     if not payload:
         raise DecodeError("undecodable", "the payload is empty")
@@ -85,9 +85,9 @@ _RARE_CODINGS = {
 }
 _USUAL_BITS = 8
 _APP1, _SOS, _EOI, _SOF_LS = 0xE1, 0xDA, 0xD9, 0xF7
-# Bytes between segments that are no marker are skipped, as libjpeg does: cameras leave some there.
+# Stray bytes between segments, which some cameras write, are skipped, as libjpeg does.
 _MARKER = re.compile(rb"\xff([^\x00\xff])", re.DOTALL)
-# The same behind image data, in which zeros and standalone markers follow 0xFF.
+# The same after image data, in which 0xFF may be followed by zeros and standalone markers.
 _AFTER_DATA = re.compile(rb"\xff[^\x00\x01\xff\xd0-\xd7]", re.DOTALL)
 
 
@@ -114,7 +114,7 @@ def _read_jpeg(payload: bytes) -> Header:
 
 
 def _coding(marker: int, bits: int) -> str:
-    """Name the features that decoders may not support, from the frame header's *marker* and *bits* per sample."""
+    """Return the features that decoders may not support, from the frame header's *marker* and *bits* per sample."""
     kinds = [name for name, markers in _RARE_CODINGS.items() if marker in markers]
     return " ".join([*([f"{bits}-bit"] if bits != _USUAL_BITS else []), *kinds])
 
@@ -153,7 +153,7 @@ _PNG_ALPHA_TYPES = frozenset({4, 6})
 
 
 def _read_png(payload: bytes) -> Header:
-    if payload[12:16] != b"IHDR":  # which a decoder would look for behind what stands here
+    if payload[12:16] != b"IHDR":  # a decoder would skip other chunks and look for it further on
         raise DecodeError("undecodable", "the PNG does not begin with its header")
     width, height, _depth, color_type = struct.unpack_from(">IIBB", payload, 16)
     orientation, alpha, fault = UPRIGHT, color_type in _PNG_ALPHA_TYPES, ""
@@ -183,7 +183,7 @@ def _read_webp(payload: bytes) -> Header:
 
 
 def _webp_canvas(payload: bytes, kind: bytes) -> tuple[int, int, bool]:
-    """Return width, height and whether there may be transparency, from the first chunk (its data start at byte 20)."""
+    """Return width, height and whether pixels may be transparent, from the first chunk (its data start at byte 20)."""
     if kind == b"VP8X":
         flags, width, height = struct.unpack_from("<I3s3s", payload, 20)
         return int.from_bytes(width, "little") + 1, int.from_bytes(height, "little") + 1, bool(flags & _VP8X_ALPHA)

@@ -1,4 +1,4 @@
-"""Text on images: the legend of the classes that occur, and small tags. Sized to the frame, left out on tiny ones."""
+"""Text on images: a legend of the classes that occur, and small tags. Scaled with the frame, left out on tiny ones."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from edge_worker.imaging.arrays import LabelMap, RgbImage
     from edge_worker.imaging.palette import Palette
 
-# Text size in pixels: this part of the frame's shorter side, but at least what can be read, at most what looks tidy.
+# Text size in pixels: the frame's shorter side divided by 42, but at least 10 to be legible, and at most 48.
 _SIDE_PER_TEXT, _SMALLEST_TEXT, _LARGEST_TEXT = 42, 10, 48
-# Most of the frame's sides and area that a legend may take; where it needs more, it is left out.
+# Largest fraction of the frame's sides and area that a legend may take; if it needs more, it is left out.
 _MOST_OF_SIDE, _MOST_OF_AREA = 0.95, 0.2
 # One column in a free corner looks best; among persons, a flat legend hides less.
 _COLUMNS = (1, 2, 3, 5)
-# In the upper half of a frame are faces: hiding something there counts more than hiding feet.
+# Faces are in the upper half of a frame: hiding something there counts more than hiding feet.
 _UPPER_WEIGHT = 2.5
-# Places are tried in a fixed order, and the first where labels fill at most this part of the legend's area is taken:
-# the legend of a video stays where it is.
+# Places are tried in a fixed order, and the first one is taken where labels fill at most this fraction of the legend's
+# area, so that the legend of a video stays in its place.
 _HIDDEN_AT_MOST = 0.02
 
-# Parts of a legend, in text sizes: colour swatch, space behind it, distance of rows and of columns, padding.
+# Parts of a legend, in text sizes: colour swatch, space after it, row height, gap between columns, padding.
 _SWATCH, _SPACE, _ROW, _GAP, _PAD = 1.1, 0.5, 1.6, 1.0, 0.7
 
 _PANEL, _INK = (18, 20, 26, 190), (246, 246, 246, 255)

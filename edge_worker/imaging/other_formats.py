@@ -6,7 +6,7 @@ import re
 
 _JPEG = b"\xff\xd8\xff"
 
-# Where a signature stands, the signature, and what it is the beginning of.
+# Offset of a signature, the signature, and what such a payload is.
 _BINARY = (
     (0, b"GIF8", "a GIF"),
     (4, b"ftypavi", "an AVIF"),
@@ -36,7 +36,7 @@ _BINARY = (
 )
 _HTML = "an HTML page: does the camera's address need a login?"
 _ADDRESS = "an address: send the image that is there"
-# The same for text, in lower case, behind white space, quotes and a byte order mark.
+# The same for text, in lower case, after any white space, quotes and byte order mark.
 _TEXT = (
     (b"<svg", "an SVG"),
     (b"<?xml", "an XML file"),
@@ -61,7 +61,7 @@ _LOOK = 4096  # bytes
 
 
 def describe(payload: bytes) -> str:
-    """Say what *payload* seems to be, and what to send instead where that is known."""
+    """Describe what *payload* seems to be, and what to send instead where that is known."""
     known = next((name for at, signature, name in _BINARY if payload.startswith(signature, at)), "")
     start = payload[:_LOOK]
     text = start.strip(_AROUND_TEXT)

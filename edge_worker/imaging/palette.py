@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 BLACK = "#000000"
 
-# CIHP's classes and the whole person. Found by a search from hand-picked hues for distance in OKLab: 0.15 between any
-# two as usually seen; as seen with protanopia or deuteranopia 0.12 between classes that touch on a body (face and hair,
-# coat and trousers) and 0.04 between any others. tests/imaging/test_palette.py holds them to it.
+# CIHP's classes and the whole person. Found by a search from hand-picked hues for distance in OKLab: at least 0.15
+# between any two with normal vision; with protanopia or deuteranopia 0.12 between classes that touch on a body (face
+# and hair, coat and trousers) and 0.04 between any others. tests/imaging/test_palette.py checks that.
 _CIHP = {
     "background": BLACK,
     "hat": "#ffca08",
@@ -61,10 +61,10 @@ class Palette:
     def for_classes(cls, names: Sequence[str], overrides: Mapping[str, str] | None = None) -> Palette:
         """Choose colours for *names*; the first is the background, black by default. *overrides* take precedence.
 
-        CIHP's classes have fixed colours; others get colours far from all before them. The result is deterministic.
+        CIHP's classes have fixed colours; others get colours far from all the others. The result is deterministic.
 
         Raises:
-            ConfigError: an override names no class (the nearest name is given), or is not ``#rrggbb``.
+            ConfigError: an override is not for a class (the error suggests the nearest name), or is not ``#rrggbb``.
         """
         chosen = [_CIHP.get(re.sub("[^a-z0-9]", "", name.lower())) for name in names]
         chosen[:1] = [BLACK] * len(chosen[:1])

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
-# Walking is linear in the number of chunks, and a hostile file may be nothing but empty ones. Encoders write pieces of
-# 8 KiB or more, so this many stand for 80 MiB of honest PNG.
+# Reading is linear in the number of chunks, and a hostile file may consist of empty ones. Encoders write chunks of
+# 8 KiB or more, so this many allow 80 MiB of ordinary PNG.
 MAX_CHUNKS = 10_000
 
 # Length and kind before a chunk's data, checksum after it.
@@ -23,13 +23,13 @@ _HEAD = struct.Struct(">I4s")
 _CRC = struct.Struct(">I")
 _IHDR_END = len(SIGNATURE) + _HEAD.size + 13 + _CRC.size
 _IMAGE_CHUNKS = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"})
-_ANCILLARY_BIT = 0x20  # of the first letter of a kind: it is in lower case
+_ANCILLARY_BIT = 0x20  # set if the first letter of a kind is in lower case
 # Keywords are 1 to 79 bytes long.
 _MAX_KEYWORD = 79
 
 
 class Chunk(NamedTuple):
-    """One chunk: its four-letter ``kind``, its ``data``, and where it stands in the file (``start`` to ``end``)."""
+    """One chunk: its four-letter ``kind``, its ``data``, and its position in the file (``start`` to ``end``)."""
 
     kind: bytes
     data: memoryview
@@ -40,11 +40,11 @@ class Chunk(NamedTuple):
 def chunks(png: bytes) -> Iterator[Chunk]:
     """Iterate over the chunks of a PNG file, including IEND.
 
-    Ancillary chunks with a wrong checksum are skipped, as decoders do; that of IEND, which holds nothing, is not read.
+    Ancillary chunks with a wrong checksum are skipped, as decoders do. That of IEND, which is empty, is not checked.
 
     Raises:
         ValueError: the file ends early, the checksum of a critical chunk is wrong, or there are more than
-            ``MAX_CHUNKS`` chunks. The chunks before the fault have been yielded by then.
+            ``MAX_CHUNKS`` chunks. The chunks before the error have been yielded by then.
     """
     view, position = memoryview(png), len(SIGNATURE)
     if not png.startswith(SIGNATURE):
@@ -71,7 +71,7 @@ def _chunk_at(view: memoryview, start: int) -> Chunk:
 
 
 def _is_sound(view: memoryview, found: Chunk) -> bool:
-    """Check the checksum of a chunk; raises ValueError where a critical one is damaged."""
+    """Return whether the checksum of a chunk is right; raises ValueError if a critical chunk is damaged."""
     end = found.end - _CRC.size
     if found.kind == b"IEND":
         return True
@@ -82,12 +82,12 @@ def _is_sound(view: memoryview, found: Chunk) -> bool:
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """Write one chunk: length, *kind*, *data*, checksum."""
+    """Return one chunk as bytes: length, *kind*, *data*, checksum."""
     return b"".join((_HEAD.pack(len(data), kind), data, _CRC.pack(zlib.crc32(data, zlib.crc32(kind)))))
 
 
 def still(png: bytes) -> bytes:
-    """Reduce a PNG file to the chunks that its image needs: no animation, no metadata.
+    """Return a PNG file with only the chunks that its image needs: no animation, no metadata.
 
     Raises:
         ValueError: as :func:`chunks`.
@@ -96,13 +96,13 @@ def still(png: bytes) -> bytes:
 
 
 def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
-    """Insert *texts* after the header of a PNG file, replacing texts with the same keywords.
+    """Return a PNG file with *texts* inserted after its header, replacing texts with the same keywords.
 
     A value is written as tEXt if it is Latin-1, otherwise as iTXt (UTF-8); :func:`read_text` returns it unchanged.
 
     Raises:
-        ValueError: *png* is not a whole PNG file, or a keyword is not 1 to 79 printable Latin-1 characters without
-            spaces at its ends, or a value holds a NUL.
+        ValueError: *png* is not a complete PNG file, or a keyword is not 1 to 79 printable Latin-1 characters without
+            spaces at its ends, or a value contains a NUL.
     """
     kept, done = [], _IHDR_END
     for found in chunks(png):
@@ -114,10 +114,10 @@ def with_text(png: bytes, texts: Mapping[str, str]) -> bytes:
 
 
 def read_text(png: bytes) -> dict[str, str]:
-    """Return the texts of a PNG file by keyword, without compressed ones.
+    """Return the texts of a PNG file by keyword, except compressed ones.
 
     Raises:
-        ValueError: *png* is not a whole PNG file.
+        ValueError: *png* is not a complete PNG file.
     """
     return {
         keyword: value for found in chunks(png) if (keyword := _keyword(found)) and (value := _value(found)) is not None

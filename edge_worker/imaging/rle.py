@@ -24,7 +24,7 @@ def rle(region: Region) -> Rle:
     """Encode a region from its crop, without allocating a mask of the frame's size."""
     height, width = region.frame.height, region.frame.width
     counts = np.diff(_run_edges(region), prepend=0, append=height * width)
-    if counts.size > 1 and counts[-1] == 0:  # the mask reaches the last pixel: pycocotools ends with its run
+    if counts.size > 1 and counts[-1] == 0:  # the mask includes the last pixel: pycocotools omits an empty last run
         counts = counts[:-1]
     packed = coco.frPyObjects({"size": [height, width], "counts": counts.tolist()}, height, width)
     return Rle(size=[height, width], counts=packed["counts"].decode("ascii"))
@@ -36,7 +36,7 @@ def _run_edges(region: Region) -> npt.NDArray[np.int64]:
     A run that continues from one column into the next has no edge between them.
     """
     box, (h, w) = region.box, region.crop.shape
-    columns = np.zeros((w, h + 2), np.int8)  # a pixel of nothing at both ends of each column
+    columns = np.zeros((w, h + 2), np.int8)  # a background pixel at both ends of each column
     columns[:, 1:-1] = region.crop.T
     column, row = np.nonzero(np.diff(columns, axis=1))
     edges = (column + box.x) * region.frame.height + row + box.y
