@@ -1,4 +1,4 @@
-"""The pipeline inside a model process: load, warm up, describe for the model card, run."""
+"""The pipeline inside a model process: loading, warm-up, facts for the model card, frames."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class PipelineHandler:
         self._pipeline = Pipeline.open(settings, trial_size=self._memory.recall())
 
     def card(self) -> ModelCardFacts:
-        """Return the facts of the loaded model and the effective threads."""
+        """Return the facts about the loaded model, and the effective threads."""
         info, palette = self._pipeline.parser.info, self._pipeline.palette
         return ModelCardFacts(
             name=info.name,
@@ -61,7 +61,7 @@ class PipelineHandler:
         )
 
     def warm_up(self, note: Callable[[str], None]) -> float:
-        """Run a grey frame of the remembered size; return the seconds it takes once compiled."""
+        """Run a grey frame of the remembered size; return the seconds that it took, without compilation."""
         width, height = self._memory.recall()
         image = np.full((height, width, 3), _GREY, np.uint8)
         note("compile")
@@ -73,7 +73,7 @@ class PipelineHandler:
         return perf_counter() - began
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
-        """Parse one frame; raises FrameRejected if that is not possible."""
+        """Parse one frame; raises FrameRejected if it has no result."""
         result = self._pipeline.run(payload, request, note)
         self._memory.learn(result.width, result.height)
         return result
@@ -86,7 +86,7 @@ class SizeMemory:
     """
 
     def __init__(self, directory: str | None, max_pixels: int) -> None:
-        """Store the size in *directory* (None: nowhere); sizes above *max_pixels* are ignored."""
+        """Keep the size in *directory* (None: nowhere); sizes above *max_pixels* are ignored."""
         self._file = None if directory is None else Path(directory) / _SIZE_FILE
         self._max_pixels = max_pixels
         self._learnt = False

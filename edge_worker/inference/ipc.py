@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _PREFIX = struct.Struct("!I")
 _READ_BYTES = 1 << 18  # more than a Unix socket holds by default
 _MAX_HEADER_BYTES = 64_000_000  # a hundred candidates of an 8000x8000 image with their run lengths take less
-# As objects, 9 MB of wrong labels took 14 GB until they were found wrong. A hundred persons with 59 parts each, and the
-# run lengths of all, make 130,000.
+# 9 MB of invalid labels took 14 GB as objects before they were rejected. A hundred persons with 59 parts each, and all
+# their run lengths, make 130,000 values.
 _MAX_VALUES = 300_000
-# Each value stands behind one of these, but for the first ones of objects, and of lists that are no list's first one.
-# Run lengths have no other of these signs than the bracket, rarely two of them.
+# Counting these bounds the number of values: each value follows one of them, except the first of an object, and of a
+# list that is not itself first in a list. Run lengths contain none of these characters but the bracket, rarely twice.
 _BEFORE_VALUES = (",", "{", "[[", "[ ", "[\t", "[\n", "[\r")
 
 _GONE = "the other end is gone"
@@ -36,7 +36,7 @@ Message = tuple[dict[str, Any], tuple[bytes, ...]]
 
 
 class ProtocolError(EdgeWorkerError):
-    """The peer sent no valid message, or one beyond the limits."""
+    """The peer sent something that is not a valid message, or one beyond the limits."""
 
 
 class Channel:
@@ -59,8 +59,8 @@ class Channel:
         """Prepare one message, to be sent by :meth:`flush`.
 
         Raises:
-            ValueError: the header holds NaN or an infinity.
-            ProtocolError: the header is larger than the other end would take.
+            ValueError: the header contains NaN or an infinity.
+            ProtocolError: the header is larger than the other end would accept.
         """
         whole = {**header, "blobs": [len(blob) for blob in blobs]}
         text = json.dumps(whole, allow_nan=False, separators=(",", ":")).encode()

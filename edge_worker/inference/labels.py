@@ -1,4 +1,4 @@
-"""Conversion of a parsed frame to the values of the labels message that depend on the image alone.
+"""Conversion of a parsed frame to those values of the labels message that depend on the image alone.
 
 ``docs/schema/labels.schema.json`` describes them; :class:`edge_worker.messages.LabelsBody` checks them.
 """
@@ -54,7 +54,7 @@ def _person(person: Person, *, masks: bool) -> dict[str, Any]:
 
 
 def _instances(parsing: Parsing, *, masks: bool) -> list[dict[str, Any]]:
-    """Return the model's candidates, without those whose mask is empty."""
+    """Return the model's candidates, except those with an empty mask."""
     kinds = (("part", parsing.parts), ("person", parsing.persons))
     return [{"kind": kind, **_instance(one, masks=masks)} for kind, group in kinds for one in group if one.pixels]
 

@@ -1,7 +1,7 @@
 """The model process: receives frames from the worker over one channel, one at a time, and returns encoded results.
 
 It runs native code on untrusted bytes, so it may crash or hang; the worker then starts another. It may also be
-compromised, so before loading anything it gives up the network, most files and access to other processes. The worker
+compromised, so before loading anything it gives up access to the network, most files and other processes. The worker
 controls its lifetime: it exits when the channel closes or the worker dies, and ignores signals meant for the worker.
 
 Messages, by ``type``: the worker sends ``settings`` (once, first), then ``frame`` with the payload as its blob. The
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from edge_worker.inference.types import EncodedResult, ModelCardFacts
 
-_MAX_PAYLOAD_BYTES = 300_000_000  # above the largest MQTT message; the configured limit is checked with the image
+_MAX_PAYLOAD_BYTES = 300_000_000  # more than the largest MQTT message; decoding checks the configured limit
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 _STDERR = 2
 
@@ -47,7 +47,7 @@ class FrameHandler(Protocol):
         """Return the facts of the loaded model."""
 
     def warm_up(self, note: Callable[[str], None]) -> float:
-        """Run a first frame, which is slow; return the seconds that later ones take."""
+        """Run a first frame, which is slow; return the seconds that later frames take."""
 
     def run(self, payload: bytes, request: OutputRequest, note: Callable[[str], None]) -> EncodedResult:
         """Parse one frame, calling *note* with each phase as it begins.
@@ -60,8 +60,8 @@ class FrameHandler(Protocol):
 class StandardError:
     """Standard error of this process, silenced while images are decoded.
 
-    libjpeg and libpng write a line for each damaged image, with no option to turn that off: a camera could flood the
-    log. Output of other phases is kept.
+    libjpeg and libpng write a line for each damaged image, which cannot be turned off: a camera could flood the log.
+    Output of other phases is kept.
     """
 
     def __init__(self) -> None:
@@ -70,20 +70,20 @@ class StandardError:
         faulthandler.enable(self._aloud)
 
     def silence(self, *, silent: bool) -> None:
-        """Discard what is written from now on, or stop discarding it."""
+        """Discard or keep what is written from now on."""
         os.dup2(self._null if silent else self._aloud, _STDERR)
 
 
 class ChannelLog(logging.Handler):
-    """Sends our own log lines to the worker; the channel belongs to the main thread, and so do they."""
+    """Sends our own log lines to the worker, all from the main thread, which owns the channel."""
 
     def __init__(self, channel: Channel) -> None:
-        """Send them over *channel*."""
+        """Send lines over *channel*."""
         super().__init__(logging.INFO)
         self._channel = channel
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Send one."""
+        """Send one line."""
         line = {"level": record.levelname.lower(), "logger": record.name, "event": record.getMessage()}
         self._channel.send({"type": "log", **line})
 
@@ -97,7 +97,7 @@ def main() -> int:
 
 
 def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler]) -> int:
-    """Load the model of the first message, then serve frames until the peer closes; return the exit status."""
+    """Load the model that the first message names, then serve frames until the peer closes; return the exit status."""
     stderr = StandardError()
     logging.getLogger("edge_worker").addHandler(ChannelLog(channel))
 
@@ -131,7 +131,7 @@ def _stand_apart() -> None:
 
 
 def _receive_settings(channel: Channel) -> tuple[ModelSettings, Sandbox]:
-    """Receive the first message and tie this process to the worker's lifetime; returns what to load, and where."""
+    """Receive the first message and tie this process to the worker's lifetime; returns its settings and sandbox."""
     header, _ = channel.receive()
     _die_with(header["parent"])
     settings = ModelSettings.from_wire(header["settings"])
@@ -143,14 +143,14 @@ def _die_with(parent: int) -> None:
     """Let the kernel kill this process when the worker dies, even during native code."""
     with suppress(OSError):  # Linux only; elsewhere the process ends when it next reads from the worker
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel knew
+    if os.getppid() != parent:  # it died before prctl took effect
         raise EOFError("the worker is gone")
 
 
 def _load(
     channel: Channel, open_handler: Callable[[], FrameHandler], sandbox: Sandbox, note: Callable[[str], None]
 ) -> FrameHandler | None:
-    """Enter the sandbox, load and warm up the handler, and report it; None, and a report, if loading fails."""
+    """Enter the sandbox, load and warm up the handler, and report the outcome; None if loading fails."""
     measures = sandbox.enter()
     try:
         handler = open_handler()
@@ -165,7 +165,7 @@ def _load(
 
 
 def _failure(error: EdgeWorkerError) -> dict[str, str]:
-    """Return the words for *error*, and the key to change where nothing else helps."""
+    """Return the message of *error*, and the configuration key to change, if any."""
     if isinstance(error, EngineError):
         return {"detail": str(error), "key": f"model.{error.option}"}
     if isinstance(error, ConfigError):
@@ -182,7 +182,7 @@ def _reply(
         channel.post({"type": "result", **header}, *images)
     except FrameRejected as rejected:
         channel.post(_rejection(rejected.reason, rejected.detail))
-    except Exception as error:  # noqa: BLE001 - a frame that upsets the model must not keep others waiting
+    except Exception as error:  # noqa: BLE001 - a frame on which the model fails must not delay others
         channel.post(_rejection("model_error", f"{type(error).__name__}: {error}", traceback.format_exc()))
     channel.flush()
 
@@ -193,9 +193,9 @@ def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
 
 def _open_pipeline(settings: ModelSettings) -> FrameHandler:
     """Load the real pipeline."""
-    # OpenVINO imports its converter of models where it finds it: a tenth of the imports, and nothing is converted.
+    # OpenVINO imports its model converter if installed, which takes a tenth of the import time and is not needed here.
     sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
-    # Not before: numeric libraries size their thread pools when they are loaded, and the limits came with the settings.
+    # Imported late: numeric libraries size their thread pools when loaded, and the limits come with the settings.
     from edge_worker.inference.handler import PipelineHandler  # noqa: PLC0415
 
     return PipelineHandler(settings)
@@ -204,4 +204,4 @@ def _open_pipeline(settings: ModelSettings) -> FrameHandler:
 if __name__ == "__main__":
     code = main()
     sys.stderr.flush()
-    os._exit(code)  # taking native libraries apart takes longer than all there is to clean up, and a stop waits for it
+    os._exit(code)  # a stop waits for us: unloading native libraries is slow, and nothing else needs to be cleaned up

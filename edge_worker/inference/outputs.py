@@ -1,7 +1,7 @@
-"""The kinds of image that can be published for a frame: one descriptor each, from configuration to reply.
+"""The kinds of image that can be published for a frame: one descriptor for each.
 
 A new kind is a section of the configuration (:mod:`edge_worker.config.output`), a descriptor here, and a painter in
-:mod:`edge_worker.inference.painters`. Standard library only: the worker process reads this, too.
+:mod:`edge_worker.inference.painters`. Standard library only: the worker process imports this, too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ class ImageRequest:
 
     Attributes:
         kind: name of an :class:`OutputKind`.
-        format: how it is encoded.
+        format: encoding of the image.
         quality: of a JPEG, 1-100.
-        alpha: weight of the class colours over the frame, 0-1, where the kind blends them.
-        max_bytes: of one encoded image, which is reduced until it fits, or else left out. None: no limit.
+        alpha: weight of the class colours over the frame, 0-1, if the kind blends them.
+        max_bytes: size limit of one encoded image, which is reduced until it fits, or left out. None: no limit.
     """
 
     kind: str
@@ -43,12 +43,12 @@ class OutputKind:
     """One kind of image.
 
     Attributes:
-        name: the key below ``output``, and what files and log lines call it.
+        name: the key below ``output``, and the name in files and log lines.
         summary: a sentence for the AsyncAPI document.
         request: makes the request from the section of the configuration.
         required: without it the reply is an error. Other kinds are reduced until the broker accepts them, or left out.
         per_person: one image per person, on a topic with ``{person}``; otherwise one per frame.
-        of_pixels: shows the frame's own pixels, which must then be decoded in full.
+        of_pixels: shows the frame itself, which must then be decoded at full size.
     """
 
     name: str
@@ -72,7 +72,7 @@ def _crops(outputs: OutputConfig) -> ImageRequest:
 
 
 OVERLAY: Final = "overlay"
-"""The kind that commands turn on and off, and that a snapshot shows."""
+"""The kind that commands turn on and off, and that a snapshot adds."""
 
 KINDS: Final[Mapping[str, OutputKind]] = {
     kind.name: kind

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """An image and what was found in it, before encoding.
+    """An image and its parsing, before encoding.
 
     Attributes:
-        image: RGB uint8 H×W×3; reduced where nothing is drawn from it.
+        image: RGB uint8 H×W×3; reduced if no requested output shows it.
         parsing: label map and candidates.
         summary: labels and persons.
-        raw: input and output of the network (megabytes); None if not needed any more.
+        raw: input and output of the network (megabytes); None once it is not needed any more.
     """
 
     image: RgbImage
@@ -86,7 +86,7 @@ class Stages:
 
 
 class Pipeline:
-    """One model, and how its results are drawn. Not thread-safe."""
+    """One model, its palette and the limits of its images. Not thread-safe."""
 
     def __init__(self, parser: Parser, palette: Palette, limits: DecodeLimits) -> None:
         """Use *parser*, the colours of *palette* (one per class), and accept images within *limits*."""
@@ -100,7 +100,7 @@ class Pipeline:
 
         Raises:
             ModelError: the model cannot be used.
-            ConfigError: the palette names classes that it does not have.
+            ConfigError: the palette names classes that the model does not have.
         """
         model = settings.model
         parser = load_parser(
@@ -122,8 +122,8 @@ class Pipeline:
         """Parse a payload: an image or a JSON envelope.
 
         Calls *note* with each phase as it begins: the stages ``decode, preprocess, inference, postprocess, render,
-        encode``, and ``compile`` before ``inference`` (and timed with it) where the network must be compiled for the
-        image's shape first.
+        encode``, and ``compile`` before ``inference`` (and timed with it) if the network must first be compiled for the
+        image's shape.
 
         Raises:
             DecodeError: the payload is not an image within the limits.
@@ -139,7 +139,7 @@ class Pipeline:
         """Decode the image of a payload: RGB uint8 H×W×3 in displayed orientation.
 
         Raises:
-            DecodeError: there is none within the limits.
+            DecodeError: the payload is not an image within the limits.
         """
         return self._decoded(payload, reduced=False).image
 
@@ -153,7 +153,7 @@ class Pipeline:
         )
 
     def analyse(self, image: RgbImage, request: OutputRequest, stages: Stages, frame: Size | None = None) -> Analysis:
-        """Parse an image, RGB uint8 H×W×3; *frame* is its size where it is reduced."""
+        """Parse an image, RGB uint8 H×W×3; *frame* is the full size of a reduced one."""
         stages.begin("preprocess")
         net_input = self.parser.preprocess(image, frame=frame)
         if not self.parser.is_compiled(net_input):

@@ -27,7 +27,7 @@ class OutputRequest:
     """Request for one frame. Hashable, because it is part of the cache key.
 
     Attributes:
-        images: by kind, each kind at most once.
+        images: each kind at most once.
         labels: whether to return the body of the labels message.
         masks, instances: as ``output.labels`` in the configuration.
         score_threshold: persons and parts with a lower score are left out; None: the model's own.
@@ -65,8 +65,8 @@ class EncodedResult:
     Attributes:
         width, height: of the frame in displayed orientation, pixels.
         images: the requested images, without those left out for their size.
-        body: ``image, labels, persons, unassigned`` and, if asked for, ``instances``: plain JSON values, the part of
-            the labels message that depends on the frame alone. Empty where no labels were asked for.
+        body: ``image, labels, persons, unassigned`` and, if requested, ``instances``: plain JSON values, the part of
+            the labels message that depends on the frame alone. Empty if no labels were requested.
         timings_ms: of ``decode, preprocess, inference, postprocess, render, encode``.
     """
 
@@ -97,7 +97,7 @@ class EncodedResult:
         """Restore a result from :meth:`to_wire`.
 
         Raises:
-            LookupError, TypeError, ValueError: it is not one.
+            LookupError, TypeError, ValueError: the message is not a valid result.
         """
         images = zip(header["images"], blobs, strict=True)
         return cls(
@@ -128,10 +128,10 @@ class ModelSettings:
     """Settings of a model process, sent when it starts.
 
     Attributes:
-        model: what is loaded.
-        palette: class name → ``#rrggbb``, for the classes whose colour differs from the model's.
-        limits: what is decoded.
-        threads: of this process.
+        model: the model to load.
+        palette: class name → ``#rrggbb``, for the classes whose colour differs from the default.
+        limits: the images to accept.
+        threads: the thread limits of this process.
         requested_threads: the section ``threads`` of the configuration, for the model card.
         cache_directory: where compiled networks are kept; None: nowhere.
     """
@@ -145,7 +145,7 @@ class ModelSettings:
 
     @classmethod
     def from_config(cls, config: Config, plan: ThreadPlan, cache_directory: Path | None) -> ModelSettings:
-        """Take the settings from the configuration, and the threads from *plan*."""
+        """Return the settings of the configuration, with the threads of *plan*."""
         model, limits = config.model, config.limits
         return cls(
             model=ModelChoice(model.path, model.engine, model.precision, model.short_side, model.shapes),
@@ -176,12 +176,13 @@ class ModelCardFacts:
         name, sha256: of the model directory.
         engine, precision: in use.
         reason: why that engine and precision were chosen.
-        classes: names in index order; colors: their ``#rrggbb``, same order and length.
+        classes: names in index order.
+        colors: ``#rrggbb`` of each class, in the same order.
         threads: ``requested`` and ``effective``, each name → number, list or null.
         warning: a sentence for users, if the model needs one (seeded weights: its labels are meaningless).
         kernels: names of the compiled kernels that are loaded.
-        sandbox: what :meth:`edge_worker.ops.sandbox.Sandbox.enter` said; added by the model process.
-        fingerprint: digest of everything that results depend on besides payload and request; not published.
+        sandbox: the outcome of :meth:`edge_worker.ops.sandbox.Sandbox.enter`; added by the model process.
+        fingerprint: digest of everything besides payload and request that results depend on; not published.
     """
 
     name: str
@@ -202,7 +203,7 @@ class ModelCardFacts:
         """Restore facts from ``dataclasses.asdict``.
 
         Raises:
-            LookupError, TypeError: they are not facts.
+            LookupError, TypeError: *wire* is not valid.
         """
         sandbox = {"in_force": list(wire["sandbox"]["in_force"]), "refused": dict(wire["sandbox"]["refused"])}
         names = {key: tuple(wire[key]) for key in ("classes", "colors", "kernels")}
