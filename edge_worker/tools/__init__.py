@@ -1,1 +1,1 @@
-"""The commands beside `run`: camera, watch, demo, parse, bench, check and model, and what they need."""
+"""The commands besides `run`: camera, watch, demo, parse, bench, check, model, and what they need."""

@@ -24,18 +24,18 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
 
-# Frames with QoS 1 on their way to the broker at a time; the camera waits for it beyond that.
+# Maximum number of QoS 1 frames in flight; beyond that the camera waits for the broker.
 MAX_IN_FLIGHT = 20
-# A broker that ends so many connections in a row, each so soon after it began, does so because of the frames.
+# A broker that ends this many connections in a row, each this soon (seconds), does so because of the frames.
 MAX_BRIEF, BRIEF_S = 4, 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class CameraOptions:
-    """What to publish: *fps* None is the source's own rate; *loop* begins again at the end of files.
+    """What to publish: *fps* None is the source's own rate; *loop* starts files over at their end.
 
-    *topic* may hold ``{camera}`` and ``{node}``; None is that of the first camera section. *qos* None is that of the
-    section that takes the topic. A live source is given up after *silence_s* without a frame.
+    *topic* may contain ``{camera}`` and ``{node}``; None is that of the first camera section. *qos* None is that of the
+    section that matches the topic. A live source is given up after *silence_s* without a frame.
     """
 
     source: str
@@ -51,7 +51,7 @@ def run(config: Config, options: CameraOptions) -> int:
     """Publish until the source ends or Ctrl-C; returns the exit code.
 
     Raises:
-        EdgeWorkerError: the source cannot be read, the topic is none, or the broker refuses us or the topic.
+        EdgeWorkerError: the source cannot be read, the topic is invalid, or the broker refuses us or the topic.
     """
     source = open_source(options.source, silence_s=options.silence_s)
     fps = options.fps or source.fps
@@ -65,16 +65,16 @@ def run(config: Config, options: CameraOptions) -> int:
             for shot in paced(repeated(source, fps, loop=options.loop), fps):
                 publisher.publish(shot)
             publisher.settle(0)
-    publisher.settle(math.inf)  # what the goodbye still took along
+    publisher.settle(math.inf)  # count what was confirmed while disconnecting
     sys.stderr.write(f"{publisher.published} frames published\n")
     return 0
 
 
 def _destination(config: Config, options: CameraOptions) -> tuple[str, Literal[0, 1]]:
-    """Give the topic and the QoS to publish with; says so where the configuration's worker takes no such frames.
+    """Return topic and QoS to publish with; warn if no worker of this configuration reads such frames.
 
     Raises:
-        EdgeWorkerError: the name cannot stand in a topic, or what was given is no topic.
+        EdgeWorkerError: the camera's name or the topic is invalid.
     """
     topic = _topic(config.cameras[0].topic if options.topic is None else options.topic, options.camera, config.node.id)
     takers = (one for one in config.cameras if Template(one.topic, node=config.node.id).match(topic) is not None)
@@ -91,7 +91,7 @@ def _topic(text: str, camera: str, node: str) -> str:
     """Fill in the topic template *text*.
 
     Raises:
-        EdgeWorkerError: it is no topic with at most one ``{camera}``, or *camera* cannot stand there.
+        EdgeWorkerError: it is not a topic with at most one ``{camera}``, or *camera* is not a topic level.
     """
     try:
         template = Template(text, node=node)
@@ -106,10 +106,10 @@ def _topic(text: str, camera: str, node: str) -> str:
 
 
 def repeated(source: Source, fps: float, *, loop: bool) -> Iterator[Shot]:
-    """Give the shots of *source*, over and over if *loop*.
+    """Yield the shots of *source*, repeatedly if *loop*.
 
     Raises:
-        EdgeWorkerError: a pass over the source gave nothing, so that repeating it would give nothing for ever.
+        EdgeWorkerError: a pass over the source yielded nothing, so repeating it would never end.
     """
     while True:
         empty = True
@@ -128,9 +128,9 @@ def paced(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Shot]:
-    """Give *shots* at *fps* by the *clock*; what came late is not made up for by a burst.
+    """Yield *shots* at *fps* by the *clock*; late ones are not followed by a burst.
 
-    A shot is asked for when its time has come, so that one of a live stream is fresh.
+    A shot is taken only when it is due, so that one of a live stream is fresh.
     """
     due = clock()
     for shot in shots:
@@ -152,7 +152,7 @@ class _Publisher:
         self.published = 0
 
     def publish(self, shot: Shot) -> None:
-        """Publish *shot* with its id and time (which reach the worker with MQTT 5 only)."""
+        """Publish *shot* with its id and time, which reach the worker only with MQTT 5."""
         message = Outgoing(
             self._topic,
             shot.payload,
@@ -168,7 +168,7 @@ class _Publisher:
         self.settle(MAX_IN_FLIGHT)
 
     def settle(self, at_most: float) -> None:
-        """Count what has reached the broker, and wait until no more than *at_most* frames are on their way to it."""
+        """Count the frames that reached the broker, and wait until at most *at_most* are in flight."""
         while True:
             crowded = len(self._in_flight) > at_most
             event = self._client.next(timeout_s=1.0 if crowded else 0.0)
@@ -183,10 +183,10 @@ class _Publisher:
                 return
 
     def _count_brief_connection(self) -> None:
-        """See that the connection which just ended was not one brief one too many.
+        """Count the connection that just ended if it was brief.
 
         Raises:
-            EdgeWorkerError: it was. Of frames in QoS 0 an old broker says no more than that.
+            EdgeWorkerError: there were too many in a row: the only sign by which an old broker refuses QoS 0 frames.
         """
         self._brief = self._brief + 1 if time.monotonic() - self._connected_at < BRIEF_S else 0
         if self._brief >= MAX_BRIEF:

@@ -13,7 +13,7 @@ from edge_worker.imaging.decoder import silence_decoder
 Bgr: TypeAlias = np.ndarray[Any, np.dtype[np.uint8]]
 
 JPEG_QUALITY = 90
-# A live stream that gives nothing for so long is opened anew.
+# A live stream without a frame for this long is reopened.
 STREAM_TIMEOUT_S = 10.0
 
 # FFmpeg's AV_LOG_QUIET; OpenCV reads it when it first opens a video.
@@ -24,7 +24,7 @@ class Capture:
     """A video file, stream or webcam."""
 
     def __init__(self, address: str | int) -> None:
-        """Open *address*; whether that worked, :meth:`grab` tells."""
+        """Open *address*; :meth:`grab` tells whether that worked."""
         silence_decoder()
         if isinstance(address, int):
             self._capture = cv2.VideoCapture(address)
@@ -35,11 +35,11 @@ class Capture:
         self.fps = float(self._capture.get(cv2.CAP_PROP_FPS))
 
     def grab(self) -> bool:
-        """Go on to the next frame; False at the end."""
+        """Advance to the next frame; returns False at the end."""
         return self._capture.grab()
 
     def retrieve(self) -> Bgr | None:
-        """Decode the frame grabbed: BGR uint8 of shape (H, W, 3); None if that fails."""
+        """Decode the grabbed frame: BGR uint8 of shape (H, W, 3); None if that fails."""
         decoded, frame = self._capture.retrieve()
         return np.asarray(frame, np.uint8) if decoded else None
 
@@ -49,5 +49,5 @@ class Capture:
 
 
 def jpeg(bgr: Bgr) -> bytes:
-    """Encode a frame, BGR uint8 H×W×3."""
+    """Encode a frame, BGR uint8 H×W×3, as JPEG."""
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(config: Config, source: Path | None, *, connect: bool) -> int:
-    """Print what *config*, read from *source*, means; with *connect* try it, too. Returns the exit code."""
+    """Print what *config*, read from *source*, means; with *connect* also try it. Returns the exit code."""
     _print(f"{'environment' if source is None else source}: ok")
     for line in _meaning(config):
         _print(f"  {line}")
@@ -46,7 +46,7 @@ def _tell(findings: Iterable[Finding]) -> None:
 
 
 def _meaning(config: Config) -> Iterator[str]:
-    """Say in a line each what the worker would do."""
+    """Yield lines that describe what the worker would do."""
     mqtt = config.mqtt
     security = "TLS" if mqtt.tls else "no TLS"
     yield f"broker: {mqtt.address} ({mqtt.transport}, {security}, MQTT {mqtt.protocol}) as {config.client_id}"
@@ -61,11 +61,11 @@ def _meaning(config: Config) -> Iterator[str]:
 
 
 def _model_finding(config: Config) -> Finding:
-    """Load the model in a process of its own, as the worker does."""
+    """Load the model in its own process, as the worker does."""
     pool = ModelPool(config, state_directory=None, cache_directory=cache_directory(os.environ))
     slots = range(pool.slots)
     try:
-        all(pool.make_ready(slot) for slot in slots)  # none after the first that fails
+        all(pool.make_ready(slot) for slot in slots)  # stop at the first that fails
         state, card = pool.state(), pool.card()
     finally:
         for slot in slots:

@@ -1,4 +1,4 @@
-"""A tool's connection to the broker: one link, whose ups and downs are told to the user in a line each."""
+"""A tool's connection to the broker: one link, whose changes are reported to the user in a line each."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from edge_worker.messages import Message
     from edge_worker.mqtt.message import Incoming, Outgoing, Subscription
 
-# Time to publish what is queued and say goodbye; the latter alone where the tool failed.
+# Seconds to publish what is queued and disconnect; the latter alone if the tool failed.
 STOP_S, GOODBYE_S = 5.0, 0.5
 Kind = TypeVar("Kind", bound="Message")
 
 
 class Client:
-    """A context that holds a connection to the broker of *config*."""
+    """Context manager of a connection to the broker of *config*."""
 
     def __init__(
         self, config: Config, *, role: str, subscriptions: Sequence[Subscription] = (), quiet: bool = False
     ) -> None:
-        """Describe the connection of a tool whose part is *role*; a *quiet* one tells of trouble only."""
+        """Prepare the connection of a tool in the given *role*; if *quiet*, only problems are reported."""
         self._broker = config.mqtt.address
         self._role, self._subscribes, self._quiet = role, bool(subscriptions), quiet
         self._trouble = ""
@@ -66,7 +66,7 @@ class Client:
         )
 
     def __enter__(self) -> Self:
-        """Begin connecting."""
+        """Start connecting."""
         self._link.start()
         return self
 
@@ -77,7 +77,7 @@ class Client:
         self._link.stop(Deadline(STOP_S if kind is None else GOODBYE_S))
 
     def publish(self, message: Outgoing) -> int:
-        """Hand *message* over; returns its number, which a ``Published`` event repeats.
+        """Queue *message*; returns its number, which its ``Published`` event repeats.
 
         Raises:
             ResultTooLarge: it is larger than the configuration or the broker allows.
@@ -85,11 +85,11 @@ class Client:
         return self._link.publish(message)
 
     def next(self, timeout_s: float) -> LinkEvent | None:
-        """Wait at most *timeout_s* for an event; changes of the connection are told to the user on the way.
+        """Wait at most *timeout_s* for an event; changes of the connection are reported to the user.
 
         Raises:
-            EdgeWorkerError: the broker refuses us, or what we publish, or the link is dead. Rights may be granted
-                later, but nobody sits and waits for that.
+            EdgeWorkerError: the broker refuses us or what we publish, or the link is dead. Rights may be granted later,
+                but a tool does not wait for that.
         """
         if withheld := self._link.status().withheld:
             raise EdgeWorkerError(f"{self._broker}: publishing to {withheld} is refused: see the broker's access list")
@@ -101,7 +101,7 @@ class Client:
         return event
 
     def wait_connected(self) -> None:
-        """Wait until the broker lets us in, as long as that takes.
+        """Wait until the broker accepts us, without a time limit.
 
         Raises:
             EdgeWorkerError: as :meth:`next`.
@@ -113,7 +113,7 @@ class Client:
         """Wait until all subscriptions are granted.
 
         Raises:
-            EdgeWorkerError: as :meth:`next`; or they are not *within_s*.
+            EdgeWorkerError: as :meth:`next`, or they are not granted *within_s*.
         """
         deadline = Deadline(within_s)
         while not isinstance(self.next(deadline.remaining()), Subscribed):
@@ -121,7 +121,7 @@ class Client:
                 raise EdgeWorkerError(f"{self._broker}: no connection within {within_s:g} s")
 
     def messages(self, within_s: float, silence_s: float = math.inf) -> Iterator[Incoming]:
-        """Give the messages that arrive *within_s*, until there is none for *silence_s*.
+        """Yield the messages that arrive *within_s*, until there is none for *silence_s*.
 
         Raises:
             EdgeWorkerError: as :meth:`next`.
@@ -135,13 +135,13 @@ class Client:
                 return
 
     def read(self, kind: type[Kind], within_s: float, silence_s: float = math.inf) -> Iterator[Kind]:
-        """Give the messages of a *kind* among :meth:`messages`; others are passed over, and what is cleared."""
+        """Yield the messages of *kind* among :meth:`messages`; skip others, and cleared retained messages."""
         for message in self.messages(within_s, silence_s):
             with suppress(ValidationError):
                 yield kind.model_validate_json(message.payload)
 
     def _tell(self, event: LinkEvent) -> None:
-        """Write what happened to the connection to standard error; the same trouble twice in a row only once."""
+        """Write what happened to the connection to standard error; a repeated problem only once."""
         match event:
             case Fatal(detail=detail) | Refused(reason=detail, permanent=True):
                 raise EdgeWorkerError(f"{self._broker}: {detail}")

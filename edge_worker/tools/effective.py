@@ -1,4 +1,4 @@
-"""``edge-worker config -c FILE``: the configuration in force, as YAML, each value with the place it comes from."""
+"""``edge-worker config -c FILE``: the configuration in force, as YAML, each value with its source."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
 
-# Column of the sources, where the line is not longer.
+# Column of the sources, unless the line is longer.
 _COLUMN: Final = 48
-# Text that YAML takes for text without quotes; all else is quoted, as JSON does.
+# Text that YAML reads as a string without quotes; everything else is quoted as in JSON.
 _PLAIN: Final = re.compile(r"(?!(?:true|false|null|y|n|yes|no|on|off)\Z)[A-Za-z/][A-Za-z0-9_./-]*", re.IGNORECASE)
 
 
 def run(config: Config, written: Tree, environ: Mapping[str, str]) -> int:
-    """Print *config*, and where it was *written*; what is not was left at its default. Returns the exit code."""
+    """Print *config* and where each value was *written*; other values are defaults. Returns the exit code."""
     for text, location in _section(config.masked(), (), ""):
         source = "" if location is None else f" # {_source(written, location)}"
         sys.stdout.write(f"{text:<{_COLUMN if source else 0}}{source}\n")
@@ -40,7 +40,7 @@ def _source(written: Tree, location: Location) -> str:
 
 
 def _section(values: Mapping[str, JsonValue], location: Location, indent: str) -> Iterator[tuple[str, Location | None]]:
-    """Give the lines of a section, each with the way to the value that stands in it."""
+    """Yield the lines of a section, each with the location of its value."""
     for key, value in values.items():
         yield from _entry(f"{indent}{_scalar(key)}:", value, (*location, key), indent)
 
@@ -58,7 +58,7 @@ def _entry(head: str, value: JsonValue, location: Location, indent: str) -> Iter
 
 
 def _item(item: JsonValue, location: Location, indent: str) -> Iterator[tuple[str, Location | None]]:
-    """A section in a list: its first line begins with a dash."""
+    """Yield the lines of a list item; the first begins with a dash."""
     inner = f"{indent}    "
     dash = f"{indent}  - "
     for text, place in _section(item if isinstance(item, dict) else {}, location, inner):

@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
     from edge_worker.ops.threads import ThreadPlan
 
-# The place of a camera's name in results that came from files.
+# Camera name in results from files.
 CAMERA = "file"
 _ENDINGS = {"application/json": "json", "image/png": "png", "image/jpeg": "jpg"}
 
 
 class FileParser:
-    """The worker without a broker: the messages it would publish are written to files."""
+    """The worker without a broker: writes the messages that it would publish to files."""
 
     def __init__(self, config: Config, plan: ThreadPlan, out: Path, *, raw: bool) -> None:
-        """Load the model of *config*; write to folder *out*, with *raw* the network's answers too.
+        """Load the model of *config*; write to folder *out*, with *raw* also the network's output.
 
         Raises:
             ModelError: the model cannot be used.
-            ConfigError: the palette names classes that it does not have.
+            ConfigError: the palette names classes that the model does not have.
         """
         out.mkdir(parents=True, exist_ok=True)
         plan.apply_to_opencv()
@@ -68,7 +68,7 @@ class FileParser:
         result = self._pipeline.encode(analysis, self._request, stages)
         parsed = Parsed(result, self._model, taken=frame.arrived, cached=False)
         replies = self._builder.results(frame, parsed, Now.read())
-        self._labels(name).unlink(missing_ok=True)  # written last, they tell that the rest is there
+        self._labels(name).unlink(missing_ok=True)  # written last, they show that the rest is complete
         if self._raw and analysis.raw is not None:
             _save_raw(self._out / f"{name}.npz", analysis.raw)
         for kind, group in groupby(replies, lambda reply: reply.kind):
@@ -77,7 +77,7 @@ class FileParser:
                 (self._out / f"{name}.{part}.{_ENDINGS[reply.message.content_type]}").write_bytes(reply.message.payload)
 
     def is_done(self, file: Path, name: str) -> bool:
-        """Whether this model wrote results of *file*, as it is now, under *name*; other settings are not compared."""
+        """Return whether *name* has results of the current *file* by this model; other settings are not compared."""
         try:
             labels = LabelsMessage.model_validate_json(self._labels(name).read_bytes())
             written = min(map(_modified, [self._labels(name), *self._others(name)]))
@@ -90,7 +90,7 @@ class FileParser:
         return self._out / f"{name}.labels.json"
 
     def _others(self, name: str) -> Iterator[Path]:
-        """The files beside the labels whose names are known beforehand."""
+        """Yield the result files besides the labels whose names are known in advance."""
         for kind in self._kinds:
             png, jpeg = (self._out / f"{name}.{kind}.{ending}" for ending in ("png", "jpg"))
             yield png if png.exists() else jpeg
@@ -103,7 +103,7 @@ def _modified(file: Path) -> int:
 
 
 def _identity(file: Path) -> str:
-    """Return the path as it is written in results: a name may have bytes that are no text."""
+    """Return the path as written in results: a file name may not be valid Unicode."""
     return os.fsencode(file).decode(errors="backslashreplace")
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# Endings taken for images in a folder. A file that is named by itself is tried whatever its ending is.
+# Suffixes of images in a folder. A file that is given explicitly is tried whatever its suffix.
 CONTENT_TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -32,7 +32,7 @@ _RESULT = re.compile(rf"(.+)\.(?:{'|'.join(KINDS)})(?:-\d+)?\.(?:png|jpg)")
 
 
 def find_images(path: Path) -> list[Path]:
-    """List the images under folder *path* in order of their names, hidden ones left out; a file stands for itself."""
+    """List the images under the folder *path* sorted by name, without hidden ones; if *path* is a file, just that."""
     if not path.is_dir():
         return [path]
     found = (file for file in path.rglob("*") if file.suffix.lower() in CONTENT_TYPES and file.is_file())
@@ -42,7 +42,7 @@ def find_images(path: Path) -> list[Path]:
 def find_all(paths: Sequence[Path], *, results: Path | None = None) -> list[Path]:
     """List the images under all *paths*, each file once.
 
-    Those in a folder of *results* below one of them are left out; where it is one of them, what ``parse`` wrote is.
+    If the folder *results* lies below one of them, it is skipped; if it is one of them, files that ``parse`` wrote are.
     """
     found: dict[Path, Path] = {}
     ours = results.resolve() if results else None
@@ -56,16 +56,16 @@ def find_all(paths: Sequence[Path], *, results: Path | None = None) -> list[Path
 
 
 def _is_result(file: Path) -> bool:
-    """Whether ``parse`` wrote the image *file*: the labels, which are written last, lie beside it."""
+    """Return whether ``parse`` wrote the image *file*: the labels, which are written last, are beside it."""
     result = _RESULT.fullmatch(file.name)
     return result is not None and file.with_name(f"{result[1]}.labels.json").exists()
 
 
 def find_all_there(paths: Sequence[Path]) -> list[Path]:
-    """The same of *paths* that have to be there.
+    """Do the same as :func:`find_all` for *paths* that must exist.
 
     Raises:
-        EdgeWorkerError: one is not.
+        EdgeWorkerError: one is missing.
     """
     for path in paths:
         if not path.exists():
@@ -74,7 +74,7 @@ def find_all_there(paths: Sequence[Path]) -> list[Path]:
 
 
 def distinct_names(files: Sequence[Path]) -> dict[Path, str]:
-    """Name the results of each of *files*: its stem, or as much of its path as tells it from the others.
+    """Name the results of each of *files*: its stem, or as much of its path as makes it unique.
 
     ``x.jpg`` → ``x``; ``x.jpg`` beside ``x.png`` → ``x.jpg`` and ``x.png``; ``a/x.jpg`` and ``b/x.jpg`` → ``a-x.jpg``
     and ``b-x.jpg``. The names do not depend on the order of *files*.
@@ -92,7 +92,7 @@ def distinct_names(files: Sequence[Path]) -> dict[Path, str]:
 
 
 def _name(file: Path, depth: int) -> str:
-    """Name *file*: by its stem at *depth* 0, then by ever more of its path, at last by a hash of all of it."""
+    """Name *file*: by its stem at *depth* 0, then by more and more of its path, finally by a hash of all of it."""
     parts = file.resolve().parts[1:]
     if depth == 0:
         return file.stem

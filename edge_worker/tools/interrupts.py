@@ -1,4 +1,4 @@
-"""Ending a tool: by Ctrl-C, by a service manager, or by closing the terminal, always the same way."""
+"""Ends a tool the same way on Ctrl-C, by a service manager, or when the terminal closes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def until_interrupted() -> Iterator[None]:
-    """Run what is inside until Ctrl-C, SIGTERM or SIGHUP, which end it as if it had come to its end."""
+    """Leave the ``with`` block normally on Ctrl-C, SIGTERM or SIGHUP."""
 
     def interrupt(_signum: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Puts the messages of one frame together again: its images and its labels."""
+"""Joins the messages of one frame: its images and its labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from edge_worker.messages import LabelsMessage
     from edge_worker.mqtt.message import Incoming
 
-# Images that wait for their labels; the oldest are forgotten. Topics are hostile: cameras are bounded by this too.
+# Images that wait for their labels; the oldest are dropped. Camera names are untrusted: this bounds their number, too.
 MAX_WAITING = 64
 
 
 @dataclass(frozen=True, slots=True)
 class FrameResult:
-    """All that was published for one frame; ``json`` is the labels message as it came."""
+    """Everything published for one frame; ``json`` is the labels message as received."""
 
     labels: LabelsMessage
     json: bytes
@@ -29,10 +29,10 @@ class FrameResult:
 
 
 class Joiner:
-    """Keeps images until the labels of their frame arrive, which are published last."""
+    """Keeps images until the labels of their frame arrive, which come last."""
 
     def __init__(self) -> None:
-        """Begin with nothing waiting."""
+        """Start empty."""
         self._waiting: OrderedDict[tuple[str, str | None], dict[str, bytes]] = OrderedDict()
 
     def image(self, kind: str, camera: str, message: Incoming) -> None:
@@ -44,9 +44,9 @@ class Joiner:
             self._waiting.popitem(last=False)
 
     def labels(self, labels: LabelsMessage, json: bytes) -> FrameResult:
-        """Give *labels* together with the images of their frame.
+        """Return *labels* together with the images of their frame.
 
-        An image without an id (a JPEG by MQTT 3.1.1) belongs to the next labels of its camera: images go first.
+        An image without an id (a JPEG over MQTT 3.1.1) belongs to its camera's next labels, since images come first.
         """
         anonymous = self._waiting.pop((labels.camera, None), {})
         named = self._waiting.pop((labels.camera, labels.frame_id), {})
@@ -54,7 +54,7 @@ class Joiner:
 
 
 def frame_id_of(message: Incoming) -> str | None:
-    """Read the frame's id from the message's properties (MQTT 5) or the PNG's text; None where there is neither."""
+    """Read the frame's id from the message's properties (MQTT 5) or the PNG's text; None without either."""
     if "frame-id" in message.properties:
         return message.properties["frame-id"]
     try:

@@ -22,10 +22,10 @@ LICENCE_NOTE = "Mind the licence on the model's card: M2FP's published weights a
 
 
 def pull(model_id: str, out: Path) -> int:
-    """Fetch checkpoint *model_id* (OWNER/NAME) from ModelScope's hub into *out*.
+    """Download checkpoint *model_id* (OWNER/NAME) from the ModelScope hub into *out*.
 
     Raises:
-        ModelError: it is not there, did not arrive whole, or the client is not installed.
+        ModelError: it does not exist, arrived incomplete, or the client is not installed.
     """
     hub.pull(model_id, out)
     sys.stderr.write(f"{LICENCE_NOTE}\n")
@@ -52,7 +52,7 @@ def export(source: Path, out: Path) -> int:
 
 
 def copy_exported(model: ModelDirectory, out: Path) -> None:
-    """Copy an exported model, if *out* is not where it is."""
+    """Copy an exported model, unless *out* is its directory."""
     if model.path.resolve() == out.resolve():
         return
     manifest = model.exported()
@@ -64,7 +64,7 @@ def copy_exported(model: ModelDirectory, out: Path) -> None:
 
 
 def info(path: str | None) -> int:
-    """Describe the model at *path*, or name those that come with the package.
+    """Describe the model at *path*, or list the bundled ones.
 
     Raises:
         CheckpointError: there is no model, or an exported one was altered.
@@ -93,7 +93,7 @@ def verify(path: str) -> int:
     """Compare an exported model with its checksums, or a checkpoint's tensors with its configuration (needs torch).
 
     Raises:
-        CheckpointError: saying which file or tensor is wrong.
+        CheckpointError: a file or tensor is wrong; names it.
         EngineError: it is a checkpoint, and torch is not installed.
     """
     model = open_directory(path)

@@ -1,4 +1,4 @@
-"""What tools write to standard output: lines for people, JSON for programs; and a reader that goes away."""
+"""Standard output of tools: lines for people, JSON for programs, and closed pipes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
 
 class PipedConsole(Console):
-    """A console whose user is told by :exc:`BrokenPipeError` that the reader has gone; rich would exit."""
+    """A console that raises :exc:`BrokenPipeError` if the pipe is closed, where rich would exit."""
 
     def on_broken_pipe(self) -> NoReturn:
-        """Pass the error on that is being handled."""
+        """Re-raise the error that is being handled."""
         raise  # noqa: PLE0704 - rich calls this while it handles the error
 
 
 def write_json(message: Message) -> None:
-    """Write *message* in a line of JSON, at once. All is ASCII: no encoding lacks it, and no terminal obeys it."""
+    """Write *message* as a line of JSON and flush. It is ASCII: safe in every encoding and terminal."""
     sys.stdout.write(f"{json.dumps(message.to_values())}\n")
     sys.stdout.flush()
 
 
 def end_without_reader() -> None:
-    """See that somebody still reads standard output: a tool that waits would find out only when it writes.
+    """Check that standard output still has a reader: a tool that waits would notice only when it writes.
 
     Raises:
-        BrokenPipeError: it is a pipe whose reader has gone, as ``| head`` does.
+        BrokenPipeError: it is a pipe that its reader has closed, as ``| head`` does.
     """
     poll = select.poll()
     poll.register(sys.stdout, 0)
@@ -40,5 +40,5 @@ def end_without_reader() -> None:
 
 
 def plain(text: str, limit: int = 80) -> str:
-    """Leave out what could steer the terminal, for it came over the wire, and what is beyond *limit* characters."""
+    """Replace unprintable characters in untrusted *text*, and cut it to *limit* characters."""
     return "".join(letter if letter.isprintable() else "?" for letter in text)[:limit]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def run(config: Config, paths: Sequence[Path], out: Path, *, raw: bool, overwrite: bool) -> int:
-    """Parse every image that has no results yet; a line for each that fails. Returns the exit code: 1 if any failed.
+    """Parse every image that has no results yet; print a line for each failure. Returns the exit code: 1 if any failed.
 
-    With *raw*, the network's raw answer is written to folder *out*, too; with *overwrite*, results are made anew.
+    With *raw*, the network's output is also written to the folder *out*; with *overwrite*, results are replaced.
 
     Raises:
         EdgeWorkerError: there are no images, or the model cannot be used.
@@ -32,7 +32,7 @@ def run(config: Config, paths: Sequence[Path], out: Path, *, raw: bool, overwrit
     plan = ThreadPlan.from_config(config.threads, CpuAllowance.read())
     os.environ.update(plan.environment())
     plan.apply_to_process()
-    # Not before: numeric libraries size their thread pools when they are loaded.
+    # Imported here because numeric libraries size their thread pools when they are loaded.
     from edge_worker.tools.file_parser import FileParser  # noqa: PLC0415
 
     progress, names = Progress(), distinct_names(files)

@@ -1,4 +1,4 @@
-"""``edge-worker model export --precision int8`` and ``model gate``: reduced precisions, judged on the user's frames."""
+"""``edge-worker model export --precision int8`` and ``model gate``: reduced precisions, tested on the user's frames."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
     from edge_worker.m2fp.types import FloatArray
 
-# Images for a first look at an attempt.
+# Number of images for a quick test of an attempt.
 _GLANCE = 8
 
 
 def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -> None:
-    """Give the exported model in *directory* a quantised network, if it is faithful to f32; one it had is replaced.
+    """Add a quantised network to the exported model in *directory* if it agrees with f32; an older one is replaced.
 
     Args:
-        directory: of the model.
-        calibrate: images, or folders of them, that the ranges of values are taken from.
-        gate: those that it is judged by; without any, every other one of *calibrate*.
+        directory: directory of the model.
+        calibrate: images, or folders of them, for the activation ranges.
+        gate: images, or folders of them, for the comparison with f32; if empty, every other one of *calibrate*.
 
     Raises:
-        ModelError: it is not faithful; the message has the figures.
-        EngineError: NNCF is not installed, or this processor is not offered int8.
+        ModelError: it does not agree; the message has the figures.
+        EngineError: NNCF is not installed, or int8 is not available on this processor.
         EdgeWorkerError: there are too few images, or one cannot be read.
     """
     precisions = _quantised_precisions()
@@ -64,10 +64,10 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
 
 
 def gate(path: str, images: Sequence[Path]) -> int:
-    """Judge every reduced precision that a model can run in here, and write into its manifest which passed.
+    """Test every reduced precision that a model can run in here, and write those that passed to its manifest.
 
     Raises:
-        ModelError: the model is a checkpoint, or this processor is offered no reduced precision.
+        ModelError: the model is a checkpoint, or no reduced precision is available on this processor.
         EdgeWorkerError: there are too few images, or one cannot be read.
     """
     model = open_directory(path)
@@ -86,7 +86,7 @@ def gate(path: str, images: Sequence[Path]) -> int:
 
 
 def quantise_unjudged(directory: Path, calibration: Sequence[Path]) -> None:
-    """Give the exported model in *directory* a network of which all is quantised that may be, good only for timing."""
+    """Add a network with all supported layers quantised to the exported model in *directory*, for timing only."""
     model = open_directory(directory)
     attempts = _Attempts(model, _network(model, calibration), ())
     attempts.write(())
@@ -95,30 +95,30 @@ def quantise_unjudged(directory: Path, calibration: Sequence[Path]) -> None:
 
 @dataclass(frozen=True)
 class _Attempts:
-    """Attempts at a quantised network, written into the directory of the model and judged there."""
+    """Attempts at a quantised network, written to the directory of the model and tested there."""
 
     model: ModelDirectory
     network: QuantisedNetwork
     precisions: tuple[str, ...]
 
     def write(self, without: Sequence[str]) -> None:
-        """Write the network without these groups of layers over the attempt before."""
+        """Overwrite the previous attempt with a network in which these groups of layers are not quantised."""
         self.network.write(self.model.path / QUANTISED_FILES[0], without)
 
     def manifest(self) -> Manifest:
-        """The model's, with the attempt that lies there now."""
+        """Return the model's manifest with the current attempt."""
         sums = {name: sha256_of(self.model.path / name) for name in QUANTISED_FILES}
         manifest = self.model.exported()
         return manifest.model_copy(update={"files": {**manifest.files, **sums}})
 
     def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
-        """Judge the network without these groups of layers by the images in *files*."""
+        """Test the network, with these groups of layers not quantised, on the images in *files*."""
         self.write(without)
         return _judge(ModelDirectory(self.model.path, self.model.config, self.manifest()), self.precisions, files)
 
 
 def _remove(directory: Path) -> None:
-    """Take the quantised network out of the model in *directory*, whatever is there of it."""
+    """Remove the quantised network from the model in *directory*, even if it is incomplete."""
     write_manifest(directory, read_manifest(directory).without_quantised())
     for name in QUANTISED_FILES:
         (directory / name).unlink(missing_ok=True)

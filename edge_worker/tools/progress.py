@@ -1,4 +1,4 @@
-"""How far a long command is: a bar or a spinner on a terminal, else a line on standard error now and then."""
+"""Progress of a long command: a bar or a spinner on a terminal, else a line on standard error now and then."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# Between two lines where nobody watches: often enough to see that it goes on, seldom enough for a log.
+# Seconds between two lines without a terminal: often enough to see progress, rare enough for a log.
 INTERVAL_S = 5.0
 
 
 class Progress:
-    """Tells on standard error what is being done."""
+    """Reports progress on standard error."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Write to *console*, by default that of standard error, and know the time by *clock* (seconds)."""
+        """Write to *console*, by default that of standard error; *clock* returns seconds."""
         self._console = console or Console(stderr=True, highlight=False)
         self._clock = clock
 
     def note(self, text: str) -> None:
-        """Write a line, above the bar where there is one."""
+        """Write a line, above the bar if there is one."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Say *what* is done inside, of which nobody knows how long it takes."""
+        """Show *what* is done inside the ``with`` block, of unknown duration."""
         if self._console.is_terminal:
             with self._console.status(Text(what)):
                 yield
@@ -42,7 +42,7 @@ class Progress:
             yield
 
     def count(self, items: Iterable[T], total: int, what: str) -> Generator[T]:
-        """Give *items*, of which there are *total*, and say at which one of them *what* is."""
+        """Yield *items*, of which there are *total*, and show how far *what* is."""
         if self._console.is_terminal:
             yield from track(items, what, total=total, console=self._console, transient=True)
         else:

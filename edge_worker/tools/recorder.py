@@ -1,4 +1,4 @@
-"""Writes results to files, under names that are safe whatever came over the wire."""
+"""Writes results to files, with safe names whatever the messages contain."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
     from edge_worker.tools.joiner import FrameResult
 
-# What may stand in a file's name as it is; anything else is replaced, and a hash keeps names apart.
+# Characters that are replaced in file names; a hash keeps the names distinct.
 UNSAFE = re.compile(r"[^A-Za-z0-9_-]")
 MAX_NAME = 48
 
 
 class Recorder:
-    """Saves results as NUMBER.CAMERA.FRAME.KIND in one folder, numbered in the order of their arrival."""
+    """Saves results as NUMBER.CAMERA.FRAME.KIND in one folder, numbered in order of arrival."""
 
     def __init__(self, folder: Path) -> None:
-        """Save into *folder*, which is made if needed."""
+        """Save into *folder*, which is created if missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self._folder, self._number = folder, 0
 
     def save(self, result: FrameResult) -> list[Path]:
-        """Write the labels as they came, and the images; returns the files."""
+        """Write the labels as received, and the images; returns the files."""
         self._number += 1
         stem = f"{self._number:06d}.{safe_name(result.labels.camera)}.{safe_name(result.labels.frame_id)}"
         contents = {f"{safe_name(kind)}{_ending(image)}": image for kind, image in result.images.items()}
@@ -39,7 +39,7 @@ class Recorder:
 
 
 def safe_name(text: str) -> str:
-    """Make a part of a file's name from *text*, which came from outside: no separators, no dots, not too long."""
+    """Return untrusted *text* as part of a file name: without separators and dots, and not too long."""
     safe = UNSAFE.sub("_", text)[:MAX_NAME]
     return safe if safe and safe == text else f"{safe}-{sha256(text.encode(errors='surrogatepass')).hexdigest()[:8]}"
 

@@ -26,7 +26,7 @@ def run(config: Config, command: str, arguments: Mapping[str, JsonValue], *, nod
     """Send *command* with *arguments* to *node* (None: the configuration's); returns 0 if it was carried out, else 1.
 
     Raises:
-        CommandError: the arguments are not those of the command; nothing was sent.
+        CommandError: the arguments do not fit the command; nothing was sent.
         EdgeWorkerError: no answer came within *timeout_s*, or the broker refuses us.
     """
     node = node or config.node.id
@@ -52,7 +52,7 @@ def run(config: Config, command: str, arguments: Mapping[str, JsonValue], *, nod
 
 
 def arguments_of(pairs: Iterable[str]) -> dict[str, JsonValue]:
-    """Read *pairs* ``KEY=VALUE``; a value is JSON, or else text.
+    """Parse *pairs* ``KEY=VALUE``; a value is JSON, or else text.
 
     Raises:
         EdgeWorkerError: one has no ``=``.

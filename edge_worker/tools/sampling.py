@@ -1,4 +1,4 @@
-"""Images to calibrate with and to judge by: enough of them, not too many, from all over what was given."""
+"""Images for calibration and for the gate: neither too few nor too many, spread evenly over those given."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ if TYPE_CHECKING:
 
     from edge_worker.imaging.arrays import RgbImage
 
-# Images used at most: more teach nothing, and take their time. Fewer than the least say nothing.
+# Maximum and minimum number of images: more only take longer, fewer prove nothing.
 _MOST, _LEAST = 100, 8
 
 _LIMITS = DecodeLimits(max_payload_bytes=200_000_000, max_pixels=100_000_000, formats=FORMATS)
 
 
 def sample(paths: Sequence[Path]) -> list[Path]:
-    """The images in *paths*, files and folders, or a hundred of them.
+    """Return the images in *paths* (files and folders), at most a hundred of them.
 
     Raises:
-        EdgeWorkerError: there are too few, or one of *paths* is not there.
+        EdgeWorkerError: there are too few, or one of *paths* is missing.
     """
     return spread(_enough(paths), _MOST)
 
 
 def split(paths: Sequence[Path]) -> tuple[list[Path], list[Path]]:
-    """The images in *paths* as two samples that have none in common.
+    """Return the images in *paths* as two disjoint samples.
 
     Raises:
-        EdgeWorkerError: there are too few, or one of *paths* is not there.
+        EdgeWorkerError: there are too few, or one of *paths* is missing.
     """
     found = _enough(paths)
     return spread(found[::2], _MOST), spread(found[1::2], _MOST)
 
 
 def spread(files: Sequence[Path], most: int) -> list[Path]:
-    """At most so many of *files*, at even distances."""
+    """Return at most *most* of *files*, evenly spaced."""
     return [files[index * len(files) // most] for index in range(most)] if len(files) > most else list(files)
 
 
 def read(file: Path) -> RgbImage:
-    """The image in *file*.
+    """Read the image in *file*, RGB uint8 H×W×3.
 
     Raises:
         EdgeWorkerError: it cannot be decoded.
@@ -59,7 +59,7 @@ def read(file: Path) -> RgbImage:
 
 
 def read_by_size(files: Sequence[Path]) -> Iterator[RgbImage]:
-    """The images in *files*, one size after another: networks are compiled for few sizes at a time.
+    """Yield the images in *files*, grouped by size: networks are compiled for few sizes at a time.
 
     Raises:
         EdgeWorkerError: one cannot be decoded.
@@ -71,7 +71,7 @@ def _size(file: Path) -> tuple[int, int]:
     try:
         header: Header = check(file.read_bytes(), _LIMITS)
     except DecodeError:
-        return 0, 0  # it is told when it is read, which is first
+        return 0, 0  # the error is reported when it is read; it comes first
     return header.width, header.height
 
 

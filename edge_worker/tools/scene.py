@@ -1,4 +1,4 @@
-"""The demo's scene: a street with people who walk by, rendered beforehand by `training.synthetic.street`."""
+"""The demo's scene: a street with people walking by, prerendered by `training.synthetic.street`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 FRAMES_PER_S: Final = 5
 _PICTURES: Final = sorted((Path(__file__).parent / "street").glob("*.webp"))
 SECONDS: Final = len(_PICTURES) / FRAMES_PER_S
-"""How long the scene is before it begins again."""
+"""Length of the scene before it repeats."""
 
 
 def scene_at(seconds: float) -> RgbImage:
-    """The picture *seconds* after the beginning: RGB uint8 of shape (540, 960, 3)."""
+    """Return the frame *seconds* after the start: RGB uint8 of shape (540, 960, 3)."""
     number = int(seconds * FRAMES_PER_S + 1e-6) % len(_PICTURES)  # so that 0.6 s is the third and not the second
     stored = np.frombuffer(_PICTURES[number].read_bytes(), np.uint8)
     return np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR_RGB), np.uint8)

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 SCENE = "scene"
-# Rates where the source has none of its own, frames a second.
+# Frames per second for sources without a rate of their own.
 IMAGES_FPS, SCENE_FPS, UNKNOWN_VIDEO_FPS = 1.0, 5.0, 25.0
-# A live stream that gives nothing for so long is given up, by default.
+# Default time without a frame after which a live stream is given up.
 SILENCE_S = 60.0
 STREAM_PROCESS: Final = "edge_worker.tools.stream_process"
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One encoded frame, and when it was taken (seconds since the epoch)."""
+    """An encoded frame, and when it was taken (seconds since the epoch)."""
 
     payload: bytes
     content_type: str
@@ -43,18 +43,18 @@ class Shot:
 
 
 class Source(Protocol):
-    """Frames at a rate of their own."""
+    """A source of frames."""
 
     fps: float
     """The source's own rate."""
 
     def shots(self, fps: float) -> Iterator[Shot]:
-        """Give the frames of one pass, as they would be seen at *fps*; pacing is the caller's part."""
+        """Yield the frames of one pass, sampled at *fps*; the caller does the pacing."""
         ...
 
 
 def open_source(source: str, *, silence_s: float = SILENCE_S) -> Source:
-    """Recognise *source*: "scene", a webcam's index, a URL, a folder, an image or a video.
+    """Open *source*: "scene", a webcam's index, a URL, a folder, an image or a video.
 
     A live one is given up after *silence_s* without a frame.
 
@@ -78,18 +78,18 @@ def open_source(source: str, *, silence_s: float = SILENCE_S) -> Source:
 
 
 class RenderedScene:
-    """People who walk by (:mod:`edge_worker.tools.scene`), for ever."""
+    """The demo's scene (:mod:`edge_worker.tools.scene`), endlessly."""
 
     fps = SCENE_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:
-        """Give the scene at the moments *fps* asks for."""
+        """Yield the scene at *fps*."""
         for number in itertools.count():
             yield _jpeg(scene_at(number / fps)[..., ::-1])
 
 
 class ImageFiles:
-    """An image, or a folder of them, sent as the files are."""
+    """An image or a folder of images, sent unchanged."""
 
     fps = IMAGES_FPS
 
@@ -97,23 +97,23 @@ class ImageFiles:
         """Look for images at *path*.
 
         Raises:
-            EdgeWorkerError: the folder holds none.
+            EdgeWorkerError: the folder has none.
         """
         self._paths = find_images(path)
         if not self._paths:
             raise EdgeWorkerError(f"{path}: no images in this folder ({', '.join(sorted(CONTENT_TYPES))})")
 
-    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - every image is sent, at whatever rate
-        """Read one file after the other."""
+    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - every image is sent, whatever the rate
+        """Yield one file after another."""
         for path in self._paths:
             yield Shot(path.read_bytes(), CONTENT_TYPES.get(path.suffix.lower(), ""), time.time())
 
 
 class VideoFile:
-    """A video, played in its own time: frames between two shots are skipped."""
+    """A video, played in real time: frames between two shots are skipped."""
 
     def __init__(self, path: Path) -> None:
-        """Open *path* once, to see that it is a video and how fast it runs.
+        """Open *path* once, to check that it is a video and to read its frame rate.
 
         Raises:
             EdgeWorkerError: it cannot be read as a video.
@@ -125,7 +125,7 @@ class VideoFile:
             self.fps = capture.fps or UNKNOWN_VIDEO_FPS
 
     def shots(self, fps: float) -> Iterator[Shot]:
-        """Give the frames shown at each moment of a clock that ticks *fps* times a second."""
+        """Yield the frame shown at each tick of a clock that ticks *fps* times a second."""
         with closing(Capture(self._path)) as capture:
             shown, due = 0, 0.0
             while capture.grab():
@@ -136,20 +136,20 @@ class VideoFile:
 
 
 class LiveStream:
-    """An RTSP or HTTP stream or a webcam: always its newest frame, opened anew when it breaks off."""
+    """An RTSP or HTTP stream or a webcam: always its newest frame; reopened when it breaks off."""
 
     fps = UNKNOWN_VIDEO_FPS
 
     def __init__(self, address: str | int, silence_s: float = SILENCE_S) -> None:
-        """Prepare to read *address*, a URL or a webcam's index, and to give up after *silence_s* without a frame."""
+        """Read *address*, a URL or a webcam's index; give up after *silence_s* without a frame."""
         self._address, self._silence_s = address, silence_s
         self._name = without_login(str(address)) if isinstance(address, str) else f"webcam {address}"
 
-    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - whatever is newest when asked
-        """Wait for a frame newer than the last one given; a process of its own reads the stream.
+    def shots(self, fps: float) -> Iterator[Shot]:  # noqa: ARG002 - always the newest frame
+        """Wait for a frame newer than the last one; a subprocess reads the stream.
 
         Raises:
-            EdgeWorkerError: the stream has given nothing for too long.
+            EdgeWorkerError: there was no frame for too long.
         """
         with subprocess.Popen(  # noqa: S603 - our own program
             (sys.executable, "-m", STREAM_PROCESS),
@@ -183,13 +183,13 @@ class LiveStream:
 
 def _ask(process: subprocess.Popen[bytes], line: bytes) -> None:
     assert process.stdin  # noqa: S101 - it was asked for
-    with suppress(BrokenPipeError):  # it has ended; then no frame comes, and that is said
+    with suppress(BrokenPipeError):  # it has ended; the missing frame is reported
         process.stdin.write(line)
         process.stdin.flush()
 
 
 def _read(stream: IO[bytes], answers: SimpleQueue[Shot | str | None]) -> None:
-    """Put each answer of a stream process into *answers*, and None at its end; a thread: Windows selects no pipes."""
+    """Put each answer of a stream process into *answers*, then None. Runs in a thread: no select() on Windows pipes."""
     while len(head := stream.read(HEAD.size)) == HEAD.size:
         is_frame, at, size = HEAD.unpack(head)
         data = stream.read(size)
@@ -200,5 +200,5 @@ def _read(stream: IO[bytes], answers: SimpleQueue[Shot | str | None]) -> None:
 
 
 def _jpeg(bgr: Bgr) -> Shot:
-    """Encode a frame taken just now."""
+    """Encode a frame that was taken just now."""
     return Shot(jpeg(bgr), "image/jpeg", time.time())

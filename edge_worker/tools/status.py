@@ -1,4 +1,4 @@
-"""``edge-worker status``: what the workers of a broker say of themselves, from their retained status."""
+"""``edge-worker status``: the retained status of the workers on a broker."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from edge_worker.tools.output import PipedConsole, plain, write_json
 if TYPE_CHECKING:
     from edge_worker.config import Config
 
-# The broker sends what is retained after it granted the subscription, and does not say when that was all.
+# The broker sends retained messages after it has granted the subscription, and does not say which one is the last.
 _SILENCE_S = 1.0
-# Of a line in a pipe: columns are for eyes, and are not cut to fit a screen that is not there.
+# Line width in a pipe, where columns are not cut to fit a screen.
 _PIPE_WIDTH = 1000
 _STYLES = {"online": "green", "degraded": "yellow", "offline": "red"}
 
 
 def run(config: Config, node: str | None, *, as_json: bool, timeout_s: float) -> int:
-    """Print the status of *node*, or of all workers that have one; returns the exit code.
+    """Print the status of *node*, or of all workers; returns the exit code.
 
     Raises:
         EdgeWorkerError: there is none, the broker does not answer within *timeout_s*, or it refuses us.
@@ -48,7 +48,7 @@ def run(config: Config, node: str | None, *, as_json: bool, timeout_s: float) ->
 
 
 def _read(config: Config, node: str | None, timeout_s: float) -> list[StatusMessage]:
-    """Read what is retained."""
+    """Read the retained status messages."""
     found: dict[str, StatusMessage] = {}
     subscription = Subscription(_filter(config, node), 1)
     with Client(config, role="status", subscriptions=(subscription,), quiet=True) as client:
@@ -61,7 +61,7 @@ def _read(config: Config, node: str | None, timeout_s: float) -> list[StatusMess
 
 
 def _filter(config: Config, node: str | None) -> str:
-    """The topic of the status of *node*, or of all where the node is a level of its own."""
+    """Return the topic filter for the status of *node*, or of all nodes if the node is a topic level."""
     topic = config.node.status_topic
     return (topic if node else filter_of_all_nodes(topic)).replace("{node}", node or config.node.id)
 
@@ -79,5 +79,5 @@ def _table(found: list[StatusMessage]) -> Table:
 
 
 def _cell(text: str) -> str:
-    """What came over the wire steers neither the terminal nor rich."""
+    """Return untrusted *text* without control characters, and with rich's markup escaped."""
     return plain(text, MAX_DETAIL).replace("[", r"\[")

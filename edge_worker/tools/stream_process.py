@@ -1,9 +1,9 @@
-"""``python -m edge_worker.tools.stream_process``: reads a live stream or a webcam for the process that started it.
+"""``python -m edge_worker.tools.stream_process``: reads a live stream or a webcam for its parent process.
 
-A process of its own, because OpenCV may be deep inside a native read when the tool is to end: a thread there would
-abort the interpreter, a process can be killed. The first line of standard input is the address, which may hold a
-password and so is no argument; each further line asks for a frame newer than the last one given, or for the reason
-why there is none. Answers are written to standard output as :data:`HEAD` and their content.
+OpenCV may be inside a native read when the tool ends: a thread there would abort the interpreter, while a process can
+be killed. The first line of standard input is the address, which may contain a password and so is not an argument; each
+further line requests a frame newer than the last one, or the reason why there is none. Answers are written to standard
+output as :data:`HEAD` and their content.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from urllib.parse import urlsplit
 from edge_worker.tools.capture import Bgr, Capture, jpeg
 
 HEAD: Final = struct.Struct("!?dI")
-"""Whether a JPEG follows, or the reason why there is none; the time (seconds since the epoch); the size."""
+"""Whether a JPEG or the reason for its absence follows; time (seconds since the epoch); size of what follows."""
 
 PAUSE_S: Final = 2.0
-"""Between two attempts to open a stream that broke off."""
+"""Seconds between two attempts to open a stream that broke off."""
 
 CONNECT_S: Final = 3.0
 _PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935}
 
 
 class _Newest:
-    """The newest frame, or why there is none, handed from the thread that reads to the one that writes."""
+    """The newest frame, or why there is none, passed from the reading thread to the writing one."""
 
     def __init__(self) -> None:
         self._news: tuple[Bgr | str, float] | None = None
@@ -39,7 +39,7 @@ class _Newest:
 
     def put(self, news: Bgr | str) -> None:
         with self._fresh:
-            if not isinstance(news, str) or self._news is None:  # a frame that nobody took yet is still news
+            if not isinstance(news, str) or self._news is None:  # keep a frame that has not been taken yet
                 self._news = (news, time.time())
             self._fresh.notify()
 
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def _read(address: str | int, newest: _Newest) -> None:
-    """Keep the newest frame: a stream that is not read queues up old ones."""
+    """Read all frames and keep the newest: otherwise old ones queue up."""
     while True:
         reason = ""
         with closing(Capture(address)) as capture:
@@ -75,14 +75,14 @@ def _read(address: str | int, newest: _Newest) -> None:
 
 
 def why_silent(address: str | int) -> str:
-    """Say why *address* gives no frames, as far as a connection of our own tells; no part of it may be in the words."""
+    """Explain why *address* yields no frames, by connecting to it; the text must not contain any part of it."""
     if isinstance(address, int):
         return "there is no such webcam, or another program uses it"
     try:
         parts = urlsplit(address)
         port = parts.port or _PORTS[parts.scheme]
         socket.create_connection((parts.hostname or "", port), CONNECT_S).close()
-    except (ValueError, KeyError):  # no port that we know of
+    except (ValueError, KeyError):  # unknown port
         return "it gives no video"
     except OSError as error:
         return f"it cannot be reached: {error.strerror or error}"

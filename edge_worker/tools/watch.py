@@ -1,4 +1,4 @@
-"""``edge-worker watch``: subscribe to the results; a live line per frame, files if asked."""
+"""``edge-worker watch``: subscribes to the results and prints a line per frame; saves files on request."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
 
     from edge_worker.config import Config
 
-# Classes named in a line, largest first.
+# Maximum number of classes in a line, largest first.
 NAMED_LABELS = 5
 
 
 def run(config: Config, *, save: Path | None, as_json: bool, camera: str | None) -> int:
     """Print a line per frame of *camera* (None: of all) until Ctrl-C; returns the exit code.
 
-    Messages are printed *as_json*, and files written into the folder *save*, where that is asked for.
+    With *as_json*, messages are printed as JSON; *save*: folder for files, or None.
 
     Raises:
-        ConfigError: no camera has labels, which tell what belongs to a frame.
-        EdgeWorkerError: the broker refuses us, or the camera's name is none.
-        BrokenPipeError: whoever read standard output has gone.
+        ConfigError: no camera publishes labels, which complete a frame.
+        EdgeWorkerError: the broker refuses us, or the camera's name is invalid.
+        BrokenPipeError: standard output was closed by its reader.
     """
     if not any(config.outputs_for(section).labels.enabled for section in config.cameras):
         raise ConfigError("is off, but without labels nothing tells when a frame is done", key="output.labels.enabled")
@@ -69,7 +69,7 @@ def _take_for_ever(client: Client, results: Results) -> None:
 
 
 class Results:
-    """Recognises the results of a configuration's cameras among messages, and puts those of a frame together."""
+    """Recognises the results of a configuration's cameras, and joins those of a frame."""
 
     def __init__(
         self,
@@ -79,10 +79,12 @@ class Results:
         on_error: Callable[[ErrorMessage], None],
         camera: str | None = None,
     ) -> None:
-        """Hand every frame's results to *on_result*, and what was said about a rejected one to *on_error*.
+        """Pass each frame's results to *on_result*, and errors of rejected frames to *on_error*.
+
+        *camera*: only results of this camera; None: of all.
 
         Raises:
-            EdgeWorkerError: *camera*, whose results alone are wanted if it is given, can be no camera's name.
+            EdgeWorkerError: *camera* is not a valid name.
         """
         if camera is not None and (not is_publishable(camera) or "/" in camera):
             raise EdgeWorkerError(f"{camera!r} cannot be a camera's name: see `camera` in the labels")
@@ -91,12 +93,12 @@ class Results:
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """What to subscribe to."""
+        """Return what to subscribe to."""
         filters = {template.filter_for(self._camera) for _, template in self._templates}
         return tuple(Subscription(filter=topics, qos=1) for topics in sorted(filters))
 
     def take(self, message: Incoming) -> None:
-        """Take a message in; messages of other kinds, or malformed ones, are passed over."""
+        """Process a message; other kinds and malformed ones are ignored."""
         for kind, template in self._templates:
             camera = template.match(message.topic)
             if camera is not None:
@@ -119,7 +121,7 @@ class Results:
 
 
 def line(labels: LabelsMessage) -> Text:
-    """Say in a line what was found in a frame: persons, and the largest classes in their colours."""
+    """Describe a frame's result in a line: persons, and the largest classes in their colours."""
     size, persons = f"{labels.image.width}x{labels.image.height}", len(labels.persons)
     text = Text(f"{labels.received_at[11:23]} {plain(labels.camera)} {plain(labels.frame_id)} {size} ")
     text.append(f"{persons} person{'' if persons == 1 else 's'} ", style="bold")
@@ -130,13 +132,13 @@ def line(labels: LabelsMessage) -> Text:
 
 
 def error_line(error: ErrorMessage) -> Text:
-    """Say in a line why a frame was rejected."""
+    """Describe in a line why a frame was rejected."""
     facts = f"{error.received_at[11:23]} {plain(error.camera)} {plain(error.frame_id)} "
     return Text(facts).append(f"{error.reason}: {plain(error.detail)}", style="red")
 
 
 def _templates(config: Config) -> list[tuple[str, Template]]:
-    """List the result topics of all cameras, each once."""
+    """List the result topics of all cameras without duplicates."""
     found: dict[tuple[str, str], Template] = {}
     for camera in config.cameras:
         sections = config.outputs_for(camera).all_results()

@@ -1,4 +1,4 @@
-"""COCO: instances with run lengths, and panoptic segments."""
+"""COCO: instances with RLE masks, and panoptic segments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Coco:
-    """``annotations/instances_default.json``: one annotation for each class in each person, and for what is left."""
+    """``annotations/instances_default.json``: one annotation per class in each person and outside all persons."""
 
     def __init__(self, folder: Path) -> None:
         """Write into *folder*."""
@@ -26,7 +26,7 @@ class Coco:
         self._images, self._annotations, self._classes = JsonArray(), JsonArray(), Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more."""
+        """Add an image."""
         self._classes.meet(image)
         self._images.append(_image(self._images.length + 1, image))
         for segment in image.segments:
@@ -44,7 +44,7 @@ class Coco:
             self._annotations.append(annotation)
 
     def close(self) -> None:
-        """Finish."""
+        """Write the JSON file."""
         values = {"images": self._images, "annotations": self._annotations, "categories": _categories(self._classes)}
         write_json(self._file, values)
 
@@ -60,7 +60,7 @@ class CocoPanoptic:
         self._images, self._annotations, self._classes = JsonArray(), JsonArray(), Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more."""
+        """Add an image."""
         self._classes.meet(image)
         number = self._images.length + 1
         self._images.append(_image(number, image))
@@ -77,14 +77,14 @@ class CocoPanoptic:
                 }
             )
             ids[segment.box.slices][segment.region.crop] = len(segments)
-        name = f"{number:06}.png"  # of its own: names of images may be alike but for their ending
+        name = f"{number:06}.png"  # image names may differ only in their suffix
         Image.fromarray(np.stack([ids >> shift & 255 for shift in (0, 8, 16)], axis=-1).astype(np.uint8)).save(
             self._maps / name
         )
         self._annotations.append({"image_id": number, "file_name": name, "segments_info": segments})
 
     def close(self) -> None:
-        """Finish."""
+        """Write the JSON file."""
         categories = [{**category, "isthing": 1} for category in _categories(self._classes)]
         write_json(self._file, {"images": self._images, "annotations": self._annotations, "categories": categories})
 

@@ -1,4 +1,4 @@
-"""``edge-worker export``, and ``parse --format``: what ``parse`` wrote, in the format of a labelling tool."""
+"""``edge-worker export`` and ``parse --format``: results of ``parse`` in the format of a labelling tool."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ WRITERS: Final[Mapping[str, type[Writer]]] = {
     "yolo-seg": YoloSeg,
     "mask-png": MaskPng,
 }
-"""By the names of :data:`edge_worker.common.formats.ANNOTATION_FORMATS`."""
+"""Writers by their names in :data:`edge_worker.common.formats.ANNOTATION_FORMATS`."""
 
 
 def run(folder: Path, form: str, out: Path) -> int:
-    """Export every result in *folder* in the format *form* to the folder *out*; a line for each that cannot be.
+    """Export all results in *folder* to the folder *out* in the format *form*; print a line for each failure.
 
-    Returns the exit code: 1 if any could not.
+    Returns the exit code: 1 if any failed.
 
     Raises:
         EdgeWorkerError: there are no results.

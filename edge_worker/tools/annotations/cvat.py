@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Cvat:
-    """``annotations.xml``, to be uploaded to a task with the images; ``labels.json``, for the task's raw labels."""
+    """``annotations.xml``, to upload to a task with the images, and ``labels.json``, for the task's raw labels."""
 
     def __init__(self, folder: Path) -> None:
         """Write into *folder*."""
@@ -30,7 +30,7 @@ class Cvat:
         self._count, self._classes = 0, Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more."""
+        """Add an image."""
         self._classes.meet(image)
         size = {"width": image.size.width, "height": image.size.height}
         element = ET.Element("image", _text({"id": self._count, "name": image.file_name, **size}))
@@ -39,7 +39,7 @@ class Cvat:
         self._count += 1
 
     def close(self) -> None:
-        """Finish."""
+        """Write both files."""
         looks = [{"name": name, "color": color} for _, name, color in self._classes.items()]
         labels = [{**look, "type": "mask", "attributes": []} for look in looks]
         raw_labels = json.dumps(labels, indent=1, ensure_ascii=False)
@@ -55,7 +55,7 @@ class Cvat:
 
 
 def _meta(count: int, looks: list[dict[str, str]]) -> ET.Element:
-    """What CVAT says of the task in front of its images."""
+    """Return the task description that CVAT expects before the images."""
     meta = ET.Element("meta")
     task = ET.SubElement(meta, "task")
     for name, value in {"name": "edge-worker", "size": str(count), "mode": "annotation"}.items():
@@ -90,7 +90,7 @@ def _text(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def cvat_rle(crop: BoolArray) -> str:
-    """Lengths of runs, row by row, of nothing and of mask in turn; the first, of nothing, may be 0."""
+    """Return run lengths, row by row, of background and mask in turn; the first may be 0."""
     flat = np.concatenate(([False], crop.reshape(-1)))
     edges = np.flatnonzero(flat[1:] != flat[:-1])
     return ", ".join(map(str, np.diff(edges, prepend=0, append=crop.size).tolist()))

@@ -1,8 +1,9 @@
 """Label Studio: tasks with brush predictions, and the labelling interface for them.
 
-Brush masks are RGBA images in run lengths of the npm package ``@thi.ng/rle-pack``. A stream of bits, most significant
-first: the number of values (32 bits), the bits of a value less 1 (5), four sizes of run lengths in bits, each less 1
-(4 × 4); then for each run 1 for "repeated", the index of its size (2), its length less 1, and the value.
+Brush masks are RGBA images in the run-length encoding of the npm package ``@thi.ng/rle-pack``. It is a stream of bits,
+most significant first: the number of values (32 bits), the bits per value minus 1 (5), four sizes of run lengths in
+bits, each minus 1 (4 × 4); then for each run a 1 for "repeated", the index of its size (2), its length minus 1, and the
+value.
 """
 
 from __future__ import annotations
@@ -26,11 +27,11 @@ _SIZES: Final = (3, 4, 8, 16)  # bits of a run length
 _LONGEST: Final = 1 << _SIZES[-1]
 _CHANNELS: Final = 4
 FROM, TO = "tag", "image"
-"""The names of the brush and of the image in the labelling interface."""
+"""Names of the brush and the image in the labelling interface."""
 
 
 class LabelStudio:
-    """``tasks.json`` and ``interface.xml``; images are looked for in Label Studio's local files."""
+    """``tasks.json`` and ``interface.xml``; the images are in Label Studio's local files."""
 
     def __init__(self, folder: Path) -> None:
         """Write into *folder*."""
@@ -38,14 +39,14 @@ class LabelStudio:
         self._tasks, self._classes = JsonArray(), Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more."""
+        """Add an image."""
         self._classes.meet(image)
-        # Seen from above the folder: Label Studio refuses its document root itself as local storage.
+        # Relative to the folder's parent: Label Studio does not accept its document root itself as local storage.
         address = f"/data/local-files/?d={quote(posixpath.join(image.folder, image.file_name))}"
         self._tasks.append({"data": {TO: address}, "predictions": [prediction(image)]})
 
     def close(self) -> None:
-        """Finish."""
+        """Write both files."""
         draft = self._folder / "tasks.json.part"
         with draft.open("w", encoding="utf-8") as out:
             self._tasks.write_to(out)
@@ -62,11 +63,11 @@ class LabelStudio:
 
 
 def prediction(image: ParsedImage) -> dict[str, Any]:
-    """What Label Studio takes for a prediction of *image*."""
+    """Return the prediction for *image* in Label Studio's format."""
     scores = [segment.score for segment in image.segments]
     return {
         "model_version": "edge-worker",
-        "score": min(scores, default=0.0),  # of the segment that needs a look the most
+        "score": min(scores, default=0.0),  # of the segment that most needs review
         "result": [_result(number, segment) for number, segment in enumerate(image.segments)],
     }
 
@@ -89,7 +90,7 @@ def _result(number: int, segment: Segment) -> dict[str, Any]:
 
 
 def brush(mask: BoolArray) -> list[int]:
-    """Encode *mask* (bool H×W): its bytes as numbers; a pixel of it has 255 in all four channels."""
+    """Encode *mask*, bool H×W, and return the bytes as numbers; its pixels are 255 in all four channels."""
     flat = mask.reshape(-1)
     edges = np.concatenate(([0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [flat.size]))
     bits = [f"{flat.size * _CHANNELS:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in _SIZES)]
@@ -102,7 +103,7 @@ def brush(mask: BoolArray) -> list[int]:
 
 
 def _pieces(length: int) -> list[int]:
-    """Divide a run into some that can be written."""
+    """Split a run into lengths that can be encoded."""
     whole, rest = divmod(length, _LONGEST)
     return [_LONGEST] * whole + [rest] * (rest > 0)
 

@@ -19,7 +19,7 @@ _MAX_SEGMENTS: Final = 255
 
 
 def _voc_color(index: int) -> tuple[int, int, int]:
-    """Pascal VOC's colour of an object: the bits of *index* in turn go to red, green and blue, from the top."""
+    """Return Pascal VOC's colour of an object: bits of *index* go to red, green and blue in turn, high bits first."""
     red, green, blue = (
         sum((index >> (3 * place + channel) & 1) << (7 - place) for place in range(8)) for channel in range(3)
     )
@@ -32,7 +32,7 @@ _PALETTE: Final = [value for index in range(_MAX_SEGMENTS + 1) for value in _voc
 class MaskPng:
     """``SegmentationClass/NAME.png``, classes by the colours of ``labelmap.txt``; ``SegmentationObject/NAME.png``.
 
-    In the latter a pixel is the number of its segment, counted from 1, with VOC's palette.
+    In the latter, a pixel's value is the number of its segment, counted from 1, with VOC's palette.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,10 +42,10 @@ class MaskPng:
         self._classes = Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more.
+        """Add an image.
 
         Raises:
-            EdgeWorkerError: another image has the same name but for the ending; or there are more than 255 segments.
+            EdgeWorkerError: another image's name differs only in the suffix, or there are more than 255 segments.
         """
         self._classes.meet(image)
         name = PurePath(image.file_name).with_suffix("")
@@ -67,7 +67,7 @@ class MaskPng:
         self._save("SegmentationObject", name, objects)
 
     def close(self) -> None:
-        """Finish."""
+        """Write ``labelmap.txt`` and the list of images."""
         lines = [f"{name}:{','.join(map(str, _rgb(color)))}::" for _, name, color in self._classes.items()]
         text = "\n".join(("# label:color_rgb:parts:actions", "background:0,0,0::", *lines))
         (self._folder / "labelmap.txt").write_text(text + "\n", encoding="utf-8")

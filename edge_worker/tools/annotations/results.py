@@ -40,11 +40,11 @@ class ParsedImage:
     """One image's results.
 
     Attributes:
-        file_name: of the image, seen from the folder that holds all images of these results.
-        folder: the name of that folder.
-        size: of the image as displayed.
+        file_name: path of the image, relative to the common folder of all images of these results.
+        folder: name of that folder.
+        size: size of the image as displayed.
         label_map: uint8 H×W, class indices.
-        segments: all of its classes but the background.
+        segments: segments of all classes except background.
     """
 
     file_name: str
@@ -58,7 +58,7 @@ class Results:
     """The results in one folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Look which results there are.
+        """List the results.
 
         Raises:
             EdgeWorkerError: there are none.
@@ -97,18 +97,18 @@ def _labels(file: Path) -> LabelsMessage:
 
 
 def _image(labels: LabelsMessage) -> str:
-    """Where the image was: ``parse`` takes its path for the frame id. A path from elsewhere cannot lead outside."""
+    """Return the path of the image, which ``parse`` uses as the frame id; ``..`` is resolved."""
     return os.path.abspath(labels.frame_id)  # noqa: PTH100 - Path.absolute keeps ".."
 
 
 def _common_folder(files: Sequence[Path]) -> str:
-    """The folder that holds all images; two paths are in memory at a time."""
+    """Return the folder that contains all images; only two paths are in memory at a time."""
     common = ""
     for file in files:
         try:
             folder = os.path.dirname(_image(LabelsMessage.model_validate_json(file.read_bytes())))  # noqa: PTH120
         except (ValidationError, OSError):
-            continue  # told when its turn comes
+            continue  # reported when it is read
         common = os.path.commonpath([common, folder]) if common else folder
     return common or os.sep
 
@@ -121,7 +121,7 @@ def _label_map(file: Path, size: Size) -> ByteArray:
             return np.array(image)
     except FileNotFoundError as error:
         raise EdgeWorkerError(f"{file}: not there; parse with output.colormap.enabled") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow's ways to say so
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # Pillow raises any of these
         raise EdgeWorkerError(f"{file}: cannot be read: {error}") from error
 
 

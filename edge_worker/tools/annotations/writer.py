@@ -1,4 +1,4 @@
-"""What all formats have in common: a writer that takes one image after another, and files that grow on disk."""
+"""Shared by all formats: the writer interface, and JSON arrays that grow on disk."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ if TYPE_CHECKING:
     from edge_worker.tools.annotations.results import ParsedImage
 
 SUBSET: Final = "default"
-"""Name of the only part of a data set, where a format wants one."""
+"""Name of the only subset, for formats that require one."""
 
 
 class Writer(Protocol):
     """Writes one format into a folder; nothing of an image stays in memory."""
 
     def __init__(self, folder: Path) -> None:
-        """Write into *folder*, which is there."""
+        """Write into *folder*, which exists."""
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more."""
+        """Add an image."""
 
     def close(self) -> None:
-        """Finish; the files are whole now."""
+        """Finish; the files are complete now."""
 
 
 class Classes:
-    """The classes that were met, by id: name and colour."""
+    """Name and colour of each class seen so far, by id."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Start without any."""
         self._looks: dict[int, tuple[str, str]] = {}
 
     def meet(self, image: ParsedImage) -> None:
-        """Remember the classes of *image*.
+        """Add the classes of *image*.
 
         Raises:
-            EdgeWorkerError: an id has another name than before: results of two models are in one folder.
+            EdgeWorkerError: an id has another name than before: the folder has results of two models.
         """
         for segment in image.segments:
             name, _ = self._looks.setdefault(segment.class_id, (segment.name, segment.color))
@@ -53,7 +53,7 @@ class Classes:
                 )
 
     def items(self) -> list[tuple[int, str, str]]:
-        """Id, name and colour (``#rrggbb``) of each, in the order of the ids."""
+        """Return id, name and colour (``#rrggbb``) of each, sorted by id."""
         return [(index, *self._looks[index]) for index in sorted(self._looks)]
 
 
@@ -61,7 +61,7 @@ class JsonArray:
     """A JSON array that grows in a temporary file."""
 
     def __init__(self) -> None:
-        """Empty."""
+        """Create an empty array."""
         self._file: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed by write_to
         self._separator = ""
         self.length = 0
@@ -73,7 +73,7 @@ class JsonArray:
         self.length += 1
 
     def write_to(self, out: IO[str]) -> None:
-        """Write the array to *out*, and forget it."""
+        """Write the array to *out* and delete it."""
         out.write("[")
         self._file.seek(0)
         with self._file:
@@ -82,7 +82,7 @@ class JsonArray:
 
 
 def write_json(file: Path, values: dict[str, Any]) -> None:
-    """Write an object whose values are JSON or :class:`JsonArray`; *file* has its name when it is whole."""
+    """Write an object whose values are JSON or :class:`JsonArray`; *file* appears once it is complete."""
     draft = file.with_name(file.name + ".part")
     with draft.open("w", encoding="utf-8") as out:
         for separator, (key, value) in zip(["{", *[","] * len(values)], values.items(), strict=False):

@@ -1,4 +1,4 @@
-"""YOLO segmentation: a text file of polygons for each image. Holes are lost, and edges move by half a pixel."""
+"""YOLO segmentation: a text file of polygons per image. Holes are lost, and edges move by half a pixel."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     from edge_worker.tools.annotations.results import ParsedImage, Segment
 
-_CORNERS: Final = 3  # of a polygon, at least
+_CORNERS: Final = 3  # minimum of a polygon
 
 
 class YoloSeg:
-    """``labels/NAME.txt``, and ``data.yaml``; the images go to ``images/`` beside it. A class's number is its id."""
+    """``labels/NAME.txt``, and ``data.yaml``; the images belong in ``images/`` beside it. A class's index is its id."""
 
     def __init__(self, folder: Path) -> None:
         """Write into *folder*."""
@@ -30,10 +30,10 @@ class YoloSeg:
         self._classes = Classes()
 
     def add(self, image: ParsedImage) -> None:
-        """Take one image more.
+        """Add an image.
 
         Raises:
-            EdgeWorkerError: another image has the same name but for the ending: YOLO cannot tell their labels apart.
+            EdgeWorkerError: another image's name differs only in the suffix, so YOLO would mix up their labels.
         """
         self._classes.meet(image)
         name = PurePath(image.file_name).with_suffix(".txt")
@@ -45,7 +45,7 @@ class YoloSeg:
         file.write_text("".join(line for segment in image.segments for line in _lines(segment)), encoding="utf-8")
 
     def close(self) -> None:
-        """Finish."""
+        """Write ``data.yaml``."""
         names = {index: name for index, name, _ in self._classes.items()}
         lines = [
             f"  {index}: {json.dumps(names.get(index, f'class {index}'))}" for index in range(max(names, default=0) + 1)
@@ -55,9 +55,9 @@ class YoloSeg:
 
 
 def _lines(segment: Segment) -> Iterator[str]:
-    """A line for each piece of the mask: class, then x and y of each corner as fractions of the image's sides."""
+    """Yield a line per connected component: class, then x and y of each corner as fractions of the image size."""
     found, _ = cv2.findContours(segment.region.crop.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
-    corner = np.array([segment.box.x + 0.5, segment.box.y + 0.5])  # pixels' middles
+    corner = np.array([segment.box.x + 0.5, segment.box.y + 0.5])  # pixel centres
     for contour in found:
         if len(contour) >= _CORNERS:
             points = (contour.reshape(-1, 2) + corner) / np.array(segment.region.frame)

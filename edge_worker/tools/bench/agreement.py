@@ -1,4 +1,4 @@
-"""How near a variant's answer comes to another's: logits, label map, instances. Variants are processes: by files."""
+"""Agreement between the outputs of two variants: logits, label map, instances. Variants are processes: uses files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def save_answer(file: Path, parser: Parser, image: RgbImage) -> None:
-    """Write what :func:`compare` needs of the answer to *image*, RGB uint8 H×W×3."""
+    """Write the part of the output for *image*, RGB uint8 H×W×3, that :func:`compare` needs."""
     net_input = parser.preprocess(image)
     logits = parser.infer(net_input)
     parsing = parser.postprocess(logits, net_input)
@@ -39,12 +39,12 @@ def save_answer(file: Path, parser: Parser, image: RgbImage) -> None:
 
 
 def compare(file: Path, reference: Path) -> dict[str, float | None]:
-    """How far one answer agrees with the reference's; both are files of :func:`save_answer`.
+    """Compare an output with the reference's; both are files of :func:`save_answer`.
 
     Returns:
-        ``pixels``: share of the label map's pixels that are the same. ``class_logits``, ``mask_logits``: largest
-        difference. ``instance_iou``: as of :class:`edge_worker.m2fp.quantisation.agreement.Agreement`, of the
-        reference's instances; None where it has none. ``candidate_iou``: of all its candidates.
+        ``pixels``: share of identical label map pixels. ``class_logits``, ``mask_logits``: largest difference.
+        ``instance_iou``: as in :class:`edge_worker.m2fp.quantisation.agreement.Agreement`, over the reference's
+        instances; None if it has none. ``candidate_iou``: over all its candidates.
     """
     with np.load(file) as mine, np.load(reference) as wanted:
         found = Agreement.over([agreement(_parsing(mine), _parsing(wanted))])
@@ -58,7 +58,7 @@ def compare(file: Path, reference: Path) -> dict[str, float | None]:
 
 
 def _parsing(answer: Any) -> Parsing:  # noqa: ANN401 - an opened npz file
-    """The answer as far as agreement goes by it: names of classes and what is a person are not told apart."""
+    """Return the output as far as the comparison needs it: without class names, and with persons among the parts."""
     label_map = answer["label_map"]
     frame = Size(label_map.shape[1], label_map.shape[0])
     masks = np.unpackbits(answer["masks"], axis=-1, count=frame.width).astype(np.bool_)

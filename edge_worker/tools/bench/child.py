@@ -1,9 +1,9 @@
-"""One variant in a process of its own: ``python -m edge_worker.tools.bench.child``.
+"""One variant in its own process: ``python -m edge_worker.tools.bench.child``.
 
-Memory, allocator and thread limits are the process's, so each engine, precision and number of threads gets one, set up
-as the worker sets up a model process. It is told the
-:class:`edge_worker.inference.types.ModelSettings` in a first line of JSON, and then a frame's file a line; it answers
-each line with a line of JSON.
+Memory, allocator and thread limits are per process, so each engine, precision and number of threads gets one, set up
+as the worker sets up a model process. Its first line of input is the
+:class:`edge_worker.inference.types.ModelSettings` as JSON, each further line the file of a frame; it answers each line
+with a line of JSON.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _KB = 1024
 def main() -> int:
     """Serve orders from standard input until it ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1)
-    os.dup2(2, 1)  # what libraries print must not come between the answers
+    os.dup2(2, 1)  # output of libraries must not mix with the answers
     return serve(sys.stdin, answers)
 
 
 def serve(orders: Iterable[str], answers: TextIO) -> int:
-    """Load the model of the first line, then parse the frame of each other line."""
+    """Load the model of the first line, then parse the frame of each further line."""
     lines = iter(orders)
     settings = ModelSettings.from_wire(json.loads(next(lines)))
     settings.threads.apply_to_process()
@@ -56,7 +56,7 @@ def serve(orders: Iterable[str], answers: TextIO) -> int:
 
 def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
     began = time.perf_counter()
-    # Not before: numeric libraries size their thread pools when they are loaded.
+    # Imported here because numeric libraries size their thread pools when they are loaded.
     from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 
     settings.threads.apply_to_opencv()
@@ -65,7 +65,7 @@ def _load(settings: ModelSettings) -> tuple[Pipeline, dict[str, Any]]:
 
 
 def _frame(pipeline: Pipeline, order: dict[str, Any]) -> dict[str, Any]:
-    """Parse the file ``frame``; uncounted, write what agreement is judged by to ``save`` where that is given."""
+    """Parse the file ``frame``; then, untimed, write the output for the comparison to ``save``, if given."""
     payload = Path(order["frame"]).read_bytes()
     began = time.perf_counter()
     result = pipeline.run(payload, OutputRequest())
@@ -85,9 +85,9 @@ def _frame(pipeline: Pipeline, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def peak_mb() -> float:
-    """The most memory that was resident in this process at once, 10^6 bytes; as the kernel says, 0 where it is silent.
+    """Return the peak resident memory of this process in 10^6 bytes; 0 if the kernel does not report it.
 
-    Not getrusage: that begins with what the parent had.
+    Not from getrusage, which starts at the parent's value.
     """
     status = text_of(Path("/proc/self/status")).splitlines()
     peak = next((line for line in status if line.startswith("VmHWM:")), "VmHWM: 0 kB")
@@ -95,7 +95,7 @@ def peak_mb() -> float:
 
 
 def forget_peak() -> None:
-    """Count :func:`peak_mb` anew from what is in use now; does nothing where the kernel has no way to say so."""
+    """Reset :func:`peak_mb` to the memory in use now; does nothing if the kernel does not support it."""
     if (trim := c_function("malloc_trim")) is not None:
         trim(0)
     with suppress(OSError):

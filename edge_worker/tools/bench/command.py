@@ -1,4 +1,4 @@
-"""The command: which variants are measured, and what is said of them."""
+"""The command: selects the variants, measures them and reports."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class BenchOptions:
     """What to measure.
 
     Attributes:
-        model: as of :class:`Setup`, like *paths* and *size*.
+        model: as in :class:`Setup`, like *paths* and *size*.
         paths: images and folders.
-        size: of the rendered frame.
-        variants: ``(engine, precision)`` to compare, the first of which is the reference for agreement.
-        threads: of one inference, each tried with every variant; empty: what the configuration says.
-        isas: instruction sets to hold everything to, each tried with every variant; empty: what the processor has.
-        against: one of :data:`REFERENCES` or another model, measured in the same turns, held to each of *isas* too;
-            None: nothing.
+        size: size of the rendered frame.
+        variants: ``(engine, precision)`` pairs to compare; the first is the reference for agreement.
+        threads: threads per inference, each combined with every variant; empty: the configuration's.
+        isas: instruction sets to limit everything to, each combined with every variant; empty: no limit.
+        against: one of :data:`REFERENCES` or another model, measured in the same turns, also limited to each of
+            *isas*; None: nothing.
         turns: rounds in which every variant parses one frame.
-        json, plot: files to write, in folders that are made if need be.
+        json, plot: files to write; their folders are created if missing.
     """
 
     model: str | None
@@ -55,7 +55,7 @@ class BenchOptions:
 
 
 def run(config: Config, options: BenchOptions) -> int:
-    """Measure, print, write; 1 where no variant could run.
+    """Measure, print, write; returns 1 if no variant could run.
 
     Raises:
         EdgeWorkerError: a file could not be written, the model cannot be used, there are no images, or the reference
@@ -70,7 +70,7 @@ def run(config: Config, options: BenchOptions) -> int:
 
 
 def measure_all(config: Config, options: BenchOptions, scratch: Path) -> dict[str, Any]:
-    """Measure the variants in turn; *scratch* is a folder for files that are not kept."""
+    """Measure the variants in turn; *scratch* is a folder for temporary files."""
     setup = Setup(config, options.model, options.paths, options.size, scratch)
     compared = _compared(config, setup, options, scratch)
     variants = [one.variant for one in compared]
@@ -85,12 +85,12 @@ def measure_all(config: Config, options: BenchOptions, scratch: Path) -> dict[st
 
 
 def _answer(scratch: Path, index: int) -> Path:
-    """The file that holds the answer to the first frame of the variant of this index."""
+    """Return the file for the output of the variant with this *index* for the first frame."""
     return scratch / f"answer-{index}.npz"
 
 
 def _agreement(scratch: Path, index: int) -> dict[str, float | None] | None:
-    """How far a variant's answer agrees with the first one's; None where either is missing."""
+    """Compare a variant's output with the first variant's; None if either is missing."""
     mine, first = _answer(scratch, index), _answer(scratch, 0)
     if not index or not (mine.exists() and first.exists()):
         return None
@@ -113,7 +113,7 @@ def _compared(config: Config, setup: Setup, options: BenchOptions, scratch: Path
 
 
 def _summary(index: int, compared: Compared, measured: Sequence[Measured], scratch: Path) -> dict[str, Any]:
-    """A variant's figures, its speed against another's and its agreement with the first one's answer."""
+    """Return a variant's figures, its speed relative to another's, and its agreement with the first variant."""
     one, other = measured[index], measured[compared.ratio_to]
     summary = one.summary()
     if one.walls_ms and other.walls_ms:

@@ -1,4 +1,4 @@
-"""What is compared with what: a model's variants with each other, a reference, or another model's."""
+"""Which variants are compared: a model's with each other, with a reference, or with another model's."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from edge_worker.tools.bench.variants import Variant
 
 REFERENCES = ("modelscope", "torch")
-"""What ``--against`` names besides models."""
+"""Values of ``--against`` besides models."""
 
 
 class Compared(NamedTuple):
-    """A variant, and what its figures are set against.
+    """A variant, and what it is compared with.
 
     Attributes:
-        variant: to be measured.
+        variant: the variant.
         ratio_to: index of the variant whose times are divided by its own.
-        same_model: whether its answer can be compared with the first variant's.
+        same_model: whether its output can be compared with the first variant's.
     """
 
     variant: Variant
@@ -30,12 +30,12 @@ class Compared(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """What each model is run in: every combination; None stands for the configuration's threads, and for no limit.
+    """Every combination in which a model runs; None stands for no limit, and for the configuration's threads.
 
     Attributes:
-        isas: instruction sets to be held to.
-        threads: of one inference.
-        variants: ``(engine, precision)``.
+        isas: instruction sets to limit it to.
+        threads: threads per inference.
+        variants: ``(engine, precision)`` pairs.
     """
 
     isas: Sequence[str | None]
@@ -43,10 +43,10 @@ class Grid(NamedTuple):
     variants: Sequence[tuple[str, str]]
 
     def of(self, setup: Setup) -> list[Variant]:
-        """The variants of the model of *setup*, grouped by instruction set.
+        """Return the variants of the model of *setup*, grouped by instruction set.
 
         Raises:
-            EdgeWorkerError: the processor lacks an instruction set, or the model a file.
+            EdgeWorkerError: the processor lacks an instruction set, or a file of the model is missing.
         """
         for _, precision in self.variants:
             setup.quantise_for(precision)
@@ -59,16 +59,16 @@ class Grid(NamedTuple):
 
 
 def among_themselves(setup: Setup, grid: Grid) -> list[Compared]:
-    """The variants of one model, each against the last; raises as :meth:`Grid.of` does."""
+    """Compare each variant of one model with the last; raises the errors of :meth:`Grid.of`."""
     variants = grid.of(setup)
     return [Compared(variant, len(variants) - 1) for variant in variants]
 
 
 def with_reference(setup: Setup, reference: str, grid: Grid) -> list[Compared]:
-    """The variants of one model against one of :data:`REFERENCES`, which is held to the same instruction set.
+    """Compare the variants of one model with one of :data:`REFERENCES`, limited to the same instruction set.
 
     Raises:
-        EdgeWorkerError: as :meth:`Grid.of` does, or the reference cannot run the model.
+        EdgeWorkerError: as in :meth:`Grid.of`, or the reference cannot run the model.
     """
     ours = grid.of(setup)
     theirs = [
@@ -82,7 +82,7 @@ def with_reference(setup: Setup, reference: str, grid: Grid) -> list[Compared]:
 
 
 def with_model(setup: Setup, other: Setup, grid: Grid) -> list[Compared]:
-    """The variants of one model, each against the same variant of the *other*; raises as :meth:`Grid.of` does."""
+    """Compare each variant of one model with the same variant of the *other*; raises the errors of :meth:`Grid.of`."""
     ours, theirs = (_named(grid.of(one), one.model) for one in (setup, other))
     return [
         *(Compared(variant, len(ours) + index) for index, variant in enumerate(ours)),

@@ -1,4 +1,4 @@
-"""Frames to measure with: files, or the demo's scene at a size."""
+"""Frames to measure with: files, or the demo's scene at a given size."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SECOND = 3.2  # of the scene: three people are in view
 
 
 def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[Path]:
-    """The images in *paths*, or without any a frame of the scene of this width and height, written into *folder*.
+    """Return the images in *paths*; without paths a frame of the scene, *size* (width, height), written to *folder*.
 
     Raises:
-        EdgeWorkerError: there are no images in *paths*, or one is not there.
+        EdgeWorkerError: there are no images in *paths*, or one is missing.
     """
     if not paths:
         return [scene_frame(size, folder)]
@@ -34,7 +34,7 @@ def frames(paths: Sequence[Path], size: tuple[int, int], folder: Path) -> list[P
 
 
 def scene_frame(size: tuple[int, int], folder: Path) -> Path:
-    """A frame of the scene, of this width and height, as a JPEG in *folder*."""
+    """Write a frame of the scene, *size* (width, height), as a JPEG to *folder*."""
     file = folder / f"scene-{size[0]}x{size[1]}.jpg"
     image = cv2.resize(scene_at(_SECOND), size, interpolation=cv2.INTER_LINEAR)
     file.write_bytes(encode_jpeg(np.asarray(image, np.uint8), _QUALITY))

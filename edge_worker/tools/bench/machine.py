@@ -1,4 +1,4 @@
-"""What about a machine decides how fast it is, never its name; and instruction sets that all in a bench is held to."""
+"""Properties of a machine that determine its speed, without its name; and limits on the instruction set."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from edge_worker.ops.allowance import CpuAllowance
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Instruction sets that engines choose their kernels by, as /proc/cpuinfo calls them (x86-64; then aarch64).
+# Instruction sets by which engines choose their kernels, as named in /proc/cpuinfo (x86-64, then aarch64).
 _FLAGS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 _ARM_FLAGS = ("asimd", "asimddp", "bf16", "i8mm", "sve")
 _LIBRARIES = ("openvino", "onnxruntime", "torch", "numpy", "opencv-python-headless", "pillow")
 
 
 def machine() -> dict[str, Any]:
-    """Instruction sets, CPUs, quota, memory, kernels, versions."""
+    """Return instruction sets, CPUs, quota, memory, kernels and versions."""
     allowance = CpuAllowance.read()
     return {
         "architecture": platform.machine(),
@@ -39,7 +39,7 @@ def machine() -> dict[str, Any]:
 
 
 def cpu_flags(cpuinfo: str) -> list[str]:
-    """The instruction sets that matter, of those the first processor in ``/proc/cpuinfo`` has."""
+    """Return the relevant instruction sets of the first processor in ``/proc/cpuinfo``."""
     lines = (line.partition(":") for line in cpuinfo.splitlines())
     found = next((set(flags.split()) for key, _, flags in lines if key.strip() in {"flags", "Features"}), set())
     return [flag for flag in (*_FLAGS, *_ARM_FLAGS) if flag in found]
@@ -51,7 +51,7 @@ def _memory_gb(meminfo: str) -> float | None:
 
 
 def _load(loadavg: str) -> float | None:
-    """Processes that wanted to run, over the last minute: whether others worked while this was measured."""
+    """Return the one-minute load average: it shows whether others used the machine during the measurement."""
     return float(loadavg.split(maxsplit=1)[0]) if loadavg else None
 
 
@@ -64,7 +64,7 @@ def _versions() -> dict[str, str]:
 
 
 class Isa(NamedTuple):
-    """Features that the processor must have, and the environment that allows no others.
+    """Features that the processor must have, and environment variables that allow no others.
 
     oneDNN, OpenVINO and our kernels obey the first variable, PyTorch's own kernels the second, MKL the third.
     """
@@ -88,7 +88,7 @@ ISAS: Final[Mapping[str, Isa]] = {
 
 
 def held_to(name: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> Mapping[str, str]:
-    """Return the environment that holds a process to the instruction set *name*.
+    """Return the environment variables that limit a process to the instruction set *name*.
 
     Raises:
         EdgeWorkerError: this processor does not have it.

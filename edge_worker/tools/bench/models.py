@@ -1,4 +1,4 @@
-"""Models to measure: one that is there, or a seeded one of the published size, which is made when first asked for."""
+"""Models to measure: an existing one, or a seeded one of the published size, which is created on first use."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _SEED = 7
 
 
 def checkpoint(model: str, cache: Path) -> Path | None:
-    """The checkpoint that *model* is or was made from, for the engines that run those; None where it is not here."""
+    """Return the checkpoint that *model* is or was exported from, for engines that need one; None if it is missing."""
     directory = seeded_checkpoint(cache) if model == SEEDED else Path(model)
     return directory if (directory / WEIGHTS_FILE).is_file() else None
 
 
 def exported(model: str, cache: Path) -> str:
-    """*model* as engines without torch run it: itself, or an export of the checkpoint it names.
+    """Return *model* for engines without torch: itself, or an export if it is a checkpoint.
 
     Raises:
-        ModelError: it is a checkpoint, or the seeded model, and there is no torch to export it.
+        ModelError: it is a checkpoint or the seeded model, and torch is not installed.
     """
     if model != SEEDED and (open_directory(model).path / MANIFEST_FILE).is_file():
         return model
@@ -43,12 +43,12 @@ def exported(model: str, cache: Path) -> str:
 
 
 def quantised(exported: str, frames: Sequence[Path], cache: Path) -> str:
-    """The exported seeded model with a quantised network beside it, under *cache*; made where missing.
+    """Return the exported seeded model with a quantised network, under *cache*; created if missing.
 
-    Everything is quantised that may be, and nothing judged: random weights say nothing of faithfulness.
+    All supported layers are quantised without an accuracy check, which would be meaningless with random weights.
 
     Raises:
-        ModelError: it must be made, and NNCF is not there.
+        ModelError: it is missing, and NNCF is not installed.
     """
     directory = cache / "quantised" / Path(exported).name
     if directory.is_dir():
@@ -67,10 +67,10 @@ def quantised(exported: str, frames: Sequence[Path], cache: Path) -> str:
 
 
 def seeded_checkpoint(cache: Path) -> Path:
-    """A checkpoint of the published ResNet-101 model's size with random weights, under *cache*; made where missing.
+    """Return a checkpoint of the published ResNet-101 size with random weights, under *cache*; created if missing.
 
     Raises:
-        ModelError: it must be made, and there is no torch.
+        ModelError: it is missing, and torch is not installed.
     """
     directory = cache / "checkpoints" / SEEDED
     if directory.is_dir():

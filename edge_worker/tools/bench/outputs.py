@@ -1,4 +1,4 @@
-"""The files that the command writes: tried before hours of measuring, written after them."""
+"""The files that the command writes: checked before hours of measuring, written after them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def check(as_json: Path | None, as_plot: Path | None) -> None:
-    """Make the folders of the files that are wanted, where need be.
+    """Create the folders of the requested files, if missing.
 
     Raises:
-        EdgeWorkerError: one could not be written; it names the option and says what to do.
+        EdgeWorkerError: a file could not be written; names the option and the remedy.
     """
     for option, file in (("--json", as_json), ("--plot", as_plot)):
         if file is not None and (problem := _problem(file)):
@@ -31,7 +31,7 @@ def check(as_json: Path | None, as_plot: Path | None) -> None:
 
 
 def write(findings: Mapping[str, Any], as_json: Path | None, as_plot: Path | None) -> None:
-    """Write the files that are wanted."""
+    """Write the requested files."""
     if as_json is not None:
         as_json.write_text(json.dumps(findings, indent=1) + "\n", encoding="utf-8")
     if as_plot is not None:
@@ -41,7 +41,7 @@ def write(findings: Mapping[str, Any], as_json: Path | None, as_plot: Path | Non
 
 
 def _problem(file: Path) -> str | None:
-    """Why *file* cannot be written, and what to do; None: it can."""
+    """Return why *file* cannot be written, and the remedy; None if it can."""
     if file.is_dir():
         return "is a folder: name a file in it"
     if file.exists():

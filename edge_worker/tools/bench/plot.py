@@ -1,4 +1,4 @@
-"""The variants as bars of their stages: one image, drawn with Pillow."""
+"""A bar chart of the variants' stages, drawn with Pillow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WIDTH, _MARGIN, _BAR, _GAP = 1000, 20, 26, 40
 _FONT_SIZE = 15
 _INK, _PAPER = (34, 34, 34), (255, 255, 255)
 
-# Stage → colour; ``pipeline`` is the published one, which tells no stages apart.
+# Stage → colour; ``pipeline`` is the published one, which does not report stages.
 _COLOURS = {
     "decode": (158, 202, 225),
     "preprocess": (107, 174, 214),
@@ -27,12 +27,12 @@ _COLOURS = {
 
 
 def can_draw(file: Path) -> bool:
-    """Whether the ending of *file* names a format that :func:`plot` can write."""
+    """Return whether the suffix of *file* is of a format that :func:`plot` can write."""
     return Image.registered_extensions().get(file.suffix.lower()) in Image.SAVE
 
 
 def plot(variants: Sequence[Mapping[str, Any]], file: Path) -> None:
-    """Draw the median frame of each variant that ran, and write *file* in the format its ending names."""
+    """Draw the median frame of each variant that ran, and write *file* in the format of its suffix."""
     shown = [variant for variant in variants if variant["stages_ms"]]
     longest = max((variant["stages_ms"]["total"]["median"] for variant in shown), default=1.0)
     height = 2 * _MARGIN + _GAP + len(shown) * (_BAR + _GAP)

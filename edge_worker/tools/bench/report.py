@@ -1,4 +1,4 @@
-"""The findings as tables for people, and as one JSON document."""
+"""The results as tables for people, and as one JSON document."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STAGES = ("decode", "preprocess", "inference", "postprocess", "render", "encode
 
 
 def show(findings: Mapping[str, Any], console: Console) -> None:
-    """Print what was found."""
+    """Print the results."""
     console.print(machine_line(findings["machine"]))
     console.print(_variants(findings["variants"], "--against" if findings["against"] else "the last"))
     for variant in findings["variants"]:
@@ -26,7 +26,7 @@ def show(findings: Mapping[str, Any], console: Console) -> None:
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
-    """The machine in a line."""
+    """Describe the machine in one line."""
     quota = "no quota" if machine["quota"] is None else f"quota {machine['quota']:g}"
     flags = " ".join(machine["flags"]) or "none that matter"
     return (
@@ -36,7 +36,7 @@ def machine_line(machine: Mapping[str, Any]) -> str:
 
 
 def _variants(variants: Sequence[Mapping[str, Any]], other: str) -> Table:
-    """A column for each variant: there are few of them, and many figures of each; *other*: what ratios are to."""
+    """Return a table with a column per variant: there are few of them, with many figures; *other*: base of ratios."""
     table = Table(title="one frame, milliseconds: median (quartiles)", title_justify="left")
     ran = [variant for variant in variants if not variant["error"]]
     table.add_column("")
@@ -66,7 +66,7 @@ def _variant(variant: Mapping[str, Any], other: str) -> dict[str, str]:
 
 
 def spread(summary: Mapping[str, float]) -> str:
-    """A median with its quartiles."""
+    """Return a median with its quartiles as text."""
     return f"{summary['median']:.0f} ({summary['low']:.0f}–{summary['high']:.0f})"
 
 

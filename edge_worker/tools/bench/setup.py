@@ -1,4 +1,4 @@
-"""What is measured: a model, the frames it parses, and variants of it."""
+"""What is measured: a model, its variants, and the frames they parse."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ class Setup:
     """A model and frames to measure with.
 
     Attributes:
-        config: as given.
-        model: what was asked for.
-        exported: the directory that engines without torch run.
+        config: the configuration.
+        model: the model as requested.
+        exported: directory of the exported model, for engines without torch.
         frames: image files.
-        cache: folder of what is made once.
+        cache: folder for files that are reused.
     """
 
     def __init__(
         self, config: Config, model: str | None, paths: Sequence[Path], size: tuple[int, int], scratch: Path
     ) -> None:
-        """Find or make the model and the frames.
+        """Find or create the model and the frames.
 
         Args:
-            config: whose model and thread limits hold where nothing else is said.
+            config: provides the default model and thread limits.
             model: ``builtin:NAME``, a directory or :data:`models.SEEDED`; None: the configuration's.
-            paths: images and folders of them; without any a rendered frame of *size* (width, height).
-            size: of the rendered frame, in pixels.
-            scratch: folder for files that are not kept.
+            paths: images and folders; if empty, a frame of *size* is rendered.
+            size: width and height of the rendered frame, in pixels.
+            scratch: folder for temporary files.
 
         Raises:
             EdgeWorkerError: the model cannot be used, or there are no images.
@@ -60,22 +60,22 @@ class Setup:
         self.frames = frames(paths, size, scratch)
 
     def quantise_for(self, precision: str) -> None:
-        """Make the seeded model's quantised network where *precision* runs one."""
+        """Create the seeded model's quantised network if *precision* runs one."""
         if self.model == models.SEEDED and is_quantised(precision):
             self.exported = models.quantised(self.exported, self.frames, self.cache)
 
     def plan(self, threads: int | None) -> ThreadPlan:
-        """The thread limits, of an inference *threads*; None: the configuration's."""
+        """Return the thread limits with *threads* per inference; None: the configuration's."""
         section = self.config.threads
         if threads is not None:
             section = section.model_copy(update={"inference": threads})
         return ThreadPlan.from_config(section, CpuAllowance.read())
 
     def variant(self, engine: str, precision: str, threads: int | None = None, isa: str | None = None) -> Variant:
-        """The model in an engine and a precision, with so many *threads* (None: the configuration's), held to *isa*.
+        """Return the model in an engine and precision, with *threads* (None: the configuration's), limited to *isa*.
 
         Raises:
-            EdgeWorkerError: this processor has no *isa*.
+            EdgeWorkerError: this processor does not support *isa*.
         """
         plan = self.plan(threads)
         settings = ModelSettings.from_config(self.config, plan, self.cache)
@@ -85,10 +85,10 @@ class Setup:
         return variant if isa is None else variant.held_to(isa)
 
     def published(self, isa: str | None = None) -> Variant:
-        """The published pipeline in its own environment, run from a checkout and held to *isa*.
+        """Return the published pipeline in its own environment, run from a checkout and limited to *isa*.
 
         Raises:
-            EdgeWorkerError: that environment is not there, or this processor has no *isa*.
+            EdgeWorkerError: that environment is missing, or this processor does not support *isa*.
         """
         if not _REFERENCE_PYTHON.exists():
             raise EdgeWorkerError(

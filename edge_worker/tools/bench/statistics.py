@@ -1,4 +1,4 @@
-"""Medians and spread: what is said of repeated measurements."""
+"""Median and spread of repeated measurements."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Repeated measurements of one thing: their median, lower and upper quartile, smallest, and number."""
+    """Repeated measurements of one quantity: median, lower and upper quartile, minimum, and number."""
 
     median: float
     low: float
@@ -24,19 +24,19 @@ class Summary:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Summary:
-        """Sum up *values*, of which there is at least one."""
+        """Summarise *values*, at least one."""
         return cls(median(values), percentile(values, 25), percentile(values, 75), min(values), len(values))
 
 
 def by_stage(frames: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Sum up the stages of repeated frames; ``total`` is the sum of each frame's stages."""
+    """Summarise the stages of repeated frames; ``total`` is the sum of a frame's stages."""
     totals = [{**frame, "total": sum(frame.values())} for frame in frames]
     return {stage: Summary.of([frame[stage] for frame in totals]) for stage in totals[0]}
 
 
 def paired_ratio(slow: Sequence[float], fast: Sequence[float]) -> float:
-    """How many times as long *slow* takes as *fast*: the median over the turns, each of which had one of both.
+    """Return how many times as long *slow* takes as *fast*: the median over the turns, which have one of each.
 
-    What else the machine did in a turn met both alike.
+    Other load on the machine affects both in a turn alike.
     """
     return median(one / other for one, other in zip(slow, fast, strict=True))

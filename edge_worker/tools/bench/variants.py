@@ -25,7 +25,7 @@ _EXIT_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is compared: a name for people, and the program, environment and first line of its process."""
+    """What is compared: a display name, and the program, environment and first input line of its process."""
 
     name: str
     command: tuple[str, ...]
@@ -34,7 +34,7 @@ class Variant:
 
     @classmethod
     def of(cls, settings: ModelSettings, engine: str, precision: str, environment: Mapping[str, str]) -> Variant:
-        """The model of *settings* in *engine* and *precision*."""
+        """Return the variant that runs the model of *settings* in *engine* and *precision*."""
         model = replace(settings.model, engine=engine, precision=precision)
         threads = settings.threads.inference
         return cls(
@@ -45,7 +45,7 @@ class Variant:
         )
 
     def held_to(self, isa: str) -> Variant:
-        """The same, held to an instruction set.
+        """Return a copy limited to an instruction set.
 
         Raises:
             EdgeWorkerError: this processor does not have it.
@@ -55,16 +55,16 @@ class Variant:
 
 @dataclass(eq=False)
 class Measured:
-    """What one variant was found to take.
+    """Measurements of one variant.
 
     Attributes:
         variant: its name.
         loaded: ``load_s`` and, under ``model``, what was loaded.
-        first_ms: the first frame, with what is compiled or read for it.
-        frames: milliseconds by stage of each frame after it; ``walls_ms`` from payload to results.
-        peak_mb: most memory resident, all frames included.
-        threads: of one inference, as the engine says.
-        error: why it could not run, or nothing.
+        first_ms: the first frame, including what is compiled or loaded for it.
+        frames: milliseconds per stage of each later frame; ``walls_ms``: from payload to results.
+        peak_mb: peak resident memory over all frames.
+        threads: threads per inference, as reported by the engine.
+        error: why it could not run, or empty.
     """
 
     variant: str
@@ -88,7 +88,7 @@ class Measured:
         self.threads, self.persons = answer["threads"], answer.get("persons")
 
     def summary(self) -> dict[str, Any]:
-        """Plain values for the report."""
+        """Return plain values for the report."""
         stages = {stage: asdict(value) for stage, value in by_stage(self.frames).items()} if self.frames else {}
         wall = asdict(Summary.of(self.walls_ms)) if self.walls_ms else None
         facts = {key: getattr(self, key) for key in ("variant", "error", "first_ms", "peak_mb", "threads", "persons")}
@@ -99,7 +99,7 @@ class Child:
     """The process of one variant."""
 
     def __init__(self, variant: Variant) -> None:
-        """Start it."""
+        """Start the process."""
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             variant.command, env={**os.environ, **variant.environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, text=True,
@@ -107,19 +107,19 @@ class Child:
         self._variant = variant
 
     def __enter__(self) -> Self:
-        """Itself."""
+        """Return the child itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.communicate(timeout=_EXIT_S)
 
     def load(self) -> dict[str, Any]:
-        """Have it load its model; what was loaded.
+        """Have it load its model, and return what was loaded.
 
         Raises:
-            EdgeWorkerError: it cannot.
+            EdgeWorkerError: it cannot be loaded.
         """
         return self.ask(self._variant.settings)
 
@@ -155,9 +155,9 @@ def measure(
     save: Callable[[int], Path] | None = None,
     note: Callable[[str], None] = lambda _text: None,
 ) -> list[Measured]:
-    """Run every variant on a frame in each of *turns* rounds, after a first frame that is told apart.
+    """Run every variant on a frame in each of *turns* rounds, after a first frame that is reported separately.
 
-    *save* names the file for the answer of a variant, by its index; *note* is told what is going on.
+    *save* returns the file for a variant's output, by its index; *note* receives progress messages.
     """
     results = [Measured(variant.name) for variant in variants]
     with ExitStack() as stack:

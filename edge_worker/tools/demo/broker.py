@@ -1,7 +1,7 @@
-"""``python -m edge_worker.tools.demo.broker``: a broker for the demo and for trying things out, on loopback only.
+"""``python -m edge_worker.tools.demo.broker``: a broker for the demo and for experiments, on loopback only.
 
-It is amqtt: MQTT 3.1.1, everything in memory. It prints one line of JSON, ``{"host": …, "port": …}``, once it
-listens, and ends on SIGTERM or Ctrl-C. For production take mosquitto.
+It is amqtt: MQTT 3.1.1, everything in memory. It prints one line of JSON, ``{"host": …, "port": …}``, once it listens,
+and ends on SIGTERM or Ctrl-C. For production use mosquitto.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HOW_TO_INSTALL = "the embedded broker needs the package amqtt: pip install 'edge
 
 
 def configuration(port: int) -> dict[str, Any]:
-    """Give amqtt's configuration: one listener on loopback, no other plugins than the door."""
+    """Return amqtt's configuration: one listener on loopback, and :class:`OpenDoor` as the only plugin."""
     return {
         "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}"}},
         "plugins": {"edge_worker.tools.demo.open_access.OpenDoor": {}},
@@ -30,7 +30,7 @@ def configuration(port: int) -> dict[str, Any]:
 
 
 async def serve(port: int) -> None:
-    """Serve on *port* (0: a free one) until a signal comes; say on standard output where.
+    """Serve on *port* (0: a free one) until a signal arrives; print the address to standard output.
 
     Raises:
         EdgeWorkerError: amqtt is not installed, or the port is taken.
@@ -51,18 +51,18 @@ async def serve(port: int) -> None:
     sys.stdout.write(json.dumps({"host": HOST, "port": _port_of(broker)}) + "\n")
     sys.stdout.flush()
     await stop.wait()
-    # amqtt waits for its connections to end; with Python 3.12.0 and 3.12.1 that can be for ever.
+    # amqtt waits for its connections to end; with Python 3.12.0 and 3.12.1 possibly for ever.
     await asyncio.wait([loop.create_task(broker.shutdown())], timeout=GOODBYE_S)
 
 
 def _port_of(broker: Any) -> int:  # noqa: ANN401 - amqtt is used without its types
-    """Ask the listening socket, which amqtt keeps to itself, for its port."""
+    """Return the port of the listening socket, which is private to amqtt."""
     sockets = broker._servers["default"].instance.sockets  # noqa: SLF001
     return int(sockets[0].getsockname()[1])
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the broker; 1 with a message when it cannot."""
+    """Run the broker; returns 1, with a message, if it cannot."""
     parser = argparse.ArgumentParser(prog="python -m edge_worker.tools.demo.broker", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="port on loopback; 0, the default, takes a free one")
     arguments = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""The processes a tool starts: each with its log, all of them ended with the tool."""
+"""Child processes of a tool: each has a log, and all end with the tool."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from edge_worker.common.errors import EdgeWorkerError
 if TYPE_CHECKING:
     from pathlib import Path
 
-# How long a child may take to end after SIGTERM: longer than the worker's own budget for draining.
+# Seconds that a child may take to end after SIGTERM: more than the worker's own budget for draining.
 GRACE_S = 25.0
 LOG_TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that must not end by itself, and the file that has what it wrote."""
+    """A process that must not end by itself, and its log file."""
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
 
     def check(self) -> None:
-        """See that it runs.
+        """Check that it runs.
 
         Raises:
-            EdgeWorkerError: it has ended; with the end of its log.
+            EdgeWorkerError: it has ended; the message has the end of its log.
         """
         if self.process.poll() is not None:
             raise self.failure(f"the {self.name} ended with exit code {self.process.returncode}")
@@ -42,10 +42,10 @@ class Child:
 
 
 class Children:
-    """A context in which processes run; leaving it ends them, the last started first."""
+    """Context manager that ends its processes on exit, the last started first."""
 
     def __init__(self, logs: Path) -> None:
-        """Start nothing yet; each child's log goes to folder *logs*, under its name."""
+        """Start nothing yet; each child's log is named after it, in the folder *logs*."""
         self._logs = logs
         self._running: list[subprocess.Popen[bytes]] = []
 
@@ -64,10 +64,10 @@ class Children:
         return self.start_program(name, sys.executable, "-m", module, *arguments, answers=answers)
 
     def start_program(self, name: str, *command: str, answers: bool = False) -> Child:
-        """Run *command*; what it writes goes to its log, or if it *answers* its output to a pipe.
+        """Run *command*; its output goes to its log, or if it *answers*, standard output to a pipe.
 
-        It has a session of its own: Ctrl-C in the terminal reaches this process alone, which then ends it in order.
-        Settings of the user's own worker (``EDGE_WORKER…``) are kept from it.
+        It gets its own session: Ctrl-C in the terminal reaches only this process, which then ends them in order.
+        Environment variables of the user's own worker (``EDGE_WORKER…``) are not passed on.
         """
         tether = [sys.executable, "-m", "edge_worker.tools.demo.tether", str(os.getpid())]
         log = self._logs / f"{name}.log"
@@ -85,7 +85,7 @@ class Children:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End *process*: politely, then by force."""
+    """End *process*: with SIGTERM, then by force."""
     process.terminate()
     try:
         process.wait(GRACE_S)

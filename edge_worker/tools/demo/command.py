@@ -1,7 +1,7 @@
-"""``edge-worker demo``: a broker, a camera, the worker and a recorder, at once and with nothing to set up.
+"""``edge-worker demo``: a broker, a camera, the worker and a recorder, without any setup.
 
-The worker is started as ``edge-worker run -c FILE``, with the FILE left beside the results: what the demo shows is what
-runs in service. Everything talks over loopback.
+The worker is started as ``edge-worker run -c FILE``, and FILE is left beside the results: the demo shows what runs in
+service. All connections are over loopback.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
 
 CAMERA = "demo"
-# Longest waits: for the broker to listen, for the model to be loaded and compiled, and then for the first result.
+# Timeouts, seconds: until the broker listens, the model is loaded and compiled, and the first result arrives.
 BROKER_S, ONLINE_S, FIRST_RESULT_S = 20.0, 300.0, 60.0
-# The light model's scores between 0.1 (the published threshold) and this are fragments of persons, by its card.
+# Scores of the light model between 0.1 (the published threshold) and this are fragments of persons: see its card.
 SCORE_THRESHOLD = 0.5
-# The models to show, the better one first.
+# Models to choose from, the better one first.
 MODELS = ("m2fp-lite", "seeded")
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What to show.
+    """Options of the demo.
 
-    *seconds* 0: until interrupted; *fps* None is the source's own rate, *model* None the best one that ships; *web*:
-    with the gateway.
+    *seconds* 0: until interrupted; *fps* None: the source's own rate; *model* None: the best bundled one; *web*: also
+    start the gateway.
     """
 
     source: str
@@ -63,10 +63,10 @@ class DemoOptions:
 
 
 def run(options: DemoOptions) -> int:
-    """Record for the seconds asked for, counted from the first result; returns the exit code: 0 only if results came.
+    """Record for the requested seconds from the first result on; returns the exit code: 0 only if there were results.
 
     Raises:
-        EdgeWorkerError: the source cannot be read, or a part of the demo failed: the message ends with its log.
+        EdgeWorkerError: the source cannot be read, or a process failed: the message ends with its log.
     """
     open_source(options.source)
     model = options.model or BUILTIN + next(name for name in MODELS if name in builtin_names())
@@ -83,7 +83,7 @@ def run(options: DemoOptions) -> int:
 
 
 def _record(options: DemoOptions, model: str, children: Children, recording: Recording) -> None:
-    """Start everything in turn, each when the one before is ready, and record."""
+    """Start the processes one by one, each when the previous is ready, and record."""
     port = web.start_broker(children, options.out) if options.web else _embedded_broker(children)
     file = _write_config(options.out, port=port, model=model, more=web.SECTIONS if options.web else {})
     config = load(file, {})
@@ -108,7 +108,7 @@ def _camera_arguments(options: DemoOptions, file: Path) -> list[str]:
 
 
 def _write_config(out: Path, *, port: int, model: str, more: Mapping[str, Any]) -> Path:
-    """Write the worker's configuration; the embedded broker speaks MQTT 3.1.1 only, the one for the page MQTT 5."""
+    """Write the worker's configuration; the embedded broker supports only MQTT 3.1.1, the gateway's one MQTT 5."""
     config = {
         "node": {"id": "demo"},
         "mqtt": {"host": "127.0.0.1", "port": port, "protocol": "auto" if more else "3.1.1"},
@@ -124,10 +124,10 @@ def _write_config(out: Path, *, port: int, model: str, more: Mapping[str, Any]) 
 
 
 def _embedded_broker(children: Children) -> int:
-    """Start the broker, and wait until it says on which port it listens.
+    """Start the broker and return the port that it reports.
 
     Raises:
-        EdgeWorkerError: it does not.
+        EdgeWorkerError: it did not start.
     """
     broker = children.start("broker", "edge_worker.tools.demo.broker", "--port", "0", answers=True)
     output = broker.process.stdout
@@ -138,7 +138,7 @@ def _embedded_broker(children: Children) -> int:
 
 
 class _Stage:
-    """Hands what is published to the recording, and knows the worker's state."""
+    """Passes messages to the recording, and tracks the worker's state."""
 
     def __init__(self, config: Config, recording: Recording) -> None:
         self._recording = recording
@@ -149,15 +149,15 @@ class _Stage:
 
     @property
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """Results, frames and the worker's status."""
+        """Return the topics of results, frames and the worker's status."""
         own = (Subscription(self._frames.filter, qos=0), Subscription(self._status, qos=1))
         return (*self._results.subscriptions, *own)
 
     def play(self, client: Client, cast: list[Child], *, until: Callable[[], bool], within_s: float = inf) -> None:
-        """Take messages in *until* a condition holds.
+        """Process messages *until* a condition holds.
 
         Raises:
-            EdgeWorkerError: one of *cast* ended, or the condition did not come to hold *within_s* seconds.
+            EdgeWorkerError: one of the processes *cast* ended, or the condition did not hold *within_s* seconds.
         """
         deadline = Deadline(within_s)
         while not until():
@@ -179,7 +179,7 @@ class _Stage:
             self._results.take(message)
 
     def _follow(self, status: StatusMessage) -> None:
-        """Tell of a new state; while the model loads only its details change."""
+        """Report a new state; while the model loads, only the details of the status change."""
         if status.state != self.state:
             self._recording.say(f"the worker is {status.state}" + (f": {status.detail}" if status.detail else ""))
         self.state = status.state

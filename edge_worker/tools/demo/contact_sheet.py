@@ -1,4 +1,4 @@
-"""A contact sheet: frame, map and overlay of some frames side by side, to see at once what came out."""
+"""A contact sheet: frame, label map and overlay of some frames side by side."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
     from edge_worker.imaging.arrays import RgbImage
 
-# Pixels: width of a column, gap between images, and the tallest an image may be.
+# Pixels: width of a column, gap between images, and maximum height of an image.
 COLUMN, GAP, TALLEST = 480, 6, 480
 
 
 Row: TypeAlias = tuple[bytes, bytes, bytes]
-"""The encoded images of one frame: itself, map, overlay."""
+"""The encoded images of one frame: frame, label map, overlay."""
 
 
 def contact_sheet(rows: Sequence[Row]) -> bytes:
-    """Put *rows* (at least one) below each other; returns a PNG."""
+    """Stack *rows*, at least one, vertically; returns a PNG."""
     bands = [_band(row) for row in rows]
     gap = np.zeros((GAP, bands[0].shape[1], 3), np.uint8)
     sheet = np.vstack([part for band in bands for part in (band, gap)][:-1])
@@ -29,7 +29,7 @@ def contact_sheet(rows: Sequence[Row]) -> bytes:
 
 
 def _band(encoded: Sequence[bytes]) -> RgbImage:
-    """Scale images of one size to columns beside each other; BGR."""
+    """Scale images of the same size to columns side by side; BGR."""
     images = [np.asarray(cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)) for content in encoded]
     height, width = images[-1].shape[:2]
     scale = min(COLUMN / width, TALLEST / height)

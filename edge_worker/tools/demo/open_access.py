@@ -1,6 +1,6 @@
-"""Who may use the demo's broker: anybody who reaches it, and it listens on loopback only.
+"""Authentication of the demo's broker: everybody is accepted; it listens on loopback only.
 
-amqtt's own anonymous plugin forgets the sessions of those it lets in; this one does not.
+amqtt's own anonymous plugin drops the sessions of the clients it accepts; this one does not.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OpenDoor(BaseAuthPlugin):  # type: ignore[misc]  # amqtt is used without its types
-    """Let everybody in."""
+    """Accepts everybody."""
 
     async def authenticate(self, *, session: Session) -> bool:  # noqa: ARG002 - amqtt's signature
         """Accept any client."""

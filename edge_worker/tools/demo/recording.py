@@ -1,4 +1,4 @@
-"""What the demo keeps: files, a line per frame, figures, and a contact sheet."""
+"""What the demo records: files, a line per frame, figures, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SHEET_ROWS = 6
 # Frames kept until their results come, for the contact sheet.
 KEPT_FRAMES = 64
-# Of a demo that runs until it is interrupted: how long files are written, which must not fill the disk.
+# A demo that runs until it is interrupted writes files for this long only, so as not to fill the disk.
 FILES_S = 20.0
 
 
@@ -33,7 +33,7 @@ class Tally:
     """Adds up results as they come."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Start at zero."""
         self.persons: list[int] = []
         self.cached = 0
         self.rejected: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class Tally:
 
     @property
     def frames(self) -> int:
-        """Frames answered with labels."""
+        """Number of frames answered with labels."""
         return len(self.persons)
 
     def add(self, labels: LabelsMessage) -> None:
@@ -57,14 +57,14 @@ class Tally:
         self.rejected[error.reason] += 1
 
     def latency_ms(self) -> dict[str, dict[str, float]]:
-        """Median and 95th percentile of each stage, milliseconds, in the order of the stages."""
+        """Return median and 95th percentile of each stage, milliseconds, in the order of the stages."""
         return {
             stage: {f"p{percent}": round(percentile(values, percent), 1) for percent in (50, 95)}
             for stage, values in self._timings.items()
         }
 
     def to_values(self) -> dict[str, Any]:
-        """Everything as plain JSON values."""
+        """Return everything as plain JSON values."""
         return {
             "frames": self.frames,
             "cached": self.cached,
@@ -76,10 +76,10 @@ class Tally:
 
 
 class Recording:
-    """Takes frames and results as they come, and sums up at the end."""
+    """Records frames and results as they arrive, and writes a summary at the end."""
 
     def __init__(self, out: Path, seconds: float) -> None:
-        """Record into folder *out*; rows of the contact sheet are spread over *seconds*; 0: files for a while only."""
+        """Record into folder *out*; the contact sheet's rows are spread over *seconds*; 0: files for a while only."""
         self.tally = Tally()
         self._out, self._row_s = out, (seconds or FILES_S) / SHEET_ROWS
         self._endless = seconds == 0.0
@@ -96,11 +96,11 @@ class Recording:
         return time.monotonic() - self._first if self._first else 0.0
 
     def say(self, text: str) -> None:
-        """Tell the user something."""
+        """Print *text* for the user."""
         self._console.print(text, markup=False)
 
     def frame(self, frame_id: str, payload: bytes) -> None:
-        """Keep a frame for the contact sheet until its result comes."""
+        """Keep a frame for the contact sheet until its result arrives."""
         self._frames[frame_id] = payload
         if len(self._frames) > KEPT_FRAMES:
             self._frames.popitem(last=False)
@@ -121,7 +121,7 @@ class Recording:
         self._console.print(error_line(error))
 
     def conclude(self, model: str, warning: str) -> None:
-        """Write summary.json and summary.png, and print what came out of *model*, with the *warning* it carries."""
+        """Write summary.json and summary.png, and print a summary with the name of *model* and its *warning*."""
         seconds = round(self._last - self._first, 1)
         summary = {
             "model": model,
@@ -142,7 +142,7 @@ class Recording:
             self.say(f"frames, maps and overlays side by side: {self._out / 'summary.png'}")
 
     def _keep_row(self, result: FrameResult) -> None:
-        """Keep the frame with the most persons of each span of time, the first of them."""
+        """Keep the first frame with the most persons in each interval."""
         slot, persons = min(int(self.elapsed_s / self._row_s), SHEET_ROWS - 1), len(result.labels.persons)
         frame, images = self._frames.get(result.labels.frame_id), result.images
         better = slot not in self._rows or persons > self._rows[slot][0]
@@ -157,7 +157,7 @@ class Recording:
 
 
 def _emptied(folder: Path) -> Path:
-    """Remove what an earlier recording left in *folder*."""
+    """Remove the files of an earlier recording from *folder*."""
     for pattern in ("*.labels.json", "*.colormap.*", "*.overlay.*"):
         for file in folder.glob(pattern):
             file.unlink()

@@ -1,4 +1,4 @@
-"""What the demo adds with ``--web``: a broker that speaks MQTT 5, and the gateway."""
+"""What ``demo --web`` adds: a broker with MQTT 5, and the gateway."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _HOW_TO_INSTALL: Final = (
 
 
 def start_broker(children: Children, out: Path) -> int:
-    """Start mosquitto on a free port of loopback; returns the port.
+    """Start mosquitto on a free loopback port; returns the port.
 
     Raises:
         EdgeWorkerError: it is not installed, or does not start.
@@ -51,7 +51,7 @@ def start_broker(children: Children, out: Path) -> int:
 
 
 def start_gateway(children: Children, file: Path) -> str:
-    """Start the gateway on a free port of loopback; returns its address.
+    """Start the gateway on a free loopback port; returns its address.
 
     Raises:
         EdgeWorkerError: it does not start.
