@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 MASK: Final = "***"
-# Passwords may hold any character but blanks, so a login goes to the last @; what looks like a port is none.
+# Passwords may contain any character but blanks, so a login extends to the last @. A port is not taken for a password.
 _REST = r":(?!\d{1,5}(?:[/?#\s]|$))\S*"
 _LOGIN = re.compile(rf"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*:/{{1,3}})(?:[^/?#\s@:]*{_REST}|[^/?#\s@]*)@")
 _BARE_LOGIN = re.compile(rf"(?<!\S)[^\s:/@]+(?!:/){_REST}@(?=\S)")

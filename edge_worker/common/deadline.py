@@ -1,4 +1,4 @@
-"""A time budget shared by several steps. Pure: the clock comes in as an argument."""
+"""A time budget shared by several steps. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 
 class Deadline:
-    """One time budget shared by the steps of a stop, so that together they cannot pass it."""
+    """One time budget shared by the steps of a stop, which together cannot exceed it."""
 
     def __init__(self, total_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin a budget of *total_s* seconds now, as *clock* counts them."""
+        """Start a budget of *total_s* seconds now, measured by *clock*."""
         self._clock = clock
         self._end = clock() + total_s
 
     @property
     def expired(self) -> bool:
-        """Return whether the budget is used up."""
+        """Whether the budget is used up."""
         return self.remaining() <= 0
 
     def remaining(self) -> float:
-        """Return the seconds left, not below zero: suitable as ``timeout=``."""
+        """Return the seconds left, never negative: suitable as ``timeout=``."""
         return max(0.0, self._end - self._clock())

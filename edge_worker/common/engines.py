@@ -1,4 +1,4 @@
-"""Engines and precisions: the one list of each, for YAML, commands, the gate and bench."""
+"""Engines and precisions: the only list of each, for YAML, commands, the acceptance test and bench."""
 
 from enum import Enum
 
@@ -27,4 +27,4 @@ class Precision(str, Enum):  # noqa: UP042 - as above
 ENGINE_NAMES = tuple(name.value for name in EngineName)
 PRECISIONS = tuple(precision.value for precision in Precision)
 ISAS = ("avx2", "avx2-vnni", "avx512", "amx", "neon")
-"""Instruction sets that ``bench`` holds everything to."""
+"""Instruction sets that ``bench`` can restrict everything to."""

@@ -14,7 +14,7 @@ from edge_worker.common import platforms
 
 _DRAFT: Final = ".part"
 TRIAL_BYTES: Final = 4096
-"""A block: a full disk may still have room for an empty file."""
+"""One block: a full disk may still have room for an empty file."""
 
 
 def write_whole(file: Path, content: bytes | memoryview) -> None:
@@ -23,7 +23,7 @@ def write_whole(file: Path, content: bytes | memoryview) -> None:
     Temporary files of killed writers are removed first, where possible. Of two concurrent writers, the later wins.
 
     Raises:
-        OSError: it cannot be written; nothing is left of it.
+        OSError: it cannot be written; no temporary file is left.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     for left in file.parent.glob(f"{file.stem}*{_DRAFT}"):
@@ -58,7 +58,7 @@ def content_of(file: Path, max_bytes: int) -> bytes:
 
 
 def text_of(file: Path) -> str:
-    """Read *file*, such as those of the kernel in ``/proc`` and ``/sys``; empty if it is not there."""
+    """Return the text of *file*, such as one in ``/proc`` or ``/sys``; empty if it cannot be read."""
     try:
         return file.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -107,12 +107,12 @@ def problem_with(directory: Path) -> str | None:
 def locked(path: Path, flags: int) -> int:
     """Open *path*, a file or a directory, with *flags* of ``os.open`` and lock it; returns the descriptor.
 
-    The lock lasts until the descriptor is closed, or the process ends; child processes do not inherit it.
-    A new file is readable for its owner only.
+    The lock lasts until the descriptor is closed or the process ends; child processes do not inherit it. A new file is
+    readable by its owner only.
 
     Raises:
-        BlockingIOError: the lock is held, perhaps by this process.
-        OSError: it cannot be opened, or is on a file system that has no locks.
+        BlockingIOError: it is already locked, perhaps by this process.
+        OSError: it cannot be opened, or its file system does not support locks.
     """
     descriptor = os.open(path, flags, 0o600)
     try:

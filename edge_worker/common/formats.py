@@ -1,4 +1,4 @@
-"""Names of the formats for annotations; the command line offers them without loading what writes them."""
+"""Names of the annotation formats; the command line offers them without importing their writers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Formats of images that can be read, and limits on images: the one list, for YAML, model process and decoder."""
+"""Image formats that can be read, and limits on images: the only list, for YAML, model process and decoder."""
 
 from __future__ import annotations
 

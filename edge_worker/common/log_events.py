@@ -1,6 +1,6 @@
-"""All log events of the worker: words, level, fields and recommended action.
+"""All log events of the worker: message, levels, fields and recommended action.
 
-``docs/operations.md`` prints this list; a test holds it to the code.
+``docs/operations.md`` contains this list; a test compares it with the code.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ NOTHING: Final = "nothing"
 
 
 class LogEvent(str):
-    """The words of an event, and its description.
+    """The message of an event, and its description.
 
     Attributes:
         levels: of its log lines, such as ``info`` or ``info, warning``.
         fields: names of the fields that are logged with it.
-        action: what an operator does about it, for the documentation.
+        action: what an operator should do, for the documentation.
     """
 
     __slots__ = ("action", "fields", "levels")
@@ -30,13 +30,13 @@ class LogEvent(str):
     action: str
 
     def __new__(cls, words: str, levels: str, fields: str = "", action: str = NOTHING) -> Self:
-        """Describe the event of these *words*; *fields* are separated by spaces."""
+        """Describe the event whose message is *words*; *fields* are separated by spaces."""
         event = super().__new__(cls, words)
         event.levels, event.fields, event.action = levels, tuple(fields.split()), action
         return event
 
 
-# The life of the worker
+# The worker: start, state, stop
 STARTING = LogEvent("starting", "info", "version node config")
 STATE = LogEvent("state", "info", "old new reason detail", "what the reason asks for: see troubleshooting")
 STOPPED = LogEvent("stopped", "info", "account")
@@ -254,7 +254,7 @@ ALL: Final[Mapping[str, LogEvent]] = {name: event for name, event in globals().i
 
 
 def table() -> str:
-    """Write the list as a Markdown table."""
+    """Return the list as a Markdown table."""
     rows = (
         f"| `{event}` | {event.levels} | {', '.join(f'`{field}`' for field in event.fields)} | {event.action} |"
         for event in ALL.values()

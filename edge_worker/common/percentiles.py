@@ -13,7 +13,7 @@ _HUNDRED: Final = 100
 def percentile(values: Iterable[float], percent: int) -> float:
     """Return the value below which *percent* (0-100) of the *values* lie, in their unit.
 
-    Between two values it is interpolated linearly; the 0th and 100th are the smallest and the largest.
+    Values are interpolated linearly; the 0th and 100th percentiles are the smallest and the largest value.
 
     Raises:
         ValueError: there are no values, or *percent* is not between 0 and 100.

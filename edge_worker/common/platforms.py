@@ -1,4 +1,4 @@
-"""Features that platforms other than Linux may lack: CPU affinity, file locks, signals, functions of the C library."""
+"""Features that platforms other than Linux may lack: CPU affinity, file locks, signals, C library functions."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 IS_LINUX = sys.platform == "linux"
 RUNS_WORKER = sys.platform != "win32"
-"""Whether a socket can be passed on to a model process."""
+"""Whether a socket can be passed to a model process."""
 
 O_NONBLOCK: int = getattr(os, "O_NONBLOCK", 0)
-# O_NOFOLLOW: in a shared temporary directory a symbolic link may be an attack. On Windows no directory can be opened:
-# the attempt fails with an OSError whatever the flags.
+# O_NOFOLLOW: in a shared temporary directory a symbolic link may be an attack. On Windows directories cannot be opened:
+# that raises OSError whatever the flags.
 OPEN_DIRECTORY: int = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
@@ -30,7 +30,7 @@ def lock(descriptor: int) -> None:
     """Lock an open file exclusively, without waiting; the lock lasts until the descriptor is closed.
 
     Raises:
-        OSError: it is locked already, or the file system has no locks.
+        OSError: it is already locked, or its file system does not support locks.
     """
     try:
         fcntl: Any = import_module("fcntl")
@@ -42,11 +42,11 @@ def lock(descriptor: int) -> None:
 
 
 def signals(*names: str) -> tuple[signal.Signals, ...]:
-    """Return those of the signals called *names* that this platform has; Windows has neither SIGHUP nor SIGUSR1."""
+    """Return the signals called *names* that this platform has; Windows has neither SIGHUP nor SIGUSR1."""
     return tuple(getattr(signal, name) for name in names if hasattr(signal, name))
 
 
-def c_function(name: str) -> Any | None:  # noqa: ANN401 - ctypes makes functions of any name
+def c_function(name: str) -> Any | None:  # noqa: ANN401 - ctypes creates a function for any name
     """Return a function of the C library (errno: ``ctypes.get_errno``); None if it is missing."""
     return None if _C_LIBRARY is None else getattr(_C_LIBRARY, name, None)
 
@@ -54,7 +54,7 @@ def c_function(name: str) -> Any | None:  # noqa: ANN401 - ctypes makes function
 def _c_library() -> ctypes.CDLL | None:
     try:
         return ctypes.CDLL(None, use_errno=True)
-    except TypeError:  # Windows has no library that stands for the whole process
+    except TypeError:  # on Windows, a library must be named
         return None
 
 

@@ -1,4 +1,4 @@
-"""How processes end."""
+"""The end of processes: what a return code means, and ending with the parent."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ def how_it_ended(returncode: int | None) -> str:
 
 
 def end_with_the_input() -> None:
-    """End this process when its standard input closes, as it does when its parent ends; for a thread of its own."""
+    """End this process when its standard input closes, because its parent ended; run it in a thread of its own."""
     os.read(sys.stdin.fileno(), 1)  # not sys.stdin.read(): it would hold the lock of stdin and block a normal exit
     os._exit(1)

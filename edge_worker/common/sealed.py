@@ -1,7 +1,7 @@
-"""Small JSON files that are not trusted when they are read back: each entry has a digest of its own.
+"""Small JSON files whose entries each have a digest, which is checked on reading.
 
-A byte that a disk or a hand changed costs the entry it is in. A damaged file is set aside, never overwritten. The
-digest tells damage, not malice: who may write the file can make another.
+A byte that is changed, by a disk or by hand, costs only the entry that contains it. A damaged file is set aside, never
+overwritten. The digest detects damage, not malice: whoever may write the file can write a valid digest, too.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DIGEST: Final = "sha256"
-_MAX_BYTES: Final = 10_000_000  # a larger file is none of ours
+_MAX_BYTES: Final = 10_000_000  # a larger file is not ours
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """What was read.
+    """The result of reading a file.
 
     Attributes:
-        entries: those that are sound, by key, in the order of the file.
-        problem: what is wrong with the file, and where it is kept now; empty where nothing is.
+        entries: the valid entries by key, in the order of the file.
+        problem: what is wrong with the file, and where it is kept now; empty if nothing is wrong.
     """
 
     entries: Mapping[str, T]
@@ -40,8 +40,8 @@ class Found(Generic[T]):
 class SealedFile(Generic[T]):
     """A JSON file of *schema* with a table of entries under the key *table*.
 
-    *parse* makes an entry of its plain values; it raises LookupError, TypeError, ValueError or OverflowError where it
-    cannot.
+    *parse* makes an entry from JSON values; it raises LookupError, TypeError, ValueError or OverflowError if they are
+    invalid.
     """
 
     file: Path
@@ -50,7 +50,7 @@ class SealedFile(Generic[T]):
     parse: Callable[[Mapping[str, Any]], T]
 
     def read(self) -> Found[T]:
-        """Read the file; one that is missing has no entries. One with a problem is renamed to ``NAME.damaged``."""
+        """Read the file. A missing file has no entries; one with a problem is renamed to ``NAME.damaged``."""
         try:
             written = self._table(json.loads(content_of(self.file, _MAX_BYTES)))
         except (FileNotFoundError, NotADirectoryError):
@@ -63,7 +63,7 @@ class SealedFile(Generic[T]):
         return Found(sound, f"{len(written) - len(sound)} of {len(written)} entries are altered; {self._set_aside()}")
 
     def write(self, entries: Mapping[str, Mapping[str, Any]]) -> None:
-        """Replace the file as a whole.
+        """Replace the whole file.
 
         Raises:
             OSError: it cannot be written.
@@ -77,7 +77,7 @@ class SealedFile(Generic[T]):
         return dict(document[self.table].items())
 
     def _opened(self, key: str, values: object) -> T | None:
-        """Return an entry; None if its digest does not agree, or it is not one."""
+        """Return an entry; None if it is invalid or its digest is wrong."""
         if not isinstance(values, dict) or values.pop(_DIGEST, None) != self._digest(key, values):
             return None
         try:

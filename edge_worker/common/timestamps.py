@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Final
 
 RFC3339_UTC: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z$"
-"""Pattern of the returned times, for JSON Schema."""
+"""Pattern of the times returned here, for JSON Schema."""
 
 _ANY_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d(?::?\d\d)?)", re.ASCII)
 _EPOCH = re.compile(r"(?:\d{9,11}|(\d{12,14})|(\d{15,17})|(\d{18,20}))(?:\.\d+)?", re.ASCII)
-"""Seconds since 1970, or a thousandth, millionth or billionth of them with as many more digits."""
+"""Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by the number of digits."""
 _MAX_LENGTH = 64  # characters; longer fractions of a second are a mistake or an attack
 
 

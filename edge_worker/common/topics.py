@@ -7,16 +7,16 @@ import re
 from typing import Final
 
 MAX_LEVEL: Final = 128
-"""Longest level that is taken from a sender, in characters."""
+"""Longest level accepted from a sender, in characters."""
 
 _PERSON: Final = "{person}"
 _NAMES: Final = frozenset({"{camera}", "{command}"})
 _PLACEHOLDERS: Final = _NAMES | {_PERSON}
 
-# What MQTT 5 (1.5.4) and brokers refuse in a topic: controls, surrogates, non-characters; and wildcards and borders.
-# U+FEFF is allowed, but clients made with paho close the connection over it.
+# Characters that MQTT 5 (1.5.4) and brokers refuse in a topic: controls, surrogates, non-characters. U+FEFF is allowed,
+# but clients that use paho close the connection over it.
 _FORBIDDEN: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff\ufffe\uffff]")
-# A camera may be a topic's first level. Brokers take nothing that begins with $, and its frame would wait for ever.
+# A camera may be a topic's first level. Brokers accept no topic that begins with $, so its frame would wait for ever.
 _NOT_IN_A_LEVEL: Final = re.compile(rf"{_FORBIDDEN.pattern}|[+#/]|^\$")
 _CHANGED: Final = re.compile(r"~[0-9a-f]{8}\Z")
 
@@ -30,7 +30,7 @@ def clean_level(level: str) -> str:
     """Return *level* as a topic level that can be published to.
 
     A changed level gets eight hex digits of its SHA-256, so that levels stay distinct. A level that already ends in
-    this form is changed as well: it could be the new name of another.
+    such digits is changed as well: it could be the new name of another.
     """
     clean = _NOT_IN_A_LEVEL.sub("_", level)
     if clean == level and 0 < len(level) <= MAX_LEVEL and not _CHANGED.search(level):
@@ -52,7 +52,7 @@ class Template:
         """Read *text*; ``{node}`` becomes *node*.
 
         Raises:
-            ValueError: it holds a wildcard, or more placeholders than these.
+            ValueError: it contains a wildcard, or other or more placeholders.
         """
         self._levels = text.replace("{node}", node).split("/")
         places = [place for place, level in enumerate(self._levels) if level in _NAMES]
@@ -67,11 +67,11 @@ class Template:
 
     @property
     def filter(self) -> str:
-        """Return the subscription filter for all topics of this template."""
+        """The subscription filter for all topics of this template."""
         return self.filter_for(None)
 
     def filter_for(self, camera: str | None) -> str:
-        """Return the subscription filter for the topics of *camera*; None: of all."""
+        """Return the subscription filter for the topics of *camera* (None: of all cameras)."""
         filled = [camera if level == "{camera}" and camera is not None else level for level in self._levels]
         return "/".join("+" if level in _PLACEHOLDERS else level for level in filled)
 
@@ -101,12 +101,12 @@ class Template:
 
 
 def filter_of_all_nodes(text: str) -> str:
-    """The filter that takes the topics of every node, where ``{node}`` is a level of its own in the template *text*."""
+    """Return the filter for the topics of all nodes, if ``{node}`` is a level of its own in the template *text*."""
     return "/".join("+" if level == "{node}" else level for level in text.split("/"))
 
 
 def overlaps(first: str, second: str) -> bool:
-    """Whether a topic can match both filters (without ``$share``), and would be delivered twice."""
+    """Whether a topic can match both filters (without ``$share``), so that it would be delivered twice."""
     ours, theirs = first.split("/"), second.split("/")
     if _reserved(ours) != _reserved(theirs) and ({ours[0], theirs[0]} & {"+", "#"}):
         return False  # wildcards do not match the broker's own $ topics
@@ -117,7 +117,7 @@ def overlaps(first: str, second: str) -> bool:
             return False
     longer = max(ours, theirs, key=len)
     shorter = min(len(ours), len(theirs))
-    return len(ours) == len(theirs) or longer[shorter] == "#"  # a/# takes a, too
+    return len(ours) == len(theirs) or longer[shorter] == "#"  # a/# matches a, too
 
 
 def _reserved(levels: list[str]) -> bool:
