@@ -1,4 +1,4 @@
-"""What this process may use: CPUs, by affinity mask and quota, and memory, within the limits of its control groups."""
+"""CPUs and memory that this process may use, by its affinity mask and the limits of its control groups."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _quota(directory: Path) -> float | None:
 
 
 def free_mb(root: Path = Path("/")) -> float | None:
-    """Return the megabytes left; None where nothing says. *root* is where ``proc`` and ``sys`` are found."""
+    """Return the free memory in MB; None if unknown. *root* contains ``proc`` and ``sys``."""
     return min((*_available(root), *_left_in_groups(root)), default=None)
 
 
@@ -69,7 +69,7 @@ def _available(root: Path) -> Iterator[float]:
 
 
 def _left_in_groups(root: Path) -> Iterator[float]:
-    """Yield what each control group from this process's up leaves; version 2 only."""
+    """Yield the MB left in each control group of this process, and in their parents; version 2 only."""
     for group in _control_groups(root, "memory"):
         limit, used = text_of(group / "memory.max").strip(), text_of(group / "memory.current").strip()
         if limit.isdigit() and used.isdigit():

@@ -21,9 +21,9 @@ class ClockWatch:
         self._offset = self._read()
 
     def jump_s(self) -> float:
-        """Return how far the wall clock was set since the last call, in seconds, negative if back; 0.0 if it was not.
+        """Return by how many seconds the wall clock was set since the last call (negative: back); 0.0 if it was not.
 
-        A suspended machine looks like a clock that was set ahead.
+        A machine that was suspended looks like a clock that was set ahead.
         """
         before, self._offset = self._offset, self._read()
         jump = self._offset - before

@@ -1,4 +1,4 @@
-"""Whether this process runs in a container: there `localhost` is the container itself."""
+"""Whether this process runs in a container, where `localhost` is the container itself."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _MARKS: Final = (".dockerenv", "run/.containerenv")
 """Files that Docker and Podman put into each container."""
 
 _CGROUPS: Final = ("docker", "kubepods", "containerd", "libpod", "lxc")
-"""Words in the path of a container's control group; under cgroup v2 it is hidden from within."""
+"""Words in the path of a container's control group; cgroup v2 hides the path inside a container."""
 
 
 def in_container(environ: Mapping[str, str] = os.environ, root: Path = Path("/")) -> bool:
-    """Tell by the marks of the usual runtimes; False where there is none."""
+    """Return whether there are signs of a common container runtime."""
     if "KUBERNETES_SERVICE_HOST" in environ or any((root / mark).exists() for mark in _MARKS):
         return True
     try:

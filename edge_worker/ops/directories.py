@@ -19,7 +19,7 @@ NO_HOME: Final = (
 def state_directory(environ: Mapping[str, str], node: str = "") -> Path | None:
     """Return ``$STATE_DIRECTORY`` of systemd, otherwise the user's (XDG); None if there is neither.
 
-    The user's is divided by *node*, the name of a worker: systemd gives each unit a directory, a user has one for all.
+    In the user's, each *node* (worker) has a subdirectory: systemd has a directory per unit, a user one for all.
     """
     directory = _directory(environ, "STATE_DIRECTORY", "XDG_STATE_HOME", ".local/state")
     if directory is None or environ.get("STATE_DIRECTORY") or not node:

@@ -2,7 +2,7 @@
 
 =============  ========================================================================================
 ``/healthz``   200 while all parts make progress, otherwise 503: restart the process
-``/readyz``    200 while frames are answered, otherwise 503: loading, or waiting for the broker
+``/readyz``    200 while the worker can answer frames, otherwise 503: loading, or waiting for the broker
 ``/metrics``   Prometheus text
 =============  ========================================================================================
 
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
     from edge_worker.config import HttpConfig
 
-MAX_CLIENTS: Final = 16  # at a time; more are turned away
+MAX_CLIENTS: Final = 16  # at a time; more are disconnected
 CLIENT_TIMEOUT_S: Final = 5.0  # for each read from and write to a client
-PAUSE_S: Final = 0.5  # after a client could not be let in
-CLIENT_LIMIT_S: Final = 15.0  # for a client altogether: one that sends a byte now and then never runs into the other
+PAUSE_S: Final = 0.5  # after a failed accept
+CLIENT_LIMIT_S: Final = 15.0  # for a whole request: the timeout does not end one that arrives byte by byte
 
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class HealthServer:
         ready: Callable[[], Health],
         metrics: Callable[[str], tuple[bytes, str]],
     ) -> None:
-        """Prepare to listen as *config* says; *metrics* maps an ``Accept`` header to (body, content type)."""
+        """Prepare to listen on the address in *config*; *metrics* maps an ``Accept`` header to (body, content type)."""
         self._config = config
         self._pages: dict[str, Callable[[str], _Answer]] = {
             "/healthz": lambda _accept: _health_answer(alive()),
@@ -106,8 +106,8 @@ class HealthServer:
         """Listen and answer in the background.
 
         Raises:
-            EdgeWorkerError: the address is not available. It is no ConfigError, because a restart by the service
-                manager may succeed.
+            EdgeWorkerError: the address is not available. Not a ConfigError, because a restart by the service manager
+                may succeed.
         """
         address = (self._config.host, self._config.port)
         try:
@@ -120,7 +120,7 @@ class HealthServer:
         threading.Thread(target=self._server.serve_forever, name="health", daemon=True).start()
 
     def stop(self) -> None:
-        """Stop listening; clients being served are cut off when the process ends."""
+        """Stop listening; requests in progress end with the process."""
         if self._server is not None:
             self._server.shutdown()
             self._server.server_close()
@@ -138,14 +138,14 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
-        # HTTPServer's own asks the name service who we are, which can take long and is of no use here.
+        # HTTPServer's method looks up our host name, which can take long and is not needed here.
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
     def get_request(self) -> tuple[socket.socket, Any]:
         try:
             return super().get_request()
-        except OSError:  # no file descriptor is left, most likely: the client goes on knocking, and takes a processor
+        except OSError:  # probably out of file descriptors: without a pause, retrying would take up a CPU
             time.sleep(PAUSE_S)
             raise
 
@@ -155,7 +155,7 @@ class _Server(ThreadingHTTPServer):
             return
         try:
             super().process_request(request, client_address)  # type: ignore[arg-type]
-        except RuntimeError:  # there can be no more threads
+        except RuntimeError:  # no more threads can be started
             self._seats.release()
             raise
 
@@ -173,7 +173,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def _limited(client: socket.socket) -> Iterator[None]:
-    """Close the connection of *client* when its time is up."""
+    """Close the connection of *client* after ``CLIENT_LIMIT_S``."""
     end = threading.Timer(CLIENT_LIMIT_S, _cut_off, (client,))
     end.daemon = True
     end.start()
@@ -184,7 +184,7 @@ def _limited(client: socket.socket) -> Iterator[None]:
 
 
 def _cut_off(client: socket.socket) -> None:
-    with suppress(OSError):  # it is gone
+    with suppress(OSError):  # already closed
         client.shutdown(socket.SHUT_RDWR)
 
 
@@ -204,10 +204,10 @@ class _Handler(BaseHTTPRequestHandler):
         self._allow(HTTPStatus.NO_CONTENT)
 
     def do_POST(self) -> None:
-        """Refuse, as every method that would change something."""
+        """Refuse this and every other method that would change something."""
         self._allow(HTTPStatus.METHOD_NOT_ALLOWED)
 
-    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - http.server calls them so
+    do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815 - named by http.server
 
     def _allow(self, status: HTTPStatus) -> None:
         self.send_response(status)
@@ -221,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             return _Answer(HTTPStatus.NOT_FOUND, "text/plain", f"not found; there are: {known}\n".encode())
         try:
             return page(self.headers.get("Accept", ""))
-        except Exception:  # noqa: BLE001 - asker and log are told; a page is no reason to end the worker
+        except Exception:  # noqa: BLE001 - reported to client and log; a page is no reason to end the worker
             _log.exception(log_events.HEALTH_PAGE_FAILED, page=self.path)
             return _Answer(HTTPStatus.INTERNAL_SERVER_ERROR, "text/plain", b"see the worker's log\n")
 
@@ -234,7 +234,7 @@ class _Handler(BaseHTTPRequestHandler):
         if with_body:
             self.wfile.write(answer.body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by the base class
         _log.debug(log_events.HEALTH_PAGE, request=format % args)
 
 

@@ -28,10 +28,10 @@ def prctl(option: int, *arguments: int) -> None:
 
 
 def syscall(number: int, *arguments: int) -> int:
-    """Make a system call by its number; returns what it returns.
+    """Make a system call by its number; returns its result.
 
     Raises:
-        OSError: the kernel refuses, or does not know it.
+        OSError: the kernel refuses it, or does not have it.
     """
     result = int(_function("syscall")(ctypes.c_long(number), *(ctypes.c_ulong(argument) for argument in arguments)))
     if result < 0:
@@ -40,7 +40,7 @@ def syscall(number: int, *arguments: int) -> int:
 
 
 def forbid_new_privileges() -> None:
-    """Set no_new_privs, which the kernel requires before unprivileged filters.
+    """Set no_new_privs, which the kernel requires of unprivileged processes before Landlock and seccomp.
 
     Raises:
         OSError: the kernel refuses.
@@ -49,9 +49,9 @@ def forbid_new_privileges() -> None:
 
 
 def drop_capabilities() -> None:
-    """Drop all capabilities of root but opening files of other users, which Landlock limits.
+    """Drop all capabilities of root except opening files of other users, which Landlock limits.
 
-    Without effect for other users.
+    Has no effect for other users.
 
     Raises:
         OSError: the kernel refuses.
@@ -64,8 +64,8 @@ def drop_capabilities() -> None:
         raise _last_error()
 
 
-def _function(name: str) -> Any:  # noqa: ANN401 - ctypes makes functions of any name
-    function = c_function(name) if IS_LINUX else None  # elsewhere the numbers mean something else
+def _function(name: str) -> Any:  # noqa: ANN401 - ctypes creates a function for any name
+    function = c_function(name) if IS_LINUX else None  # the numbers are Linux's
     if function is None:
         raise OSError(errno.ENOSYS, f"there is no {name} on this platform")
     return function

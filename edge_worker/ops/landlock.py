@@ -1,7 +1,7 @@
-"""File access limits of a process by Landlock (landlock(7), Linux 5.13, no privileges required).
+"""Limits on a process's file access by Landlock (landlock(7), Linux 5.13, no privileges required).
 
-A confined process may not look into the memory and the environment of processes outside either, and from Linux 6.12 on
-may not send them signals.
+Nor may a confined process read the memory and environment of processes outside or, from Linux 6.12 on, send them
+signals.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION, _PATH_BENEATH = 1, 1
 _WRITE_FILE, _READ_FILE = 1 << 1, 1 << 2
-_CHANGE_DIRECTORY: Final = 0x1B0  # remove files and directories, make ordinary ones
-_MAKE_OTHERS: Final = 0x1E40  # devices, sockets, pipes and links; who opens one may wait for ever, or be led elsewhere
+_CHANGE_DIRECTORY: Final = 0x1B0  # remove files and directories, create regular ones
+_MAKE_OTHERS: Final = 0x1E40  # devices, sockets, pipes and links: opening one may block for ever, or lead elsewhere
 _RENAME_ACROSS, _RENAME_ACROSS_SINCE = 1 << 13, 2
 _TRUNCATE, _TRUNCATE_SINCE = 1 << 14, 3
 _SCOPE_ABSTRACT_SOCKETS, _SCOPE_SIGNALS, _SCOPES_SINCE = 1, 2, 6
@@ -33,11 +33,11 @@ _ON_A_FILE: Final = _WRITE_FILE | _READ_FILE | _TRUNCATE  # the rights that a ru
 def confine(*, writable: Iterable[Path], hidden: Iterable[Path]) -> None:
     """Confine this thread, and threads and processes that it starts, irrevocably.
 
-    What is left: writing below *writable*, reading everything but *hidden* paths and what is below them.
+    They may write below *writable*, and read everything except *hidden* paths and what is below them.
 
-    Landlock allows a path with everything below it, without exceptions. So if a hidden path lies below a directory, all
-    its other entries are allowed. Files that are added to such a directory later cannot be read; therefore a secret
-    that is replaced by renaming stays hidden.
+    Landlock allows a path with everything below it, without exceptions. So a directory above a hidden path is not
+    allowed as a whole, but each of its other entries is. Files added to such a directory later cannot be read, so a
+    secret that is replaced by renaming stays hidden.
 
     Call it after :func:`edge_worker.ops.kernel.forbid_new_privileges`, before other threads run.
 
@@ -67,7 +67,7 @@ def _writing(version: int) -> int:
 def _create_ruleset(version: int) -> int:
     """Create a ruleset for reading and writing of files, and signals; returns its file descriptor."""
     rights = _writing(version) | _READ_FILE | _MAKE_OTHERS
-    attributes = struct.pack("=Q", rights)  # of struct landlock_ruleset_attr, as far as this version knows it
+    attributes = struct.pack("=Q", rights)  # the fields of struct landlock_ruleset_attr that this version has
     if version >= _SCOPES_SINCE:
         attributes = struct.pack("=QQQ", rights, 0, _SCOPE_ABSTRACT_SOCKETS | _SCOPE_SIGNALS)
     memory = ctypes.create_string_buffer(attributes, len(attributes))
@@ -87,7 +87,7 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
 
 
 def _all_but(hidden: set[Path], directory: Path) -> Iterator[Path]:
-    """Return the fewest paths that cover *directory* without *hidden*; links are skipped, their targets are covered."""
+    """Yield the fewest paths that cover *directory* without *hidden*; links are skipped: their targets are covered."""
     if not any(directory in path.parents for path in hidden):
         yield directory
         return

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from edge_worker.config import LogConfig
 
 MASK: Final = "***"
-SHORTEST_SECRET = 4  # a shorter one would mask parts of ordinary words all over the log
+SHORTEST_SECRET = 4  # masking a shorter one would hit parts of ordinary words all over the log
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|private_key|authorization", re.IGNORECASE)
 
 
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
-    """Send every log line of this process to *stream* (standard output by default) as *config* says.
+    """Send every log line of this process to *stream* (standard output by default) in the format and level of *config*.
 
-    May be called again; the last call counts.
+    May be called again; the last call wins.
     """
     target = sys.stdout if stream is None else stream
     if isinstance(target, io.TextIOWrapper):
@@ -62,14 +62,14 @@ def set_level(level: str) -> None:
 
 
 def hide(secret: str | None) -> str | None:
-    """Return *secret*, after registering it so that no later log line shows it."""
+    """Register *secret*, so that no later log line shows it; returns it."""
     if secret is not None and len(secret) >= SHORTEST_SECRET:
         _redact.learn(secret)
     return secret
 
 
-class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # which Python 3.10 does not take
-    """Writes log lines. With a full disk or a closed reader, lines are lost, and nothing else."""
+class Lines(logging.StreamHandler):  # type: ignore[type-arg]  # Python 3.10 accepts no type argument
+    """Writes log lines. With a full disk or a closed reader, lines are lost without other consequences."""
 
     _complained = False
 
@@ -123,7 +123,7 @@ class _Redactor:
 
 _redact = _Redactor()
 
-# What is done to a line wherever it comes from, before it is rendered.
+# Processors of every line, from structlog or logging, before it is rendered.
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,

@@ -1,10 +1,10 @@
 """Allocator settings and periodic trimming, which return freed memory to the kernel.
 
-Glibc raises its mmap and trim thresholds to the largest block freed so far, and creates heaps for threads. With
-payloads and images of all sizes, the memory a process holds then depends on their order.
+Glibc raises its mmap and trim thresholds with the size of blocks freed so far, and creates arenas for threads. With
+payloads and images of all sizes, the memory that a process keeps then depends on their order.
 
-Python keeps freed tuples, two thousand of each length, until a full collection of garbage. Where hardly any garbage is
-made, as here, the first such collection comes after hours.
+Python keeps freed tuples, two thousand of each length, until a full garbage collection. In a program that creates
+hardly any garbage, such as this one, the first comes after hours.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Allocation:
     Attributes:
         large_bytes: blocks of at least this size are mapped and unmapped individually.
         spare_bytes: free memory at the end of a heap beyond this is returned.
-        heaps: number of heaps for all threads; each keeps what was freed in it.
+        heaps: number of heaps (arenas) for all threads; each keeps what was freed in it.
     """
 
     large_bytes: int
@@ -39,7 +39,7 @@ class Allocation:
         """Apply the settings to this process; call it before threads are started.
 
         Returns:
-            Whether the C library supports it.
+            Whether the C library supports them.
         """
         mallopt = c_function("mallopt")
         if mallopt is None:
@@ -53,20 +53,20 @@ class Allocation:
 
 
 WAITING: Final = Allocation(large_bytes=256 << 10, spare_bytes=1 << 20, heaps=2)
-"""For a process that mostly waits, and now and then holds some payloads."""
+"""For a process that mostly waits, and now and then has some payloads in memory."""
 
 COMPUTING: Final = Allocation(large_bytes=8 << 20, spare_bytes=16 << 20, heaps=1)
-"""For one that needs the same large arrays for every frame: fetched from the kernel each time, they cost 3 to 7 of the
-48 ms of processor time that a frame of 1280x720 took. Measured over frames of all sizes and formats: 457 MB instead of
-477 at the highest, at no cost; with a heap for each thread, a fifth of what they hold lies idle."""
+"""For one that needs the same large arrays for every frame. Mapped anew each time, they took 3 to 7 of the 48 ms of CPU
+time of a frame of 1280x720. Measured over frames of all sizes and formats: a peak of 457 MB instead of 477, at no cost;
+with a heap per thread, a fifth of their memory is unused."""
 
-TIDY_S: Final = 30.0  # it takes some 20 ms
+TIDY_S: Final = 30.0  # between two collections and trims, which take some 20 ms
 
 
 class Tidying:
     """Periodically returns memory that Python and the C library keep after it was freed.
 
-    By itself the library returns only the end of a heap: one small block there keeps all holes before it.
+    By itself the library returns only the end of a heap: one small block there keeps all free blocks before it.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """Sandbox of a model process, entered before it handles untrusted bytes.
 
 No measure needs privileges, but an old kernel or a container's profile may refuse one. A refusal is not fatal; it is
-reported in the log and on the model card.
+reported in the log and in the model card.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Sandbox:
     Attributes:
         hidden: files and directories that it may not read: the worker's passwords and keys.
         cache_directory: where it may write besides the temporary directory; None: only there.
-        keep_mb: memory that it may keep between frames, MB; None: no limit at all.
-        frame_mb: memory that it may take for the moment of a frame, MB.
+        keep_mb: memory that it may keep between frames, MB; None: memory is not limited at all.
+        frame_mb: further memory that it may take while it works on a frame, MB.
     """
 
     hidden: tuple[str, ...]
@@ -58,7 +58,7 @@ class Sandbox:
             "files": self._confine_files,
             "network": _deny_network,
             "open_files": lambda: _lower("RLIMIT_NOFILE", _OPEN_FILES),
-            "core_dumps": lambda: _lower("RLIMIT_CORE", 0),  # a frame must not reach the disk in one
+            "core_dumps": lambda: _lower("RLIMIT_CORE", 0),  # frames must not end up on disk
         }
         return {name: _refusal(measure) for name, measure in measures.items()}
 
@@ -70,13 +70,13 @@ class Sandbox:
         writable = [Path(tempfile.gettempdir()), Path("/dev/null")]
         if self.cache_directory is not None:
             cache = Path(self.cache_directory)
-            with suppress(OSError):  # a cache that cannot be written is known to cost only time
+            with suppress(OSError):  # without a cache, loading only takes longer
                 cache.mkdir(parents=True, exist_ok=True)
             writable.append(cache)
         confine(writable=writable, hidden=map(Path, self.hidden))
 
     def _limit_memory(self) -> None:
-        """Limit private writable memory to the present size plus growth plus the memory of a frame.
+        """Limit private writable memory to its current size, plus growth, plus the memory of a frame.
 
         Not the address space (``RLIMIT_AS``): engines map gigabytes that they never touch, such as files, stacks and
         allocators' reserves.
@@ -107,7 +107,7 @@ def _deny_network() -> None:
 
 
 def _lower(name: str, value: int) -> None:
-    """Lower a limit of this process to *value*; a lower one stays."""
+    """Lower a limit of this process to *value*, unless it is lower already."""
     resource: Any = import_module("resource")
     limit = getattr(resource, name)
     current = resource.getrlimit(limit)[1]
@@ -119,6 +119,6 @@ def _refusal(measure: Callable[[], None]) -> str:
     """Apply a *measure*; return why the kernel refused it, or an empty string."""
     try:
         measure()
-    except (OSError, ImportError) as error:  # without the module, the platform has no such limits
+    except (OSError, ImportError) as error:  # no module "resource": the platform has no such limits
         return getattr(error, "strerror", None) or str(error)
     return ""

@@ -19,8 +19,8 @@ from edge_worker.ops.kernel import prctl, syscall
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-# What is refused: new sockets, and io_uring, which opens them past this filter; reading and steering other processes
-# of the same user. The numbers of one system call on x86-64 and on aarch64, from <asm/unistd.h>.
+# Denied: new sockets, and io_uring, which opens them in spite of this filter; access to other processes of the same
+# user. Each call has its numbers on x86-64 and on aarch64, from <asm/unistd.h>.
 _DENIED: Final[Mapping[str, tuple[int, int]]] = {
     "socket": (41, 198),
     "io_uring_setup": (425, 425),
@@ -33,7 +33,7 @@ _DENIED: Final[Mapping[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Machine:
-    """An architecture: its ``AUDIT_ARCH`` (<linux/audit.h>), its column in ``_DENIED``, its number of seccomp(2)."""
+    """An architecture: ``AUDIT_ARCH`` (<linux/audit.h>), its column in ``_DENIED``, and its number of seccomp(2)."""
 
     audit: int
     column: int
@@ -41,7 +41,7 @@ class _Machine:
 
 
 _MACHINES: Final = {"x86_64": _Machine(0xC000003E, 0, 317), "aarch64": _Machine(0xC00000B7, 1, 277)}
-_X32: Final = 0x40000000  # bit of a third set of numbers for x86-64; no other architecture has numbers this high
+_X32: Final = 0x40000000  # bit in the numbers of the x32 ABI of x86-64; numbers of other ABIs are lower
 
 # <linux/seccomp.h>, <linux/prctl.h>
 _SET_MODE_FILTER, _FLAG_SPEC_ALLOW = 1, 4
@@ -70,7 +70,7 @@ def deny_network() -> None:
     try:
         # Before Linux 5.16 a filter enables a slow Spectre mitigation unless this flag is set.
         syscall(machine.seccomp, _SET_MODE_FILTER, _FLAG_SPEC_ALLOW, ctypes.addressof(header))
-    except OSError:  # the call is too new, or a service's own filter knows only the older way
+    except OSError:  # seccomp(2) is missing, or a filter of the service allows only prctl
         prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
 
 

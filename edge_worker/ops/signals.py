@@ -29,10 +29,10 @@ class Order(Enum):
 def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False) -> Iterator[None]:
     """Turn SIGTERM and SIGINT into orders to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
 
-    The old handlers are restored afterwards, unless the process then ends (*ends_process*): a second signal would only
-    change the exit code. A second signal to stop ends the process at once, by that signal: unacknowledged
-    frames will be delivered again. A queue is used because a handler may put into one; the lock of an event could be
-    held by the interrupted code.
+    The old handlers are restored afterwards, unless the process then ends (*ends_process*): another signal would only
+    change the exit code. During a stop, a second signal to stop ends the process at once, by that signal:
+    unacknowledged frames will be redelivered. Orders go into a queue because a SimpleQueue is reentrant; the lock of an
+    Event could be held by the interrupted code.
     """
     stopping = False
 
@@ -58,9 +58,9 @@ def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False)
 
 
 def _end_by(number: int) -> None:
-    """End this process by signal *number*, so that its parent can tell it from an exit.
+    """End this process by signal *number*, so that its parent can tell this from an exit.
 
-    systemd counts an end by SIGTERM or SIGINT as clean, and exit code 143 as a failure; a shell shows 143 for both.
+    For systemd, an end by SIGTERM or SIGINT is clean and exit code 143 a failure; a shell shows 143 for both.
     The kernel does not deliver such signals to process 1 of a container, which exits instead.
     """
     signal.signal(number, signal.SIG_DFL)

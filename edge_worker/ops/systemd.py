@@ -1,6 +1,6 @@
-"""The service manager's notification protocol: one datagram per message, sent by hand.
+"""The service manager's notification protocol: one datagram per message, without a library.
 
-Source: ``sd_notify(3)``. Its Python packages are unmaintained, and this is all there is to it.
+Source: ``sd_notify(3)``. The Python packages for it are unmaintained, and the protocol is this simple.
 Without ``NOTIFY_SOCKET`` (not started by systemd, or ``Type=`` is not notify) every method does nothing.
 """
 
@@ -17,7 +17,7 @@ from edge_worker.common import log_events
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SEND_TIMEOUT_S: Final = 1.0  # systemd reads at once; a manager that does not must not hold the worker up
+SEND_TIMEOUT_S: Final = 1.0  # systemd reads at once; a manager that does not must not delay the worker
 
 _log = structlog.get_logger(__name__)
 
@@ -30,7 +30,7 @@ class Notifier:
         self._address = _socket_address(environ.get("NOTIFY_SOCKET", ""))
 
     def ready(self, status: str) -> None:
-        """Start-up, or a reload begun by :meth:`reloading`, is complete."""
+        """Report that start-up, or a reload begun by :meth:`reloading`, is complete."""
         self._send("READY=1", f"STATUS={status}")
 
     def status(self, text: str) -> None:
@@ -42,7 +42,7 @@ class Notifier:
         self._send("WATCHDOG=1")
 
     def reloading(self, status: str) -> None:
-        """The configuration is being read again; :meth:`ready` must follow."""
+        """Report that the configuration is being read again; :meth:`ready` must follow."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", f"STATUS={status}")
 
     def stopping(self, status: str) -> None:
@@ -50,7 +50,7 @@ class Notifier:
         self._send("STOPPING=1", f"STATUS={status}")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Grant the running start, stop or reload *seconds* more, counted from now."""
+        """Ask for *seconds* more, counted from now, for the running start, stop or reload."""
         self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
 
     def _send(self, *assignments: str) -> None:
@@ -66,7 +66,7 @@ class Notifier:
 
 
 def _socket_address(value: str) -> str | None:
-    """Return the AF_UNIX address meant by *value*; a leading ``@`` stands for the abstract namespace."""
+    """Return the AF_UNIX address in *value*, None if it is not one; ``@`` stands for the abstract namespace."""
     if value.startswith("@"):
         return "\0" + value[1:]
     return value if value.startswith("/") else None

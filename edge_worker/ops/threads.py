@@ -1,7 +1,7 @@
 """Thread limits of a model process: planned by the worker, set in the child before numeric libraries load, reported.
 
-Numeric libraries size their thread pools when they are loaded, from the CPUs they see. In a container with a quota
-they see the whole machine, start a thread per CPU and are throttled; so the limits are set before.
+Numeric libraries size their thread pools when they are loaded, by the CPUs they see. In a container with a quota they
+see the whole machine, start a thread per CPU and are throttled; so the limits are set before.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # Read once, while the library loads: OpenMP (torch, ONNX Runtime), MKL, numexpr.
 _POOL_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-# numpy's. Postprocessing multiplies small matrices: a second thread gains nothing, and waits for a busy processor
-# (20 masks on a loaded machine of two processors: 17 ms with one thread, 234 ms with two).
+# numpy's. Postprocessing multiplies small matrices: a second thread gains nothing, and on a busy machine the first one
+# waits for it (20 masks on two busy CPUs: 17 ms with one thread, 234 ms with two).
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 
 
@@ -35,7 +35,7 @@ class ThreadPlan:
     Attributes:
         inference: threads of the engine and of the OpenMP and MKL pools.
         opencv: threads of OpenCV.
-        cpus: CPUs that it may use; None: those of the worker.
+        cpus: CPUs that the process may use; None: those of the worker.
         nice: added to the worker's niceness.
     """
 
@@ -46,7 +46,7 @@ class ThreadPlan:
 
     @classmethod
     def from_config(cls, threads: ThreadsConfig, allowance: CpuAllowance, processes: int | None = None) -> ThreadPlan:
-        """Plan for each of so many *processes* (None: those configured); *allowance* bounds the threads of all.
+        """Return the plan for each of *processes* (None: as configured), which share *allowance*.
 
         Raises:
             ConfigError: ``threads.cpus`` names a CPU that this process may not use.
@@ -90,7 +90,7 @@ class ThreadPlan:
 
 
 def effective(inference: int | None) -> dict[str, Any]:
-    """Return the effective settings of this process, as reported by libraries and kernel.
+    """Return the settings in effect in this process, as reported by libraries and kernel.
 
     Args:
         inference: number of threads that the engine reports; None if it does not.
