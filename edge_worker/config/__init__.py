@@ -1,4 +1,4 @@
-"""The configuration: YAML and environment in, frozen sections out; loading touches files but no network."""
+"""The configuration: YAML and environment in, frozen sections out; loading reads files and uses no network."""
 
 from edge_worker.config.cameras import CameraConfig as CameraConfig
 from edge_worker.config.cameras import LimitsConfig as LimitsConfig

@@ -1,4 +1,4 @@
-"""The sections ``cameras`` and ``limits``: which frames arrive, how, and what a frame may be."""
+"""The sections ``cameras`` and ``limits``: which frames arrive, how they are delivered, and which are accepted."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -20,11 +20,11 @@ from edge_worker.config.fields import (
 from edge_worker.config.output import OutputConfig
 
 Delivery = Literal["latest", "every"]
-MAX_PIXELS = 65_500**2  # of an image with the longest sides that are decoded at all
+MAX_PIXELS = 65_500**2  # both sides as long as the decoder accepts
 SPLIT_PREFETCH = 20
-"""With ``split``, where no prefetch is given: frames held for other nodes count, and Mosquitto's own limit is 20."""
+"""Default with ``split``: frames held for other nodes count, and Mosquitto's own limit is 20."""
 GroupName = Annotated[str, matching(r"[^/+#\s]{1,64}", "should be 1 to 64 characters without spaces, /, + and #")]
-LIVE_MAX_AGE_S = 5.0  # a live image older than this misleads more than it tells
+LIVE_MAX_AGE_S = 5.0  # an older live image is more misleading than useful
 
 
 def _auto_or_nodes(value: object) -> object:
@@ -42,29 +42,29 @@ class SplitConfig(Section):
 
     group: GroupName
     members: Annotated[Literal["auto"] | tuple[str, ...], BeforeValidator(_auto_or_nodes)] = "auto"
-    """``auto``: the nodes whose retained status says that they are online in this group."""
+    """``auto``: the nodes that are online in this group according to their retained status."""
 
 
 class CameraConfig(Section):
-    """One input subscription; ``outputs`` holds only what differs from the section ``output``."""
+    """One input subscription; ``outputs`` has only what differs from the section ``output``."""
 
     topic: CameraTopic = "cameras/{camera}/frame"
     delivery: Delivery = "latest"
     qos: Qos = 0
-    """1 where ``delivery`` is ``every`` and no QoS is given."""
+    """Default 1 if ``delivery`` is ``every``."""
     prefetch: Annotated[int, Field(ge=1, le=65535)] = 1
     share_group: GroupName | None = None
     split: SplitConfig | None = None
     reply_prefix: PlainTopic | None = None
-    """Makes frames requests: results go to the Response Topic that a frame names under this, and nowhere else."""
+    """Frames are requests: their results go only to their Response Topic, which must begin with this prefix."""
     max_age_s: Seconds | None = LIVE_MAX_AGE_S
-    """``null`` where ``delivery`` is ``every``."""
+    """Default ``null`` if ``delivery`` is ``every``."""
     min_interval_s: Annotated[float, Field(ge=0)] = 0.0
     outputs: OutputConfig = OutputConfig()
 
     @model_validator(mode="before")
     @classmethod
-    def _fill_in_what_every_needs(cls, values: Any) -> Any:  # noqa: ANN401 - whatever was written; the fields judge it
+    def _fill_in_what_every_needs(cls, values: Any) -> Any:  # noqa: ANN401 - any value; the fields validate it
         if not isinstance(values, dict) or values.get("delivery") != "every":
             return values
         split = values.get("split")
@@ -82,7 +82,7 @@ class CameraConfig(Section):
 
 
 class LimitsConfig(Section):
-    """What a frame may be; all are checked before it is decoded."""
+    """Limits on frames, all checked before decoding."""
 
     max_payload_mb: Megabytes = 16.0
     max_pixels: Annotated[int, Field(ge=1, le=MAX_PIXELS)] = 25_000_000

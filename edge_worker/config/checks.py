@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from edge_worker.config.fields import Section
     from edge_worker.config.gateway import GatewayConfig
 
-MAX_SOCKET_PATH = 107  # bytes, of sockaddr_un on Linux
-QUANTISED_NETWORK = "model-int8.xml"  # as m2fp.directory names it, which the worker process does not import
+MAX_SOCKET_PATH = 107  # bytes in sockaddr_un on Linux
+QUANTISED_NETWORK = "model-int8.xml"  # as in m2fp.directory, which the worker process does not import
 
 
 def check(config: Config, environ: Mapping[str, str], *, runs_model: bool) -> Iterator[Problem]:
-    """Yield what is wrong with *config* as a whole. Looks at files, reads passwords, touches no network.
+    """Yield what is wrong with *config* as a whole. Looks at files and reads passwords; does not use the network.
 
-    Where no model runs, neither its files nor the processors for it need be there.
+    Unless *runs_model*, neither the model's files nor the CPUs for it are checked.
 
-    Of a path, access is asked first: where a folder on the way is closed to us, ``is_file`` raises.
+    Paths are checked with ``os.access`` first, because ``is_file`` raises if a directory above is not accessible.
     """
     yield from _host(config.mqtt)
     yield from _client_id(config)
@@ -138,7 +138,7 @@ def _tls_files(tls: TlsConfig) -> Iterator[Problem]:
 
 
 def _tls(tls: TlsConfig) -> Iterator[Problem]:
-    from edge_worker.config.tls_context import make_context  # noqa: PLC0415 - it has the passwords read in this package
+    from edge_worker.config.tls_context import make_context  # noqa: PLC0415 - it reads passwords with this package
 
     try:
         make_context(tls)
@@ -170,13 +170,13 @@ def _results(config: Config, index: int) -> Iterator[Problem]:
 
 
 def place_of(config: Config, index: int, result: str, key: str) -> Location:
-    """Return where *key* of a kind of result gets its value from, for the camera at *index*."""
+    """Return the location from which *key* of *result* gets its value, for the camera section at *index*."""
     own: Section = getattr(config.cameras[index].outputs, result)
     return ("cameras", index, "outputs", result, key) if key in own.model_fields_set else ("output", result, key)
 
 
 def _is_written(config: Config, index: int, result: str, key: str) -> bool:
-    """Tell whether somebody wrote that value, so that an error can point to it; else it is the default."""
+    """Whether that value was configured, so that an error can point to it, rather than left at its default."""
     sections: tuple[Section, ...] = tuple(
         getattr(outputs, result) for outputs in (config.cameras[index].outputs, config.output)
     )
@@ -192,7 +192,7 @@ def _model(config: Config) -> Iterator[Problem]:
 
 
 def _precision(config: Config) -> Iterator[Problem]:
-    """A quantised precision needs a quantised network: without it no model process would ever be ready."""
+    """A quantised precision needs a quantised network; without one, no model process would ever be ready."""
     path = config.model.path
     place = model_directory(path)
     exported = os.access(place / "manifest.json", os.R_OK)

@@ -1,4 +1,4 @@
-"""Passwords: read from files, systemd credentials or the environment when they are needed, and kept nowhere."""
+"""Passwords: read from files, systemd credentials or the environment when needed, and not kept."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
 PASSWORD_VARIABLE = "EDGE_WORKER_MQTT_PASSWORD"  # noqa: S105 - a name, not a password
 CREDENTIAL = "mqtt-password"
-MAX_PASSWORD_BYTES = 65_535  # of a password in MQTT
+MAX_PASSWORD_BYTES = 65_535  # MQTT's limit
 _OTHERS_MAY_READ = 0o077
 
 
 def read_password(mqtt: MqttConfig, environ: Mapping[str, str]) -> str | None:
-    """Return the broker's password, or ``None`` where there is none.
+    """Return the broker's password; None if there is none.
 
     The first of these that exists: ``mqtt.password_file``, the systemd credential ``mqtt-password``, the variable
-    ``EDGE_WORKER_MQTT_PASSWORD``. Read anew at each call, so that a changed file serves the next connection.
+    ``EDGE_WORKER_MQTT_PASSWORD``. Read at each call, so that the next connection uses a changed file.
 
     Raises:
-        ConfigError: a file is named or found, but cannot be read, is empty or is not UTF-8.
+        ConfigError: a file is configured or found, but cannot be read, is empty or is not UTF-8.
     """
     file = mqtt.password_file or _credential(environ)
     if file is not None:
@@ -35,7 +35,7 @@ def read_password(mqtt: MqttConfig, environ: Mapping[str, str]) -> str | None:
 
 
 def password_source(mqtt: MqttConfig, environ: Mapping[str, str]) -> str:
-    """Name the file or the variable that :func:`read_password` takes the password from; empty where there is none."""
+    """Return the file or the variable that :func:`read_password` reads the password from; empty if there is none."""
     file = mqtt.password_file or _credential(environ)
     if file is not None:
         return str(file)
@@ -43,7 +43,7 @@ def password_source(mqtt: MqttConfig, environ: Mapping[str, str]) -> str:
 
 
 def read_secret(file: Path, key: str) -> str:
-    """Return the text of *file*, named by *key*, without the end of the line. No error quotes what is in it.
+    """Return the text of *file*, configured by *key*, without a final line end. Errors do not quote its content.
 
     Raises:
         ConfigError: the file cannot be read, is empty or too long, or is not UTF-8.
@@ -62,10 +62,10 @@ def read_secret(file: Path, key: str) -> str:
 
 
 def exposed_secrets(mqtt: MqttConfig, environ: Mapping[str, str]) -> list[str]:
-    """Return the keys that name a secret file which others than its owner may read.
+    """Return the keys of secret files that others than their owner may read.
 
-    systemd's credentials are not among them: from 254 on the access list that lets only the service read them looks
-    like rights of their group.
+    systemd's credentials are excepted: from 254 on, the access list that lets only the service read them looks like
+    permissions of their group.
     """
     safe = environ.get("CREDENTIALS_DIRECTORY")
     files = {key: file for key, file in _secret_files(mqtt).items() if not safe or not file.is_relative_to(safe)}
@@ -73,13 +73,13 @@ def exposed_secrets(mqtt: MqttConfig, environ: Mapping[str, str]) -> list[str]:
 
 
 def secret_paths(mqtt: MqttConfig, environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """Return where secrets of this worker lie: the files that are named, and systemd's directory of credentials."""
+    """Return the paths of this worker's secrets: the configured files, and systemd's directory of credentials."""
     folder = environ.get("CREDENTIALS_DIRECTORY")
     return (*_secret_files(mqtt).values(), *([Path(folder)] if folder else []))
 
 
 def _secret_files(mqtt: MqttConfig) -> dict[str, Path]:
-    """The files that hold secrets, by the keys that name them."""
+    """Return the configured files that contain secrets, by their keys."""
     named = {"mqtt.password_file": mqtt.password_file}
     if mqtt.tls is not None:
         named |= {
@@ -91,7 +91,7 @@ def _secret_files(mqtt: MqttConfig) -> dict[str, Path]:
 
 def _credential(environ: Mapping[str, str]) -> Path | None:
     folder = environ.get("CREDENTIALS_DIRECTORY")
-    # systemd makes the directory also where it found no credential, and then lets nobody look into it.
+    # systemd creates the directory even if it found no credential, and then nobody may enter it.
     if not folder or not os.access(folder, os.X_OK):
         return None
     file = Path(folder, CREDENTIAL)

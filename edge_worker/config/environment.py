@@ -1,4 +1,4 @@
-"""``EDGE_WORKER__MQTT__HOST=…``: single settings from the environment, which win over the file."""
+"""``EDGE_WORKER__MQTT__HOST=…``: single settings from the environment, which override the file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PREFIX = "EDGE_WORKER__"
 
 
 def override(tree: Tree, environ: Mapping[str, str]) -> None:
-    """Put every variable of *environ* that begins with :data:`PREFIX` into *tree*; ``__`` steps into a section.
+    """Put every variable of *environ* that begins with :data:`PREFIX` into *tree*; ``__`` separates sections and keys.
 
-    Values are YAML, so that a list or a section can be given in its flow form. Whole sections come first: a variable
-    for one key of a section wins over one for the section.
+    Values are YAML, so that a list or a section can be given in flow style. Whole sections are applied first: a
+    variable for one key of a section overrides one for the section.
 
     Raises:
-        ConfigError: a value is not YAML. Other problems are put into the tree.
+        ConfigError: a value is not YAML. Other problems are added to the tree.
     """
     names = [name for name in environ if name.startswith(PREFIX)]
     for name in sorted(names, key=lambda name: (name.count("__"), name)):
@@ -36,7 +36,7 @@ def variable(location: tuple[str | int, ...]) -> str:
 def _override_one(tree: Tree, name: str, value: str) -> None:
     location = tuple(name.removeprefix(PREFIX).lower().split("__"))
     origin = Origin(name)
-    if location[0] == "palette" and len(location) > 1:  # names of classes have capitals, which variables lose
+    if location[0] == "palette" and len(location) > 1:  # class names have capitals, which variables cannot express
         tree.origins[location] = origin
         tree.problems.append(Problem(location, f"""set the palette as a whole: {PREFIX}PALETTE='{{Hat: "#ff8000"}}'"""))
         return

@@ -1,4 +1,4 @@
-"""pydantic's findings in an operator's words."""
+"""pydantic's validation errors, reworded for operators."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-MAX_SHOWN = 60  # characters of a wrong value
+MAX_SHOWN = 60  # characters of an invalid value in an error message
 _NO_PASSWORDS = (
     "a password does not belong into the configuration: put it into a file and name that in mqtt.password_file, "
     "or give it as the systemd credential mqtt-password or in EDGE_WORKER_MQTT_PASSWORD"
@@ -36,7 +36,7 @@ _WANTED = {
 
 
 def explain(error: ValidationError) -> list[Problem]:
-    """Return a problem for each of the findings in *error*."""
+    """Return a problem for each of pydantic's errors in *error*."""
     return [_problem(found) for found in error.errors(include_url=False)]
 
 
@@ -76,7 +76,7 @@ def _known(location: Location) -> Iterable[str]:
 
 
 def _section(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - a type, or an optional or a list of types
-    """Return the section that *annotation* holds, if any."""
+    """Return the section class in *annotation*, if any."""
     arguments = get_args(annotation)
     if not arguments:
         return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None

@@ -1,4 +1,4 @@
-"""The base of every section of the configuration, and the kinds of value that several sections share."""
+"""The base class of all sections of the configuration, and types of values that several sections share."""
 
 import re
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
-MAX_TOPIC_BYTES = 1024  # far under MQTT's 65,535; a longer template is a mistake
-MAX_SECONDS = 1_000_000_000  # 30 years: for ever, and still what the timeouts of sockets and locks can hold
-MAX_MEGABYTES = 1_000_000  # a terabyte: who writes more has written bytes
+MAX_TOPIC_BYTES = 1024  # far less than MQTT's 65,535; a longer template is a mistake
+MAX_SECONDS = 1_000_000_000  # 30 years: as good as for ever, and accepted as a timeout by sockets and locks
+MAX_MEGABYTES = 1_000_000  # a terabyte: a larger number was meant as bytes
 NODE_ID = "[A-Za-z0-9._-]{1,64}"
 Item = TypeVar("Item")
 T = TypeVar("T")
@@ -17,7 +17,7 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
 class Section(BaseModel):
-    """A frozen part of the configuration; unknown keys and values of another type are refused."""
+    """A frozen part of the configuration; unknown keys and values of other types are rejected."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -25,15 +25,15 @@ class Section(BaseModel):
         strict=True,
         allow_inf_nan=False,
         validate_default=True,
-        protected_namespaces=(),  # pydantic keeps model_… for itself, but model_topic is our word
+        protected_namespaces=(),  # pydantic reserves model_…, but we have a key model_topic
     )
 
 
 def beside_the_file(path: Path, info: ValidationInfo) -> Path:
-    """Return *path*, a relative one seen from the folder of the configuration file that is being loaded.
+    """Return *path*; a relative one is relative to the directory of the configuration file being loaded.
 
     Raises:
-        ValueError: no file can have that path; asking the system about it would be an error of another kind.
+        ValueError: it contains a null character, which file functions would reject with an error of another kind.
     """
     if "\0" in str(path):
         raise ValueError("should be the path of a file, which holds no null character")
@@ -64,7 +64,7 @@ def _names(placeholders: frozenset[str]) -> str:
 
 
 def satisfying(holds: Callable[[Any], object], wanted: str) -> Callable[[T], T]:
-    """Return a check, for validators, that *holds* is true of a value; *wanted* says so in words."""
+    """Return a function for validators that checks that *holds* is true of a value; *wanted* is its error message."""
 
     def check(value: T) -> T:
         if not holds(value):
@@ -75,7 +75,7 @@ def satisfying(holds: Callable[[Any], object], wanted: str) -> Callable[[T], T]:
 
 
 def matching(pattern: str, wanted: str) -> AfterValidator:
-    """Return a validator of text that matches *pattern* as a whole; *wanted* says so in words."""
+    """Return a validator of text that fully matches *pattern*; *wanted* is its error message."""
     return AfterValidator(satisfying(re.compile(pattern).fullmatch, wanted))
 
 
@@ -86,7 +86,7 @@ def one_of(words: tuple[str, ...]) -> AfterValidator:
 
 
 def _topic_template(*required: str, optional: tuple[str, ...] = ("node",)) -> AfterValidator:
-    """Return a validator of topics: *required* placeholders once each, *optional* ones besides, no wildcards."""
+    """Return a validator of topics: *required* placeholders once each, perhaps *optional* ones, no wildcards."""
     needed = frozenset(required)
 
     def check(template: str) -> str:
@@ -104,7 +104,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Qos = Annotated[
     Literal[0, 1], BeforeValidator(satisfying(lambda value: not isinstance(value, bool), "should be a number"))
 ]
-"""0 (at most once) or 1 (at least once); QoS 2 would lose a frame held between its two steps when the worker dies."""
+"""0 (at most once) or 1 (at least once). With QoS 2, a frame between its two steps would be lost if the worker dies."""
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Colour = Annotated[
     str,
@@ -112,11 +112,11 @@ Colour = Annotated[
     AfterValidator(str.lower),
 ]
 FilePath = Annotated[Path, Field(strict=False), AfterValidator(beside_the_file)]
-"""A file; a relative one is looked for beside the configuration file."""
+"""A file; a relative path is relative to the directory of the configuration file."""
 CameraTopic = Annotated[str, _topic_template("camera")]
-"""A topic template with one level ``{camera}``, and ``{node}`` where wanted."""
+"""A topic template with one level ``{camera}``, and optionally ``{node}``."""
 PersonTopic = Annotated[str, _topic_template("camera", "person")]
-"""A topic template with the levels ``{camera}`` and ``{person}``, and ``{node}`` where wanted."""
+"""A topic template with the levels ``{camera}`` and ``{person}``, and optionally ``{node}``."""
 NodeId = Annotated[str, matching(NODE_ID, "should be 1 to 64 letters, digits, '.', '_' or '-'")]
 NodeTopic = Annotated[str, _topic_template()]
 CommandTopic = Annotated[str, _topic_template("command")]

@@ -10,29 +10,29 @@ HostName = Annotated[str, matching(r"[A-Za-z0-9._-]{1,253}|\[[0-9a-fA-F:.]+\]", 
 
 
 class JobsConfig(Section):
-    """Images that are parsed when there is time, and kept on disk until then with their results."""
+    """Batches of images that are parsed in the background; images and results are kept on disk."""
 
     max_jobs: Annotated[int, Field(ge=0, le=10_000)] = 32
-    """Kept at a time, done ones among them; 0: no jobs, and nothing on disk."""
+    """Jobs kept at a time, finished ones included; 0: no jobs, and nothing on disk."""
     max_images: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Of one job."""
+    """Per job."""
     max_mb: Megabytes = 2000.0
-    """Of all jobs together, results included."""
+    """All jobs together, results included."""
     max_in_flight: Annotated[int, Field(ge=1, le=64)] = 2
     keep_s: Seconds = 86_400.0
-    """Since a job was taken; then it is deleted, done or not."""
+    """A job is deleted this long after it was accepted, finished or not."""
 
 
 class GatewayConfig(Section):
-    """Where the gateway listens, who may use it, and how much of it."""
+    """Where the gateway listens, who may use it, and its limits."""
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Port = 8080
     hosts: tuple[HostName, ...] = ()
-    """Names in the header ``Host`` besides the address itself and ``localhost``."""
+    """Names accepted in the header ``Host`` besides the address itself and ``localhost``."""
     token_file: FilePath | None = None
     proxy_secret_file: FilePath | None = None
-    """A proxy in front shows this secret, and has let the user in."""
+    """Secret that a reverse proxy sends to prove that it has authenticated the user."""
     timeout_s: Seconds = 30.0
     max_in_flight: Annotated[int, Field(ge=1, le=1024)] = 32
     requests_per_minute: Annotated[int, Field(ge=1)] = 600

@@ -12,14 +12,14 @@ _NO_SLASH_AT_THE_END = matching(".*[^/]", "should not end with /, as in Home Ass
 
 
 class HomeAssistantConfig(Section):
-    """Discovery by Home Assistant: under which ``prefix``, of which cameras, with which parts of persons counted."""
+    """Discovery by Home Assistant: topic prefix, cameras to announce, parts of persons to count."""
 
     enabled: bool = False
     prefix: Annotated[PlainTopic, _NO_SLASH_AT_THE_END] = "homeassistant"
     cameras: tuple[CameraName, ...] | None = None
     """``null``: each camera, once it has sent a frame."""
     parts: tuple[PartName, ...] = ()
-    """Names of classes, as on the model card; each gets a sensor that counts the persons who show it."""
+    """Class names, as in the model card; each gets a sensor that counts the persons with this part."""
 
 
 class IntegrationsConfig(Section):

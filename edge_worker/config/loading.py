@@ -27,9 +27,9 @@ USUAL_FILES = (Path("/etc/edge-worker/edge_worker.yaml"), Path("config/edge_work
 
 
 def find_config(argument: Path | str | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the configuration file: *argument* (of ``-c``), ``$EDGE_WORKER_CONFIG``, or the first usual one there is.
+    """Return the configuration file: *argument* (``-c``), ``$EDGE_WORKER_CONFIG``, or the first usual one that exists.
 
-    ``None`` where there is none at all: the environment alone may be enough.
+    None if there is none: the environment alone may be enough.
     """
     named = argument or environ.get(FILE_VARIABLE)
     if named:
@@ -40,16 +40,16 @@ def find_config(argument: Path | str | None, environ: Mapping[str, str]) -> Path
 def load(path: Path | None, environ: Mapping[str, str], *, runs_model: bool = True) -> Config:
     """Read *path* and the overrides in *environ*, and check everything that can be checked without the network.
 
-    The model's files are looked for only where this process is to run it.
+    The model's files are checked only if *runs_model*.
 
     Raises:
-        ConfigError: something is wrong. Where several things are, its text has a line for each.
+        ConfigError: something is wrong; its text has a line for each problem.
     """
     return load_with_origins(path, environ, runs_model=runs_model)[0]
 
 
 def load_with_origins(path: Path | None, environ: Mapping[str, str], *, runs_model: bool = True) -> tuple[Config, Tree]:
-    """Return the configuration as :func:`load` does, and what was written, with the places.
+    """Return the configuration as :func:`load` does, and the settings as written, with their origins.
 
     Raises:
         ConfigError: as :func:`load`.
@@ -69,9 +69,9 @@ def load_with_origins(path: Path | None, environ: Mapping[str, str], *, runs_mod
 def _further(
     tree: Tree, path: Path | None, problems: Sequence[Problem], checked: Callable[[Config], Iterator[Problem]]
 ) -> Iterator[Problem]:
-    """Yield what else is wrong, besides the *problems* with single keys: looked for without these, by *checked* too.
+    """Yield what else is wrong, besides the *problems* with single keys: validates the rest, and applies *checked*.
 
-    Which topics meet is left out where one may be missing.
+    Overlaps of topics are not checked if one of them may be missing.
     """
     told = [problem.location for problem in problems]
     values = {"mqtt": {}, **tree.values}
@@ -88,7 +88,7 @@ def _further(
 
 
 def _without(value: Any, location: Location) -> Any:  # noqa: ANN401 - a value of any type
-    """Return *value* without what is at *location* in it, or else without the innermost section around that."""
+    """Return *value* without the setting at *location*, or else without the innermost section around it."""
     if not location or not isinstance(value, dict | tuple):
         return value
     step, rest = location[0], location[1:]
@@ -101,9 +101,9 @@ def _without(value: Any, location: Location) -> Any:  # noqa: ANN401 - a value o
 
 
 def _validate(tree: Tree, path: Path | None) -> tuple[Config | None, list[Problem]]:
-    """Return the configuration, if it could be made, and what is wrong with single keys.
+    """Return the configuration, None if it is invalid, and what is wrong with single keys.
 
-    Nothing is raised in here: an error raised while pydantic's is handled would carry the values, maybe a password.
+    Nothing is raised here: an error raised while pydantic's is handled would carry the values, perhaps a password.
     """
     told = {problem.location for problem in tree.problems}
     context = {} if path is None else {"folder": path.absolute().parent}

@@ -24,7 +24,7 @@ class ColormapConfig(ResultConfig):
 
 
 class LabelsConfig(ResultConfig):
-    """The metadata, as JSON."""
+    """Labels, persons and their parts, as JSON."""
 
     topic: CameraTopic = "parsing/{camera}/labels"
     masks: Literal["none", "rle"] = "none"
@@ -49,7 +49,7 @@ class CropsConfig(ResultConfig):
 
 
 class ErrorConfig(Section):
-    """The message that answers a frame which could not be parsed."""
+    """The reply to a frame that could not be parsed."""
 
     topic: CameraTopic = "parsing/{camera}/error"
     qos: Qos = 1
@@ -66,11 +66,11 @@ class OutputConfig(Section):
     result_expiry_s: Annotated[int, Field(ge=1, le=0xFFFF_FFFF)] | None = None
 
     def all_results(self) -> dict[str, ResultConfig | ErrorConfig]:
-        """Return the sections of all kinds of result by their names, enabled or not."""
+        """Return the sections of all kinds of result by name, enabled or not."""
         sections = {name: getattr(self, name) for name in type(self).model_fields}
         return {name: section for name, section in sections.items() if isinstance(section, ResultConfig | ErrorConfig)}
 
     def enabled(self) -> dict[str, ResultConfig]:
-        """Return the sections of the kinds of result that are published for a frame."""
+        """Return the sections of the enabled kinds of result by name."""
         sections = self.all_results()
         return {name: one for name, one in sections.items() if isinstance(one, ResultConfig) and one.enabled}

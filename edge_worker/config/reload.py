@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _FIXED = frozenset({"topic", "qos"})
-"""Keys of a kind of result that need a restart: subscriptions and permissions of others follow them."""
+"""Keys of a kind of result that need a restart: other programs' subscriptions and permissions depend on them."""
 
 LIVE = frozenset(
     {
@@ -39,12 +39,12 @@ LIVE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Reload:
-    """What came of a reload.
+    """The result of a reload.
 
     Attributes:
-        config: what is in force from now on: the old configuration with the changes that apply live.
+        config: the configuration in force from now on: the old one with the changes that apply live.
         live: keys that changed and apply live.
-        restart: keys that changed in the file, but wait for a restart.
+        restart: keys that changed in the file, but need a restart.
     """
 
     config: Config
@@ -55,8 +55,8 @@ class Reload:
 def diff(old: Config, new: Config) -> Reload:
     """Compare *old*, which is in force, with *new*, which was loaded.
 
-    A camera with a change that waits for a restart keeps all its old settings until then: half of them might contradict
-    the other half.
+    A camera section with a change that needs a restart keeps all its old settings until then: old and new ones might
+    contradict each other.
     """
     changed = list(_changes(old.masked(), new.masked(), ()))
     waiting = {place[:2] for place in changed if not is_live(place) and place[0] == "cameras"}
@@ -66,7 +66,7 @@ def diff(old: Config, new: Config) -> Reload:
 
 
 def is_live(location: Location) -> bool:
-    """Tell whether the key at *location* takes effect without a restart."""
+    """Whether the key at *location* takes effect without a restart."""
     key = re.sub(r"\[\d+\]", "[]", dotted(location))
     return re.sub(r"^cameras\[\]\.outputs\.", "output.", key) in LIVE
 
@@ -83,7 +83,7 @@ def _changes(old: Any, new: Any, location: Location) -> Iterator[Location]:  # n
 
 
 def _both(old: dict[str, Any], new: dict[str, Any], key: str) -> tuple[Any, Any]:
-    """Return what is below *key*, ``...`` where it is missing; a missing section (of a camera's outputs) is empty."""
+    """Return both values of *key*, ``...`` if missing; a missing section (of a camera's outputs) counts as empty."""
     one, other = old.get(key, ...), new.get(key, ...)
     if isinstance(one, dict) or isinstance(other, dict):
         return {} if one is ... else one, {} if other is ... else other

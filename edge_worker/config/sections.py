@@ -37,7 +37,7 @@ MAX_PROCESSES = 64
 
 
 def host_name() -> str:
-    """Return this machine's name as one level of a topic: letters, digits, ``.``, ``_``, ``-``; at most 64."""
+    """Return this machine's name as a topic level: at most 64 letters, digits, ``.``, ``_`` and ``-``."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", platform.node())[:64].strip("-") or "node"
 
 
@@ -61,7 +61,7 @@ def _model_path(path: str, info: ValidationInfo) -> str:
 
 
 class NodeConfig(Section):
-    """Who this worker is, and the topics about itself. ``id: null`` takes the host's name."""
+    """The worker's name, and its topics for messages about itself. ``id: null``: the host's name."""
 
     id: Annotated[NodeId, BeforeValidator(lambda value: host_name() if value is None else value)] = Field(
         default_factory=host_name
@@ -71,27 +71,27 @@ class NodeConfig(Section):
     stats_topic: NodeTopic = "edge-worker/{node}/stats"
     settings_topic: NodeTopic = "edge-worker/{node}/settings"
     answered_topic: NodeTopic = "edge-worker/{node}/answered"
-    """Where nodes that divide cameras among themselves say which frames they have answered."""
+    """Where nodes that divide cameras among themselves publish which frames they have answered."""
     retain: bool = True
     request_topic: CommandTopic = "edge-worker/{node}/request/{command}"
     response_topic: CommandTopic = "edge-worker/{node}/response/{command}"
 
 
 class ModelConfig(Section):
-    """Which network computes, and how."""
+    """The model to run, and how."""
 
     path: Annotated[str, Field(min_length=1), AfterValidator(_model_path)] = "builtin:m2fp-lite"
-    """``builtin:NAME``, or a directory; a relative one is looked for beside the configuration file."""
+    """``builtin:NAME``, or a directory; relative paths are relative to the configuration file's directory."""
     engine: Annotated[str, one_of(ENGINE_NAMES)] = EngineName.AUTO.value
     precision: Annotated[str, one_of(PRECISIONS)] = Precision.AUTO.value
     short_side: Annotated[int, Field(ge=32, le=4096)] | None = None
     shapes: Annotated[int, Field(ge=1, le=64)] = 4
-    """Of the network's input, for which compiled networks stay in memory."""
+    """Number of input shapes for which compiled networks stay in memory."""
     score_threshold: Fraction | None = None
 
 
 class ThreadsConfig(Section):
-    """How much of the processor the model may use; capped by the cgroup's quota and the CPU affinity."""
+    """How many CPUs the model may use; capped by the cgroup's quota and the CPU affinity."""
 
     processes: Annotated[int | Literal["auto"], _auto_or_count(MAX_PROCESSES)] = 1
     inference: Annotated[int | Literal["auto"], _auto_or_count()] = "auto"
@@ -101,7 +101,7 @@ class ThreadsConfig(Section):
 
 
 class CacheConfig(Section):
-    """Results of payloads seen before, kept in memory; 0 turns it off."""
+    """Cache of results by payload, in memory; 0 turns it off."""
 
     max_mb: Annotated[float, Field(ge=0, le=MAX_MEGABYTES)] = 16.0
 
@@ -117,9 +117,9 @@ class WatchdogConfig(Section):
 
 
 class MemoryConfig(Section):
-    """A model process that grew past ``limit_mb`` is replaced between two frames; ``null``: never.
+    """A model process that exceeds ``limit_mb`` is replaced between two frames; ``null``: never.
 
-    Not one that takes more before its first frame: the next would, too.
+    One that exceeds it before its first frame is not: the next process would, too.
     """
 
     limit_mb: Megabytes | None = 4096.0
@@ -133,7 +133,7 @@ class HttpConfig(Section):
 
 
 class LogConfig(Section):
-    """What is logged, and in which form; ``auto`` is for people on a terminal and JSON elsewhere."""
+    """What is logged, and in which format; ``auto``: ``console`` on a terminal, ``json`` elsewhere."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "json", "console"] = "auto"
@@ -148,14 +148,14 @@ class OpsConfig(Section):
 
 
 class CommandsConfig(Section):
-    """Whether commands are taken, and where else than to our own topic answers may go."""
+    """Whether commands are accepted, and where responses may go besides our own topic."""
 
     enabled: bool = True
     response_prefix: PlainTopic | None = None
 
 
 class Config(Section):
-    """The whole configuration. It holds no secret, only where secrets are found."""
+    """The whole configuration. It contains no secrets, only the paths of their files."""
 
     node: NodeConfig = Field(default_factory=NodeConfig)
     mqtt: MqttConfig
@@ -180,19 +180,19 @@ class Config(Section):
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The groups of nodes with which this one divides cameras, each once."""
+        """The groups of nodes with which this one divides cameras, without repetition."""
         return tuple(sorted({camera.split.group for camera in self.cameras if camera.split is not None}))
 
     def outputs_for(self, camera: CameraConfig) -> OutputConfig:
-        """Return what is published for *camera*: the section ``output``, with the camera's own settings on top."""
+        """Return the outputs of *camera*: the section ``output``, overridden by the camera section's ``outputs``."""
         return OutputConfig.model_validate(
             _merged(self.output.model_dump(), camera.outputs.model_dump(exclude_unset=True))
         )
 
     def masked(self) -> dict[str, JsonValue]:
-        """Return the configuration in JSON's types, fit to be printed and published.
+        """Return the configuration as JSON values that may be printed and published.
 
-        Nothing needs masking: a password cannot be written into a :class:`Config` in the first place.
+        Nothing needs masking: a :class:`Config` cannot contain a password.
         """
         return self.model_dump(mode="json")
 

@@ -1,4 +1,4 @@
-"""Where cameras cannot be divided among nodes as ``cameras[].split`` asks, and where that is unwise."""
+"""Checks of ``cameras[].split``, which divides cameras among nodes: what is wrong, and what is unwise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _SETTLE_S: Final = 2.0
 _BROKER_S: Final = 7.0
-"""Mosquitto 2.0 looks for clients that have been silent for too long every six seconds, and counts in whole seconds."""
+"""Mosquitto 2.0 checks for clients that are silent for too long every six seconds, and counts in whole seconds."""
 _SHORTEST_KEEPALIVE_S: Final = 2
 
 
@@ -40,7 +40,7 @@ def check_split(config: Config, index: int) -> Iterator[Problem]:
 
 
 def _auto(config: Config, index: int) -> Iterator[Problem]:
-    """Members are found by their status; frames of ``every`` are kept until somebody says that they are answered."""
+    """Members are found by their status; ``every`` frames are kept until a node publishes that they are answered."""
     camera = config.cameras[index]
     keys = ("status_topic", "answered_topic") if camera.keeps_for_others else ("status_topic",)
     for key in keys:
@@ -57,7 +57,7 @@ def _auto(config: Config, index: int) -> Iterator[Problem]:
 
 
 def doubts(config: Config) -> Iterator[str]:
-    """Yield a line for each setting that works otherwise than may be expected; each begins with its key."""
+    """Yield a line for each setting that may not work as expected; each begins with its key."""
     for index, camera in enumerate(config.cameras):
         if camera.split is None:
             continue
@@ -74,12 +74,12 @@ def doubts(config: Config) -> Iterator[str]:
 
 
 def settle_s(config: Config) -> float:
-    """Seconds from the news that a node is lost until its cameras move: it may be about to take the news back."""
+    """Return the seconds to wait before the cameras of a lost node move, because it may be about to come back."""
     return min(_SETTLE_S, 0.2 * config.mqtt.keepalive_s)
 
 
 def control_keepalive_s(config: Config) -> int:
-    """Keepalive of the link that carries the will: other nodes are to hear of it within 2 × ``mqtt.keepalive_s``."""
+    """Return the keepalive of the link with the will, which must reach other nodes within 2 × ``mqtt.keepalive_s``."""
     keepalive_s = config.mqtt.keepalive_s
     if not config.groups:
         return keepalive_s
@@ -88,5 +88,5 @@ def control_keepalive_s(config: Config) -> int:
 
 
 def moves_after_s(config: Config) -> float:
-    """Seconds after which the cameras of a lost node have moved, at most."""
+    """Return the longest time until the cameras of a lost node have moved, in seconds."""
     return 1.5 * control_keepalive_s(config) + _BROKER_S + config.mqtt.will_delay_s + settle_s(config)

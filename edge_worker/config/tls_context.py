@@ -1,10 +1,10 @@
-"""The TLS context of the connection, made from files that are read anew at each attempt."""
+"""The TLS context of a connection; its files are read at each attempt to connect."""
 
 from __future__ import annotations
 
 import os
 import ssl
-from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # nothing public reads the dates of a certificate
+from _ssl import _test_decode_cert  # type: ignore[attr-defined]  # no public function reads a certificate's dates
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +20,10 @@ _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3
 
 
 def make_context(config: TlsConfig) -> ssl.SSLContext:
-    """Make the context that *config* describes.
+    """Return the context that *config* describes.
 
     Raises:
-        ConfigError: a file is missing, unreadable or not what it should be; names the key.
+        ConfigError: a file is missing, unreadable or has unexpected content; names the key.
     """
     context = _authorities(config)
     context.minimum_version = _VERSIONS[config.min_version]
@@ -38,9 +38,10 @@ def make_context(config: TlsConfig) -> ssl.SSLContext:
 
 
 def certificate_expiries(config: TlsConfig | None) -> dict[str, float]:
-    """When ``mqtt.tls``'s certificates expire: seconds since 1970 by ``ca_file`` (the first to) and ``cert_file``.
+    """Return when the certificates of ``mqtt.tls`` expire, seconds since 1970, by ``ca_file`` and ``cert_file``.
 
-    Those that are not configured or cannot be read are left out. The broker's is not among them.
+    Of several in ``ca_file``, the first to expire counts. Files that are not configured or cannot be read are left out.
+    The broker's certificate is not included.
     """
     found: dict[str, float] = {}
     if config is None:
@@ -61,14 +62,14 @@ def _authorities(config: TlsConfig) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise ConfigError(_problem(config.ca_file, error, "PEM certificates"), key="mqtt.tls.ca_file") from error
     if config.ca_file is not None:
-        # Python 3.13 began to ask for extensions that private CAs made by mosquitto's own recipe lack. Who
-        # names a file of CAs trusts them; signature, dates and host name are checked all the same.
+        # From 3.13 on, Python requires extensions that private CAs made by Mosquitto's own instructions lack. Whoever
+        # configures a CA file trusts it; signature, dates and host name are still checked.
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def _load_own_certificate(context: ssl.SSLContext, config: TlsConfig, certificate: Path) -> None:
-    secret = config.key_password_file  # with no password at all, OpenSSL would ask on the terminal, for ever
+    secret = config.key_password_file  # without a password, OpenSSL would prompt on the terminal, for ever
     password = "" if secret is None else read_secret(secret, "mqtt.tls.key_password_file")
     try:
         context.load_cert_chain(certificate, config.key_file, password=password)

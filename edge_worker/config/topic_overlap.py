@@ -1,4 +1,4 @@
-"""Topics that overlap: of two inputs, or of an input and what the worker itself publishes."""
+"""Topics that overlap: of two inputs, or of an input and an output of the worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HOME_ASSISTANT = ("integrations", "home_assistant", "prefix")
 
 
 def check_topics(config: Config) -> Iterator[Problem]:
-    """Yield a problem for each pair of topics that must not meet."""
+    """Yield a problem for each pair of topics that must not overlap."""
     taken = dict(_taken(config))
     for (first, one), (second, other) in combinations(taken.items(), 2):
         if overlaps(one, other):
@@ -33,7 +33,7 @@ def check_topics(config: Config) -> Iterator[Problem]:
 
 
 def _taken(config: Config) -> Iterator[tuple[Location, str]]:
-    """Yield a filter for each subscription of this worker, with the key that tells it; commands may be turned off."""
+    """Yield the key and the filter of each subscription of this worker, commands only if enabled."""
     for index, camera in enumerate(config.cameras):
         yield ("cameras", index, "topic"), _filter(camera.topic, config)
     if config.commands.enabled:
@@ -41,7 +41,7 @@ def _taken(config: Config) -> Iterator[tuple[Location, str]]:
 
 
 def _sent(config: Config) -> Iterator[tuple[Location, str]]:
-    """Yield a filter for each kind of message that this worker publishes, with the key that tells it."""
+    """Yield the key and a filter for each kind of message that this worker publishes."""
     for name in _node_topics(config):
         yield ("node", name), _filter(getattr(config.node, name), config)
     for index, camera in enumerate(config.cameras):
@@ -57,7 +57,7 @@ def _sent(config: Config) -> Iterator[tuple[Location, str]]:
 
 
 def _home_assistant(config: Config) -> Iterator[Problem]:
-    """Yield a problem where results would go below the prefix, whose every message Home Assistant may read."""
+    """Yield a problem for results published below the prefix, where Home Assistant may read every message."""
     sent = dict(_sent(config))
     prefix = sent.pop(_HOME_ASSISTANT, None)
     for key, topic in sent.items():
@@ -66,7 +66,7 @@ def _home_assistant(config: Config) -> Iterator[Problem]:
 
 
 def _private(config: Config) -> Iterator[Problem]:
-    """Yield a problem where a requester could have its results published on a topic that has other readers."""
+    """Yield a problem if a requester could have its results published on a topic that others read."""
     sent = dict(_sent(config))
     private = {place: filter_ for place, filter_ in sent.items() if place[-1] == "reply_prefix"}
     for (place, prefix), (key, other) in product(private.items(), sent.items()):

@@ -1,4 +1,4 @@
-"""Settings as they were written, each with the place it was written at, so that an error can point there."""
+"""Settings as written, each with its origin, so that an error can point there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Location = tuple[str | int, ...]
-"""Way to a setting: names of keys, indices of lists."""
+"""Path of a setting: names of keys, indices of lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +32,14 @@ class Problem:
 
 @dataclass(slots=True)
 class Tree:
-    """Nested settings (dictionaries, tuples, plain values), their origins, and the problems found on the way."""
+    """Nested settings (dictionaries, tuples, plain values), their origins, and the problems found while reading."""
 
     values: dict[str, Any] = field(default_factory=dict)
     origins: dict[Location, Origin] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def put(self, location: tuple[str, ...], other: Tree, origin: Origin) -> None:
-        """Put the value of *other* (under its key ``value``) at *location*, making the sections on the way."""
+        """Put the value of *other* (under its key ``value``) at *location*, creating missing sections."""
         section = self.values
         for depth, name in enumerate(location[:-1], start=1):
             if section.get(name) is None:
@@ -60,7 +60,7 @@ class Tree:
             del self.origins[known]
 
     def error(self, problems: Iterable[Problem]) -> ConfigError:
-        """Return one error that tells all *problems*, of which there is at least one, in the order of the lines."""
+        """Return one error with all *problems* (at least one), in order of their lines."""
         errors = sorted(map(self._error, dict.fromkeys(problems)), key=lambda error: (error.line or 0, error.key))
         return errors[0] if len(errors) == 1 else ConfigError("\n".join(map(str, errors)))
 
@@ -69,7 +69,7 @@ class Tree:
         return ConfigError(problem.text, key=dotted(problem.location), file=origin.source or None, line=origin.line)
 
     def written_at(self, location: Location) -> Origin | None:
-        """Return where the value at *location* was written, by itself or within another; None: nowhere."""
+        """Return where the value at *location* was written, by itself or as part of another; None: nowhere."""
         value: Any = self.values
         for step in location:
             try:
@@ -85,5 +85,5 @@ class Tree:
 
 
 def dotted(location: Location) -> str:
-    """Return *location* as people write it: ``cameras[0].topic``."""
+    """Return *location* in dotted form: ``cameras[0].topic``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).removeprefix(".")

@@ -1,4 +1,4 @@
-"""Settings that work, but that an operator should know about."""
+"""Warnings about settings that are valid but unwise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def warnings(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return a line for each doubtful setting of the valid *config*; each begins with its key."""
+    """Return a line for each questionable setting of the valid *config*; each begins with its key."""
     return (*_secrecy(config, environ), *_traffic(config), *doubts(config))
 
 

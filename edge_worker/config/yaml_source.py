@@ -1,7 +1,7 @@
-"""YAML into a :class:`Tree`: the grammar of YAML, the plain values of YAML 1.2, and lines kept for errors.
+"""YAML into a :class:`Tree`: PyYAML's parser, the plain scalars of YAML 1.2, and line numbers for errors.
 
-YAML 1.1, which PyYAML reads by itself, takes ``off`` for false, ``010`` for 8, ``12:30`` for 750, and the last of two
-equal keys. Here only ``true``, ``false``, ``null``, ``~`` and decimal numbers are not text; equal keys are refused.
+YAML 1.1, PyYAML's default, reads ``off`` as false, ``010`` as 8 and ``12:30`` as 750, and lets the last of two equal
+keys win. Here only ``true``, ``false``, ``null``, ``~`` and decimal numbers are not text; equal keys are refused.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; anything larger is another file
-MAX_DEPTH = 20  # ours is five deep; an alias may contain itself
+MAX_BYTES = 1_000_000  # a configuration has a few kilobytes; a larger file is something else
+MAX_DEPTH = 20  # the configuration is five deep; an alias may contain itself
 _TAG = "tag:yaml.org,2002:"
-_HALF_CHARACTER = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F][0-9a-fA-F]{2}")  # no file, topic or message can hold it
+_HALF_CHARACTER = re.compile(r"\\(?:u|U0000)[dD][89a-fA-F][0-9a-fA-F]{2}")  # not valid in a file, topic or message
 _COLLECTIONS = (_TAG + "map", _TAG + "seq")
 _TAGGED = "has a tag (!…) that is not understood here: delete it"
 _USUAL_CAUSES = "usual causes: keys of a section that begin in different columns; text with {, # or ': ' without quotes"
@@ -32,9 +32,9 @@ _BLANK = (
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes; plain values get their type by :data:`_PLAIN` alone."""
+    """Composes nodes; plain scalars get their type only by :data:`_PLAIN`."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own way
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as in PyYAML
 
 
 _PLAIN: dict[str, tuple[str, str, Callable[[str], object]]] = {
@@ -43,7 +43,7 @@ _PLAIN: dict[str, tuple[str, str, Callable[[str], object]]] = {
     "int": (r"[-+]?(0|[1-9][0-9]*)", "-+0123456789", int),
     "float": (r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789", float),
 }
-"""Type: pattern of the plain values that are it, the signs they begin with, and how to read them."""
+"""Type → pattern of its plain scalars, the characters that they begin with, and how to convert them."""
 _READ: dict[str, Callable[[str], object]] = {"str": str, **{name: read for name, (_, _, read) in _PLAIN.items()}}
 
 for _name, (_pattern, _first, _) in _PLAIN.items():
@@ -54,7 +54,7 @@ def read(file: Path) -> Tree:
     """Read the YAML in *file*; an empty file is an empty tree.
 
     Raises:
-        ConfigError: the file cannot be read, or is not YAML. Other problems are in the tree.
+        ConfigError: the file cannot be read, or is not YAML. Other problems are added to the tree.
     """
     source = str(file)
     node, tree = _compose(_text(file), source), Tree(origins={(): Origin(source)})
@@ -66,7 +66,7 @@ def read(file: Path) -> Tree:
 
 
 def parse_value(text: str, source: str) -> Tree:
-    """Read *text*, one value in YAML, into the key ``value`` of a tree; *source* names where it comes from."""
+    """Read *text*, one value in YAML, into the key ``value`` of a tree; *source* says where it comes from."""
     node = _compose(text, source)
     tree = Tree()
     tree.values["value"] = _Builder(tree, source).build(node, ("value",)) if node else None
@@ -101,7 +101,7 @@ def _compose(text: str, source: str) -> yaml.Node | None:
         raise ConfigError(f"{half[0]} is half a character: write the character itself", file=source, line=line)
     try:
         return yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:  # it quotes the line, which might hold a secret
+    except yaml.MarkedYAMLError as error:  # it quotes the line, which might contain a secret
         mark = error.problem_mark or error.context_mark
         raise ConfigError(_in_words(error), file=source, line=mark.line + 1 if mark else None) from None
     except yaml.reader.ReaderError as error:
@@ -123,13 +123,13 @@ def _is_blank(node: yaml.Node) -> bool:
 
 
 class _Builder:
-    """Nodes to values; writes origins and problems into its tree."""
+    """Converts nodes to values; writes origins and problems into its tree."""
 
     def __init__(self, tree: Tree, source: str) -> None:
         self._tree, self._source = tree, source
 
     def build(self, node: yaml.Node, location: Location) -> Any:  # noqa: ANN401 - a value of any type
-        """Return the value of *node*: a dictionary, a tuple, text, a number, a truth value or None."""
+        """Return the value of *node*: a dict, tuple, str, number, bool or None."""
         self._tree.origins.setdefault(location, Origin(self._source, node.start_mark.line + 1))
         if len(location) > MAX_DEPTH:
             raise ConfigError("is nested too deeply", file=self._source, line=node.start_mark.line + 1)
