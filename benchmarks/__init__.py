@@ -1,1 +1,1 @@
-"""The laboratory: one thing varied, the rest held. Run from a checkout with ``python -m benchmarks``; not installed."""
+"""Performance experiments that vary one factor. Run from a checkout with ``python -m benchmarks``; not installed."""

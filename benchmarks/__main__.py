@@ -1,4 +1,4 @@
-"""``python -m benchmarks EXPERIMENT…``: one thing varied, the rest held; see README.md."""
+"""``python -m benchmarks EXPERIMENT…``: performance experiments that vary one factor; see README.md."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Experiment:
-    """What an experiment is given.
+    """Input of an experiment.
 
     Attributes:
-        config: of a worker with this model, engine and precision.
+        config: configuration of a worker with this model, engine and precision.
         setup: the model and the frames.
-        engine, precision: of the network.
-        size: of rendered frames: width, height.
-        turns: times that each thing is measured.
-        scratch: folder for files that are not kept.
+        engine, precision: engine and precision of the network.
+        size: width and height of rendered frames.
+        turns: number of repetitions of each measurement.
+        scratch: folder for temporary files.
     """
 
     config: Config
@@ -68,7 +68,7 @@ EXPERIMENTS: dict[str, Callable[[Experiment], Rows]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the experiments that the arguments name; 1 where one could not be run."""
+    """Run the requested experiments; returns 1 if one could not be run."""
     arguments = _parser().parse_args(argv)
     try:
         with tempfile.TemporaryDirectory(prefix="edge-worker-benchmarks-") as scratch:

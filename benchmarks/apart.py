@@ -1,4 +1,4 @@
-"""A measurement in a process of its own, with the environment and the thread limits of a model process."""
+"""Measurements in a subprocess, with the environment and thread limits of a model process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def measured_apart(module: str, order: Mapping[str, Any], environment: Mapping[str, str]) -> Any:  # noqa: ANN401
-    """Run ``python -m module ORDER``, both sides in JSON; what its last line says.
+    """Run ``python -m module ORDER`` and return its last line; both are JSON.
 
     Raises:
         EdgeWorkerError: it failed.

@@ -1,4 +1,4 @@
-"""What OpenVINO takes for several frames at once: the measurement behind running them one by one."""
+"""Time of OpenVINO for a batch of frames: the reason why the worker runs them one by one."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Times = dict[str, list[float]]
 def batch_times(
     network: Path, shape: Shape, precision: str, batches: Sequence[int], *, threads: int, turns: int
 ) -> dict[int, Times]:
-    """Milliseconds of the clock and of the processors for each of the *batches*, which take turns.
+    """Return wall and CPU milliseconds for each of the *batches*, run in turn.
 
     Args:
         network: ONNX, or OpenVINO's XML.
         shape: height and width of the input.
-        precision: one of the engine's; bf16x3 is its kernel's, and here the same as f32.
-        batches: numbers of frames.
-        threads: of an inference.
-        turns: times that each batch is run, after a first time that does not count.
+        precision: a precision of the engine; bf16x3 needs its kernel, and is the same as f32 here.
+        batches: batch sizes.
+        threads: threads per inference.
+        turns: number of runs of each batch, after one that is not counted.
     """
     settings = {"INFERENCE_PRECISION_HINT": network_precision(precision), "INFERENCE_NUM_THREADS": threads}
     requests = {batch: _request(network, batch, shape, settings) for batch in batches}

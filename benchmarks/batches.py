@@ -1,6 +1,6 @@
-"""Frames of several cameras in one inference: what a frame costs then.
+"""Time per frame if frames of several cameras share one inference.
 
-``python -m benchmarks.batches`` measures, in a process of its own.
+``python -m benchmarks.batches`` is the subprocess that measures.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ BATCHES = (1, 2, 4)
 
 
 def measure(setup: Setup, precision: str, turns: int) -> list[dict[str, Any]]:
-    """Time of the network alone by frames in a batch, for the shape of the first frame.
+    """Measure the network alone by batch size, for the input shape of the first frame.
 
-    The graph is that of the model, without the compiled kernel, which takes one frame.
+    The graph is the model's, without the compiled kernel, which supports only one frame.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
@@ -49,7 +49,7 @@ def rows(times: Mapping[str, Mapping[str, list[float]]]) -> list[dict[str, Any]]
 
 
 def _row(batch: int, times: Mapping[str, list[float]], single: Mapping[str, list[float]]) -> dict[str, Any]:
-    """*times* of a batch, and how they compare with those of one frame in the same turns."""
+    """Return the *times* of a batch, and their ratio to those of one frame in the same turns."""
     walls, processors = times["wall_ms"], times["processor_ms"]
     return {
         "frames in a batch": batch,
@@ -63,7 +63,7 @@ def _row(batch: int, times: Mapping[str, list[float]], single: Mapping[str, list
 
 def _main(order: str) -> None:
     wanted = json.loads(order)
-    # Not before: only this process is meant to load the library.
+    # Imported here: only this process should load the library.
     from benchmarks.batch_times import batch_times  # noqa: PLC0415
 
     network, shape = Path(wanted["network"]), tuple(wanted["shape"])

@@ -1,9 +1,8 @@
-"""A frame seen before: from the message that brings it to the messages that answer it, through the worker's own parts.
+"""Latency of a frame whose result is cached, from the arriving message to the replies, through the worker's components.
 
 Inbox, router, frame queue, dispatcher, cache and replies are those of ``edge-worker run`` with its default settings,
-logging included; there is no broker, and in place of a model process a pipeline in this one, for each frame's first
-time.
-``python -m benchmarks.cached`` measures.
+including logging. There is no broker, and a pipeline in this process, used once per frame, replaces the model process.
+``python -m benchmarks.cached`` is the subprocess that measures.
 """
 
 from __future__ import annotations
@@ -55,7 +54,7 @@ _MAX_PAYLOAD_BYTES = LimitsConfig().max_payload_bytes
 
 
 class _Parse:
-    """What a worker asks of its model processes, done in this process."""
+    """The interface of the model pool, implemented in this process."""
 
     slots = 1
 
@@ -76,24 +75,24 @@ class _Parse:
         return Computed(self._pipeline.run(payload, request), self._model)
 
     def ask_stop(self) -> None:
-        """Nothing is loading."""
+        """Do nothing: nothing is loading."""
 
     def end(self, slot: int) -> None:
-        """There is no process."""
+        """Do nothing: there is no process."""
 
 
 class _Answer(NamedTuple):
-    """How long one took, and bytes of all its messages."""
+    """Time until a frame was answered, and total size of its messages in bytes."""
 
     ms: float
     size: int
 
 
 class Place:
-    """A worker between a message that arrives and messages that leave."""
+    """A worker from the arriving message to the outgoing ones."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        """Start it."""
+        """Start the threads."""
         self._left: list[Outgoing] = []
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._inbox, self._frame_queue = Inbox(), FrameQueue([CameraConfig()], lambda _delivery: None)
@@ -103,7 +102,7 @@ class Place:
         self._dispatchers.start()
 
     def answer(self, payload: bytes) -> _Answer:
-        """Have a frame answered that no camera names."""
+        """Send a frame through the worker and wait for the reply."""
         self._left.clear()
         began = time.perf_counter()
         self._inbox.put(Arrived(_LINK, _message(payload)))
@@ -112,7 +111,7 @@ class Place:
         return _Answer(1000 * (time.perf_counter() - began), sum(len(message.payload) for message in self._left))
 
     def stop(self) -> None:
-        """End its threads."""
+        """Stop the threads."""
         self._frame_queue.close()
         self._dispatchers.stop(Deadline(_STOP_S))
         self._router.stop(_STOP_S)
@@ -149,7 +148,7 @@ class Place:
         return Router(self._inbox, [Route(_LINK, Template(_TOPIC), 0)], handlers, max_payload=_MAX_PAYLOAD_BYTES)
 
     def _results_lost(self, frame: Frame, reason: str, problem: str) -> None:
-        raise AssertionError((frame.frame_id, reason, problem))  # nothing is given up where nothing is sent
+        raise AssertionError((frame.frame_id, reason, problem))  # without a link no result can be lost
 
     def _fatal(self, what: str, error: BaseException | None) -> None:
         self._done.put(error or RuntimeError(what))
@@ -172,7 +171,7 @@ def _message(payload: bytes) -> Incoming:
 
 
 def measure(variant: Variant, frames: Sequence[Path], turns: int) -> list[dict[str, Any]]:
-    """A row for each of the *frames*: milliseconds of its first answer, and of *turns* more, which the cache gives.
+    """Return a row per frame: milliseconds of its first reply, and of *turns* more from the cache.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
@@ -186,7 +185,7 @@ def _main(order: str) -> None:
     wanted = json.loads(order)
     settings = ModelSettings.from_wire(wanted["settings"])
     settings.threads.apply_to_process()
-    # Not before: numeric libraries size their thread pools when they are loaded.
+    # Imported here because numeric libraries size their thread pools when they are loaded.
     from edge_worker.inference.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline.open(settings)

@@ -1,4 +1,4 @@
-"""Postprocessing and encoding by the number of candidates that survive: logits made for the purpose, no network."""
+"""Postprocessing and encoding by the number of surviving candidates, on synthetic logits without a network."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 COUNTS = (5, 20, 100)
 _QUERIES = 100
 _MASK_STRIDE = 4
-# Logits of a mask: well inside near the middle, falling to well outside.
+# Range of a mask's logits, from its centre to far outside.
 _STEEPNESS = 12.0
 _SURE = 8.0
-# Waves of a mask that covers the frame, in frames.
+# Waves per frame of a mask that covers the frame.
 _WAVES = (1.0, 4.0)
 
 
 def measure(setup: Setup, frame: tuple[int, int], turns: int) -> list[dict[str, Any]]:
-    """Postprocessing and PNG for the model of *setup* and frames of this width and height, in this process."""
+    """Measure postprocessing and PNG encoding for the model of *setup* and *frame* (width, height), in this process."""
     config = open_directory(setup.exported).config
     if not config.parsing_on:
         return [{"candidates": "none: the model is of single humans"}]
@@ -47,10 +47,10 @@ def measure(setup: Setup, frame: tuple[int, int], turns: int) -> list[dict[str, 
 
 
 def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = False, seed: int = 0) -> Logits:
-    """An answer in which *count* queries are sure of a class and of a mask, and the others of nothing.
+    """Return logits in which *count* queries have a confident class and mask, and the others are empty.
 
-    Every fifth is a whole person, the others are parts. Masks are ellipses, persons a third of the frame high and parts
-    a tenth; *wide* ones are patches all over the frame, about half of it, as a model without training sees them.
+    Every fifth is a whole person, the others are parts. Masks are ellipses, a third of the frame high for persons and a
+    tenth for parts; *wide* ones are patches that cover about half the frame, as of an untrained model.
     """
     rng = np.random.default_rng(seed)
     height, width = geometry.padded.height // _MASK_STRIDE, geometry.padded.width // _MASK_STRIDE
@@ -66,7 +66,7 @@ def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = F
 
 
 def _ellipse(shape: tuple[int, int], portion: int, rng: np.random.Generator) -> FloatArray:
-    """Logits (h, w) of one ellipse, the frame's height over *portion* high."""
+    """Return the logits (h, w) of an ellipse whose height is the frame's over *portion*."""
     (height, width), high = shape, shape[0] / portion
     y, x = np.mgrid[:height, :width].astype(np.float32)
     across, down = (x - rng.uniform(0, width)) / (high / 2.5), (y - rng.uniform(0, height)) / (high / 2)
@@ -74,7 +74,7 @@ def _ellipse(shape: tuple[int, int], portion: int, rng: np.random.Generator) -> 
 
 
 def _waves(shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
-    """Logits (h, w) that rise and fall across the whole frame."""
+    """Return logits (h, w) of waves across the whole frame."""
     y, x = (np.sin(2 * np.pi * (rng.uniform(*_WAVES) * np.arange(side) / side + rng.random())) for side in shape)
     return np.asarray(_STEEPNESS / 2 * (y[:, None] + x), np.float32)
 
@@ -82,9 +82,9 @@ def _waves(shape: tuple[int, int], rng: np.random.Generator) -> FloatArray:
 def sweep(
     counts: Sequence[int], frame: tuple[int, int], config: ModelConfig, palette: Palette, *, turns: int, threads: int
 ) -> list[dict[str, Any]]:
-    """Time what follows the network by number of surviving candidates, at a *frame* of this width and height.
+    """Time the stages after the network by number of surviving candidates, for a *frame* (width, height).
 
-    Each with small masks and with such as cover the frame, by one thread and by as many as *threads*.
+    Each with small masks and with masks that cover the frame, in one thread and in *threads*.
     """
     size = multi_human_size(Size(*frame), config.input)
     geometry = Geometry(Size(*frame), padded_size(size), Box(0, 0, *size))
@@ -108,7 +108,7 @@ def sweep(
 def _once(
     logits: Logits, geometry: Geometry, config: ModelConfig, palette: Palette, by_threads: Mapping[int, Each]
 ) -> dict[str, float]:
-    """Milliseconds of postprocessing (label map, instances, persons) and of the map as a palette PNG."""
+    """Return milliseconds of postprocessing (label map, instances, persons) and of encoding the map as palette PNG."""
     times = {}
     for threads, each in by_threads.items():
         began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""What the processor could do at best, as OpenVINO's own kernels show, and how much a network asks of it.
+"""Peak rate of the processor, measured with OpenVINO's own kernels, and the number of multiply-adds of a network.
 
-The rate of one large matrix product bounds every network from below: its multiply-adds take at least that long.
+The rate of one large matrix product gives a lower bound on the time of a network's multiply-adds.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 _DEVICE = "CPU"
 
-# Side of the matrices: large enough that moving them does not count.
+# Side of the matrices: large enough that memory transfers are negligible.
 _SIDE = 4096
 
 INT8 = "int8"
-# Values of a normal distribution beyond this are cut off when they are made bytes.
+# Normally distributed values are clipped to this before they are quantised to int8.
 _RANGE = 4.0
 
 
 def matrix_rate(precision: str, threads: int, repeats: int = 3) -> float:
-    """Operations a second of a matrix product of side 4096 in f32, bf16, f16 or int8, the best of *repeats*."""
+    """Return operations per second of a 4096×4096 matrix product in f32, bf16, f16 or int8, the best of *repeats*."""
     operand = np.random.default_rng(0).standard_normal((_SIDE, _SIDE), np.float32)
     left = ops.parameter([_SIDE, _SIDE], np.float32)
     product = ops.matmul(*_factors(left, operand, precision), transpose_a=False, transpose_b=True)
@@ -47,7 +47,7 @@ def matrix_rate(precision: str, threads: int, repeats: int = 3) -> float:
 
 
 def _factors(left: Any, weights: np.ndarray, precision: str) -> tuple[Any, Any]:  # noqa: ANN401 - OpenVINO has no types
-    """Both factors, as bytes where the product is to be one of bytes."""
+    """Return both factors, quantised if the product is in int8."""
     if precision != INT8:
         return left, ops.constant(weights)
     low, high = np.float32(-_RANGE), np.float32(_RANGE)
@@ -65,12 +65,12 @@ def _seconds(request: openvino.InferRequest, operand: np.ndarray) -> float:
 
 
 def multiply_adds(network: Path, shape: Shape, precision: str) -> dict[str, int]:
-    """Multiply-adds of the matrix products and convolutions of a network, by what they are computed in.
+    """Count the multiply-adds of the matrix products and convolutions of a network by precision.
 
     Args:
         network: ONNX, or OpenVINO's XML.
         shape: height and width of the input.
-        precision: of the products whose weights are not bytes.
+        precision: precision of products whose weights are not int8.
     """
     graph = openvino.Core().read_model(network)
     graph.reshape([1, 3, *shape])
@@ -82,7 +82,7 @@ def multiply_adds(network: Path, shape: Shape, precision: str) -> dict[str, int]
 
 
 def _has_bytes(node: openvino.Node) -> bool:
-    """Whether the weights of a product are kept as bytes."""
+    """Return whether the weights of a product are stored as int8."""
     source = node.input_value(1).get_node()
     while source.get_input_size():
         source = source.input_value(0).get_node()

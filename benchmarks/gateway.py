@@ -1,6 +1,6 @@
-"""What the gateway adds: the same image parsed by the same worker, asked for over MQTT and over HTTP in turns.
+"""Latency added by the gateway: the same worker parses the same image, requested over MQTT and HTTP in turn.
 
-The worker answers from its cache, so that the network's own spread does not hide a few milliseconds.
+The worker answers from its cache, so that the network's variance does not hide a few milliseconds.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 _REPLIES: Final = "replies/benchmark"
 _ANSWER_S: Final = 60.0
 _PER_TURN: Final = 20  # requests of each kind
-_NO_LIMIT: Final = 1_000_000  # requests a minute
+_NO_LIMIT: Final = 1_000_000  # requests per minute
 
 
 def measure(model: str, frame: Path, turns: int, scratch: Path) -> list[dict[str, Any]]:
-    """One row: milliseconds for *frame* either way, the difference of the medians, and the gateway's memory.
+    """Return one row: milliseconds for *frame* over both, the difference of the medians, and the gateway's memory.
 
     Raises:
-        EdgeWorkerError: mosquitto is not installed, or a part did not start.
+        EdgeWorkerError: mosquitto is not installed, or a process did not start.
     """
     payload = frame.read_bytes()
     with Children(scratch) as children:
@@ -64,7 +64,7 @@ def start(children: Children, model: str, scratch: Path) -> tuple[Config, str]:
     """Start broker, worker and gateway; returns their configuration and the gateway's address.
 
     Raises:
-        EdgeWorkerError: mosquitto is not installed, or a part does not start.
+        EdgeWorkerError: mosquitto is not installed, or a process does not start.
     """
     config, file = _configured(start_broker(children, scratch), model, scratch)
     children.start("worker", "edge_worker", "run", "-c", str(file))
@@ -91,7 +91,7 @@ def _in_turns(one: Callable[[], float], other: Callable[[], float], turns: int) 
 
 
 def _over_mqtt(client: Client, payload: bytes) -> float:
-    """Have *payload* parsed as the gateway does; milliseconds until the labels are there."""
+    """Request *payload* as the gateway does; returns milliseconds until the labels arrive."""
     key = secrets.token_bytes(16)
     request = Outgoing(
         topic="requests/benchmark/frame",
@@ -111,7 +111,7 @@ def _over_mqtt(client: Client, payload: bytes) -> float:
 
 
 def _over_http(address: str, payload: bytes) -> float:
-    """Have *payload* parsed by a client of its own connection; milliseconds until labels and map are there."""
+    """Request *payload* over a new HTTP connection; returns milliseconds until labels and map arrive."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=_ANSWER_S)
     began = time.perf_counter()
     connection.request("POST", "/api/v1/parse", payload, {"Content-Type": "image/jpeg"})

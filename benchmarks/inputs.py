@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def input_shape(config: ModelConfig, frame: Path, short_side: int | None) -> tuple[int, int]:
-    """Height and width of the network's input for the image in the file *frame*."""
+    """Return height and width of the network's input for the image file *frame*."""
     if config.canvas is not None:
         padded = padded_size(Size(*config.canvas))
     else:

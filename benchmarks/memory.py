@@ -1,4 +1,4 @@
-"""One, two and four model processes started at once: until when, and what memory each takes by itself and in common."""
+"""Start time of one, two and four model processes started at once, and the memory each has alone and shares."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _KINDS = {"Rss": "resident, MB", "Pss": "with its share, MB", "Private_Dirty": "
 
 
 def measure(config: Config, scratch: Path) -> list[dict[str, Any]]:
-    """Start so many processes of *config*'s model at once, the networks compiled before; a row has the mean of one.
+    """Start several processes of *config*'s model at once, with the network cached; a row has the mean per process.
 
-    ``resident`` counts shared pages in full, ``with its share`` divides them among those who have them: times the
-    number of processes that is what all take.
+    ``resident`` counts shared pages in full, ``with its share`` divides them among the processes that share them: times
+    the number of processes it is the total.
 
     Raises:
         EdgeWorkerError: the model does not load.
@@ -48,7 +48,7 @@ def _loaded(config: Config, count: int, scratch: Path) -> dict[str, Any]:
 
 
 def _memory_mb(pid: int) -> dict[str, float]:
-    """What the kernel counts of a process."""
+    """Return the kernel's memory figures of a process, in MB."""
     files = (Path(f"/proc/{pid}/{name}") for name in ("smaps_rollup", "status"))
     lines = [line.split() for file in files for line in file.read_text(encoding="ascii").splitlines()]
     return {_KINDS[key]: int(words[1]) * 1024 / 1e6 for words in lines if (key := words[0].rstrip(":")) in _KINDS}

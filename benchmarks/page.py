@@ -1,4 +1,4 @@
-"""What the gateway's page costs a browser that sees it for the first time."""
+"""Loading time of the gateway's page in a browser with an empty cache."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Chrome: TypeAlias = Any
-"""selenium's types call half of its methods untyped."""
+"""Any, because half of selenium's methods have no types."""
 _FLAGS: Final = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking")
 _CPU_OF_A_PHONE: Final = 4  # times slower than this machine's
 _WIFI: Final = {"offline": False, "latency": 20, "downloadThroughput": 1_250_000, "uploadThroughput": 1_250_000}
@@ -29,9 +29,9 @@ _USABLE: Final = "return performance.getEntriesByType('navigation')[0].domConten
 
 
 def measure(model: str, turns: int, scratch: Path) -> list[dict[str, Any]]:
-    """A row for this machine, and one for a phone in a wireless network: kB, and milliseconds until all is drawn.
+    """Return a row for this machine and one for a phone on a wireless network: kB, and milliseconds until it is drawn.
 
-    The page draws itself before DOMContentLoaded, and can be used from then on.
+    The page is drawn before DOMContentLoaded and can be used from then on.
 
     Raises:
         EdgeWorkerError: a program is not installed, or does not start.
@@ -58,7 +58,7 @@ def measure(model: str, turns: int, scratch: Path) -> list[dict[str, Any]]:
 
 
 def _loads(browser: Chrome, address: str, turns: int) -> dict[str, Any]:
-    """Load the page with nothing in the cache; the first time the browser itself is warmed up."""
+    """Load the page repeatedly with an empty cache; the first load warms up the browser."""
     times = [_load(browser, address) for _ in range(turns + 1)][1:]
     return {"first load, kB": float(browser.execute_script(_COST)), "usable after, ms": asdict(Summary.of(times))}
 

@@ -1,7 +1,7 @@
-"""The published pipeline in a process of its own, as :mod:`edge_worker.tools.bench.child` has ours.
+"""The published pipeline in its own process; the counterpart of :mod:`edge_worker.tools.bench.child`.
 
-Runs in the environment of ``make reference``: ``python -m benchmarks.published``. The first line names the
-checkpoint and the threads; each other line a frame's file.
+Runs in the environment of ``make reference``: ``python -m benchmarks.published``. The first line of input has the
+checkpoint and the number of threads, each further line the file of a frame.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def main() -> int:
 
 
 def _open(checkpoint: str) -> Any:  # noqa: ANN401 - ModelScope's pipeline has no types
-    # torch takes its threads from the environment.
+    # torch reads its number of threads from the environment.
     from modelscope.pipelines import pipeline  # noqa: PLC0415
     from modelscope.utils.constant import Tasks  # noqa: PLC0415
 

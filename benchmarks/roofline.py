@@ -1,6 +1,6 @@
-"""The floor under the network's time: its arithmetic at the machine's measured rate.
+"""Lower bound on the network's time: its arithmetic at the machine's measured rate.
 
-``python -m benchmarks.roofline`` measures in a process of its own, with thread limits of its own.
+``python -m benchmarks.roofline`` is the subprocess that measures, with its own thread limits.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _REPEATS = 3
 
 @dataclass(frozen=True, slots=True)
 class Roofline:
-    """What the machine could do at best, and what the network asks of it.
+    """Peak rates of the machine, and the work of the network.
 
     Attributes:
-        flops: operations a second of a large matrix product, by what it is computed in: f32, bf16, f16, int8.
-        copy_bytes: bytes a second that one thread copies, read and written counted as one.
-        multiply_adds: of the network for one frame, by what each is computed in.
+        flops: operations per second of a large matrix product, by precision: f32, bf16, f16, int8.
+        copy_bytes: bytes per second that one thread copies; a read and its write count once.
+        multiply_adds: multiply-adds of the network for one frame, by precision.
     """
 
     flops: Mapping[str, float]
@@ -43,12 +43,12 @@ class Roofline:
     multiply_adds: Mapping[str, int]
 
     def floor_ms(self) -> float:
-        """Milliseconds that the network's arithmetic takes at least."""
+        """Minimum milliseconds of the network's arithmetic."""
         return 1000 * sum(2 * count / self.flops[kind] for kind, count in self.multiply_adds.items())
 
 
 def measure(setup: Setup, precision: str, turns: int) -> list[dict[str, Any]]:
-    """One row: the network's time in OpenVINO, its floor, and the rates that the floor is made of.
+    """Return one row: the network's time in OpenVINO, its lower bound, and the rates behind that.
 
     Raises:
         EdgeWorkerError: it cannot be measured here.
@@ -87,7 +87,7 @@ def _main(order: str) -> None:
 
 
 def _work(network: Path, shape: tuple[int, int], precision: str) -> dict[str, int]:
-    """The multiply-adds that an engine's precision makes of a network's."""
+    """Return the multiply-adds that the network takes in an engine's *precision*."""
     from benchmarks.ceiling import multiply_adds  # noqa: PLC0415
     from edge_worker.m2fp.engines.precisions import SPLIT, network_precision  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def _copy_rate() -> float:
 
     source, target = np.ones(_COPY_BYTES, np.uint8), np.empty(_COPY_BYTES, np.uint8)
     best = float("inf")
-    for _ in range(_REPEATS + 1):  # the first writes pages that were not there
+    for _ in range(_REPEATS + 1):  # the first run allocates the pages
         began = time.perf_counter()
         np.copyto(target, source)
         best = min(best, time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""Whole frames by their size, by compiled kernels, and by processes and threads."""
+"""Time of whole frames by frame size, by compiled kernels, and by processes and threads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CAMERAS = 4
 
 
 def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
-    """Each stage by the size of the frame; the model scales all to its own input size."""
+    """Measure each stage by frame size; the model scales all frames to its own input size."""
     from edge_worker.tools.bench.frames import scene_frame  # noqa: PLC0415
 
     rows = []
@@ -34,8 +34,8 @@ def sizes(variant: Variant, turns: int, folder: Path) -> list[dict[str, Any]]:
 
 
 def kernels(variant: Variant, frame: Path, turns: int) -> list[dict[str, Any]]:
-    """The whole frame and its stages with the compiled kernels, without each of them, and without all, in turn."""
-    # Not that of bf16x3, which is not offered without it: what that is worth, f32 beside it tells.
+    """Measure the frame and its stages with all compiled kernels, without each of them, and without any."""
+    # Not gemm: bf16x3 does not run without it. Compare bf16x3 with f32 instead.
     masks, sampling, _, winograd, preprocess, runs = KERNELS
     each = {
         "mask kernel": (masks,),
@@ -56,9 +56,9 @@ def kernels(variant: Variant, frame: Path, turns: int) -> list[dict[str, Any]]:
 
 
 def processes(setup: Setup, engine: str, precision: str, turns: int) -> list[dict[str, Any]]:
-    """Frames a second and the time of one, with every split of the processors between processes and threads.
+    """Measure frames per second and the time of one, with the CPUs split between processes and threads in several ways.
 
-    As many cameras as CAMERAS each send a frame a turn, at the same moment; processes share them.
+    CAMERAS cameras each send a frame per turn, simultaneously; the processes share them.
     """
     usable = CpuAllowance.read().usable
     splits = sorted({(count, usable // count) for count in (1, 2, CAMERAS) if count <= usable})

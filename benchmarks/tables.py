@@ -1,4 +1,4 @@
-"""Rows of figures as a table for people."""
+"""Formats rows of figures as a table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _THREE_FIGURES = 100
 
 
 def table_of(title: str, rows: Sequence[Mapping[str, Any]]) -> Table:
-    """A column for each key of the first row; summaries as a median with its quartiles."""
+    """Return a table with a column per key of the first row; summaries are shown as median with quartiles."""
     table = Table(title=title, title_justify="left")
     for column in rows[0]:
         table.add_column(column, justify="right", overflow="fold")
