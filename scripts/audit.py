@@ -1,7 +1,7 @@
-"""Look up the pinned versions in the index of advisories; where none can be reached, tell how old the pins are.
+"""Look up the pinned versions in an advisory database; if none can be reached, report how old the pins are.
 
-``make audit`` runs it, with pip-audit installed. Exit code 1: a version has a known flaw, or nothing could be looked up
-and the pins are older than ``MAX_AGE_DAYS``. pip-audit itself calls it a success when no package could be looked up.
+``make audit`` runs it with pip-audit installed. Exit code 1: a version has a known vulnerability, or nothing could be
+looked up and the pins are older than ``MAX_AGE_DAYS``. pip-audit itself succeeds even if no package could be looked up.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "deploy" / "requirements.txt"
-PINS_OF_THE_GATEWAY = ROOT / "deploy" / "gateway.txt"  # written together with them
+PINS_OF_THE_GATEWAY = ROOT / "deploy" / "gateway.txt"  # written together with the others
 MAX_AGE_DAYS = 90.0
 LIMIT_S = 300
 DAY_S = 86_400
 
 
 def main() -> int:
-    """Audit, and say what was found."""
+    """Audit, and report what was found."""
     dependencies = look_up()
     flaws = [told for dependency in dependencies for told in flaws_of(dependency)]
     unknown = [dependency["name"] for dependency in dependencies if "vulns" not in dependency]
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def look_up() -> list[dict[str, Any]]:
-    """What pip-audit says of each pinned version; nothing where it reached no index."""
+    """Return pip-audit's report on each pinned version; empty if no index was reachable."""
     options = [
         "--no-deps",
         "--disable-pip",
@@ -62,7 +62,7 @@ def look_up() -> list[dict[str, Any]]:
 
 
 def flaws_of(dependency: dict[str, Any]) -> list[str]:
-    """A line for each known flaw of a pinned version."""
+    """Return a line for each known vulnerability of a pinned version."""
     name = f"{dependency['name']} {dependency.get('version', '')}"
     return [
         f"{name}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no release yet'}"
@@ -71,7 +71,7 @@ def flaws_of(dependency: dict[str, Any]) -> list[str]:
 
 
 def judge_age() -> int:
-    """Say how old the pins are; 1 when they are too old to be trusted unseen."""
+    """Report how old the pins are; returns 1 if they are too old to be trusted without a lookup."""
     days = (time.time() - pinned_at()) / DAY_S
     sys.stdout.write(f"the versions were pinned {days:.0f} days ago\n")
     if days <= MAX_AGE_DAYS:
@@ -81,7 +81,7 @@ def judge_age() -> int:
 
 
 def pinned_at() -> float:
-    """When the pins were last changed, seconds since 1970: as committed, or by the file where there is no history."""
+    """Return when the pins last changed, seconds since 1970: the commit time, or without history the file's."""
     command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct", "--", str(PINS)]
     try:
         told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603

@@ -1,4 +1,4 @@
-"""Check what is in a built wheel: the whole package, all kernels, nothing else, and not too much.
+"""Check the contents of a built wheel: the whole package, all kernels, nothing else, within the size limit.
 
 python scripts/check_wheel.py WHEEL…            --no-kernels: of a platform whose compiler makes none
 
@@ -15,13 +15,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "edge_worker"
-MAX_MB = 26.0  # 24 of them the light model's at most: tests/models/test_m2fp_lite.py
+MAX_MB = 26.0  # up to 24 of them the light model: tests/models/test_m2fp_lite.py
 _DATA = re.compile(r"^edge_worker-[^/]+\.data/data/")
 _NOT_SHIPPED = {"__pycache__", ".so", ".pyd"}
 
 
 def expected() -> set[str]:
-    """The names of all files of the package and of its data, as they stand in a wheel, without compiled kernels."""
+    """Return the names of all package and data files as they appear in a wheel, without compiled kernels."""
     files = (path for path in PACKAGE.rglob("*") if path.is_file())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     data = project["tool"]["setuptools"].get("data-files", {})

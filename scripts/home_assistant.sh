@@ -1,14 +1,14 @@
 #!/bin/sh
-# Make a virtual environment with Home Assistant, for the test that has it show and command a worker.
+# Create a virtual environment with Home Assistant, for the test in which it shows and commands a worker.
 #
-#     scripts/home_assistant.sh DIRECTORY      PYTHON=/path/to/python3.12 where it is not on the PATH
+#     scripts/home_assistant.sh DIRECTORY      PYTHON=/path/to/python3.12 if it is not on the PATH
 #
-# 0.7 GB on disk. Which Home Assistant depends on the Python; the newer one needs the system's libturbojpeg, too.
+# 0.7 GB on disk. The version depends on the Python; the newer one also needs the system's libturbojpeg.
 set -eu
 venv=$1
 python=${PYTHON:-python3.12}
 
-# With what its integrations MQTT and camera would install when they are set up.
+# With the packages that its MQTT and camera integrations would install on setup.
 case $("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) in
 3.12) packages="homeassistant==2025.1.4 paho-mqtt==1.6.1 av==13.1.0 PyTurboJPEG==1.7.5" ;;
 3.14) packages="homeassistant==2026.11.0 paho-mqtt==2.1.0 av==19.0.0 PyTurboJPEG==1.8.3 numpy==2.3.2 aiohasupervisor==0.8.1" ;;

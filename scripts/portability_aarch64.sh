@@ -1,10 +1,10 @@
 #!/bin/sh
-# Run the core of the suite as on Arm: Debian's Python for aarch64, its wheels from PyPI, and kernels by a cross compiler,
-# all emulated by QEMU.
+# Run the core of the test suite on Arm, emulated by QEMU: Debian's Python for aarch64, wheels from PyPI, and
+# cross-compiled kernels.
 #
 #     scripts/portability_aarch64.sh PYTHON [pytest arguments]      ARM_CPUS=max scripts/portability_aarch64.sh …
 #
-# What it needs goes to .tools/aarch64 once: 2 GB. cortex-a72 is a Raspberry Pi 4, cortex-a76 a Raspberry Pi 5.
+# Its files are installed once, in .tools/aarch64: 2 GB. cortex-a72 is a Raspberry Pi 4, cortex-a76 a Raspberry Pi 5.
 set -eu
 python=$1
 shift
@@ -23,7 +23,7 @@ for program in qemu-aarch64 aarch64-linux-gnu-gcc debootstrap dpkg-deb; do
         fail "this needs $program (apt-get install qemu-user gcc-aarch64-linux-gnu debootstrap)"
 done
 
-# Debian 12 for aarch64, unpacked only: nothing of it is run but Python.
+# Debian 12 for aarch64, only unpacked: nothing but its Python is run.
 unpack_system() {
     [ "$(id -u)" = 0 ] || fail "debootstrap needs root, the first time"
     rm -rf "$root"
@@ -38,8 +38,8 @@ unpack_system() {
     touch "$place/.system"
 }
 
-# Wheels for it, by the pip at hand. pip would take markers from this processor: hence torch and what it needs by name.
-# 2.6.0 ends with an illegal instruction on a Cortex-A72 when it traces; wheels of later versions are several times as large.
+# Wheels for it, with the host's pip. pip would evaluate markers for the host: hence torch and its dependencies by name.
+# 2.6.0 crashes with an illegal instruction on a Cortex-A72 when it traces; later wheels are several times as large.
 install_wheels() {
     echo "fetching wheels for aarch64" >&2
     rm -rf "$place/wheels"
@@ -57,7 +57,7 @@ print("\n".join(tomllib.load(open("pyproject.toml", "rb"))["project"]["dependenc
     touch "$place/.wheels"
 }
 
-# A Python that starts others like itself by its own name.
+# A Python wrapper: sys.executable is the wrapper, so subprocesses are emulated, too.
 make_python() {
     mkdir -p "$place/bin"
     printf 'home = %s/usr/bin\n' "$root" >"$place/pyvenv.cfg"
@@ -66,7 +66,7 @@ make_python() {
     ln -sf "$(command -v aarch64-linux-gnu-gcc)" "$place/bin/cc" # for tests that compile
 }
 
-# What programs read of the processor, which QEMU leaves as it is here: the board with this one.
+# Processor information that programs read and QEMU takes from the host: that of the board with this processor.
 describe_processor() {
     case $1 in
         cortex-a72) part=0xd08 features="fp asimd evtstrm crc32 cpuid" ;;
@@ -85,7 +85,7 @@ mkdir -p "$place"
 [ "$place/.wheels" -nt pyproject.toml ] || install_wheels
 make_python
 
-# Apart from this processor's kernels.
+# Separate from the host's kernels.
 copy=$here/build/aarch64
 rm -rf "$copy"
 mkdir -p "$copy"
@@ -94,11 +94,11 @@ cd "$copy"
 rm -f edge_worker/m2fp/kernels/*.so
 export PYTHONPATH="$place/wheels" PATH="$place/bin:$PATH"
 CC=aarch64-linux-gnu-gcc LDSHARED="aarch64-linux-gnu-gcc -shared" "$place/bin/python" setup.py -q build_ext --inplace
-unset OPENBLAS_CORETYPE ONEDNN_MAX_CPU_ISA # where set, they name instructions of the processor at hand
+unset OPENBLAS_CORETYPE ONEDNN_MAX_CPU_ISA # if set, they name instructions of the host's processor
 for cpu in ${ARM_CPUS:-cortex-a72 cortex-a76}; do
     echo "as on $cpu"
     describe_processor "$cpu"
-    # Not the property tests: each takes minutes.
+    # Without the property tests: each takes minutes.
     QEMU_CPU=$cpu "$place/bin/python" -m pytest -q -p no:cacheprovider --timeout 0 -m "not hypothesis" \
         -k "not as_published and not pycocotools and not without_the_kernel" \
         tests/m2fp/kernels tests/m2fp/postprocess tests/imaging/test_png.py tests/imaging/test_rle.py \

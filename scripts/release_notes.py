@@ -1,8 +1,8 @@
-"""Print what the changelog says of a version that is about to be released.
+"""Print the changelog's section on a version that is about to be released.
 
     python3 scripts/release_notes.py 0.2.0
 
-Fails where that is not the version of pyproject.toml, or the changelog has no dated section for it.
+Fails if pyproject.toml has another version, or the changelog has no dated section for it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def notes(version: str, changelog: str, pyproject: str) -> str:
     """Return the text below the heading of *version*.
 
     Raises:
-        ValueError: it is not to be released; the text says why.
+        ValueError: it must not be released; the message says why.
     """
     ours = tomllib.loads(pyproject)["project"]["version"]
     if version != ours:

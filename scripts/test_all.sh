@@ -1,5 +1,5 @@
 #!/bin/sh
-# Run every check and test on each supported Python that is installed, each in an environment of its own.
+# Run every check and test on each supported Python that is installed, each in its own environment.
 #
 #     scripts/test_all.sh [ARGS for pytest]      make test-all ARGS="-k decoder"
 set -eu

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Make or update a virtual environment with this project, editable, and one of its extras.
+# Create or update a virtual environment with this project, editable, and one of its extras.
 #
 #     scripts/venv.sh DIRECTORY EXTRA      PYTHON=/path/to/python3 overrides the search for an interpreter
 #
-# Needs a Python of 3.11 or newer and a package index, nothing else: no pip, no ensurepip, no virtualenv.
+# Needs only Python 3.11 or newer and a package index: no pip, ensurepip or virtualenv.
 set -eu
 venv=$1
 extra=$2
@@ -25,7 +25,7 @@ find_python() {
     exit 1
 }
 
-# Debian and Ubuntu keep ensurepip in a package of its own; without it, pip comes from the system's pip or from the index.
+# On Debian and Ubuntu ensurepip is a separate package; without it, pip comes from the system's pip or from the index.
 make_venv() {
     python=$(find_python)
     say "making $venv with $("$python" --version)"
@@ -38,7 +38,7 @@ make_venv() {
     fi
 }
 
-# A download that breaks off is common where there is one slow line; a second try finds what the first has cached.
+# On a slow line downloads often break off; the second attempt reuses what the first has cached.
 install() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@" && return
     say "that did not work; trying once more"
@@ -47,5 +47,5 @@ install() {
 
 "$venv/bin/python" -m pip --version >/dev/null 2>&1 || make_venv
 say "installing edge-worker[$extra] into $venv; the first time this downloads for some minutes"
-install "pip>=23.1" # editable installs from pyproject.toml alone need a pip newer than some Pythons bring
+install "pip>=23.1" # editable installs from pyproject.toml alone need a newer pip than some Pythons include
 install --editable "$here/..[$extra]"
