@@ -37,10 +37,11 @@ class CatchingUp:
         links: Collection[str],
         frame_queue: FrameQueue,
         publish: Callable[[Outgoing], object],
+        is_standby: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Speak for *node* on *topic*; the frames of all groups come by *links*."""
+        """Speak for *node* on *topic*, unless another worker does; the frames of all groups come by *links*."""
         self._node, self._topic, self._links = node, topic, frozenset(links)
-        self._frame_queue, self._publish = frame_queue, publish
+        self._frame_queue, self._publish, self._is_standby = frame_queue, publish, is_standby
         self._joining: dict[str, _Statuses] = {}
         self._lock = Lock()
 
@@ -67,6 +68,8 @@ class CatchingUp:
 
     def _waiting(self) -> dict[str, _Statuses]:
         """Return those whose run is known from all links: only then it is known which frames are older."""
+        if self._is_standby():
+            return {}
         with self._lock:
             return {node: statuses for node, statuses in self._joining.items() if self._are_of_one_run(statuses)}
 

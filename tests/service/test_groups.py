@@ -379,6 +379,18 @@ def test_who_is_on_standby_leaves_its_frames_to_the_other_worker_of_its_name(nod
     assert node.taken() == ["2"]
 
 
+def test_who_is_on_standby_says_nothing_in_the_name_of_the_other_worker(node: Node) -> None:
+    """Which may have older frames. When that is gone, the node that joins hears from us."""
+    node.published.clear()
+    node.is_standby = True
+    node.status("online", SPLIT, node="c")
+    node.groups.look()
+    assert node.published == []
+    node.is_standby = False
+    node.groups.look()
+    assert [told["joined"] for told in node.published] == ["c"]
+
+
 def test_no_frame_waits_for_ever_for_a_worker_of_our_name(node: Node) -> None:
     """Better twice than never: after the other members it is ours all the same."""
     node.is_standby = True
