@@ -54,9 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _end_all(_number: int, _frame: object) -> NoReturn:
     """Leave at once, and leave no process behind: brokers and workers outlive a program that only ends."""
     for children in Path("/proc/self/task").glob("*/children"):
-        with suppress(OSError):  # a thread that ended since, or a child
+        with suppress(OSError):  # a thread that ended since
             for pid in children.read_text(encoding="ascii").split():
-                os.kill(int(pid), signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
     os._exit(1)
 
 
