@@ -36,6 +36,7 @@ class CatchingUp:
         topic: str,
         links: Collection[str],
         frame_queue: FrameQueue,
+        *,
         publish: Callable[[Outgoing], object],
         is_standby: Callable[[], bool] = lambda: False,
     ) -> None:

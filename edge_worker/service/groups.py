@@ -88,7 +88,9 @@ class Groups:
         self._joining = Joining(limit_s=UNANSWERED_S)
         self._frame_links = {link_name(camera) for camera in config.cameras if camera.keeps_for_others}
         answered_topic = Template(config.node.answered_topic, node=self._node).format()
-        self._catching_up = CatchingUp(self._node, answered_topic, self._frame_links, frame_queue, publish, is_standby)
+        self._catching_up = CatchingUp(
+            self._node, answered_topic, self._frame_links, frame_queue, publish=publish, is_standby=is_standby
+        )
         self._told: dict[str, frozenset[str]] = {}
         self._lock = Lock()
 

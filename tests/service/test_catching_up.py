@@ -22,7 +22,7 @@ class Node:
         self.said: list[dict[str, str]] = []
         self.queue = FrameQueue([SimplePolicy(delivery="every")], lambda _: None)
         self.catching_up = CatchingUp(
-            "a", "answered", LINKS, self.queue, lambda message: self.said.append(json.loads(message.payload))
+            "a", "answered", LINKS, self.queue, publish=lambda message: self.said.append(json.loads(message.payload))
         )
 
 
