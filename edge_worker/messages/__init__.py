@@ -1,4 +1,4 @@
-"""Every JSON message on the wire as a frozen, typed model; their JSON Schemas are published from here."""
+"""All JSON messages on the wire as frozen, typed models; their JSON Schemas are made from these."""
 
 from edge_worker.messages.base import Message as Message
 from edge_worker.messages.commands import COMMANDS as COMMANDS

@@ -1,4 +1,4 @@
-"""``python -m edge_worker.messages [FOLDER]``: write the JSON Schemas of all messages (ours live in docs/schema)."""
+"""``python -m edge_worker.messages [FOLDER]``: write the JSON Schemas of all messages (default: docs/schema)."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands: what may be asked of a running worker, and its reply."""
+"""Commands to a running worker, and its replies."""
 
 import difflib
 import re
@@ -15,12 +15,12 @@ from edge_worker.messages.base import Detail, Message, Score, Time
 MAX_REQUEST_BYTES = 16_384  # a request is a handful of short fields
 
 Transaction = Annotated[str, Field(max_length=256)] | int
-"""Any text or number by which the asker recognises its reply."""
+"""Any text or number by which the requester recognises the reply."""
 CameraName = Annotated[str, Field(min_length=1)]
 
 
 class CommandRequest(Message):
-    """What all requests may carry; an empty payload means no arguments."""
+    """Arguments of all requests; an empty payload means none."""
 
     model_config = ConfigDict(strict=True)
 
@@ -28,15 +28,15 @@ class CommandRequest(Message):
 
 
 class PingRequest(CommandRequest):
-    """Reply, if you are there."""
+    """Reply, to show that the worker is running."""
 
 
 class StatsRequest(CommandRequest):
-    """Reply with the stats message as of now."""
+    """Reply with the current stats message."""
 
 
 class ConfigRequest(CommandRequest):
-    """Reply with the configuration in force; it holds no secret."""
+    """Reply with the configuration in force, which contains no secrets."""
 
 
 class PauseRequest(CommandRequest):
@@ -46,7 +46,7 @@ class PauseRequest(CommandRequest):
 
 
 class ResumeRequest(CommandRequest):
-    """Take the frames of a camera, or of all, again."""
+    """Accept the frames of a camera, or of all, again."""
 
     camera: CameraName | None = None
 
@@ -76,13 +76,13 @@ class SnapshotRequest(CommandRequest):
 
 
 class ForgetRequest(CommandRequest):
-    """Take the camera out of Home Assistant until it sends again."""
+    """Remove the camera from Home Assistant until it sends again."""
 
     camera: CameraName
 
 
 class RestartRequest(CommandRequest):
-    """Restart the model processes; frames in work are done again."""
+    """Restart the model processes, each after the frame that it is working on."""
 
 
 COMMANDS: Mapping[str, type[CommandRequest]] = MappingProxyType(
@@ -115,11 +115,11 @@ class CommandResponse(Message):
 
 
 def parse_request(command: str, payload: bytes) -> CommandRequest:
-    """Read the arguments of *command* from the JSON object *payload*; nothing at all means no arguments.
+    """Read the arguments of *command* from the JSON object *payload*; an empty payload means no arguments.
 
     Raises:
-        CommandError: no such command, no JSON object, or wrong arguments; it says what would be right, and carries the
-            request's transaction where that could be read.
+        CommandError: no such command, no JSON object, or wrong arguments; it says what is expected, and has the
+            request's transaction if that could be read.
     """
     model = COMMANDS.get(command)
     arguments = _json_object(payload)

@@ -1,4 +1,4 @@
-"""The messages a worker publishes about itself: status, model card, stats."""
+"""Messages that a worker publishes about itself: status, model card, stats, settings."""
 
 from typing import Annotated, Literal
 
@@ -8,29 +8,29 @@ from edge_worker.inference.types import ModelCardFacts
 from edge_worker.messages.base import Count, Detail, Message, Quantity, Score, Time
 from edge_worker.messages.results import LABELS_SCHEMA, Colour, ModelName
 
-MAX_STATUS_BYTES = 65_535  # of a will, which is a status as well
+MAX_STATUS_BYTES = 65_535  # MQTT's limit for a will, which is a status
 Word = Annotated[str, Field(pattern="^[a-z][a-z0-9_]*$")]
 
 
 class StatusMessage(Message):
-    """The worker's state; retained, and as the will with state ``offline`` and reason ``lost``."""
+    """The worker's state; retained. It is also the will, with state ``offline`` and reason ``lost``."""
 
     schema_: Literal["edge-worker.status/1"] = Field("edge-worker.status/1", alias="schema")
     node: str
     version: str
     session: str
-    """Names this run of the worker: a will that carries an older one says nothing about the present."""
+    """Id of this run of the worker; a will with an older one does not concern this run."""
     state: Literal["starting", "loading", "online", "degraded", "stopping", "offline"]
     since: Time
     reason: Word | None = None
     detail: Detail | None = None
     pid: Annotated[int, Field(ge=1)] | None = None
     groups: tuple[str, ...] | None = None
-    """The groups with whose other nodes this one divides cameras."""
+    """The groups of nodes with which this one divides cameras."""
 
 
 class AnsweredMessage(Message):
-    """A node tells the others of its group that it has answered a frame, which came to all of them."""
+    """A node tells the others of its group that it has answered a frame, which all of them received."""
 
     schema_: Literal["edge-worker.answered/1"] = Field("edge-worker.answered/1", alias="schema")
     node: str
@@ -39,14 +39,14 @@ class AnsweredMessage(Message):
 
 
 class CaughtUpMessage(Message):
-    """A node tells one that joined its group that all frames are answered which it got before the other's status."""
+    """A node tells one that joined its group that all frames received before that node's status are answered."""
 
     schema_: Literal["edge-worker.caught-up/1"] = Field("edge-worker.caught-up/1", alias="schema")
     node: str
     joined: str
     """The node that joined."""
     session: str
-    """Of the status of the node that joined."""
+    """The ``session`` in the status of the node that joined."""
 
 
 class ModelClass(Message):
@@ -58,40 +58,40 @@ class ModelClass(Message):
 
 
 class Threads(Message):
-    """What the configuration asked for, and what the machine's limits left of it."""
+    """Threads as configured, and as in effect within the machine's limits."""
 
     requested: dict[str, JsonValue]
     effective: dict[str, JsonValue]
 
 
 class SandboxMessage(Message):
-    """What the model process, which touches the frames, gave up before the first one; the names of the measures."""
+    """Sandbox of the model process, which decodes the frames: names of the measures taken before the first frame."""
 
     in_force: tuple[Word, ...] = ()
     refused: dict[Word, str] = Field(default_factory=dict)
-    """What the kernel or a container's profile did not grant, and why."""
+    """Measures that the kernel or a container's profile refused, and why."""
 
 
 class ModelCard(Message):
-    """How to read the maps; retained."""
+    """The loaded model, and the classes and colours of its maps; retained."""
 
     schema_: Literal["edge-worker.model/1"] = Field("edge-worker.model/1", alias="schema")
     node: str
     published_at: Time
     model: ModelName
     choice: str
-    """Why this engine and precision run."""
+    """Why this engine and precision were chosen."""
     warning: str | None = None
     classes: tuple[ModelClass, ...]
     threads: Threads
     kernels: tuple[Word, ...] = ()
-    """The compiled kernels that are loaded; empty where none was built."""
+    """The compiled kernels that are loaded; empty if none were built."""
     sandbox: SandboxMessage = Field(default_factory=SandboxMessage)
     labels_schema: Literal["edge-worker.labels/1"] = LABELS_SCHEMA
 
     @classmethod
     def of(cls, facts: ModelCardFacts, *, node: str, published_at: str) -> "ModelCard":
-        """The card of the model that *facts* describe."""
+        """Return the card of the model that *facts* describe."""
         classes = zip(facts.classes, facts.colors, strict=True)
         return cls(
             node=node,
@@ -107,7 +107,7 @@ class ModelCard(Message):
 
 
 class AccountMessage(Message):
-    """Where the frames went: received = processed + all rejected + all dropped + waiting + in_work."""
+    """Frames by outcome: received = processed + all rejected + all dropped + waiting + in_work."""
 
     received: Count = 0
     processed: Count = 0
@@ -118,11 +118,11 @@ class AccountMessage(Message):
     duplicates: Count = 0
     """Redelivered frames that needed no second reply; not part of ``received``."""
     oldest_waiting_s: Quantity = 0.0
-    """Age of the waiting frame that is next in line, seconds; 0 where none waits."""
+    """Age of the waiting frame that is next in line, seconds; 0 if none waits."""
 
 
 class SpreadMessage(Message):
-    """Of the frames since the last stats message: how many, the median and the 95th percentile, milliseconds."""
+    """Frames since the last stats message: number, and median and 95th percentile in milliseconds."""
 
     count: Count
     p50: Quantity
@@ -130,7 +130,7 @@ class SpreadMessage(Message):
 
 
 class ModelProcessMessage(Message):
-    """A model process now; reads :class:`edge_worker.pool.ProcessInfo` from its attributes."""
+    """Current state of a model process (the attributes of :class:`edge_worker.pool.ProcessInfo`)."""
 
     pid: Annotated[int, Field(ge=1)] | None = None
     ready: bool
@@ -141,37 +141,37 @@ class ModelProcessMessage(Message):
     frames: Count
     crashes: Count
     recycles: Count
-    """Planned restarts, because of memory."""
+    """Planned restarts: memory, failures of the model, command."""
     frame_limit_s: Quantity
-    """A frame that takes longer is given up, and the process is restarted."""
+    """Time limit of a frame, after which the process is killed and restarted."""
 
 
 class ConnectionMessage(Message):
-    """A connection to the broker now; reads :class:`edge_worker.mqtt.status.LinkStatus` from its attributes."""
+    """Current state of a connection to the broker (the attributes of :class:`edge_worker.mqtt.status.LinkStatus`)."""
 
     name: str
     connected: bool
     subscribed: bool
     protocol: Literal["5", "3.1.1"] | None = None
     epoch: Count
-    """How many connections there were, this one included."""
+    """Number of connections so far, including this one."""
     trouble: str = ""
     sessions_lost: Count
     takeovers: Count
-    """How often another client with our client id threw us out."""
+    """How often another client with our client id disconnected us."""
     shed: Count
-    """Frames that there was no memory for when the broker sent them, left for redelivery."""
+    """Frames that did not fit into memory when the broker sent them, left for redelivery."""
     queued: Count
     publications_lost: Count
     publications_without_subscriber: Count = 0
-    """Messages, other than retained ones, that the broker took and had nobody to give to (MQTT 5 only)."""
+    """Messages, other than retained ones, that the broker accepted without a subscriber (MQTT 5 only)."""
     max_packet: Count | None = None
-    """The largest packet the broker takes, bytes, where it said so."""
+    """The largest packet that the broker accepts, bytes, if it said so."""
     keepalive_s: Count
 
 
 class Cache(Message):
-    """The cache of results since the start."""
+    """The result cache since the start."""
 
     hits: Count
     misses: Count
@@ -179,7 +179,7 @@ class Cache(Message):
 
 
 class StatsMessage(Message):
-    """Counts since the start, rates and latencies since the last such message."""
+    """Counts since the start; rates and latencies since the last such message."""
 
     schema_: Literal["edge-worker.stats/1"] = Field("edge-worker.stats/1", alias="schema")
     node: str
@@ -200,20 +200,20 @@ class StatsMessage(Message):
 
 
 class CameraSettings(Message):
-    """How the frames of a camera are treated: by configuration, and what commands changed since."""
+    """Settings in force for a camera: configuration and commands."""
 
     paused: bool
     min_interval_s: Quantity
     score_threshold: Score | None = None
-    """Left out: the model's own."""
+    """Left out: the model's default."""
     overlay: bool
 
 
 class SettingsMessage(Message):
-    """What commands can change, as it is now; retained."""
+    """The current values of all settings that commands can change; retained."""
 
     schema_: Literal["edge-worker.settings/1"] = Field("edge-worker.settings/1", alias="schema")
     node: str
     paused: bool
-    """All cameras are; each then is, too."""
+    """All cameras are paused; ``paused`` of each is then true, too."""
     cameras: dict[str, CameraSettings]

@@ -26,7 +26,7 @@ class ImageSize(Message):
 
 
 class ModelName(Message):
-    """Which model computed, and how."""
+    """The model that was run, with its engine and precision."""
 
     name: str
     sha256: Digest
@@ -35,7 +35,7 @@ class ModelName(Message):
 
     @classmethod
     def of(cls, card: ModelCardFacts) -> "ModelName":
-        """The model that *card* describes."""
+        """Return the model that *card* describes."""
         return cls(name=card.name, sha256=card.sha256, engine=card.engine, precision=card.precision)
 
 
@@ -53,7 +53,7 @@ class Timings(Message):
 
 
 class RunLengths(Message):
-    """A mask as COCO's compressed run lengths; pycocotools' ``mask.decode`` takes it as it stands."""
+    """A mask as COCO's compressed run lengths, as pycocotools' ``mask.decode`` accepts them."""
 
     size: tuple[Side, Side]
     """Height, width."""
@@ -61,7 +61,7 @@ class RunLengths(Message):
 
 
 class LabelMessage(Message):
-    """A class present in the image, the background excepted."""
+    """A class present in the image, except the background."""
 
     id: Count
     name: str
@@ -85,7 +85,7 @@ class PartMessage(Message):
 
 
 class PersonMessage(Message):
-    """A person; no pixel belongs to two of them. The id counts within this frame, best score first."""
+    """A person; no pixel belongs to two of them. Ids are numbered within the frame, highest score first."""
 
     id: Count
     score: Score
@@ -104,7 +104,7 @@ class UnassignedMessage(Message):
 
 
 class InstanceMessage(Message):
-    """A candidate as the published pipeline returns it, untouched; candidates may overlap."""
+    """A candidate as the published pipeline returns it, unchanged; candidates may overlap."""
 
     kind: Literal["part", "person"]
     id: Count
@@ -119,7 +119,7 @@ class LabelsBody(Message):
     """The part of the labels message that depends on the image alone: what the model process returns."""
 
     image: ImageSize
-    labels: Annotated[tuple[LabelMessage, ...], Field(fail_fast=True)]  # one mistake will do: each takes a kilobyte
+    labels: Annotated[tuple[LabelMessage, ...], Field(fail_fast=True)]  # fail_fast: each error takes a kilobyte
     """Largest first."""
     persons: Annotated[tuple[PersonMessage, ...], Field(fail_fast=True)]
     unassigned: Annotated[tuple[UnassignedMessage, ...], Field(fail_fast=True)]
@@ -127,30 +127,30 @@ class LabelsBody(Message):
 
 
 class FrameFacts(Message):
-    """Where a frame came from; common to all replies."""
+    """Facts about a frame, common to all replies."""
 
     schema_: str = Field(alias="schema")
     node: str
     camera: str
     frame_id: str
     captured_at: Time | None = None
-    """The sender's time, where it gave a readable one."""
+    """The sender's time of capture, if it sent a valid one."""
     received_at: Time
     published_at: Time
     redelivered: bool = False
-    """Delivered by the broker a second time: a reply with this ``frame_id`` may have been published already."""
+    """The broker delivered the frame again: a reply with this ``frame_id`` may have been published already."""
 
 
 class LabelsMessage(LabelsBody, FrameFacts):
-    """What was found in a frame. Published after the images: the commit record of the frame."""
+    """What was found in a frame. Published after the images, so that it marks the results as complete."""
 
     schema_: Literal["edge-worker.labels/1"] = Field(LABELS_SCHEMA, alias="schema")
     model: ModelName
     timings_ms: Timings
     age_ms: float
-    """From capture (or from reception, where the sender gave no plausible time) to publication."""
+    """From capture (or reception, if the sender gave no plausible time) to publication."""
     cached: bool = False
-    """The same bytes had been parsed before: the result was taken from memory."""
+    """The same bytes had been parsed before: the result is from the cache."""
 
 
 class ErrorMessage(FrameFacts):

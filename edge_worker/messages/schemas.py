@@ -32,13 +32,13 @@ MESSAGES: Mapping[str, type[Message]] = {
     "response": CommandResponse,
     **{f"request-{name}": model for name, model in COMMANDS.items()},
 }
-"""Every message, by the name of its schema."""
+"""All messages, by the names of their schemas."""
 
 _Field = core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField
 
 
 class _AsWritten(GenerateJsonSchema):
-    """What :meth:`Message.to_json` writes: fields without a value are left out, never null."""
+    """Schemas of what :meth:`Message.to_json` writes: fields without a value are left out, never null."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -60,7 +60,7 @@ def _is_nullable(schema: Any) -> bool:  # noqa: ANN401 - core schemas are nested
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """Return the JSON Schema (draft 2020-12) of every message, by the name of its file."""
+    """Return the JSON Schemas (draft 2020-12) of all messages, by the names in :data:`MESSAGES`."""
     return {name: _schema(model) for name, model in MESSAGES.items()}
 
 
@@ -87,7 +87,7 @@ def _schema(model: type[Message]) -> dict[str, Any]:
 
 
 def _as_draft_7(schema: Any) -> Any:  # noqa: ANN401 - JSON
-    """Rewrite what AsyncAPI's JSON Schema, draft 7, has other words for: tuples, and what stands beside a reference."""
+    """Rewrite what differs in draft 7, AsyncAPI's JSON Schema: tuples, and keys beside a reference."""
     if isinstance(schema, list):
         return [_as_draft_7(item) for item in schema]
     if not isinstance(schema, dict):

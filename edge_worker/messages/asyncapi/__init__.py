@@ -1,4 +1,4 @@
-"""The AsyncAPI document: what a worker takes and sends, for programs to read; ``edge-worker schema`` prints it."""
+"""The AsyncAPI document: a machine-readable description of a worker's messages; ``edge-worker schema`` prints it."""
 
 from edge_worker.messages.asyncapi.document import document
 

@@ -1,7 +1,7 @@
 """The AsyncAPI 3.0 document: channels, operations and messages of a worker with the default topics.
 
-Schemas come from the models, topics and QoS of frames and results from the configuration's defaults. What the worker
-sends of its own accord is compared with a running one by ``tests/end_to_end/test_asyncapi.py``.
+Schemas come from the models; topics and QoS of frames and results from the configuration's defaults. Messages that the
+worker sends unasked are compared with a running worker's by ``tests/end_to_end/test_asyncapi.py``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _REQUESTS = CameraConfig(
     topic="requests/{camera}/frame", delivery="every", share_group="requests", reply_prefix="replies/"
 )
-"""A section for requests, as docs/topics.md has it; by default there is none."""
+"""A section for requests, as in docs/topics.md; by default there is none."""
 
 _FOR_NODES: Final = ("answered", "caught-up")
 
@@ -36,7 +36,7 @@ _PARAMETERS: Final = {
 
 
 def document() -> dict[str, Any]:
-    """Return the document, in JSON's types."""
+    """Return the document as JSON values."""
     made = {
         "asyncapi": "3.0.0",
         "info": _info(),
@@ -51,7 +51,7 @@ def document() -> dict[str, Any]:
             "schemas": schemas(),
         },
     }
-    return dict(json.loads(json.dumps(made)))  # nothing is shared, which YAML would show as anchors
+    return dict(json.loads(json.dumps(made)))  # copies shared objects, which YAML would write as anchors
 
 
 def _info() -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _server() -> dict[str, Any]:
 
 
 def _channels() -> dict[str, tuple[str | None, str, Iterable[str]]]:
-    """Address, what it is for, and the names of its messages, by the channel's name."""
+    """Return each channel's address, purpose and message names, by its name."""
     node, output = NodeConfig(), OutputConfig()
     results = {kind: (getattr(output, kind).topic, f"The {kind} of frames.", [kind]) for kind in RESULTS}
     return {

@@ -1,4 +1,4 @@
-"""An example of every message, for the AsyncAPI document; made by the models, so that they are always valid."""
+"""An example of every message for the AsyncAPI document, made with the models and therefore always valid."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ MESSAGES: Final[Mapping[str, Message]] = MappingProxyType(
         "response": _RESPONSE,
     }
 )
-"""What a worker publishes, by the message's name."""
+"""Messages that a worker publishes, by name."""
 _IDENTITY: Final = {"frame-id": _FRAME_ID, "camera": "front-door", "node": _NODE, "captured-at": _CAPTURED}
 _SIZE: Final = {"width": "640", "height": "480"}
 
@@ -137,7 +137,7 @@ HEADERS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
         "error": {**_IDENTITY, "schema": "edge-worker.error/1"},
     }
 )
-"""User properties by the message's name; those that bear an image have nothing else to show."""
+"""User properties by the message's name; for messages with an image they are the whole example."""
 
 PAYLOADS: Final[Mapping[str, Any]] = MappingProxyType(
     {
@@ -154,4 +154,4 @@ PAYLOADS: Final[Mapping[str, Any]] = MappingProxyType(
         **{name: message.to_values() for name, message in MESSAGES.items()},
     }
 )
-"""JSON by the message's name."""
+"""JSON payloads by the message's name."""

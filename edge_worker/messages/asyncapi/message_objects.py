@@ -1,4 +1,4 @@
-"""The messages of the document: payload, user properties, content type, example; and how they are referred to."""
+"""The messages of the document: payload, user properties, content type, example; and references to them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IMAGES: Final = {
     **dict.fromkeys(("image", "request"), "image/jpeg"),
     **{name: CONTENT_TYPES[kind.request(OutputConfig()).format] for name, kind in KINDS.items()},
 }
-"""Content types of the messages that are image files, as most often sent and with default settings."""
+"""Content types of messages that are image files: the most common one, and those of the default settings."""
 
 _TIME: Final = {"type": "string", "description": "RFC 3339, or seconds or milliseconds since 1970."}
 _FRAME_ID: Final = {"type": "string", "minLength": 1, "maxLength": MAX_FRAME_ID}
@@ -39,13 +39,13 @@ _SUMMARIES: Final = {
 
 
 def messages() -> dict[str, Any]:
-    """Every message by its name, with an example."""
+    """Return all messages by name, with examples."""
     names = ("image", "envelope", "request", *RESULTS, *_OF_THE_NODE, *COMMANDS)
     return {name: _message(name) for name in names}
 
 
 def schemas() -> dict[str, Any]:
-    """The schema of every JSON message, and of its parts."""
+    """Return the schemas of all JSON messages and of their parts."""
     return {**components(), "Envelope": _envelope()}
 
 
@@ -75,7 +75,7 @@ def _traits_of(name: str) -> tuple[str, ...]:
 
 
 def traits(reply_prefix: str) -> dict[str, Any]:
-    """What several messages have in common: their user properties, and by what they belong together."""
+    """Return what several messages have in common: user properties and correlation ids."""
     kinds = {KIND: {"enum": list(RESULTS), "description": "In the answers to requests only."}}
     command = {"correlationId": {"location": "$message.payload#/transaction"}}
     answer = {
@@ -114,7 +114,7 @@ def _headers(properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict
 
 
 def _envelope() -> dict[str, Any]:
-    """What :mod:`edge_worker.frames.envelope` reads."""
+    """Return the schema of what :mod:`edge_worker.frames.envelope` reads."""
     return {
         "type": "object",
         "description": "An image, its id and its time.",
@@ -128,10 +128,10 @@ def _envelope() -> dict[str, Any]:
 
 
 def mqtt(binding: dict[str, Any]) -> dict[str, Any]:
-    """What *binding* says of a server, an operation or a message under MQTT."""
+    """Return *binding* as the MQTT bindings of a server, an operation or a message."""
     return {"mqtt": {**binding, "bindingVersion": _BINDING_VERSION}}
 
 
 def ref(*path: str) -> dict[str, str]:
-    """A reference to what stands at *path* in the document."""
+    """Return a reference to *path* in the document."""
     return {"$ref": "#/" + "/".join(path)}
