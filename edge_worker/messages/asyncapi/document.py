@@ -31,7 +31,7 @@ _PARAMETERS: Final = {
     "camera": {"description": "The camera's name: any one level.", "examples": ["front-door"]},
     "node": {"description": "The worker's `node.id`; the host's name by default.", "examples": ["box"]},
     "person": {"description": "The person's `id` in the labels of the frame.", "examples": ["0"]},
-    "command": {"description": "What is asked.", "enum": list(COMMANDS)},
+    "command": {"description": "The command's name.", "enum": list(COMMANDS)},
 }
 
 
@@ -84,16 +84,16 @@ def _channels() -> dict[str, tuple[str | None, str, Iterable[str]]]:
     node, output = NodeConfig(), OutputConfig()
     results = {kind: (getattr(output, kind).topic, f"The {kind} of frames.", [kind]) for kind in RESULTS}
     return {
-        "frames": (CameraConfig().topic, "Where cameras publish.", ["image", "envelope"]),
-        "requests": (_REQUESTS.topic, "Where a camera section has `reply_prefix`.", ["request"]),
+        "frames": (CameraConfig().topic, "Frames from cameras.", ["image", "envelope"]),
+        "requests": (_REQUESTS.topic, "Frames as requests, if a camera section has `reply_prefix`.", ["request"]),
         "replies": (None, "The Response Topic of a request, below `reply_prefix`; labels or error last.", RESULTS),
         **results,
-        "status": (node.status_topic, "The state; retained, and the last will.", ["status"]),
+        "status": (node.status_topic, "The worker's state; retained, and the last will.", ["status"]),
         "model": (node.model_topic, "The model card; retained.", ["model"]),
-        "stats": (node.stats_topic, "Every `ops.stats_interval_s`.", ["stats"]),
-        "settings": (node.settings_topic, "What commands change; retained, with an integration only.", ["settings"]),
-        "answered": (node.answered_topic, "For other nodes, where a camera section has `split`.", _FOR_NODES),
-        "commands": (node.request_topic, "Commands, where `commands.enabled`.", COMMANDS),
+        "stats": (node.stats_topic, "Statistics, every `ops.stats_interval_s`.", ["stats"]),
+        "settings": (node.settings_topic, "Settings of cameras; retained, only with an integration.", ["settings"]),
+        "answered": (node.answered_topic, "For other nodes, if a camera section has `split`.", _FOR_NODES),
+        "commands": (node.request_topic, "Commands, if `commands.enabled`.", COMMANDS),
         "responses": (node.response_topic, "Answers to commands.", ["response"]),
     }
 

@@ -76,20 +76,20 @@ def _traits_of(name: str) -> tuple[str, ...]:
 
 def traits(reply_prefix: str) -> dict[str, Any]:
     """Return what several messages have in common: user properties and correlation ids."""
-    kinds = {KIND: {"enum": list(RESULTS), "description": "In the answers to requests only."}}
+    kinds = {KIND: {"enum": list(RESULTS), "description": "Only in answers to requests."}}
     command = {"correlationId": {"location": "$message.payload#/transaction"}}
     answer = {
         "frame-id": _FRAME_ID,
         "camera": {"type": "string"},
         "node": {"type": "string"},
         "captured-at": {"type": "string", "format": "date-time"},
-        "schema": {"type": "string", "description": "Of labels and errors."},
+        "schema": {"type": "string", "description": "Only of labels and errors."},
         **kinds,
-        "person": {"type": "string", "description": "Of images of one person, in the answers to requests."},
+        "person": {"type": "string", "description": "Only of images of one person, in answers to requests."},
     }
     wishes = {
-        OUTPUTS: {"type": "string", "description": "Images wanted, with commas between them."},
-        MASKS: {"enum": ["rle", "none"], "description": "Whether the labels carry run lengths."},
+        OUTPUTS: {"type": "string", "description": "Requested kinds of image, separated by commas."},
+        MASKS: {"enum": ["rle", "none"], "description": "Whether the labels include masks as run lengths."},
         SCORE_THRESHOLD: {"type": "string", "description": "From 0 to 1."},
     }
     prefix = {"type": "string", "pattern": f"^{reply_prefix}"}
