@@ -1,1 +1,1 @@
-"""Systems that a worker announces itself to: a package each, off by default."""
+"""Systems that a worker announces itself to: one package each, off by default."""

@@ -1,7 +1,7 @@
-"""Keeps Home Assistant told: which devices there are, and how their settings stand.
+"""Publishes for Home Assistant which devices there are, and their current settings.
 
 Discovery messages are retained. They are published when a device is new or changes, at each connection, and when Home
-Assistant says that it has started.
+Assistant announces that it has started.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.events import Published
 
 MAX_CAMERAS: Final = 100
-"""Names of cameras are the senders' to invent, and each makes some fifteen entities."""
+"""Limited because senders choose the names of cameras, and each makes some fifteen entities."""
 
 QUIET_S: Final = 10.0
-"""Between two times that everything is published: Home Assistant drops parts of a message that comes while it is still
-at work on the one before."""
+"""Shortest time between two publications of everything: Home Assistant drops parts of a message that arrives while it
+is still processing the one before."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class SeenCamera:
-    """A camera that has sent frames: by which camera section, how many so far, and its settings."""
+    """A camera that has sent frames: index of its camera section, number of frames so far, settings."""
 
     name: str
     source: int
@@ -47,25 +47,25 @@ class SeenCamera:
 
 
 class HomeAssistant:
-    """What Home Assistant knows of one worker. Safe to call from any thread."""
+    """Announces one worker to Home Assistant. Safe to call from any thread."""
 
     def __init__(self, config: Config, memory: Memory, publish: Callable[[Outgoing], object]) -> None:
-        """Go on from *memory*; where the integration is off, what it holds is taken back.
+        """Continue with the devices in *memory*; if the integration is off, they are removed from Home Assistant.
 
         *publish* must not call back.
         """
         self._lock = Lock()
         self._memory, self._publish = memory, publish
-        self._current: dict[str, Device] = {}  # announced since everything was last due, by topic
+        self._current: dict[str, Device] = {}  # by topic: announced since everything was last published
         self._received: dict[str, int] = {}
-        self._forgotten: dict[str, int] = {}  # with the number of frames received by then
+        self._forgotten: dict[str, int] = {}  # with the number of frames received until then
         self._settings: SettingsMessage | None = None
         self._connected, self._full = False, False
         self._first_publication, self._unread = 0, False
         self._due, self._all_at = math.inf, -math.inf
         self._configure(config)
         self.wanted: Final = self._enabled or bool(memory.devices)
-        """Whether there is anything to do: to announce, or to take back what an earlier run announced."""
+        """Whether there is anything to do: devices to announce, or to remove since an earlier run."""
 
     def _configure(self, config: Config) -> None:
         self._enabled, self._commands = config.integrations.home_assistant.enabled, config.commands.enabled
@@ -73,23 +73,23 @@ class HomeAssistant:
         self._discovery = Discovery(config)
 
     def apply(self, config: Config) -> None:
-        """Go on with *config*, which differs from the one before only in keys that apply live."""
+        """Use *config* from now on, which differs from the one before only in keys that apply live."""
         with self._lock:
             self._configure(config)
             self._want_all()
 
     def check_parts(self, classes: Iterable[str]) -> None:
-        """Warn of parts to be counted that are none of the model's *classes*."""
+        """Warn of configured parts that are not among the model's *classes*."""
         known = tuple(classes)
         for part in self._parts if self._enabled else ():
             if part not in known:
                 _log.warning(log_events.HOME_ASSISTANT_PART, part=part, classes=known)
 
     def take(self, message: Incoming) -> bool:
-        """Take Home Assistant's word that it has started; False where *message* is something else."""
+        """Handle Home Assistant's birth message (it has started); False if *message* is something else."""
         if not self._enabled or message.topic != self._discovery.birth_topic:
             return False
-        if message.payload == b"online" and not message.retained:  # what is retained came with our connection
+        if message.payload == b"online" and not message.retained:  # a retained one is old: it came with our connection
             with self._lock:
                 self._want_all()
         return True
@@ -101,14 +101,14 @@ class HomeAssistant:
             self._want_all()
 
     def published(self, event: Published) -> None:
-        """Warn, once, where the broker had nobody to give our own device to (MQTT 5)."""
+        """Warn once if the message that announces our own device has no subscriber (MQTT 5)."""
         with self._lock:
             if event.publication == self._first_publication and event.unmatched and not self._unread:
                 self._unread = True
                 _log.warning(log_events.HOME_ASSISTANT_UNREAD, topic=self._discovery.topic(None))
 
     def forget(self, camera: str) -> bool:
-        """Take the device of *camera* back until that sends again; False where there is none."""
+        """Remove the device of *camera* until it sends again; False if there is none."""
         with self._lock:
             topic = self._discovery.topic(camera)
             if topic not in self._memory.devices:
@@ -119,7 +119,7 @@ class HomeAssistant:
             return True
 
     def look(self, seen: Sequence[SeenCamera], *, paused: bool) -> None:
-        """Publish what is new or due of the cameras *seen*; *paused*: all cameras are."""
+        """Publish what is new or due for the cameras *seen*; *paused*: all cameras are paused."""
         with self._lock:
             if not self._connected:
                 return
@@ -139,7 +139,7 @@ class HomeAssistant:
                 self._memory.save()
 
     def _want_all(self) -> None:
-        """Have everything published at the next look, or when the last time is long enough ago. The lock is held."""
+        """Publish everything at the next look, but ``QUIET_S`` after the last time at the earliest. The lock is held."""
         self._due = min(self._due, max(time.monotonic(), self._all_at + QUIET_S))
 
     def _is_shown(self, camera: SeenCamera) -> bool:
@@ -172,7 +172,7 @@ class HomeAssistant:
         if earlier is None:
             _log.info(log_events.HOME_ASSISTANT_ANNOUNCED, camera=device.camera, topic=device.topic)
         elif earlier.platforms.keys() - device.components.keys():
-            self._want_all()  # without what was taken back
+            self._want_all()  # next time without the removed components
         self._current[device.topic] = device
         self._memory.devices[device.topic] = Announced(camera=device.camera, platforms=device.platforms)
         return publication
@@ -194,7 +194,7 @@ class HomeAssistant:
         _log.info(log_events.HOME_ASSISTANT_REMOVED, camera=device.camera, topic=topic)
 
     def _publish_settings(self, shown: Iterable[SeenCamera], *, paused: bool) -> None:
-        """Publish how the cameras that Home Assistant knows are set, unless it was told."""
+        """Publish the settings of the cameras that Home Assistant knows, if they have changed."""
         known = {one.name: one.settings for one in shown if self._discovery.topic(one.name) in self._current}
         settings = SettingsMessage(node=self._node, paused=paused, cameras=known)
         if self._commands and settings != self._settings:

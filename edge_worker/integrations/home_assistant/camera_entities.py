@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from edge_worker.integrations.home_assistant.components import Components, NodeTopics
 
 OFF_DELAY_S: Final = 60
-"""Without a frame that shows somebody for so long, a place no longer counts as occupied: its camera may be gone."""
+"""After this time without a frame that shows somebody, a place no longer counts as occupied: its camera may be gone."""
 
-_MAX_INTERVAL_S: Final = 86_400  # what the number field takes
+_MAX_INTERVAL_S: Final = 86_400  # limit of the number field
 
 
 class CameraEntities:
     """The entities of one camera at the worker whose topics are *topics*."""
 
     def __init__(self, topics: NodeTopics, outputs: OutputConfig, *, node: str, camera: str) -> None:
-        """*outputs* are those of the section by which the *camera* arrives."""
+        """*outputs* are those of the camera section that receives the *camera*'s frames."""
         self._topics, self._outputs = topics, outputs
         self._node, self._camera, self._quoted = node, camera, quoted(camera)
 
     def all(self, parts: Iterable[str], *, commands: bool) -> Components:
-        """All of them; a sensor for each of *parts*, and those that command only where the worker takes *commands*."""
+        """Return all entities; a sensor for each of *parts*, and controls only if the worker accepts *commands*."""
         return {
             **self._images(),
             **(self._persons(parts) if self._outputs.labels.enabled else {}),
@@ -103,7 +103,7 @@ class CameraEntities:
                 "name": "Dropped frames",
                 "icon": "mdi:image-off-outline",
                 "state_topic": self._topics.stats,
-                # Nothing where the camera is not in the stats: a number would look like a new start of the count.
+                # Empty if the camera is not in the stats: a number would look like a reset of the counter.
                 "value_template": f"{{% set account = {account} %}}"
                 "{{ account.dropped.values() | sum if account else '' }}",
             },
@@ -147,7 +147,7 @@ class CameraEntities:
         return {"platform": "number", "min": 0, "mode": "box", **self._setting(name, key, "{{ value }}")}
 
     def _setting(self, name: str, key: str, value: str) -> dict[str, Any]:
-        """What all entities have in common that show the setting *key* and ask for the *value* a template gives."""
+        """Return the common part of entities that show the setting *key* and set it to *value*, a template."""
         return {
             **CONFIG,
             "name": name,

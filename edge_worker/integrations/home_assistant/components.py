@@ -1,4 +1,4 @@
-"""What the entities of all devices have in common, as Home Assistant wants them described. Pure.
+"""What the descriptions of all entities have in common, in Home Assistant's terms. Pure.
 
 Templates run in Home Assistant. They read the messages of docs/topics.md and write requests to the command topics.
 """
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from edge_worker.config import Config
 
 Components = dict[str, dict[str, Any]]
-"""The entities of a device, by a key that stays the same."""
+"""The entities of a device, by a stable key."""
 
 CONFIG: Final = {"entity_category": "config"}
 DIAGNOSTIC: Final = {"entity_category": "diagnostic"}
-SWITCH: Final = {"platform": "switch", "state_on": "True", "state_off": "False"}  # as Jinja writes truth values
+SWITCH: Final = {"platform": "switch", "state_on": "True", "state_off": "False"}  # as Jinja renders booleans
 SWITCHED: Final = '{{ "true" if value == "ON" else "false" }}'
-"""The template that writes what a switch asks for, in JSON."""
+"""Template that renders the wanted state of a switch as JSON."""
 COUNTER: Final = {"platform": "sensor", "state_class": "total_increasing", **DIAGNOSTIC}
 
 
@@ -35,7 +35,7 @@ class NodeTopics:
 
     @classmethod
     def of(cls, config: Config) -> NodeTopics:
-        """Those of the worker that *config* describes."""
+        """Return the topics of the worker that *config* describes."""
         node = config.node
         status, stats, settings = (
             Template(topic, node=node.id).format()
@@ -44,5 +44,5 @@ class NodeTopics:
         return cls(status, stats, settings, Template(node.request_topic, node=node.id))
 
     def request(self, command: str) -> str:
-        """Where requests for *command* go."""
+        """Return the topic for requests of *command*."""
         return self.requests.format(command=command)

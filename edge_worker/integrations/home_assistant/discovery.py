@@ -1,4 +1,4 @@
-"""Discovery messages: what Home Assistant reads to make a device and its entities. Pure."""
+"""Discovery messages, from which Home Assistant creates a device and its entities. Pure."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Device:
 
     @property
     def platforms(self) -> dict[str, str]:
-        """The platform of each component: what must be told to take one back."""
+        """The platform of each component, which a message must name to remove it."""
         return {key: component["platform"] for key, component in self.components.items()}
 
     def message(self, earlier: Mapping[str, str]) -> bytes:
-        """The payload; of the *earlier* components, those that are gone are taken back by their platform alone."""
+        """Return the payload; *earlier* components that are gone are removed, by naming only their platform."""
         gone = {key: {"platform": platform} for key, platform in earlier.items() if key not in self.components}
         return json.dumps(self.facts | {"components": gone | self.components}, ensure_ascii=False).encode()
 
@@ -44,32 +44,32 @@ class Discovery:
     """Describes the devices of one worker."""
 
     def __init__(self, config: Config) -> None:
-        """*config* says what is read and written, and where Home Assistant looks for devices."""
+        """*config* has the worker's topics, and the prefix where Home Assistant looks for devices."""
         self._config, self._section = config, config.integrations.home_assistant
         self._node = config.node.id
         self.topics = NodeTopics.of(config)
 
     @property
     def birth_topic(self) -> str:
-        """Where Home Assistant says that it has started."""
+        """Where Home Assistant announces that it has started."""
         return f"{self._section.prefix}/status"
 
     def topic(self, camera: str | None) -> str:
-        """Where the device of *camera* is announced; None: the worker's own."""
+        """Return the topic that announces the device of *camera*; None: the worker's own."""
         device = node_id(self._node) if camera is None else camera_id(self._node, camera)
         return f"{self._section.prefix}/device/{device}/config"
 
     def shows(self, camera: str) -> bool:
-        """Whether the configuration lets *camera* be shown."""
+        """Whether *camera* is to be shown according to the configuration."""
         return self._section.cameras is None or camera in self._section.cameras
 
     def node(self) -> Device:
-        """The worker's own device."""
+        """Return the worker's own device."""
         facts = {"name": f"edge-worker {self._node}", "model": "edge-worker", "sw_version": __version__}
         return self._device(None, facts, node_entities(self.topics, commands=self._config.commands.enabled))
 
     def camera(self, camera: str, source: int) -> Device:
-        """The device of *camera*, whose frames arrive by the camera section of index *source*."""
+        """Return the device of *camera*, whose frames arrive by the camera section at index *source*."""
         outputs = self._config.outputs_for(self._config.cameras[source])
         entities = CameraEntities(self.topics, outputs, node=self._node, camera=camera)
         components = entities.all(self._section.parts, commands=self._config.commands.enabled)

@@ -1,4 +1,4 @@
-"""What was announced, kept over restarts: a later run can take back what its configuration no longer shows."""
+"""Announced devices, kept over restarts, so that a later run can remove those that it no longer shows."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Announced(BaseModel):
-    """A device that Home Assistant was told of: its camera (None: the worker's own), its components' platforms."""
+    """An announced device: its camera (None: the worker's own) and the platforms of its components."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -31,14 +31,14 @@ class Announced(BaseModel):
 
 @dataclass(slots=True)
 class Memory:
-    """The devices announced, by discovery topic; a file that cannot be used costs a warning, and no more."""
+    """The announced devices, by discovery topic; a file that cannot be used causes only a warning."""
 
     file: Path | None = None
     devices: dict[str, Announced] = field(default_factory=dict)
 
     @classmethod
     def load(cls, state_directory: Path | None) -> Memory:
-        """Take over what an earlier run left in *state_directory*; None: nothing is kept."""
+        """Load what an earlier run left in *state_directory*; None: nothing is kept."""
         if state_directory is None:
             return cls()
         file = state_directory / _FILE
@@ -48,7 +48,7 @@ class Memory:
         return cls(file, dict(found.entries))
 
     def save(self) -> None:
-        """Write the devices down."""
+        """Write the devices to the file."""
         if self.file is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""Identifiers that Home Assistant takes, and names of cameras inside its templates. Pure."""
+"""Identifiers that Home Assistant accepts, and names of cameras inside its templates. Pure."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ import re
 from typing import Final
 
 _MAX_SLUG: Final = 40
-"""Characters of a name that an identifier keeps, for people; the hash tells names apart."""
+"""Characters of a name that an identifier keeps for readability; the hash makes it unique."""
 
 _NOT_IN_AN_ID: Final = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
 def node_id(node: str) -> str:
-    """Identify the device of the worker *node*; with a hash where a dot in the name had to go."""
+    """Return the id of the device of the worker *node*, with a hash if characters of the name were replaced."""
     slug = _NOT_IN_AN_ID.sub("_", node)
     return f"edge_worker_{slug}" if slug == node else f"edge_worker_{slug}_{_digest(node)}"
 
 
 def camera_id(node: str, camera: str) -> str:
-    """Identify the device of *camera*, whatever characters its name has, at the worker *node*."""
+    """Return the id of the device of *camera*, whatever characters its name has, at the worker *node*."""
     slug = _NOT_IN_AN_ID.sub("_", camera)[:_MAX_SLUG].strip("_")
     return "_".join(filter(None, (node_id(node), slug, _digest(f"{node}/{camera}"))))
 
 
 def component_id(kind: str, name: str) -> str:
-    """Identify the component of this *kind* for a class of that *name*."""
+    """Return the id of the component of this *kind* for the class *name*."""
     slug = _NOT_IN_AN_ID.sub("_", name)[:_MAX_SLUG]
     return f"{kind}_{slug}" if slug == name else f"{kind}_{slug}_{_digest(name)}"
 
 
 def quoted(text: str) -> str:
-    """Write *text* as a string literal that JSON and Jinja both read, and that holds no tag of a template.
+    """Return *text* as a string literal that is valid in both JSON and Jinja, and contains no template tag.
 
     Names of cameras come from outside: ``{{ states() }}`` in one must stay a name.
     """

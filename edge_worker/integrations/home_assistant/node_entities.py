@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def node_entities(topics: NodeTopics, *, commands: bool) -> Components:
-    """The entities of the worker's own device; those that command it only where it takes *commands*."""
+    """Return the entities of the worker's own device; controls only if it accepts *commands*."""
     controls = _controls(topics) if commands else {}
     return {**_status(topics), **_statistics(topics), **controls}
 
