@@ -1,1 +1,1 @@
-"""The library (docs/python.md): what ``from edge_worker import …`` gives."""
+"""The library (docs/python.md): implementation of what ``edge_worker`` exports."""

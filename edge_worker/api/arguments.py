@@ -1,4 +1,4 @@
-"""Argument validation of the library; messages name the argument and the value seen."""
+"""Argument validation of the library; messages name the argument and the value."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def rgb_image(image: object) -> npt.NDArray[np.uint8]:
     """
     if not isinstance(image, np.ndarray):
         hint = ': numpy.asarray(image.convert("RGB")) makes one' if hasattr(image, "convert") else ""
-        raise ValueError(  # noqa: TRY004 - one kind of error for whatever is wrong with an image
+        raise ValueError(  # noqa: TRY004 - one type of error for everything that is wrong with an image
             f"an image is an RGB uint8 array of shape (height, width, 3), not {type(image).__name__}{hint}"
         )
     if problem := _problem(image):
@@ -51,7 +51,7 @@ def _problem(image: npt.NDArray[np.generic]) -> str:
 
 
 def jpeg_sized(image: npt.NDArray[np.uint8]) -> None:
-    """Require an image that a JPEG can hold.
+    """Require an image that fits into a JPEG.
 
     Raises:
         ValueError: a side is too long; the message gives shape and limit.
@@ -87,7 +87,7 @@ def file_path(name: str, value: object) -> Path:
 
 
 def file_content(path: Path, limit: int) -> bytes:
-    """Read *path*, at most *limit* bytes: a video given in place of an image must not fill the memory.
+    """Return the content of *path*, at most *limit* bytes: a video passed instead of an image must not fill the memory.
 
     Raises:
         OSError: it cannot be read.

@@ -1,6 +1,6 @@
-"""The library: load a model, parse images. What it returns is what the worker publishes.
+"""The library: load a model, parse images. Results are the same as those that the worker publishes.
 
-Loading and parsing change nothing process-wide: no environment variable, signal handler, log level or thread limit.
+Loading and parsing change no process-wide state: environment variables, signal handlers, log levels or thread limits.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Parser:
         self._closed = False
 
     def __repr__(self) -> str:
-        """Model, engine and precision."""
+        """Return model, engine and precision."""
         return f"<Parser of {self.info.name}; {self.info.engine}, {self.info.precision}>"
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class Parser:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
+        """Close the parser."""
         self.close()
 
     @property
@@ -82,7 +82,7 @@ class Parser:
         return Parsing(analysis.without_raw(), self._pipeline.palette)
 
     def parse_bytes(self, payload: bytes, *, score_threshold: float | None = None) -> Parsing:
-        """Parse what a camera would send: a JPEG, PNG, WebP or BMP file, or a JSON envelope with one.
+        """Parse a payload as cameras send it: a JPEG, PNG, WebP or BMP file, or a JSON envelope with one.
 
         Raises:
             DecodeError: it is not an accepted image within the limits; ``reason`` and ``detail`` say why.
@@ -93,7 +93,7 @@ class Parser:
         return self.parse(self._pipeline.decode(file_bytes(payload)), score_threshold=score_threshold)
 
     def parse_file(self, path: str | Path, *, score_threshold: float | None = None) -> Parsing:
-        """Parse a file, as :meth:`parse_bytes` does.
+        """Parse a file; its content as in :meth:`parse_bytes`.
 
         Raises:
             OSError: it cannot be read.
@@ -146,7 +146,7 @@ def load_parser(
         EngineError: the requested engine or precision cannot run it here.
         ConfigError: *palette* has an unknown class or an invalid colour.
         ValueError: a number is less than 1, or a path empty.
-        TypeError: an argument is of another type.
+        TypeError: an argument has the wrong type.
     """
     file_path("path", path)
     text("engine", engine)

@@ -29,14 +29,14 @@ class Parsing:
         self._analysis, self._palette = analysis, palette
 
     def __repr__(self) -> str:
-        """Size, number of persons and classes."""
+        """Return size, number of persons and classes."""
         height, width = self.label_map.shape
         names = ", ".join(label.name for label in self.labels) or "none"
         return f"<Parsing of {width}x{height} pixels; persons: {len(self.persons)}; labels: {names}>"
 
     @property
     def image(self) -> npt.NDArray[np.uint8]:
-        """The image, RGB uint8 H×W×3, turned as its EXIF orientation says."""
+        """The image, RGB uint8 H×W×3, turned according to its EXIF orientation."""
         return self._analysis.image
 
     @property
@@ -56,7 +56,7 @@ class Parsing:
 
     @property
     def persons(self) -> tuple[Person, ...]:
-        """Persons, highest score first: disjoint masks, each with its parts. None with single-human models."""
+        """Persons, highest score first: disjoint masks, each with its parts. Empty with single-human models."""
         return self._analysis.summary.persons
 
     @property
@@ -70,11 +70,11 @@ class Parsing:
         return (*self._analysis.parsing.parts, *self._analysis.parsing.persons)
 
     def colormap(self) -> bytes:
-        """The label map as a palette PNG: pixel value = class index, palette = class colours."""
+        """Return the label map as a palette PNG: pixel value = class index, palette = class colours."""
         return self._encoded(ImageRequest("colormap", "palette-png"))
 
     def overlay(self, *, alpha: float = 0.5, quality: int = 85) -> bytes:
-        """The image with class colours blended in, outlines and a legend, as JPEG.
+        """Return the image with class colours blended in, outlines and a legend, as a JPEG.
 
         Args:
             alpha: weight of the colours, 0 to 1.
