@@ -1,7 +1,7 @@
-"""The command ``edge-worker``: what it takes, and which module does it. No logic; heavy imports happen inside commands.
+"""The command ``edge-worker``: arguments, and calls of the modules that do the work. Heavy imports are inside commands.
 
-Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it), 130 interrupted, 141 nobody
-reads the output any more.
+Exit codes: 0 ok, 1 failure, 2 usage, 78 configuration (systemd does not restart on it), 130 interrupted, 141 broken
+pipe.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _run(arguments: argparse.Namespace) -> int:
         return _fail(error, FAILURE)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does: others are killed by SIGPIPE then
+    except BrokenPipeError:  # the reader of our output is gone, as with `| head`; other programs are killed by SIGPIPE
         return BROKEN_PIPE
     except OSError as error:
         if error.filename is None and error.errno != errno.ENOSPC:
@@ -60,7 +60,7 @@ def _fail(problem: object, code: int) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Describe the command line."""
+    """Return the parser of the command line."""
     whole = argparse.ArgumentParser(
         prog="edge-worker", description="Human parsing over MQTT: frames in, coloured part maps and labels out."
     )

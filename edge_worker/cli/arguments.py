@@ -1,4 +1,4 @@
-"""What the commands' arguments have in common: kinds of values, the configuration file, settings that override it."""
+"""Shared by the commands: types of arguments, the configuration file, options that override settings."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ MODELS = "builtin:NAME, or the directory of a checkpoint or an exported model"
 def add_command(
     commands: Commands, name: str, run: Callable[[Arguments], int], description: str
 ) -> argparse.ArgumentParser:
-    """Add a command that is carried out by *run*."""
+    """Add a command that calls *run*."""
     command = commands.add_parser(name, help=description, description=description)
     command.set_defaults(run=run)
     return command
 
 
 def takes_config(command: argparse.ArgumentParser, what: str = CONFIGURATION) -> None:
-    """Let *command* take a configuration file, *what* it is for."""
+    """Let *command* accept a configuration file; *what* is its help text."""
     command.add_argument("-c", "--config", type=Path, metavar="FILE", help=what)
 
 
 def takes_broker(command: argparse.ArgumentParser) -> None:
-    """Let *command* take the configuration file, and another broker than the configuration's."""
+    """Let *command* accept a configuration file, and a broker other than the configuration's."""
     takes_config(command)
     setting(
         command, "--host", "mqtt.host", help="name or address of the broker (default: mqtt.host of the configuration)"
@@ -56,7 +56,7 @@ def takes_broker(command: argparse.ArgumentParser) -> None:
 
 
 def setting(command: argparse.ArgumentParser, option: str, key: str, **details: Any) -> None:  # noqa: ANN401 - argparse's
-    """Let *option* override the configuration's *key*, by the name that the environment has for it."""
+    """Let *option* override the configuration's *key*; it is stored by the name of the key's environment variable."""
     variable = f"EDGE_WORKER__{key.upper().replace('.', '__')}"
     command.add_argument(
         option, dest=variable, metavar=option[2:].upper() if not details.get("choices") else None, **details
@@ -65,7 +65,7 @@ def setting(command: argparse.ArgumentParser, option: str, key: str, **details: 
 
 
 def as_typed(problem: object, arguments: Arguments) -> str:
-    """Give the text of *problem* with options in the place of the variables that they were turned into."""
+    """Return the text of *problem*, with options instead of the variables that they were turned into."""
     text = str(problem)
     for variable, option in getattr(arguments, "options", {}).items():
         if getattr(arguments, variable) is not None:
@@ -74,7 +74,7 @@ def as_typed(problem: object, arguments: Arguments) -> str:
 
 
 def located(error: ConfigError, arguments: Arguments) -> ConfigError:
-    """Give *error* with the place where its key was written, which those found out while running do not know."""
+    """Return *error* with the place where its key was written, which errors raised while running do not have."""
     from edge_worker.config import Problem, find_config, load_with_origins
 
     if error.file is not None or not error.key or not hasattr(arguments, "config"):
@@ -88,19 +88,19 @@ def located(error: ConfigError, arguments: Arguments) -> ConfigError:
 
 
 def environment(arguments: Arguments) -> dict[str, str]:
-    """Give the environment with the settings in *arguments* on top."""
+    """Return the environment, overridden by the settings in *arguments*."""
     settings = {name: value for name, value in vars(arguments).items() if name.startswith("EDGE_WORKER__")}
     return {**os.environ, **{name: value for name, value in settings.items() if value is not None}}
 
 
 def without_broker(arguments: Arguments) -> dict[str, str]:
-    """Give the environment for a command that uses no broker: without a file nothing names one, and something must."""
+    """Return the environment for a command without a broker: ``mqtt.host`` is required, but may be set nowhere."""
     broker = {} if arguments.config else {"EDGE_WORKER__MQTT__HOST": "localhost"}
     return {**broker, **environment(arguments)}
 
 
 def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Config, Path | None]:
-    """Load the configuration that the arguments name, with their settings on top; and the file it came from."""
+    """Return the configuration that the arguments name, overridden by their settings, and its file."""
     from edge_worker.config import find_config, load
 
     environ = environment(arguments)
@@ -109,24 +109,24 @@ def load_config(arguments: Arguments, *, runs_model: bool = True) -> tuple[Confi
 
 
 def tool_config(arguments: Arguments) -> Config:
-    """Load the configuration for a client of the broker, and have warnings shown as :func:`log_warnings_only` does.
+    """Return the configuration for a client of the broker, and set up logs as :func:`log_warnings_only` does.
 
-    It may be that of a worker on another machine: no model need be here.
+    It may be that of a worker on another machine, so the model's files are not checked.
     """
     log_warnings_only()
     return load_config(arguments, runs_model=False)[0]
 
 
 def options(kind: type[Options], arguments: Arguments) -> Options:
-    """Make a tool's options, a dataclass, of the arguments that its fields are named for."""
+    """Return a tool's options, a dataclass, from the arguments with the names of its fields."""
     return kind(**{field.name: getattr(arguments, field.name) for field in fields(kind)})
 
 
 def require_worker_platform(command: str) -> None:
-    """Refuse a *command* that runs a worker where none can run.
+    """Refuse a *command* that runs a worker on a platform where it cannot run.
 
     Raises:
-        EdgeWorkerError: this is Windows.
+        EdgeWorkerError: on Windows.
     """
     from edge_worker.common.platforms import RUNS_WORKER
 
@@ -135,7 +135,7 @@ def require_worker_platform(command: str) -> None:
 
 
 def log_warnings_only() -> None:
-    """Tools speak for themselves: of what the worker's parts log in them, warnings are shown, on standard error."""
+    """Log to standard error, warnings only: tools print their own output besides what the worker's parts log."""
     from edge_worker.config import LogConfig
     from edge_worker.ops import logs
 
@@ -143,12 +143,12 @@ def log_warnings_only() -> None:
 
 
 def from_here(text: str) -> str:
-    """Read a model's name; a relative path is seen from here, not from the configuration file's folder."""
+    """Return a model's name; a relative path is relative to the working directory, not to the configuration file."""
     return text if text.startswith("builtin:") else str(Path(text).absolute())
 
 
 def positive(text: str) -> float:
-    """Read a number above 0."""
+    """Return a number above 0."""
     number = float(text)
     if not 0.0 < number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
@@ -156,14 +156,14 @@ def positive(text: str) -> float:
 
 
 def level(text: str) -> str:
-    """Read one level of a topic."""
+    """Return one level of a topic."""
     if not text or any(sign in text for sign in "/+#"):
         raise argparse.ArgumentTypeError(f"{text!r} is not one level of a topic, without /, + and #")
     return text
 
 
 def size(text: str) -> tuple[int, int]:
-    """Read a size in pixels: ``1280x720``."""
+    """Return a size in pixels, (width, height): ``1280x720``."""
     width, _, height = text.partition("x")
     if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
         raise argparse.ArgumentTypeError(f"{text} is not a size such as 1280x720")
@@ -171,7 +171,7 @@ def size(text: str) -> tuple[int, int]:
 
 
 def counts(text: str) -> tuple[int, ...]:
-    """Read numbers from 1: ``1,2``."""
+    """Return whole numbers from 1: ``1,2``."""
     numbers = text.split(",")
     if not all(number.isdigit() and int(number) for number in numbers):
         raise argparse.ArgumentTypeError(f"{text} are not numbers such as 1,2")
@@ -179,7 +179,7 @@ def counts(text: str) -> tuple[int, ...]:
 
 
 def isas(text: str) -> tuple[str, ...]:
-    """Read instruction sets: ``avx2,amx``."""
+    """Return instruction sets: ``avx2,amx``."""
     names = tuple(text.split(","))
     if unknown := [name for name in names if name not in ISAS]:
         raise argparse.ArgumentTypeError(f"{', '.join(unknown)} is none of {', '.join(ISAS)}")
@@ -187,7 +187,7 @@ def isas(text: str) -> tuple[str, ...]:
 
 
 def variants(text: str) -> tuple[tuple[str, str], ...]:
-    """Read pairs of engine and precision: ``openvino:f32,openvino:bf16``."""
+    """Return pairs of engine and precision: ``openvino:f32,openvino:bf16``."""
     pairs = [tuple(one.split(":")) for one in text.split(",")]
     if not all(len(pair) == 2 and all(pair) for pair in pairs):  # noqa: PLR2004 - engine and precision
         raise argparse.ArgumentTypeError(f"{text} are not ENGINE:PRECISION such as openvino:f32,openvino:bf16")

@@ -1,4 +1,4 @@
-"""What people use around a worker, over its broker: ``demo``, ``camera``, ``watch``, ``status`` and ``request``."""
+"""Clients of a worker, and the demo: ``demo``, ``camera``, ``watch``, ``status`` and ``request``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     import argparse
 
 COMMANDS = ("ping", "stats", "config", "pause", "resume", "set", "snapshot", "forget", "restart")
-"""What a worker can be asked for; a test compares it with the messages, which are slow to import."""
+"""Commands that a worker accepts; a test compares them with ``edge_worker.messages``, which is slow to import."""
 
 
 def add(commands: Commands) -> None:
-    """Describe the commands."""
+    """Add the commands."""
     for add_one in (_add_demo, _add_camera, _add_watch, _add_status, _add_request):
         add_one(commands)
 
@@ -46,7 +46,7 @@ def _add_demo(commands: Commands) -> None:
 
 
 def _duration(text: str) -> float:
-    """Read a number of seconds, or 0."""
+    """Return a number of seconds, or 0."""
     return 0.0 if text == "0" else positive(text)
 
 
@@ -157,7 +157,7 @@ def _request(arguments: Arguments) -> int:
 
 
 def _asks_the_broker(command: argparse.ArgumentParser, awaited: str) -> None:
-    """Let *command* wait for what is *awaited*, from the broker of a configuration."""
+    """Let *command* accept a broker and a timeout; *awaited* is what it waits for, for the help text."""
     command.add_argument(
         "--timeout", type=positive, default=10.0, metavar="SECONDS", help=f"seconds to wait for {awaited} (default 10)"
     )

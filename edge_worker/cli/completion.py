@@ -1,4 +1,4 @@
-"""Completion of the command line by a shell: ``completion``."""
+"""Shell completion of the command line: ``completion``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 def add(commands: Commands, whole: argparse.ArgumentParser) -> None:
-    """Describe the command, which completes what *whole* takes."""
+    """Add the command, which completes the arguments of *whole*."""
     command = add_command(commands, "completion", partial(_completion, whole), "print a completion script for a shell")
     command.add_argument("shell", metavar="SHELL", choices=SHELLS, help=f"one of {', '.join(SHELLS)}")
 
@@ -36,7 +36,7 @@ def _completion(whole: argparse.ArgumentParser, arguments: Arguments) -> int:
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    """Give all arguments, those of subcommands too."""
+    """Yield all arguments, including those of subcommands."""
     for action in parser._actions:  # noqa: SLF001 - there is no public way
         yield action
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001

@@ -8,7 +8,7 @@ from edge_worker.cli.arguments import Arguments, Commands, add_command, load_con
 
 
 def add(commands: Commands) -> None:
-    """Describe the command."""
+    """Add the command."""
     command = add_command(
         commands, "gateway", _gateway, "serve a web page and a REST API; workers of the broker parse the images"
     )

@@ -12,7 +12,7 @@ _IMAGES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 
 
 def add(commands: Commands) -> None:
-    """Describe the commands."""
+    """Add the commands."""
     description = "fetch, export, judge, describe and verify models"
     verbs = commands.add_parser("model", help=description, description=description).add_subparsers(
         title="verbs", metavar="VERB", required=True

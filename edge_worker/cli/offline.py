@@ -25,7 +25,7 @@ from edge_worker.common.formats import ANNOTATION_FORMATS
 
 
 def add(commands: Commands) -> None:
-    """Describe the commands."""
+    """Add the commands."""
     _add_parse(commands)
     _add_export(commands)
     _add_bench(commands)

@@ -1,4 +1,4 @@
-"""Standard output and standard error: closed ones, odd encodings, readers that have gone, full disks."""
+"""Standard output and standard error that are closed, cannot encode a character, or have no reader or a full disk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TextIO
 
 
 def open_what_is_closed() -> None:
-    """Send to nowhere what would be written to a closed stream (``>&-``, some service managers).
+    """Replace closed streams (``>&-``, some service managers) by the null device.
 
-    Python has None there, and the descriptor would be that of the next file or connection.
+    Python sets them to None, and the next file or connection would get their descriptor.
     """
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
@@ -20,15 +20,15 @@ def open_what_is_closed() -> None:
 
 
 def write_whatever_the_encoding(stream: TextIO) -> None:
-    """Have *stream* write what its encoding lacks as an escape: a word is better than none, in ASCII too."""
+    """Let *stream* write characters that its encoding lacks as escapes, instead of raising an error."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
 
 
 def drop_what_cannot_be_written(stream: TextIO) -> None:
-    """Empty *stream*: into its file, or, where a reader has gone or a disk is full, into nothing.
+    """Flush *stream*; if its reader is gone or the disk is full, discard what it has buffered.
 
-    Python would try again while it exits, and end with a code of its own (120).
+    Otherwise Python would try again at exit, and end with exit code 120.
     """
     try:
         stream.flush()

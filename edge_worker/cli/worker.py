@@ -19,7 +19,7 @@ from edge_worker.cli.output import drop_what_cannot_be_written
 
 
 def add(commands: Commands) -> None:
-    """Describe the commands."""
+    """Add the commands."""
     takes_config(add_command(commands, "run", _run, "run the worker: parse what cameras publish, until stopped"))
     _add_check(commands)
     command = add_command(
@@ -39,13 +39,13 @@ def _run(arguments: Arguments) -> int:
 
     require_worker_platform("run")
     orders: SimpleQueue[Order] = SimpleQueue()
-    # Before the worker's modules are loaded, which takes a part of a second.
+    # Before the worker's modules are imported, which takes a fraction of a second.
     with signals_as_orders(orders, ends_process=True):
         from edge_worker.service import app
 
         config, file = load_config(arguments)
         code = app.run(config, orders, source=file)
-    drop_what_cannot_be_written(sys.stdout)  # log lines, whose loss is no failure of the worker
+    drop_what_cannot_be_written(sys.stdout)  # lost log lines are not a failure of the worker
     return code
 
 
