@@ -139,7 +139,7 @@ class HomeAssistant:
                 self._memory.save()
 
     def _want_all(self) -> None:
-        """Publish everything at the next look, but ``QUIET_S`` after the last time at the earliest. The lock is held."""
+        """Publish everything at the next look, but not before ``QUIET_S`` after the last time. The lock is held."""
         self._due = min(self._due, max(time.monotonic(), self._all_at + QUIET_S))
 
     def _is_shown(self, camera: SeenCamera) -> bool:
