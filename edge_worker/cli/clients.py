@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
 
 
 def _add_demo(commands: Commands) -> None:
-    command = add_command(commands, "demo", _demo, "run broker, camera, worker and recorder in one, without any setup")
+    command = add_command(commands, "demo", _demo, "run a broker, camera, worker and recorder, without any setup")
     command.add_argument("--source", default="scene", help=f"{SOURCES} (default scene)")
     command.add_argument(
         "--seconds", type=_duration, help="seconds to record; 0: until interrupted (default 20, with --web 0)"
@@ -106,7 +106,7 @@ def _add_watch(commands: Commands) -> None:
         metavar="DIR",
         help="folder to write maps, overlays and labels to (default: none is written)",
     )
-    command.add_argument("--json", action="store_true", help="print labels and errors as they are, one per line")
+    command.add_argument("--json", action="store_true", help="print labels and errors as received, one per line")
     command.add_argument("--camera", metavar="NAME", help="only the results of this camera (default: of all)")
     takes_broker(command)
 
@@ -122,7 +122,7 @@ def _add_status(commands: Commands) -> None:
     command.add_argument(
         "node", metavar="NODE", nargs="?", type=level, help="node.id of a worker (default: all workers)"
     )
-    command.add_argument("--json", action="store_true", help="print the status messages as they are, one per line")
+    command.add_argument("--json", action="store_true", help="print the status messages as received, one per line")
     _asks_the_broker(command, "the broker")
 
 

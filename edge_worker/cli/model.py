@@ -13,7 +13,7 @@ _IMAGES: dict[str, Any] = {"type": Path, "nargs": "+", "metavar": "PATH"}
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    description = "fetch, export, judge, describe and verify models"
+    description = "fetch, export, measure, describe and verify models"
     verbs = commands.add_parser("model", help=description, description=description).add_subparsers(
         title="verbs", metavar="VERB", required=True
     )
@@ -22,10 +22,10 @@ def add(commands: Commands) -> None:
     pull.add_argument("--out", type=Path, metavar="DIR", help="where to put it (default: the last part of NAME)")
     _add_export(verbs)
     gate = add_command(
-        verbs, "gate", _gate, "measure reduced precisions on images; record in the model which are accurate"
+        verbs, "gate", _gate, "measure reduced precisions on images; record in the model which are accurate enough"
     )
     gate.add_argument("model", metavar="MODEL", help="directory of an exported model")
-    gate.add_argument("--frames", **_IMAGES, required=True, help="images to judge by, or folders of them")
+    gate.add_argument("--frames", **_IMAGES, required=True, help="images to measure with, or folders of them")
     info = add_command(verbs, "info", _info, "describe a model, or name those that come with the package")
     info.add_argument("model", metavar="MODEL", nargs="?", help="builtin:NAME or a directory")
     verify = add_command(verbs, "verify", _verify, "compare a model's files with its checksums or configuration")
@@ -50,7 +50,7 @@ def _add_export(verbs: Commands) -> None:
         help="about 100 frames of your own, or folders of them (default: none; int8 needs them)",
     )
     export.add_argument(
-        "--gate", **_IMAGES, default=[], help="images to judge by (default: half of those to calibrate)"
+        "--gate", **_IMAGES, default=[], help="images to measure accuracy with (default: half of those to calibrate)"
     )
 
 

@@ -37,7 +37,7 @@ def _add_parse(commands: Commands) -> None:
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the results")
     command.add_argument("--raw", action="store_true", help="also write STEM.npz: net_input, pred_logits, pred_masks")
     command.add_argument(
-        "--overwrite", action="store_true", help="parse again what was parsed before (default: only what is new)"
+        "--overwrite", action="store_true", help="also parse images that have results already (default: only new ones)"
     )
     command.add_argument(
         "--format",
@@ -79,7 +79,7 @@ def _add_parse(commands: Commands) -> None:
         command,
         "--threads",
         "threads.inference",
-        help="inference threads (default: as configured, else all there are)",
+        help="inference threads (default: as configured, else one per CPU)",
     )
 
 
@@ -136,7 +136,7 @@ def _add_bench(commands: Commands) -> None:
         type=counts,
         default=(),
         metavar="N,…",
-        help="numbers of threads, each tried (default: all there are)",
+        help="numbers of threads to try (default: as configured, else one per CPU)",
     )
     command.add_argument(
         "--against",
@@ -150,7 +150,7 @@ def _add_bench(commands: Commands) -> None:
         type=isas,
         default=(),
         metavar="ISA,…",
-        help=f"limit engine, kernels and what is compared to {', '.join(ISAS)}; each is tried (default: all there is)",
+        help=f"instruction sets to limit everything to, each tried: {', '.join(ISAS)} (default: no limit)",
     )
     command.add_argument(
         "--turns", type=int, default=10, help="rounds, in each of which every variant parses a frame (default 10)"

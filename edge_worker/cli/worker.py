@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         _config,
         "print a sample configuration, or the one in force and where each value comes from",
     )
-    takes_config(command, "print what is in force with this file (default: the sample)")
+    takes_config(command, "print the configuration in force with this file (default: print the sample)")
     _add_schema(commands)
 
 
@@ -86,7 +86,9 @@ def _add_schema(commands: Commands) -> None:
     command = add_command(
         commands, "schema", _schema, "print the AsyncAPI document: topics, messages and their schemas"
     )
-    command.add_argument("--format", choices=("yaml", "json"), default="yaml", help="of the document (default yaml)")
+    command.add_argument(
+        "--format", choices=("yaml", "json"), default="yaml", help="format of the document (default yaml)"
+    )
 
 
 def _schema(arguments: Arguments) -> int:
