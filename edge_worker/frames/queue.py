@@ -109,10 +109,10 @@ class FrameQueue:
             self._queue(mine)
 
     def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
-        """Whether another node replied to *frame*, or will without a word to us. The lock is held.
+        """Whether another node has replied to *frame*, or will without telling us. The lock is held.
 
         Equal images without ids of their own cannot be told apart: if one was settled here, this is taken for another.
-        The broker sends us a retained frame because we subscribed; those who were there before us have had it.
+        The broker sends us a retained frame because we subscribed; nodes that subscribed earlier have received it, too.
         """
         if frame.retained and not ours:
             return True

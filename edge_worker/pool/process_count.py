@@ -20,7 +20,7 @@ _LIGHT_MB: Final = 60.0
 weights, and 1.05 times with 250 MB (measured)."""
 _BASE_MB: Final = 170.0
 _PER_WEIGHTS: Final = 2.2
-"""A process takes the base and this many times its weights: 216 MB measured with 22 MB of weights, 721 with 250."""
+"""A process takes the base plus this many times its weights. Measured: 216 MB with 22 MB of weights, 721 with 250."""
 _SHARE: Final = 0.5  # of the free memory to use: frames, other shapes and other programs need some, too
 _MOST: Final = 8
 
