@@ -27,7 +27,7 @@ def _completion(whole: argparse.ArgumentParser, arguments: Arguments) -> int:
     try:
         import shtab
     except ModuleNotFoundError as error:
-        raise EdgeWorkerError("completion needs one package more: pip install 'edge-worker[completion]'") from error
+        raise EdgeWorkerError("completion needs one more package: pip install 'edge-worker[completion]'") from error
     for action in _actions(whole):
         if action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # where shtab looks for it

@@ -53,4 +53,4 @@ def _read(text: str) -> datetime:
     try:
         return datetime.fromisoformat(f"{day}T{time}.{fraction[:6]:0<6}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
-        raise ValueError(f"is no time that exists: {text!r:.40}") from None
+        raise ValueError(f"is a time that does not exist: {text!r:.40}") from None

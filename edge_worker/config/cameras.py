@@ -33,7 +33,7 @@ def _auto_or_nodes(value: object) -> object:
     if not isinstance(value, list | tuple) or not value or not all(isinstance(one, str) for one in value):
         raise ValueError("should be auto or a list of node ids")
     if odd := [one for one in value if not re.fullmatch(NODE_ID, one)]:
-        raise ValueError(f"should hold ids of nodes (node.id), which {odd[0]!r} is not")
+        raise ValueError(f"should be node ids (node.id), and {odd[0]!r} is not one")
     return tuple(value)
 
 

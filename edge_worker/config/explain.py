@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 60  # characters of an invalid value in an error message
 _NO_PASSWORDS = (
-    "a password does not belong into the configuration: put it into a file and name that in mqtt.password_file, "
+    "a password does not belong in the configuration: put it into a file and name that in mqtt.password_file, "
     "or give it as the systemd credential mqtt-password or in EDGE_WORKER_MQTT_PASSWORD"
 )
 _WANTED = {

@@ -25,7 +25,7 @@ def check_split(config: Config, index: int) -> Iterator[Problem]:
     if camera.share_group is not None or camera.reply_prefix is not None:
         other = "share_group" if camera.share_group is not None else "reply_prefix"
         yield Problem(
-            place, f"does not go with {other}, of whose frames a node gets only its part: delete one of the two"
+            place, f"cannot be combined with {other}, which gives a node only some of the frames: delete one of the two"
         )
     if "{node}" in camera.topic:
         yield Problem(place, f"needs a topic that all nodes subscribe to, without {{node}}: {camera.topic}")
@@ -52,7 +52,7 @@ def _auto(config: Config, index: int) -> Iterator[Problem]:
     if not config.node.retain:
         yield Problem(("node", "retain"), "should be true with cameras[].split: members are found by what is retained")
     if camera.keeps_for_others and camera.max_age_s is not None:
-        problem = "does not go with split and delivery: every, where a frame is kept until it is answered: null"
+        problem = "should be null with split and delivery: every, where a frame is kept until it is answered"
         yield Problem(("cameras", index, "max_age_s"), problem)
 
 

@@ -71,7 +71,7 @@ def _private(config: Config) -> Iterator[Problem]:
     private = {place: filter_ for place, filter_ in sent.items() if place[-1] == "reply_prefix"}
     for (place, prefix), (key, other) in product(private.items(), sent.items()):
         if key not in private and overlaps(prefix, other):
-            yield Problem(place, f"holds topics that {dotted(key)} publishes to: results of requests are not for all")
+            yield Problem(place, f"includes topics that {dotted(key)} publishes to: others could read results")
 
 
 def _node_topics(config: Config) -> tuple[str, ...]:

@@ -70,7 +70,7 @@ def describe(payload: bytes) -> str:
     if known:
         return known
     if (place := start.find(_JPEG)) > 0:
-        return f"a JPEG that starts at byte {place} only: send it without what stands before"
+        return f"a JPEG that starts at byte {place}: send it without the bytes before"
     if _HEX.fullmatch(text):
         return "hexadecimal text: send the file itself"
     if _BASE64.fullmatch(text):

@@ -51,8 +51,8 @@ def test_the_ways_in_which_senders_write_a_time_are_read(text: str) -> None:
         ("2026-01-31T12:00:00." + "1" * 100 + "Z", "must be a time like"),
         ("2026-01-31T12:00:00." + "1" * 43 + "Z" + "junk", "must be a time like"),
         ("1769860800." + "0" * 60 + "junk", "must be a time like"),
-        ("2026-02-30T12:00:00Z", "no time that exists"),
-        ("0001-01-01T00:00:00+23:59", "no time that exists"),
+        ("2026-02-30T12:00:00Z", "is a time that does not exist"),
+        ("0001-01-01T00:00:00+23:59", "is a time that does not exist"),
     ],
 )
 def test_what_is_no_time_is_refused(text: str, problem: str) -> None:

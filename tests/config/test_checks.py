@@ -130,7 +130,7 @@ def test_a_path_about_which_the_system_gives_no_answer_is_refused(tmp_path: Path
         ("cameras: [{reply_prefix: replies/}]", "cameras[0].reply_prefix: needs delivery: every"),
         (
             "cameras: [{topic: 'r/{camera}', delivery: every, reply_prefix: parsing/}, {}]",
-            "cameras[0].reply_prefix: holds topics that output.colormap.topic publishes to",
+            "cameras[0].reply_prefix: includes topics that output.colormap.topic publishes to",
         ),
         (
             "output: {overlay: {topic: 'parsing/{camera}/labels'}}",
@@ -260,10 +260,10 @@ AUTO = EVERY + "split: {group: g}\n"
     [
         (EVERY + "split: {group: a/b}", "cameras[0].split.group: should be 1 to 64 characters without spaces"),
         (EVERY + "split: {group: g, share: 1}", "cameras[0].split.share: unknown key"),
-        (AUTO + "    share_group: g", "cameras[0].split: does not go with share_group"),
-        (AUTO + "    reply_prefix: r/", "cameras[0].split: does not go with reply_prefix"),
+        (AUTO + "    share_group: g", "cameras[0].split: cannot be combined with share_group"),
+        (AUTO + "    reply_prefix: r/", "cameras[0].split: cannot be combined with reply_prefix"),
         (AUTO + "    topic: '{node}/{camera}'", "cameras[0].split: needs a topic that all nodes subscribe to"),
-        (AUTO + "    max_age_s: 3", "cameras[0].max_age_s: does not go with split and delivery: every"),
+        (AUTO + "    max_age_s: 3", "cameras[0].max_age_s: should be null with split and delivery: every"),
         (AUTO + "node: {retain: false}", "node.retain: should be true with cameras[].split"),
         (AUTO + "node: {status_topic: 'a/x-{node}'}", "node.status_topic: should hold {node} once, as a level"),
         (
@@ -276,7 +276,7 @@ AUTO = EVERY + "split: {group: g}\n"
         ),
         (EVERY + "split: {group: g, members: [a, a]}\nnode: {id: a}", "cameras[0].split.members: names a node twice"),
         (EVERY + "split: {group: g, members: []}", "cameras[0].split.members: should be auto or a list of node ids"),
-        (EVERY + "split: {group: g, members: [a/b]}", "cameras[0].split.members: should hold ids of nodes"),
+        (EVERY + "split: {group: g, members: [a/b]}", "cameras[0].split.members: should be node ids (node.id)"),
     ],
 )
 def test_split_says_where_it_cannot_work(tmp_path: Path, content: str, error: str) -> None:

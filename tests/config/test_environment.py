@@ -65,7 +65,7 @@ def test_a_variable_opens_a_section_that_the_file_turned_off(tmp_path: Path) -> 
         ),
         ("EDGE_WORKER__PALETTE__HAT", "red", "palette.hat: set the palette as a whole: EDGE_WORKER__PALETTE="),
         ("EDGE_WORKER__", "1", "unknown key"),
-        ("EDGE_WORKER__MQTT__PASSWORD", "geheim", "mqtt.password: a password does not belong into the configuration"),
+        ("EDGE_WORKER__MQTT__PASSWORD", "geheim", "mqtt.password: a password does not belong in the configuration"),
     ],
 )
 def test_a_wrong_variable_is_named(tmp_path: Path, name: str, value: str, error: str) -> None:

@@ -119,8 +119,8 @@ def test_times_are_taken_in_several_forms() -> None:
         ("yesterday", "a time like"),
         (float("inf"), "a time like"),
         ("2026-01-31T12:00:00", "with Z or an offset"),
-        ("2026-02-31T12:00:00Z", "no time that exists"),
-        ("0001-01-01T00:00:00+23:00", "no time that exists"),
+        ("2026-02-31T12:00:00Z", "is a time that does not exist"),
+        ("0001-01-01T00:00:00+23:00", "is a time that does not exist"),
     ],
 )
 def test_what_is_wrong_with_a_time_is_said(value: object, problem: str) -> None:

@@ -265,7 +265,7 @@ def test_the_checksum_of_the_end_of_a_png_does_not_count() -> None:
         (b"HTTP/1.0 200 OK\r\n\r\n" + FILES["jpeg"], "HTTP response"),
         (b"\0\0\0\1\x67\x42\0\x1f", "video stream"),
         (b"P6\n64 48\n255\n", "PPM"),
-        (b"\0" + FILES["jpeg"], "starts at byte 1 "),
+        (b"\0" + FILES["jpeg"], "starts at byte 1:"),
         (b"\xff\xd8\0" + FILES["jpeg"][2:], "stray bytes"),
     ],
 )
