@@ -83,7 +83,7 @@ class DecodeError(FrameRejected):
 
 
 class ModelProcessError(EdgeWorkerError):
-    """The model process failed while working on a frame; ``phase`` says on which phase."""
+    """The model process failed while working on a frame, in the given ``phase``."""
 
     def __init__(self, detail: str, *, phase: str) -> None:
         """Describe the failure, and the *phase* in which it happened."""

@@ -24,7 +24,7 @@ DROPS: Final = frozenset(
 """Why a frame got no reply at all, or none from this node."""
 
 _PLAUSIBLE_LAG_S: Final = 86_400.0
-"""A greater age means a wrong clock, not an old frame."""
+"""A greater lag means a wrong clock, not an old frame."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
 """Frames of cameras that belong to another node of the group: kept unacknowledged until that node has answered. Pure.
 
 The frames of a camera are returned in order: none while an older one is still held. So a node answers a camera's frames
-in the order of arrival and skips only those that others have answered. So the first answers are in order, whichever
-nodes they come from.
+in the order of arrival and skips only those that others have answered: the first answers are in order, whichever nodes
+they come from.
 
 The caller holds one lock around every call.
 """

@@ -112,7 +112,7 @@ class FrameQueue:
         """Whether another node has replied to *frame*, or will without telling us. The lock is held.
 
         Equal images without ids of their own cannot be told apart: if one was settled here, this is taken for another.
-        The broker sends us a retained frame because we subscribed; nodes that subscribed earlier have received it, too.
+        The broker sends us a retained frame because we subscribed; nodes that subscribed earlier had it before.
         """
         if frame.retained and not ours:
             return True
