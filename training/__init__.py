@@ -1,1 +1,1 @@
-"""How m2fp-lite was made, from the photos to the shipped file; see README.md. Not in the wheel."""
+"""Training of m2fp-lite, from the photos to the shipped file; see README.md. Not in the wheel."""

@@ -1,4 +1,4 @@
-"""From the data to the shipped file in one go: `python -m training.all --minutes 420`; started again it goes on."""
+"""Run all steps from the data to the shipped file: `python -m training.all --minutes 420`; run it again to resume."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 START = "training/start.pt"
 SCENES = Path("training/cache/scenes")
-FIRST_SCENE, CHUNK = 400_000, 200  # numbers of the rendered scenes; how many one command makes
-# Of the time: until when, and at which picture sizes.
+FIRST_SCENE, CHUNK = 400_000, 200  # first number of the rendered scenes; scenes per command
+# Stages: share of the time at which each ends, and its image scales.
 STAGES = ((0.65, ("0.75",)), (1.0, ("0.875", "1.0625", "1.25")))
 
 
 def rendering(count: int) -> Iterator[list[str]]:
-    """The commands that render scenes, in chunks; those that are there already are left out."""
+    """Yield the commands that render scenes, in chunks; existing chunks are skipped."""
     for first in range(FIRST_SCENE, FIRST_SCENE + count, CHUNK):
         end = min(first + CHUNK, FIRST_SCENE + count)
         if not (SCENES / f"scenes_{first}_{end}.jsonl").exists():
@@ -27,7 +27,7 @@ def rendering(count: int) -> Iterator[list[str]]:
 
 
 def steps(minutes: float, run: str) -> Iterator[list[str]]:
-    """The commands of README.md, in turn; pseudo-labels are made anew for each stage."""
+    """Yield the commands of README.md in order; pseudo-labels are renewed for each stage."""
     known = ["--start", START]
     for until, scales in STAGES:
         yield ["pseudo", "--run", run, *known]
@@ -39,7 +39,7 @@ def steps(minutes: float, run: str) -> Iterator[list[str]]:
 
 
 def main() -> None:
-    """Read the arguments, run the steps; the first that fails ends it."""
+    """Parse the arguments and run the steps until one fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=420.0, help="training time in all (default: 420)")
     parser.add_argument("--run", default="training/runs/lite")

@@ -1,4 +1,4 @@
-"""What cameras do to pictures: colour, light, blur, noise, compression. RGB uint8 H×W×3 in and out."""
+"""Augmentation by camera effects: colour, light, blur, noise, compression. RGB uint8 H×W×3 in and out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Image = npt.NDArray[np.uint8]
 
 
 def recolour(rng: np.random.Generator, image: Image) -> Image:
-    """Another light: gamma, contrast, brightness and white balance in one table per channel, then saturation."""
+    """Change gamma, contrast, brightness and white balance by one lookup table per channel, then the saturation."""
     levels = np.linspace(0, 1, 256)[:, None] ** np.exp(rng.normal(0, 0.25))
     gain = np.exp(rng.normal(0, 0.18)) * np.exp(rng.normal(0, 0.06, 3))
     table = np.clip((levels * gain + rng.normal(0, 0.04)) * 255, 0, 255).astype(np.uint8)
@@ -19,13 +19,13 @@ def recolour(rng: np.random.Generator, image: Image) -> Image:
 
 
 def saturate(image: Image, amount: float) -> Image:
-    """Towards grey (0) or stronger colours (above 1)."""
+    """Scale the saturation by *amount*: 0 is grey, above 1 is more saturated."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.addWeighted(image, amount, cv2.merge([grey] * 3), 1 - amount, 0), dtype=np.uint8)
 
 
 def spoil(rng: np.random.Generator, image: Image) -> Image:
-    """All of it, each with its own chance: light, darkness, blur, low resolution, noise, JPEG."""
+    """Apply each effect with its own probability: light, darkness, blur, low resolution, noise, JPEG."""
     if rng.random() < 0.8:
         image = recolour(rng, image)
     if rng.random() < 0.1:
@@ -42,36 +42,36 @@ def spoil(rng: np.random.Generator, image: Image) -> Image:
 
 
 def darken(rng: np.random.Generator, image: Image) -> Image:
-    """An indoor camera at night: dark and of low contrast."""
+    """Simulate an indoor camera at night: dark and with low contrast."""
     return np.asarray(cv2.convertScaleAbs(image, alpha=rng.uniform(0.25, 0.6), beta=rng.uniform(0, 40)), dtype=np.uint8)
 
 
 def coarsen(rng: np.random.Generator, image: Image) -> Image:
-    """Shrunk and enlarged again."""
+    """Downscale and upscale again."""
     scale = rng.uniform(0.35, 0.8)
     small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def add_noise(rng: np.random.Generator, image: Image) -> Image:
-    """Sensor noise."""
+    """Add sensor noise."""
     noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(2, 12))
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 
 
 def compress(rng: np.random.Generator, image: Image) -> Image:
-    """Through JPEG and back."""
+    """Encode as JPEG and decode again."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(30, 90))])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
 
 
 def soften(rng: np.random.Generator, image: Image) -> Image:
-    """Out of focus: a little, seldom much."""
+    """Blur, usually slightly."""
     return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 + rng.exponential(0.8)), dtype=np.uint8)
 
 
 def refocus(rng: np.random.Generator, image: Image, person: npt.NDArray[np.bool_]) -> Image:
-    """The focus moved from the person to what is behind, whose remaining detail is made stronger."""
+    """Move the focus from the person to the background, whose remaining detail is sharpened."""
     blurred = cv2.GaussianBlur(image, (0, 0), 2.0)
     sharpened = cv2.addWeighted(image, 1 + (amount := rng.uniform(0.5, 2.0)), blurred, -amount, 0)
     softened = soften(rng, image)

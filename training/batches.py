@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from training.paste import Scene
 
-SHAPES = ((416, 288), (288, 512), (352, 352))  # portrait for whole figures, landscape as cameras see
+SHAPES = ((416, 288), (288, 512), (352, 352))  # portrait for whole figures, landscape as from cameras
 _CHANCES = (0.42, 0.45, 0.13)
 
 
@@ -35,7 +35,7 @@ class Batch(NamedTuple):
 
 
 class Share(NamedTuple):
-    """Every `of`-th picture of batches of `size`, from picture `number` on: what one of several processes draws."""
+    """Every `of`-th image of batches of `size`, from image `number` on: the share of one of several processes."""
 
     size: int
     number: int = 0
@@ -43,12 +43,12 @@ class Share(NamedTuple):
 
 
 def training_names(pack: Pack) -> frozenset[str]:
-    """The labelled photos that are not kept for validation."""
+    """Return the labelled photos that are not held out for validation."""
     return frozenset(pack.names) - validation_names()
 
 
 def composer(cache: Path, data: Path, *, pseudo: bool) -> Composer:
-    """The training photos; with `pseudo` also the unlabelled ones, as an earlier network labelled them."""
+    """Return a composer of the training photos; with `pseudo` also the photos with pseudo-labels."""
     photos = Pack(cache / "photos.bin")
     names = training_names(photos)
     packs = [(photos, Pack(cache / "classes.bin"))]
@@ -61,7 +61,7 @@ def composer(cache: Path, data: Path, *, pseudo: bool) -> Composer:
 
 
 class Batches:
-    """Batches whose pictures share a shape; the seed decides all of them."""
+    """Batches whose images share a shape; determined by the seed."""
 
     def __init__(
         self,
@@ -73,13 +73,13 @@ class Batches:
         scales: Sequence[float] = (1.0,),
         pseudo: bool = False,
     ) -> None:
-        """Shapes are multiplied by one of `scales`, another for each batch, and rounded to 32."""
+        """Multiply shapes by one of `scales`, drawn per batch, and round to 32."""
         self._source, self._share = composer(cache, data, pseudo=pseudo), share
         self._rng = np.random.default_rng(seed)
         self._scales = scales
 
     def __iter__(self) -> Iterator[Batch]:
-        """Draw for ever."""
+        """Yield batches endlessly."""
         cv2.setNumThreads(1)
         share = self._share
         while True:
@@ -95,7 +95,7 @@ def _rounded(side: float) -> int:
 
 
 def collate(scenes: list[Scene]) -> Batch:
-    """Scenes of one shape as tensors."""
+    """Stack scenes of one shape into tensors."""
     images = torch.from_numpy(np.stack([scene.image for scene in scenes]))
     labels = torch.from_numpy(np.stack([scene.label_map for scene in scenes]))
     persons = torch.from_numpy(np.stack([scene.persons for scene in scenes]))

@@ -1,4 +1,4 @@
-"""The data set as arrays on disk: photos and class maps resized once, memory-mapped afterwards."""
+"""The data set as arrays on disk: photos and class maps, resized once and memory-mapped."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-HEIGHT = 640  # px, of a cached photo: the largest a whole figure is shown in training
-_MARGIN = 13  # px around a person that still shows it: hair, shadows
+HEIGHT = 640  # px, of a cached photo: the largest size of a whole figure in training
+_MARGIN = 13  # px around a person that still show it: hair, shadows
 VIDEO_STEP = 20  # every n-th frame of a background video is kept
 VALIDATION_FILE = Path(__file__).with_name("validation.txt")
 BACKGROUND_VIDEOS = ("car-detection.mp4", "bottle-detection.mp4")
 
 
 class Pack:
-    """Pictures of different sizes in one flat memory-mapped file with an index beside it."""
+    """Images of different sizes in one flat memory-mapped file, with an index file."""
 
     def __init__(self, path: Path) -> None:
-        """Open a pack that `write` made."""
+        """Open a pack written by `write`."""
         index: dict[str, list[Any]] = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         self.names = list(index)
         self._places = list(index.values())
         self._bytes = np.memmap(path, dtype=np.uint8, mode="r")
 
     def __len__(self) -> int:
-        """How many pictures there are."""
+        """Return the number of images."""
         return len(self.names)
 
     def __getitem__(self, i: int) -> Image:
-        """Picture i as stored, uint8, not writeable."""
+        """Return image i as stored, uint8, read-only."""
         start, shape = self._places[i]
         return np.asarray(self._bytes[start : start + int(np.prod(shape))]).reshape(shape)
 
     @staticmethod
     def write(path: Path, pictures: Iterable[tuple[str, Image]]) -> None:
-        """Write named pictures one behind the other."""
+        """Write named images one after another."""
         index: dict[str, tuple[int, tuple[int, ...]]] = {}
         with path.open("wb") as file:
             for name, picture in pictures:
@@ -57,7 +57,7 @@ class Pack:
 
 
 def read_rgb(path: Path) -> Image:
-    """An image file as RGB uint8 H×W×3."""
+    """Read an image file as RGB uint8 H×W×3."""
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise FileNotFoundError(path)
@@ -65,7 +65,7 @@ def read_rgb(path: Path) -> Image:
 
 
 def read_values(path: Path) -> Image:
-    """A label image as uint8 H×W, as stored."""
+    """Read a label image as uint8 H×W, unconverted."""
     values = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if values is None:
         raise FileNotFoundError(path)
@@ -73,13 +73,13 @@ def read_values(path: Path) -> Image:
 
 
 def resized(image: Image, height: int, interpolation: int) -> Image:
-    """Scaled to a height, the aspect ratio kept."""
+    """Resize to a height, keeping the aspect ratio."""
     width = round(image.shape[1] * height / image.shape[0])
     return np.asarray(cv2.resize(image, (width, height), interpolation=interpolation), dtype=np.uint8)
 
 
 def video_frames(path: Path, step: int = 1) -> Iterable[tuple[str, Image]]:
-    """Every `step`-th frame of a video, RGB uint8, named by its number."""
+    """Yield every `step`-th frame of a video, RGB uint8, named by its number."""
     video = cv2.VideoCapture(str(path))
     for number in range(int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
         if not video.grab():
@@ -90,7 +90,7 @@ def video_frames(path: Path, step: int = 1) -> Iterable[tuple[str, Image]]:
 
 
 def build(data: Path, cache: Path) -> None:
-    """Fill the cache from the data set's folder; packs that are there already stay."""
+    """Fill the cache from the data set's folder; existing packs are kept."""
     cache.mkdir(parents=True, exist_ok=True)
     photos = sorted((data / "ccp/photos").glob("*.jpg"))
     _once(cache / "classes.bin", lambda: _class_maps(data, photos))
@@ -104,13 +104,13 @@ def build(data: Path, cache: Path) -> None:
 
 
 def _once(path: Path, pictures: Callable[[], Iterable[tuple[str, Image]]]) -> None:
-    """Write a pack that is not there yet; the index is written last."""
+    """Write a pack unless it exists; the index is written last."""
     if not path.with_suffix(".json").exists():
         Pack.write(path, pictures())
 
 
 def _class_maps(data: Path, photos: list[Path]) -> Iterator[tuple[str, Image]]:
-    """A map without a person says nothing about the one in the photo: such photos are left out."""
+    """Yield the class maps; skip those without a person, because the photo does show one."""
     table = read_name_table(data / "ccp/label_names.json")
     poses = read_poses(data / "pose_ccp/photos.npz")
     for photo in track(photos, "labels"):
@@ -135,7 +135,7 @@ def _streets(cache: Path) -> Iterator[tuple[str, Image]]:
 
 
 def without_person(image: Image, label_map: Image) -> Image:
-    """The photo without its person: the wider side, mirrored again and again, or else the person painted over."""
+    """Remove the person: return the wider side, mirrored repeatedly, or else the photo with the person inpainted."""
     columns = np.flatnonzero((label_map > 0).any(axis=0))
     left, right = max(0, columns[0] - _MARGIN), min(image.shape[1], columns[-1] + 1 + _MARGIN)
     if max(left, image.shape[1] - right) > 0.3 * image.shape[1]:
@@ -149,7 +149,7 @@ def without_person(image: Image, label_map: Image) -> Image:
 
 
 def tagged_classes(data: Path) -> dict[str, frozenset[int]]:
-    """For each unlabelled photo the classes that its tags allow."""
+    """Return the classes that each unlabelled photo's tags allow."""
     names = json.loads((data / "ccp/label_names.json").read_text(encoding="utf-8"))
     table = read_name_table(data / "ccp/label_names.json")
     of = {name: int(table[i]) for i, name in enumerate(names)}
@@ -158,12 +158,12 @@ def tagged_classes(data: Path) -> dict[str, frozenset[int]]:
 
 
 def expand(values: Iterable[int]) -> frozenset[int]:
-    """Classes that pixel values may stand for, the background always among them."""
+    """Return the classes that pixel values may stand for, always including background."""
     parts = {SKIN: SKIN_PARTS, SHOE: SHOE_PARTS}
     found = {int(part) for value in values for part in parts.get(value, (value,)) if part < PARTS}
     return frozenset(found | {0})
 
 
 def validation_names() -> frozenset[str]:
-    """The 100 labelled photos that training never sees."""
+    """Return the names of the 100 labelled photos held out for validation."""
     return frozenset(VALIDATION_FILE.read_text(encoding="utf-8").split())

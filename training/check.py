@@ -1,6 +1,6 @@
-"""A quick look at quality while training: the validation photos through the network in PyTorch.
+"""Quick evaluation during training: the network in PyTorch on the validation photos.
 
-The label map is the published semantic map (score times mask, over a half, largest wins), at the masks' own resolution;
+The label map is the published semantic map (argmax of score × mask where that exceeds 0.5), at mask resolution;
 `training.evaluate` measures the real pipeline.
 """
 
@@ -28,7 +28,7 @@ SHAPE = (480, 320)
 
 
 def semantic_map(prediction: Prediction) -> npt.NDArray[np.uint8]:
-    """Classes (B, h, w) of the part queries."""
+    """Return the label map (B, h, w) of the part queries."""
     scores = prediction.class_logits.float().softmax(-1)[:, :PARTS, :PARTS].diagonal(dim1=1, dim2=2)
     probability = prediction.mask_logits[:, :PARTS].float().sigmoid()  # (B, 20, h, w)
     inside = probability > 0.5
@@ -39,7 +39,7 @@ def semantic_map(prediction: Prediction) -> npt.NDArray[np.uint8]:
 
 
 def truth_groups() -> npt.NDArray[np.uint8]:
-    """Group of each pixel value of the cached class maps."""
+    """Return the group of each pixel value of the cached class maps."""
     table = part_groups()
     table[SKIN], table[SHOE] = table[Part.FACE], table[Part.LEFT_SHOE]
     table[PERSON_OTHER] = IGNORED_GROUP
@@ -48,7 +48,7 @@ def truth_groups() -> npt.NDArray[np.uint8]:
 
 @torch.no_grad()
 def check(network: nn.Module, cache: Path) -> dict[str, float]:
-    """Quality on the validation photos; the groups' IoUs too, by name."""
+    """Return the metrics on the validation photos, including each group's IoU by name."""
     photos, maps = Pack(cache / "photos.bin"), Pack(cache / "classes.bin")
     counts = np.zeros((len(GROUPS), len(GROUPS)), dtype=np.int64)
     groups, truth = part_groups(), truth_groups()

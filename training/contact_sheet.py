@@ -1,4 +1,4 @@
-"""Splits of skin and shoes as pictures: `python -m training.contact_sheet --count 28 --out sheet.png`."""
+"""Draw the splits of skin and shoes: `python -m training.contact_sheet --count 28 --out sheet.png`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _COLOURS = {
 
 
 def palette() -> Image:
-    """Strong colours for what was split, white and grey for what stayed doubtful, dark ones for clothes."""
+    """Return bright colours for split classes, white and grey for undecided ones, dark ones for clothes."""
     colours = np.random.default_rng(3).integers(20, 110, (256, 3)).astype(np.uint8)
     colours[Part.BACKGROUND] = 0
     for value, colour in _COLOURS.items():
@@ -40,7 +40,7 @@ def palette() -> Image:
 
 
 def tile(image: Image, label_map: Image) -> Image:
-    """The person and the split, side by side, RGB."""
+    """Return the person and the split side by side, RGB."""
     rows, columns = np.nonzero(label_map)
     place = np.s_[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     pictures = (image[place], palette()[split(label_map)][place])
@@ -53,7 +53,7 @@ def _fitted(image: Image) -> Image:
 
 
 def main() -> None:
-    """Read the arguments, write the sheet."""
+    """Parse the arguments and write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--count", type=int, default=28)

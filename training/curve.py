@@ -1,4 +1,4 @@
-"""The run's curve as a picture."""
+"""Plots the curves of a run."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 _WIDTH, _HEIGHT, _BORDER = 900, 420, 50
 _COLOURS = ((40, 40, 200), (200, 120, 40), (40, 150, 40), (150, 40, 150))  # BGR
-_SMOOTHING = 15  # logged steps that are averaged
+_SMOOTHING = 15  # number of logged steps to average
 
 
 def draw_curve(losses: Path, history: list[dict[str, float]], out: Path) -> None:
-    """The smoothed loss (scaled to its range) and the quality on validation photos (0…1) over steps."""
+    """Plot the smoothed loss (scaled to its range) and the validation metrics (0…1) over steps."""
     canvas = np.full((_HEIGHT, _WIDTH, 3), 255, dtype=np.uint8)
     lines = [json.loads(line) for line in losses.read_text(encoding="utf-8").splitlines()]
     last = max(line["step"] for line in lines)
@@ -37,7 +37,7 @@ def draw_curve(losses: Path, history: list[dict[str, float]], out: Path) -> None
 def _plot(
     canvas: npt.NDArray[np.uint8], x: npt.NDArray[np.float64], y: npt.NDArray[np.float64], name: str, place: int
 ) -> None:
-    """One line over the unit square, with its name and last value."""
+    """Plot one line in the unit square, with its name and last value."""
     if not x.size:
         return
     size = np.array([_WIDTH - 2 * _BORDER, _HEIGHT - 2 * _BORDER])

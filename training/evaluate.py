@@ -1,7 +1,7 @@
 """Measure an exported m2fp-lite through the worker's own pipeline: `python -m training.evaluate [--model DIR]`.
 
-Everything it is shown was kept from training; the modules of `training.measure` say what. `--against` measures a second
-model beside it. Of each kind of picture a sheet is written, and one of failures.
+All test data was held out from training; the modules of `training.measure` describe it. `--against` measures a second
+model for comparison. A contact sheet is written for each kind of image, and one of failures.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KINDS: dict[str, Callable[[Context], Figures]] = {
 
 
 def measure(model: str, chosen: argparse.Namespace, out: Path) -> Figures:
-    """All figures of one model; its sheets go to *out*."""
+    """Return all figures of one model; write its sheets to *out*."""
     parser = load_parser(model, chosen.engine, chosen.precision, threads=2, short_side=chosen.short_side)
     context = Context(parser, chosen.data, chosen.cache, Sheet())
     figures: Figures = {}
@@ -47,7 +47,7 @@ def measure(model: str, chosen: argparse.Namespace, out: Path) -> Figures:
 
 
 def table(by_model: dict[str, Figures]) -> str:
-    """A row a figure, a column a model, as Markdown."""
+    """Return a Markdown table with a row per figure and a column per model."""
     lines = ["| | " + " | ".join(by_model) + " |", "|---" * (len(by_model) + 1) + "|"]
     first = next(iter(by_model.values()))
     rows = ((name, *(f"{one[name]:.4g}" for one in by_model.values())) for name in first)
@@ -55,7 +55,7 @@ def table(by_model: dict[str, Figures]) -> str:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="builtin:m2fp-lite")
     parser.add_argument("--against", help="a second model, measured beside it")
@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Read the arguments, measure, print, write the sheets."""
+    """Parse the arguments, measure, print, write the sheets."""
     chosen = arguments()
     cache.build(chosen.data, chosen.cache)
     by_model = {}

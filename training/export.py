@@ -1,4 +1,4 @@
-"""The average of a run as the model that ships: `python -m training.export --run training/runs/lite --out DIR`."""
+"""Export the averaged weights of a run as a model: `python -m training.export --run training/runs/lite --out DIR`."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
 NAME = "m2fp-lite"
 OUT = Path("edge_worker/models") / NAME
-PERSON_BIAS = math.log(Weights().no_object)  # in training a query without a person counts less: scores come out higher
+PERSON_BIAS = math.log(Weights().no_object)  # queries without a person weigh less in training, which raises the scores
 
 
 def averaged_weights(run: Path) -> dict[str, Tensor]:
-    """The averaged weights of a run's checkpoint."""
+    """Return the averaged weights of a run's checkpoint."""
     content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
     return dict(content["average"])
 
 
 def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
-    """The mean of two networks of which one went on from the other; layers that *others* lack stay as they are.
+    """Return the weighted mean of two networks, one fine-tuned from the other; layers missing in *others* are kept.
 
-    *weights* have the given *share* (0…1) of it.
+    *weights* count with *share* (0…1).
     """
     return {
         name: value * share + others[name] * (1 - share) if name in others and value.is_floating_point() else value
@@ -57,35 +57,35 @@ def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], sh
 
 
 def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str, Any]:
-    """The *trained* network's configuration, the masks of parts made larger by a bias of their logits."""
+    """Return the *trained* network's configuration with a bias on the parts' mask logits, which enlarges the masks."""
     biases = [mask_bias] * PARTS + [0.0] * PERSON_QUERIES
     decoder = trained["model"]["decoder"] | ({"mask_bias": biases} if mask_bias else {})
     return trained | {"model": trained["model"] | {"decoder": decoder}}
 
 
 def trained_network(run: Path) -> M2FP:
-    """The averaged network of a run's checkpoint."""
+    """Return the averaged network of a run's checkpoint."""
     return network_of(averaged_weights(run))
 
 
 def network_of(weights: Mapping[str, Tensor]) -> M2FP:
-    """The network with *weights*."""
+    """Return the network with *weights*."""
     student = new_student(None, configuration_of(weights))
     student.load_state_dict(weights)
     return student.network.eval()
 
 
 def kept_network(weights: Path) -> M2FP:
-    """The network of weights that `--weights` kept."""
+    """Return the network of weights saved with `--weights`."""
     student = new_student(None, configuration_of(read_weights(weights)))
     load_weights(student, weights)
     return student.network.eval()
 
 
 def calibrate(network: M2FP, person_bias: float, part_bias: float) -> None:
-    """Shift the class logits of persons and of parts, in place: scores that mean what the thresholds take them for.
+    """Add biases to the class logits of persons and of parts in place, to match the scores to the thresholds.
 
-    A positive bias makes scores higher.
+    A positive bias raises scores.
     """
     bias = network.sem_seg_head.predictor.class_embed.bias
     with torch.no_grad():
@@ -94,7 +94,7 @@ def calibrate(network: M2FP, person_bias: float, part_bias: float) -> None:
 
 
 def write_checkpoint(network: M2FP, configuration: dict[str, Any], directory: Path) -> None:
-    """A checkpoint directory as ModelScope's: configuration and weights."""
+    """Write a checkpoint directory in ModelScope's format: configuration and weights."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / CONFIGURATION_FILE).write_text(json.dumps(configuration, indent=1) + "\n", encoding="utf-8")
     state = {name: value.contiguous() for name, value in network.state_dict().items()}
@@ -102,7 +102,7 @@ def write_checkpoint(network: M2FP, configuration: dict[str, Any], directory: Pa
 
 
 def main() -> None:
-    """Read the arguments, write the exported model."""
+    """Parse the arguments and write the exported model."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--out", type=Path, default=OUT)

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite0 made cheap to train on CPUs: its BatchNorms frozen and folded, its costly convolutions in f32.
+"""Makes EfficientNet-Lite0 cheaper to train on CPUs: frozen and folded BatchNorms, expensive convolutions in f32.
 
-The backward pass of depthwise convolutions with stride 2 or 5×5 kernels takes torch five to ten times as long in bf16
-as in f32.
+In torch, the backward pass of depthwise convolutions with stride 2 or 5×5 kernels takes five to ten times as long in
+bf16 as in f32.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _SLOW_KERNEL = 5
 
 
 class FoldedConv(SameConv):
-    """A :class:`SameConv` whose BatchNorm keeps its statistics; weights, scales and offsets still learn."""
+    """A :class:`SameConv` whose BatchNorm has fixed statistics; weights, scales and offsets are trained."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """As without training."""
+        """Compute the same as :class:`SameConv` in evaluation mode."""
         norm = cast("nn.BatchNorm2d", self.norm)
         scale = norm.weight / (cast("Tensor", norm.running_var) + norm.eps).sqrt()
         weight, bias = self.weight * scale[:, None, None, None], norm.bias - cast("Tensor", norm.running_mean) * scale
@@ -42,7 +42,7 @@ class FoldedConv(SameConv):
 
 
 def fold_norms(backbone: Backbone) -> None:
-    """Turn the convolutions of an EfficientNet-Lite0 into folded ones, in place; other backbones stay as they are."""
+    """Replace the convolutions of an EfficientNet-Lite0 by folded ones in place; other backbones are not changed."""
     if isinstance(backbone, EfficientNetLite):
         for module in backbone.modules():
             if isinstance(module, SameConv):
@@ -50,6 +50,6 @@ def fold_norms(backbone: Backbone) -> None:
 
 
 def freeze_early(backbone: EfficientNetLite) -> None:
-    """Leave the layers up to stride 4 as ImageNet has made them: they see edges, and cost a third of the backward."""
+    """Freeze the layers up to stride 4: they detect edges, and take a third of the backward pass."""
     for layers in (backbone.stem, backbone.get_submodule("res2")):
         layers.requires_grad_(requires_grad=False)

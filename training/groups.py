@@ -1,4 +1,4 @@
-"""The 13 groups in which quality is reported, and their confusion counts."""
+"""The 13 groups of classes for which metrics are reported, and their confusion matrix."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GROUP_OF_PART = {
 
 
 def part_groups() -> npt.NDArray[np.uint8]:
-    """Group index of each of the 20 classes, uint8 (256,); the person class and above stay background."""
+    """Return the group index of each of the 20 classes, uint8 (256,); the person class and above are background."""
     table = np.zeros(256, dtype=np.uint8)
     for part in range(PARTS):
         table[part] = GROUPS.index(_GROUP_OF_PART[Part(part)])
@@ -45,7 +45,7 @@ def part_groups() -> npt.NDArray[np.uint8]:
 
 
 def name_groups(data: Path) -> npt.NDArray[np.uint8]:
-    """Group index of each of the data set's names, uint8 (256,), 255 for names left out of the count."""
+    """Return the group index of each of the data set's names, uint8 (256,); 255 for ignored names."""
     names = json.loads((data / "ccp/label_names.json").read_text(encoding="utf-8"))
     groups = json.loads((data / "groups.json").read_text(encoding="utf-8"))
     table = np.full(256, IGNORED_GROUP, dtype=np.uint8)
@@ -58,7 +58,7 @@ def name_groups(data: Path) -> npt.NDArray[np.uint8]:
 def confusion(
     truth: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], size: int = len(GROUPS)
 ) -> npt.NDArray[np.int64]:
-    """Counts (size, size), rows truth and columns found, over two maps of indices; ignored pixels left out."""
+    """Return the confusion matrix (size, size) of two index maps: rows truth, columns found; without ignored pixels."""
     counted = truth != IGNORED_GROUP
     pairs = truth[counted].astype(np.int64) * size + found[counted]
     counts = np.bincount(pairs, minlength=size**2).reshape(size, size)
@@ -66,14 +66,14 @@ def confusion(
 
 
 def ious(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """Intersection over union of each group (13,); NaN for one that is nowhere."""
+    """Return the intersection over union of each group (13,); NaN for absent ones."""
     hits = np.diag(counts).astype(np.float64)
     union = counts.sum(axis=0) + counts.sum(axis=1) - hits
     return np.asarray(np.divide(hits, union, out=np.full(len(GROUPS), np.nan), where=union > 0))
 
 
 def summary(counts: npt.NDArray[np.int64]) -> dict[str, float]:
-    """Mean IoU of the groups, IoU of everything that is not background, accuracy of pixels."""
+    """Return mean IoU of the groups, foreground IoU and pixel accuracy."""
     inside = counts[1:, 1:].sum()
     return {
         "miou": float(np.nanmean(ious(counts))),

@@ -1,7 +1,7 @@
 """Clothing Co-Parsing names mapped to CIHP's classes; skin and shoes split into parts and sides by geometry.
 
 Lengths are in heads: a standing person is about 7.5 heads tall, so one head is the labelled height divided by 7.5.
-What the geometry cannot tell stays labelled as what is known: SKIN or SHOE without part or side (see ALLOWED).
+What geometry cannot decide keeps its known label: SKIN or SHOE without part or side (see ALLOWED).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Part(IntEnum):
-    """CIHP's classes in index order; the person class 20 is made of all parts and has no pixels of its own."""
+    """CIHP's classes in index order; the person class 20 is the union of all parts and has no pixels of its own."""
 
     BACKGROUND = 0
     HAT = 1
@@ -50,7 +50,7 @@ class Part(IntEnum):
 PARTS = len(Part)
 SKIN = 30  # skin, part or side unknown
 SHOE = 31  # a shoe, side unknown
-PERSON_OTHER = 32  # belt, accessories: on the person, no class of CIHP
+PERSON_OTHER = 32  # belt, accessories: on the person, but no CIHP class
 IGNORED = 255
 
 SKIN_PARTS = (Part.TORSO, Part.FACE, Part.LEFT_ARM, Part.RIGHT_ARM, Part.LEFT_LEG, Part.RIGHT_LEG)
@@ -78,13 +78,13 @@ NAMES: dict[int, str] = {
     SHOE: "boots clogs flats heels loafers pumps sandals shoes sneakers wedges",
     PERSON_OTHER: "belt accessories",
 }
-"""Which names of the data set fall into a class; jewellery is worn on skin and counts as skin."""
+"""Names of the data set by class; jewellery is worn on skin and counts as skin."""
 
-HEADS_TALL = 7.5  # body height in heads, of an adult standing (drawing canon; hair and heels included)
+HEADS_TALL = 7.5  # body height in heads of a standing adult (drawing canon; including hair and heels)
 
 
 def allowed_parts() -> npt.NDArray[np.bool_]:
-    """Which classes a pixel value may stand for: bool (256, 20). IGNORED and unused values may be anything."""
+    """Return which classes each pixel value may stand for: bool (256, 20). IGNORED and unused values: any class."""
     table = np.ones((256, PARTS), dtype=bool)
     table[:PARTS] = np.eye(PARTS, dtype=bool)
     for value, parts in ((SKIN, SKIN_PARTS), (SHOE, SHOE_PARTS)):
@@ -95,14 +95,14 @@ def allowed_parts() -> npt.NDArray[np.bool_]:
 
 
 def expand_values(found: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Which classes the pixel values found, bool (256,), may stand for: bool (20,)."""
+    """Return which classes the pixel values in *found*, bool (256,), may stand for: bool (20,)."""
     known = found.copy()
     known[PARTS:SKIN] = known[PERSON_OTHER:] = False
     return np.asarray((allowed_parts() & known[:, None]).any(axis=0))
 
 
 def mirror_table() -> npt.NDArray[np.uint8]:
-    """Lookup table uint8 (256,) that swaps left and right classes, for mirrored pictures."""
+    """Return a lookup table, uint8 (256,), that swaps left and right classes, for mirrored images."""
     table = np.arange(256, dtype=np.uint8)
     for left, right in MIRRORED:
         table[left], table[right] = right, left
@@ -110,7 +110,7 @@ def mirror_table() -> npt.NDArray[np.uint8]:
 
 
 def name_table(label_names: list[str]) -> npt.NDArray[np.uint8]:
-    """Lookup table uint8 (256,) from the data set's indices to classes; raises KeyError for a name not mapped."""
+    """Return a lookup table, uint8 (256,), from the data set's indices to classes; KeyError for an unmapped name."""
     by_name = {name: value for value, names in NAMES.items() for name in names.split()}
     table = np.full(256, IGNORED, dtype=np.uint8)
     for index, name in enumerate(label_names):
@@ -119,13 +119,13 @@ def name_table(label_names: list[str]) -> npt.NDArray[np.uint8]:
 
 
 def read_name_table(path: Path) -> npt.NDArray[np.uint8]:
-    """`name_table` of a `label_names.json`."""
+    """Return the `name_table` of a `label_names.json`."""
     return name_table(json.loads(path.read_text(encoding="utf-8")))
 
 
 @dataclass(frozen=True)
 class Figure:
-    """Where the body stands, in pixels: top of the head, middle of the head and of the shoulders, length of a head."""
+    """Position of the body in pixels: top of the head, middle of the head and of the shoulders, length of a head."""
 
     top: float
     head_x: float
@@ -134,12 +134,12 @@ class Figure:
     frontal: bool
 
     def row(self, heads: float) -> int:
-        """The picture's row that lies `heads` head lengths below the top of the head."""
+        """Return the image row `heads` head lengths below the top of the head."""
         return int(self.top + heads * self.head)
 
 
 def split(label_map: LabelMap) -> LabelMap:
-    """Replace SKIN and SHOE by parts and sides where geometry can tell; uint8 H×W in and out, one person per map."""
+    """Replace SKIN and SHOE by parts and sides where geometry decides; uint8 H×W in and out, one person per map."""
     figure = measure(label_map)
     if figure is None:
         return label_map
@@ -155,7 +155,7 @@ def split(label_map: LabelMap) -> LabelMap:
 
 
 def measure(label_map: LabelMap) -> Figure | None:
-    """The body's scale and axis, or None where no head is seen or the figure is cut by the picture's lower edge."""
+    """Return the body's scale and axis; None without a visible head, or if the image's lower edge cuts the figure."""
     person = (label_map != Part.BACKGROUND) & (label_map != IGNORED)
     rows = np.flatnonzero(person.any(axis=1))
     if rows.size == 0:
@@ -181,7 +181,7 @@ def _ends_in_feet(label_map: LabelMap, bottom: int, head: float) -> bool:
 
 
 def find_face(label_map: LabelMap, figure: Figure) -> Mask:
-    """Skin around the head's middle and above the chin."""
+    """Return the skin around the middle of the head and above the chin."""
     head = (np.abs(np.arange(label_map.shape[1]) - figure.head_x) < 0.6 * figure.head)[None, :]
     chin = chin_row(np.isin(label_map, (SKIN, Part.SUNGLASSES)) & head, figure)
     above = (np.arange(label_map.shape[0]) < chin)[:, None]
@@ -189,7 +189,7 @@ def find_face(label_map: LabelMap, figure: Figure) -> Mask:
 
 
 def chin_row(skin: Mask, figure: Figure) -> int:
-    """The row where the face narrows to the neck; 1.05 heads below the top where no narrowing is seen."""
+    """Return the row where the face narrows to the neck; 1.05 heads below the top if it does not narrow."""
     widths = skin.sum(axis=1).astype(np.float32)
     first, last = figure.row(0.8), figure.row(1.4)
     widest = float(widths[figure.row(0.2) : figure.row(1.0)].max(initial=0.0))
@@ -198,13 +198,13 @@ def chin_row(skin: Mask, figure: Figure) -> int:
 
 
 def components(mask: Mask) -> list[Mask]:
-    """8-connected components of a mask, specks under 12 pixels left out."""
+    """Return the 8-connected components of a mask, without those under 12 pixels."""
     count, index, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     return [index == i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] >= 12]
 
 
 def _split_component(out: LabelMap, component: Mask, label_map: LabelMap, figure: Figure) -> None:
-    """Name one piece of skin: above the hands' reach torso or arms, below it legs, where it spans both doubtful."""
+    """Label a piece of skin: torso or arms above the reach of the hands, legs below, undecided if it spans both."""
     rows = np.flatnonzero(component.any(axis=1))
     below = np.arange(component.shape[0])[:, None]
     if rows[-1] > figure.row(5.2):
@@ -233,13 +233,13 @@ def _split_upper_body(out: LabelMap, component: Mask, label_map: LabelMap, figur
 
 
 def _is_midriff(component: Mask, label_map: LabelMap) -> bool:
-    """Whether the piece lies on clothes of the lower body."""
+    """Return whether the piece is directly above clothes of the lower body."""
     grown = cv2.dilate(component.astype(np.uint8), np.ones((7, 1), np.uint8), anchor=(0, 6)).astype(bool)
     return bool(np.isin(label_map[grown & ~component], (Part.PANTS, Part.SKIRT)).mean() > 0.3)
 
 
 def _split_shoulders(out: LabelMap, component: Mask, figure: Figure) -> None:
-    """Bare shoulders: neck and chest in the middle, arms outside, a doubtful band between them."""
+    """Split bare shoulders: neck and chest in the middle, arms outside, an undecided band between them."""
     rows, columns = np.nonzero(component)
     offset = (columns - figure.body_x) / figure.head
     depth = (rows - figure.top) / figure.head
@@ -254,7 +254,7 @@ def _split_shoulders(out: LabelMap, component: Mask, figure: Figure) -> None:
 
 
 def _split_legs(out: LabelMap, legs: Mask, label_map: LabelMap, figure: Figure) -> None:
-    """Left and right by the gap between the legs; doubtful where no gap is seen or the legs cross."""
+    """Label left and right by the gap between the legs; undecided without a gap or if the legs cross."""
     whole = np.isin(label_map, (SHOE, Part.SOCKS, SKIN)) & (np.arange(out.shape[0]) > figure.row(4.2))[:, None]
     midline = leg_midline(whole)
     if midline is None or not figure.frontal:
@@ -268,9 +268,9 @@ def _split_legs(out: LabelMap, legs: Mask, label_map: LabelMap, figure: Figure) 
 
 
 def leg_midline(legs: Mask) -> npt.NDArray[np.float64] | None:
-    """Column of the gap between two legs for every row (H,), a straight line through the rows that show one gap.
+    """Return the column of the gap between two legs for every row (H,), a line fitted to the rows with one gap.
 
-    None where fewer than a third of the legs' rows show a gap, or a gap closes and opens again (crossed legs).
+    None if fewer than a third of the legs' rows have a gap, or a gap closes and opens again (crossed legs).
     """
     edges = np.diff(np.pad(legs, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     runs = (edges == 1).sum(axis=1)
@@ -287,7 +287,7 @@ def leg_midline(legs: Mask) -> npt.NDArray[np.float64] | None:
 
 
 def _split_shoes(out: LabelMap, label_map: LabelMap, figure: Figure) -> None:
-    """Two shoes that stand apart are named by their order; one piece, feet in line or crossed legs stay SHOE."""
+    """Label two separate shoes by their order; a single piece, feet in line or crossed legs stay SHOE."""
     pieces = sorted(components(label_map == SHOE), key=lambda piece: -int(piece.sum()))[:2]
     if len(pieces) < 2 or pieces[1].sum() < 0.25 * pieces[0].sum() or not figure.frontal:
         return
@@ -299,7 +299,7 @@ def _split_shoes(out: LabelMap, label_map: LabelMap, figure: Figure) -> None:
 
 
 def narrowest(label_map: LabelMap, figure: Figure) -> int:
-    """Least width of the shins, both together: where legs cross it is far less than the feet stand apart."""
+    """Return the minimum width of both shins together: if legs cross, it is far less than the distance of the feet."""
     lower = label_map[figure.row(5.2) : figure.row(6.4)]
     shins = np.isin(lower, (SKIN, SHOE, Part.SOCKS, Part.PANTS, Part.SKIRT, Part.DRESS, Part.COAT))
     rows = shins[shins.any(axis=1)]
@@ -308,7 +308,7 @@ def narrowest(label_map: LabelMap, figure: Figure) -> int:
 
 
 def _blur_border(out: LabelMap, face: Mask, skin: Mask, figure: Figure) -> None:
-    """The chin's exact row is a guess: skin within a twentieth of a head of it has no part."""
+    """Set skin within 0.05 heads of the chin to undecided: the chin's exact row is a guess."""
     size = 2 * max(1, int(0.05 * figure.head)) + 1
     kernel = np.ones((size, size), np.uint8)
     near = cv2.dilate(face.astype(np.uint8), kernel).astype(bool) & cv2.dilate(

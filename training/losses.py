@@ -1,7 +1,7 @@
-"""What the network is taught: every part's mask and presence, and the persons one by one.
+"""Losses: the mask and presence of every part, and the persons one by one.
 
-The first queries are the parts, one for each class, always the same; the others are for persons and are matched to the
-persons of the picture anew in every step (Mask2Former, arXiv 2112.01527, section 3.3).
+The first queries are the parts, one fixed query per class; the others are for persons and are matched to the persons of
+the image in every step (Mask2Former, arXiv 2112.01527, section 3.3).
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 PERSON = PARTS  # index of the person class
 NO_OBJECT = PARTS + 1
 
-# A pixel is shown as the likeliest class only where its sigmoid exceeds a half. Pixels inside a part weigh twelve
-# times, so that a half stands for a probability of a thirteenth: between dress, skirt and blouse the likeliest shows,
-# not a hole.
+# A pixel gets the likeliest class only if its sigmoid exceeds 0.5. Pixels inside a part have twelve times the weight,
+# so that 0.5 means a probability of 1/13: between dress, skirt and blouse the likeliest is output, not a hole.
 PART_WEIGHT = 12.0
 
-# Weights of classes in the softmax: small and rare ones count more, for each group's IoU counts the same.
+# Class weights in the softmax: higher for small and rare classes, because each group's IoU counts the same.
 _CLASS_WEIGHTS = {
     Part.BACKGROUND: 0.8,
     Part.HAT: 2.5,
@@ -44,20 +43,20 @@ _CLASS_WEIGHTS = {
     SHOE: 1.5,
 }
 
-_LEAST_LIMB = 1.0  # cells of the cues' map: of a smaller limb it cannot be told where it lies
+_LEAST_LIMB = 1.0  # cells of the cues' map: the position of a smaller limb is uncertain
 
 
 class Targets(NamedTuple):
-    """What a batch shows, at the masks' resolution."""
+    """Ground truth of a batch at mask resolution."""
 
-    labels: Tensor  # (B, h, w) int64, values of `labels`, of a pixel next to the cell's middle
-    parts: Tensor  # (B, 20, h, w) share of the cell that surely is the part
+    labels: Tensor  # (B, h, w) int64, values of `labels`, of a pixel next to the cell's centre
+    parts: Tensor  # (B, 20, h, w) share of the cell that is certainly the part
     known: Tensor  # (B, 20, h, w) share of the cell where it is known whether it is the part
     present: Tensor  # (B, 20) 1 present, 0 absent, -1 unknown
     persons: list[Tensor]  # (n, h, w) share of the cell that is the person
 
     def every_other(self) -> Targets:
-        """Half the rows and columns: enough for the decoder's early layers."""
+        """Return half the rows and columns: enough for the decoder's early layers."""
         persons = [one[:, ::2, ::2] for one in self.persons]
         parts, known = self.parts[..., ::2, ::2], self.known[..., ::2, ::2]
         return Targets(self.labels[:, ::2, ::2], parts, known, self.present, persons)
@@ -65,7 +64,7 @@ class Targets(NamedTuple):
 
 @dataclass(frozen=True)
 class Weights:
-    """How much each loss counts."""
+    """Weight of each loss."""
 
     semantic: float = 1.0
     mask: float = 2.0
@@ -83,10 +82,10 @@ class Weights:
 
 
 class TargetMaker:
-    """Turns class maps and person maps into targets at a quarter of their size."""
+    """Converts class maps and person maps to targets at a quarter of their size."""
 
     def __init__(self) -> None:
-        """Make the tables once."""
+        """Create the lookup tables."""
         allowed = torch.from_numpy(allowed_parts())  # (256, 20)
         certain = allowed.sum(dim=1) == 1
         self.allowed = allowed
@@ -94,19 +93,19 @@ class TargetMaker:
         self._known = (~allowed | certain[:, None]).to(torch.uint8)
 
     def __call__(self, labels: Tensor, persons: Tensor) -> Targets:
-        """Both (B, H, W) uint8, H and W multiples of 4."""
+        """Convert *labels* and *persons*, both (B, H, W) uint8, H and W multiples of 4."""
         corners = _corners(labels).long()
         parts, known = (_pooled(table[corners]) for table in (self._parts, self._known))
         present = (parts.flatten(2).amax(dim=2) > 0).float()
         present[(present == 0) & (known.flatten(2).amin(dim=2) < 1)] = -1
         masks = [_person_masks(one) for one in _corners(persons)]
-        # A cell has no pixel in its middle: by turns one of the four around it, or all masks would be a little aside.
+        # A cell has no centre pixel: take one of the four around it at random, else all masks would be shifted.
         row, column = torch.randint(1, 3, (2,)).tolist()
         return Targets(labels[:, row::4, column::4].long(), parts, known, present, masks)
 
 
 def _corners(pixels: Tensor) -> Tensor:
-    """(B, H, W) → (B, H/2, W/2): the corner pixels of each 4×4 cell, whose mean lies in its middle."""
+    """(B, H, W) → (B, H/2, W/2): the corner pixels of each 4×4 cell, whose mean position is its centre."""
     rows, columns = (torch.arange(size).view(-1, 4)[:, [0, 3]].flatten() for size in pixels.shape[1:])
     return pixels[:, rows][..., columns]
 
@@ -124,10 +123,10 @@ def _person_masks(numbers: Tensor) -> Tensor:
 
 
 class Criterion:
-    """The sum of all losses over all predictions of a batch."""
+    """Computes all losses over all predictions of a batch."""
 
     def __init__(self, weights: Weights, allowed: Tensor, anchors: Tensor) -> None:
-        """`anchors` (n, 2): where (x, y in 0…1) each person query starts to look."""
+        """`anchors` (n, 2): initial position (x, y in 0…1) of each person query."""
         self.weights = weights
         self._forbidden = torch.where(allowed, 0.0, -torch.inf)  # (256, 20)
         self._weights = torch.ones(256)
@@ -135,7 +134,7 @@ class Criterion:
         self._anchors = anchors
 
     def __call__(self, deep: Deep, targets: Targets) -> dict[str, Tensor]:
-        """Each loss, weighted: of the final prediction, plus the mean over the early ones, plus the auxiliary one."""
+        """Return each weighted loss: final prediction plus the mean over the early ones, and the auxiliary losses."""
         total = self._one(deep.final, targets)
         coarse = targets.every_other()
         for prediction in deep.early:
@@ -162,7 +161,7 @@ class Criterion:
         return losses | self._persons(person_masks, classes[:, PARTS:], targets)
 
     def semantic(self, logits: Tensor, targets: Targets) -> Tensor:
-        """Cross-entropy of the classes at each pixel; of a doubtful pixel, that it is one of those it may be."""
+        """Return the pixelwise cross-entropy of the classes; for an undecided pixel, of the union of its classes."""
         log_probability = logits.log_softmax(dim=1).permute(0, 2, 3, 1)  # (B, h, w, 20)
         permitted = log_probability + self._forbidden[targets.labels]
         weights = self._weights[targets.labels]
@@ -189,8 +188,8 @@ class Criterion:
         return losses
 
     def _match(self, masks: Tensor, classes: Tensor, truth: Tensor) -> Tensor:
-        """Index of the query for each person (n,)."""
-        small, true = masks[:, ::2, ::2].flatten(1), truth[:, ::2, ::2].flatten(1)  # a quarter of the cells will do
+        """Return the index of the query matched to each person (n,)."""
+        small, true = masks[:, ::2, ::2].flatten(1), truth[:, ::2, ::2].flatten(1)  # a quarter of the cells is enough
         inside, outside = functional.softplus(-small), functional.softplus(small)
         mask_cost = (inside @ true.T + outside @ (1 - true).T) / true.shape[1]
         probability = small.sigmoid()
@@ -202,7 +201,7 @@ class Criterion:
 
 
 def _centres(masks: Tensor) -> Tensor:
-    """Centres of mass (n, 2), x and y in 0…1."""
+    """Return the centres of mass (n, 2), x and y in 0…1."""
     mass = masks.sum(dim=(1, 2)).clamp(min=1e-6)
     rows = torch.linspace(0, 1, masks.shape[1])
     columns = torch.linspace(0, 1, masks.shape[2])
@@ -210,19 +209,19 @@ def _centres(masks: Tensor) -> Tensor:
 
 
 def binary_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Cross-entropy of a mask, cell by cell."""
+    """Return the elementwise binary cross-entropy of a mask."""
     return functional.binary_cross_entropy_with_logits(logits, truth, reduction="none")
 
 
 def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """1 - Dice coefficient of each mask (n, h, w) → (n,), smoothed by 1."""
+    """Return 1 - Dice coefficient of each mask (n, h, w) → (n,), smoothed by 1."""
     probability, truth = logits.sigmoid().flatten(1), truth.flatten(1)
     overlap = 2 * (probability * truth).sum(1)
     return 1 - (overlap + 1) / (probability.sum(1) + truth.sum(1) + 1)
 
 
 def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
-    """Mask cross-entropy over all parts, absent ones too, and Dice of the present ones; unknown cells left out."""
+    """Return mask cross-entropy over all parts, absent ones too, and Dice loss of present ones, over known cells."""
     weight = targets.known * (1 + (PART_WEIGHT - 1) * targets.parts)
     mask = (binary_loss(logits, targets.parts) * weight).mean() * 4  # most parts are absent or small
     present = targets.present > 0
@@ -231,10 +230,10 @@ def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:
 
 
 def side_loss(masks: Tensor, targets: Targets) -> Tensor:
-    """Cross-entropy of left against right where a limb's side is known; each pair of limbs counts the same.
+    """Return the cross-entropy of left against right where a limb's side is known; each pair has the same weight.
 
-    The classes' cross-entropy hardly teaches it: limbs are few pixels, and a wrong side costs no more than a wrong
-    garment, though it takes the whole figure to tell a person's front from the back.
+    The classes' cross-entropy hardly trains this: limbs are few pixels, and a wrong side costs no more than a wrong
+    garment, though it takes the whole figure to distinguish a person's front from the back.
     """
     losses = []
     for left, right in MIRRORED:
@@ -246,12 +245,12 @@ def side_loss(masks: Tensor, targets: Targets) -> Tensor:
 
 
 def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
-    """Cross-entropy of what decides a limb's side: whether its person is seen from behind, and which of the two it is.
+    """Return the cross-entropy of the cues to a limb's side: person seen from behind, and limb on the image's left.
 
-    A limb is the left one if it lies left of its pair on somebody seen from behind, or right of it on somebody who
-    faces the camera. The two cues are easy to see, their combination teaches neither.
+    A limb is the left one if it is on the left of its pair on a person seen from behind, or on the right on a person
+    who faces the camera. Each cue is easy to learn, but not from their combination.
 
-    `logits` as the sides of :class:`training.model.Deep`, and targets of that size.
+    `logits` as `sides` in :class:`training.model.Deep`, with targets of that size.
     """
     behind = torch.zeros(logits.shape[0], *logits.shape[2:])  # 1 behind, -1 facing, 0 unknown
     limb_left = torch.zeros(logits.shape[0], len(MIRRORED), *logits.shape[2:])
@@ -276,9 +275,9 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
 
 
 def middles_loss(middles: Tensor, targets: Targets) -> Tensor:
-    """Mean distance of the predicted from the true middle (of what is seen), of each person the same weight.
+    """Return the mean distance between predicted and true centre (of the visible part), averaged over persons.
 
-    `middles` as in :class:`training.model.Deep`, and targets of that size.
+    `middles` as in :class:`training.model.Deep`, with targets of that size.
     """
     distances = [
         ((found - _centres(persons)[:, :, None, None]).abs().sum(1) * persons).sum(dim=(1, 2))
@@ -290,7 +289,7 @@ def middles_loss(middles: Tensor, targets: Targets) -> Tensor:
 
 
 def presence_loss(classes: Tensor, targets: Targets) -> Tensor:
-    """Each part query's class: its own, or no object where the part is absent."""
+    """Return the class loss of the part queries: the target is the own class, or "no object" if the part is absent."""
     own = torch.arange(PARTS).expand(classes.shape[0], -1)
     wanted = torch.where(targets.present > 0, own, NO_OBJECT)
     wanted = torch.where(targets.present < 0, -100, wanted)
@@ -298,10 +297,10 @@ def presence_loss(classes: Tensor, targets: Targets) -> Tensor:
 
 
 def shown(masks: Tensor, classes: Tensor) -> Tensor:
-    """What the pipeline compares with a half to tell a part from background, (B, h, w) in 0…1.
+    """Return the value that the pipeline compares with 0.5 to separate parts from background, (B, h, w) in 0…1.
 
-    That is the mask's sigmoid times its score (probability of the class times mean sigmoid inside the mask), of the
-    part for which it is highest, after the biases of the export. Scores take no gradient: they are taught by presence.
+    It is the maximum over the parts of the mask's sigmoid times its score (class probability times mean sigmoid inside
+    the mask), with the biases of the export. Scores get no gradient here: the presence loss trains them.
     """
     biased = classes[:, 1:] + functional.pad(torch.full((PARTS,), PART_BIAS), (0, 2))
     probability = (masks[:, 1:] + MASK_BIAS).sigmoid()
@@ -313,7 +312,7 @@ def shown(masks: Tensor, classes: Tensor) -> Tensor:
 
 
 def foreground_loss(shown: Tensor, targets: Targets) -> Tensor:
-    """Cross-entropy and soft Jaccard distance of what is shown (B, h, w) from what is any part, where that is known."""
+    """Return cross-entropy plus soft Jaccard distance of `shown` (B, h, w) from the true foreground, where known."""
     known = targets.known[:, 0]
     truth = (1 - targets.parts[:, 0]) * known
     found = shown.clamp(1e-4, 1 - 1e-4) * known

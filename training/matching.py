@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def assign(cost: Tensor) -> Tensor:
-    """For each target the query that serves it, all different, at least total cost: (Q, n) → int64 (n,), n ≤ Q.
+    """Return a distinct query for each target at minimum total cost: (Q, n) → int64 (n,), n ≤ Q.
 
-    The Hungarian method by shortest augmenting paths (Jonker and Volgenant, Computing 38, 1987).
+    Hungarian method with shortest augmenting paths (Jonker and Volgenant, Computing 38, 1987).
     """
     matrix = cost.T.tolist()
     targets, queries = len(matrix), len(matrix[0])

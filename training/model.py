@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.network.fpn import PersonCues
 
 PERSON_QUERIES = 16
-PART_BIAS = 2.0  # added at export to the parts' class logits: chosen on the validation photos, see README
-MASK_BIAS = 0.7  # and to their mask logits; of the persons' pixels, more were missed than added
+PART_BIAS = 2.0  # added to the parts' class logits at export: chosen on the validation photos, see README
+MASK_BIAS = 0.7  # added to their mask logits: more pixels of persons were missed than wrongly added
 _ANCHOR_ROWS = (0.42, 0.62)
-_GRID = 200  # cells of the square on which anchors are looked up
+_GRID = 200  # side of the grid on which anchors are looked up
 
 CLASSES = (
     *("Background", "Hat", "Hair", "Glove", "Sunglasses", "UpperClothes", "Dress", "Coat", "Socks", "Pants"),
@@ -71,24 +71,24 @@ CONFIGURATION: dict[str, Any] = {
 LITE0_CONFIGURATION = CONFIGURATION | {
     "model": CONFIGURATION["model"] | {"backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)}}
 }
-_ADDED = (".blocks.", ".person_cues.")  # to networks that were trained without them: they begin without effect
+_ADDED = (".blocks.", ".person_cues.")  # layers added to networks trained without them: initialised to have no effect
 
 
 class Deep(NamedTuple):
-    """What the network says while it is trained."""
+    """Output of the network in training."""
 
-    early: list[Prediction]  # before the first decoder layer and after each but the last; masks on every other cell
+    early: list[Prediction]  # before the first decoder layer and after each but the last; masks at half resolution
     final: Prediction
     auxiliary: Tensor  # (B, 20, h, w) class logits of each cell
     middles: Tensor  # (B, 2, h/2, w/2) of each cell's person, x and y in 0…1
-    sides: Tensor  # (B, 1 + pairs of limbs, h/2, w/2) logits: seen from behind; of a limb, it is left of its pair
+    sides: Tensor  # (B, 1 + pairs of limbs, h/2, w/2) logits: seen from behind; limb on the image's left
 
 
 class Student(nn.Module):
-    """The network and, for training only, a class for each pixel straight from the mask features."""
+    """The network with an auxiliary head for training: pixelwise classes from the mask features."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """Random weights."""
+        """Create the network with random weights."""
         super().__init__()
         self.network = M2FP(config)
         self.auxiliary = nn.Conv2d(config.encoder.mask_dim, PARTS, 1)
@@ -98,7 +98,7 @@ class Student(nn.Module):
         features = self.network.features(images)
         predictor = self.network.sem_seg_head.predictor
         *early, last = predictor.states(features)
-        # One product for all early layers, on every other cell: the masks are the costly part of deep supervision.
+        # One product for all early layers, at half resolution: the masks are the costly part of deep supervision.
         together = predictor.predict(torch.cat(early, dim=1), features.mask_features[..., ::2, ::2].contiguous())
         layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
         final = predictor.predict(last, features.mask_features)
@@ -108,12 +108,12 @@ class Student(nn.Module):
 
     @property
     def cues(self) -> PersonCues:
-        """The network's own, which every student has."""
+        """The network's person cues, which every student has."""
         return cast("PersonCues", self.network.sem_seg_head.pixel_decoder.person_cues)
 
 
 def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION) -> Student:
-    """A student to be trained; the backbone from ImageNet weights of a ShuffleNetV2 where a file is given."""
+    """Create a student; with *init*, the backbone gets a ShuffleNetV2's ImageNet weights from that file."""
     student = Student(parse_configuration(configuration, "training/model.py"))
     if init is not None:
         load_backbone(student.network, init)
@@ -122,23 +122,23 @@ def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION
 
 
 def save_weights(average: Mapping[str, Tensor], file: Path) -> None:
-    """Keep the averaged weights of a run in half precision: enough to start another run from."""
+    """Save the averaged weights of a run in half precision: enough to start another run."""
     torch.save({name: value.half() if value.is_floating_point() else value for name, value in average.items()}, file)
 
 
 def configuration_of(weights: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The configuration of the network that weights of a run are for, told by its backbone."""
+    """Return the configuration of the network that *weights* belong to, determined by the backbone."""
     return LITE0_CONFIGURATION if "network.backbone.res5.0.expand.weight" in weights else CONFIGURATION
 
 
 def read_weights(file: Path) -> dict[str, Tensor]:
-    """What :func:`save_weights` kept, in single precision."""
+    """Return the weights saved by :func:`save_weights`, in single precision."""
     weights: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     return {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
 
 
 def load_weights(student: Student, file: Path) -> None:
-    """Fill *student* with what :func:`save_weights` kept; layers added since then stay as they are, idle."""
+    """Load weights saved by :func:`save_weights` into *student*; layers added since are unchanged, without effect."""
     found = student.load_state_dict(torch.load(file, map_location="cpu", weights_only=True), strict=False)
     wrong = [name for name in (*found.missing_keys, *found.unexpected_keys) if not any(one in name for one in _ADDED)]
     if wrong:
@@ -146,13 +146,13 @@ def load_weights(student: Student, file: Path) -> None:
 
 
 def anchors() -> Tensor:
-    """Where (x, y in 0…1) the person queries start to look, (PERSON_QUERIES, 2): two rows across the picture."""
+    """Return the initial positions (x, y in 0…1) of the person queries, (PERSON_QUERIES, 2): two rows."""
     columns = PERSON_QUERIES // len(_ANCHOR_ROWS)
     return torch.tensor([((i + 0.5) / columns, y) for i in range(columns) for y in _ANCHOR_ROWS])
 
 
 def place_anchors(network: M2FP) -> None:
-    """Give each person query the position embedding of its anchor: persons are told apart from the first step."""
+    """Set each person query to the position embedding of its anchor, which separates persons from the first step."""
     table = network.sem_seg_head.predictor.query_embed.weight
     grid = sine_positions(torch.zeros(1, 1, _GRID, _GRID), table.shape[1])[0]  # (cells, C)
     x, y = (anchors() * _GRID).long().unbind(1)
@@ -167,7 +167,7 @@ def normalise(images: Tensor) -> Tensor:
 
 
 def load_backbone(network: M2FP, path: Path) -> None:
-    """Take the backbone from a ShuffleNetV2 of FastestDet's names, made for BGR in 0…1."""
+    """Load the backbone from a ShuffleNetV2 with FastestDet's tensor names, trained for BGR in 0…1."""
     source = torch.load(path, map_location="cpu", weights_only=True)
     state = {ours: source[theirs] for theirs, ours in _renamed(source)}
     state["stem.weight"] = state["stem.weight"].flip(1)  # BGR → RGB
@@ -177,7 +177,7 @@ def load_backbone(network: M2FP, path: Path) -> None:
 
 
 def _renamed(source: dict[str, Tensor]) -> Iterator[tuple[str, str]]:
-    """Pairs of names: `stage2.0.branch_main.3.weight` is `res3.0.main.1.weight` here, and so on."""
+    """Yield pairs of names: `stage2.0.branch_main.3.weight` is `res3.0.main.1.weight` here, and so on."""
     for name in source:
         parts = name.split(".")
         if parts[0] == "first_conv":

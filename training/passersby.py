@@ -1,4 +1,4 @@
-"""Who walks through a fixed camera's view: found by subtracting the empty background, for lack of labels."""
+"""Pseudo ground truth for an unlabelled video of passers-by, by background subtraction."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-_CHANGED = 28  # levels by which a channel must differ from the empty view
-_BACKGROUND_FRAMES = 140  # looked at to find the empty view
-_APART = 10  # of those frames: nobody stands still so long
-_LEAST = 0.012  # share of the view: less is a hand, a shadow, noise
-_TALL = 0.35  # of the view's height: less is not a whole person here
-_EDGE = 4  # px: nearer to the frame, the person may be cut
+_CHANGED = 28  # levels by which a channel must differ from the background
+_BACKGROUND_FRAMES = 140  # number of frames for estimating the background
+_APART = 10  # of those frames: nobody stands still for that long
+_LEAST = 0.012  # share of the frame: less is a hand, a shadow, noise
+_TALL = 0.35  # of the frame's height: less is not a whole person here
+_EDGE = 4  # px from the frame's edge: nearer, the person may be cut
 
 
 class Rectangle(NamedTuple):
@@ -35,7 +35,7 @@ class Rectangle(NamedTuple):
 
 @dataclass(frozen=True)
 class View:
-    """One frame, what changed in it and whether that is a whole person (None where it cannot be told)."""
+    """A frame, what changed in it, and whether that is a whole person (None if uncertain)."""
 
     number: int
     image: Image
@@ -44,7 +44,7 @@ class View:
 
 
 def background(path: Path) -> Image:
-    """The empty view: the median of the frames that look alike though they lie far apart; people do not come back."""
+    """Return the background: the median of frames that look alike though far apart; people do not come back."""
     frames = np.stack([image for _, image in video_frames(path, step=_step(path))])
     small = frames[:, ::4, ::4].astype(np.int16)
     apart = np.abs(np.subtract.outer(np.arange(len(frames)), np.arange(len(frames)))) > _APART
@@ -59,7 +59,7 @@ def _step(path: Path) -> int:
 
 
 def views(path: Path, every: int) -> list[View]:
-    """Every n-th frame, with the largest thing that moved."""
+    """Return every n-th frame, with the largest moving object."""
     empty = background(path)
     return [_view(index * every, image, empty) for index, (_, image) in enumerate(video_frames(path, step=every))]
 
@@ -74,7 +74,7 @@ def _view(number: int, image: Image, empty: Image) -> View:
 
 
 def largest_change(image: Image, empty: Image) -> Rectangle | None:
-    """Box around the largest piece of the view that differs from the empty one, gaps of a few pixels closed."""
+    """Return the box of the largest region that differs from the background, with gaps of a few pixels closed."""
     changed = (cv2.absdiff(image, empty).max(axis=2) > _CHANGED).astype(np.uint8)
     closed = cv2.morphologyEx(changed, cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     closed = cv2.morphologyEx(closed, cv2.MORPH_CLOSE, np.ones((25, 9), np.uint8))
@@ -86,7 +86,7 @@ def largest_change(image: Image, empty: Image) -> Rectangle | None:
 
 
 def box_iou(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> float:
-    """Intersection over union of two boxes (x, y, width, height)."""
+    """Return the intersection over union of two boxes (x, y, width, height)."""
     width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
     height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
     shared = max(0, width) * max(0, height)

@@ -1,4 +1,4 @@
-"""Photos and cut-out people pasted into a scene, hiding what is behind them."""
+"""Pastes photos and cut-out people into a scene, with occlusion."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from training.labels import Part, mirror_table
 Image = npt.NDArray[np.uint8]
 Window = tuple[slice, slice]
 
-MIN_VISIBLE = 0.15  # share of a figure that must stay visible: below, nobody could tell it is a person
+MIN_VISIBLE = 0.15  # share of a figure that must stay visible: below, it is not recognisable as a person
 _MIRROR = mirror_table()
 
 
@@ -27,14 +27,14 @@ class Scene:
 
     @staticmethod
     def of(background: Image) -> Scene:
-        """Nobody before a background."""
+        """Create a scene without people."""
         empty = np.zeros(background.shape[:2], dtype=np.uint8)
         return Scene(background, empty, empty.copy())
 
 
 @dataclass(frozen=True)
 class Placement:
-    """A similarity: the source point `anchor` (x, y) comes to `target`, scaled, turned by degrees, mirrored or not."""
+    """A similarity: maps the source point `anchor` (x, y) to `target`, scaled, rotated (degrees), maybe mirrored."""
 
     scale: float
     degrees: float
@@ -43,7 +43,7 @@ class Placement:
     target: npt.NDArray[np.float64]
 
     def matrix(self, shrunk: float = 1.0) -> npt.NDArray[np.float64]:
-        """Affine matrix (2, 3) from a source that was already scaled by `shrunk`."""
+        """Return the affine matrix (2, 3) for a source that was already scaled by `shrunk`."""
         angle = np.deg2rad(self.degrees)
         turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         linear = self.scale * turn @ np.diag([-1.0 if self.mirrored else 1.0, 1.0])
@@ -51,7 +51,7 @@ class Placement:
 
 
 def paste(scene: Scene, image: Image, label_map: Image, place: Placement, *, whole_photo: bool) -> None:
-    """Put a photo's person (or the whole photo) into the scene, in place, as one more person."""
+    """Paste a photo's person (or the whole photo) into the scene as another person, in place."""
     source = _bounds(label_map, whole_photo=whole_photo)
     window = _window(source, place, scene.image.shape)
     if window is None:
@@ -74,7 +74,7 @@ def paste(scene: Scene, image: Image, label_map: Image, place: Placement, *, who
 
 
 def _bounds(label_map: Image, *, whole_photo: bool) -> Window:
-    """Rows and columns that hold the person, with a pixel around, or all of them."""
+    """Return the rows and columns of the person, with a margin of a pixel, or all of them."""
     if whole_photo:
         return np.s_[0 : label_map.shape[0], 0 : label_map.shape[1]]
     rows, columns = (np.flatnonzero(label_map.any(axis=axis)) for axis in (1, 0))
@@ -82,7 +82,7 @@ def _bounds(label_map: Image, *, whole_photo: bool) -> Window:
 
 
 def _window(source: Window, place: Placement, shape: tuple[int, ...]) -> Window | None:
-    """Rows and columns of the scene into which the source falls; None where it falls outside."""
+    """Return the rows and columns of the scene that the source covers; None if it is outside."""
     corners = np.array(
         [(x, y, 1) for x in (source[1].start, source[1].stop) for y in (source[0].start, source[0].stop)]
     )
@@ -93,7 +93,7 @@ def _window(source: Window, place: Placement, shape: tuple[int, ...]) -> Window 
 
 
 def _warp_image(image: Image, place: Placement, size: tuple[int, int]) -> Image:
-    """Linear sampling, after shrinking to a half where it would alias."""
+    """Warp with linear interpolation; where that would alias, halve the size first."""
     shrunk = 0.5 if place.scale < 0.6 else 1.0
     source = cv2.resize(image, None, fx=shrunk, fy=shrunk, interpolation=cv2.INTER_AREA) if shrunk < 1 else image
     matrix = place.matrix(shrunk)
@@ -101,14 +101,14 @@ def _warp_image(image: Image, place: Placement, size: tuple[int, int]) -> Image:
 
 
 def _blend(below: Image, above: Image, cover: Image) -> None:
-    """Put `above` over `below` where `cover` is 1, with soft edges, in place."""
+    """Blend `above` over `below` where `cover` is 1, with soft edges, in place."""
     alpha = cv2.blur(cover.astype(np.float32), (3, 3))
     cv2.blendLinear(above, np.ascontiguousarray(below), alpha, 1 - alpha, dst=(mixed := np.empty_like(above)))
     below[:] = mixed
 
 
 def add_obstacle(rng: np.random.Generator, scene: Scene) -> None:
-    """A box before the people, such as a table or a counter, in place."""
+    """Draw a box, such as a table or a counter, in front of the people, in place."""
     height, width = scene.image.shape[:2]
     w, h = int(width * rng.uniform(0.1, 0.5)), int(height * rng.uniform(0.05, 0.4))
     x, y = int(rng.uniform(-0.1, 0.9) * width), int(height * rng.uniform(0.4, 0.95))
@@ -119,7 +119,7 @@ def add_obstacle(rng: np.random.Generator, scene: Scene) -> None:
 
 
 def forget_hidden(scene: Scene) -> None:
-    """Persons with too few visible pixels are no persons to be found; renumbers the others 1…n, in place."""
+    """Remove persons with too few visible pixels and renumber the others 1…n, in place."""
     height = scene.image.shape[0]
     table = np.zeros(256, dtype=np.uint8)
     least = max(40.0, (MIN_VISIBLE * 0.2 * height) ** 2)

@@ -1,7 +1,7 @@
-"""Skin and shoes split by a detected pose: which arm, which leg, which foot.
+"""Splits skin and shoes by a detected pose: which arm, which leg, which foot.
 
-The poses are BlazePose's 33 landmarks; odd numbers are the person's left. Each pixel goes to the nearest bone, in units
-of the thickness of limbs, where no other part's bone is almost as near.
+Poses are BlazePose's 33 landmarks; odd numbers are the person's left. Each pixel gets the part of the nearest bone, in
+units of the limb's thickness, unless another part's bone is almost as near.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-_SEEN = 0.5  # visibility from which a landmark is believed
-_ON_PERSON = 0.7  # share of the believed landmarks that must lie on the labelled person: else it is another's pose
-_FARTHEST = 2.0  # thicknesses from a bone
-_MARGIN = 1.25  # by which the next part's bone must be farther
+_SEEN = 0.5  # minimum visibility of a reliable landmark
+_ON_PERSON = 0.7  # share of reliable landmarks that must lie on the labelled person: else the pose is another person's
+_FARTHEST = 2.0  # maximum distance from a bone, in thicknesses
+_MARGIN = 1.25  # factor by which the next part's bone must be farther
 _SHOULDERS, _HIPS = (11, 12), (23, 24)
 
 
 class Bone(NamedTuple):
-    """Two landmarks, the part between them, its thickness in lengths of the trunk, and how far it goes on behind."""
+    """Two landmarks, the part between them, its thickness in trunk lengths, and its length in landmark distances."""
 
     start: int
     end: int
@@ -49,7 +49,7 @@ SKIN_BONES = (
 )
 SHOE_BONES = tuple(bone for ends in ((27, 31), (27, 29), (29, 31)) for bone in _both(ends, SHOE_PARTS, 0.12))
 
-# For pixels of these values in the split by geometry: the bones among which the pose chooses.
+# Pixel values of the split by geometry, and the bones among which the pose chooses for them.
 _CHOICES = (
     ((SKIN,), SKIN_BONES),
     (_ARMS, tuple(bone for bone in SKIN_BONES if bone.part in _ARMS)),
@@ -59,7 +59,7 @@ _CHOICES = (
 
 
 class Pose(NamedTuple):
-    """Landmarks in pixels (33, 2), which of them are believed (33,), and the length of the trunk, px."""
+    """Landmarks in pixels (33, 2), which of them are reliable (33,), and the length of the trunk, px."""
 
     points: Floats
     seen: Mask
@@ -67,23 +67,23 @@ class Pose(NamedTuple):
 
     @staticmethod
     def of(landmarks: Floats, shape: tuple[int, ...]) -> Pose:
-        """Of landmarks (33, 4) and the shape of the photo."""
+        """Create from landmarks (33, 4) and the shape of the photo."""
         points = landmarks[:, :2] * np.array(shape[1::-1])
         middles = (points[list(joints)].mean(axis=0) for joints in (_SHOULDERS, _HIPS))
         return Pose(points, landmarks[:, 3] > _SEEN, float(np.linalg.norm(np.subtract(*middles))))
 
 
 def read_poses(file: Path) -> dict[str, Floats]:
-    """Landmarks (33, 4) of each photo: x and y in 0…1, z, visibility."""
+    """Return the landmarks (33, 4) of each photo: x and y in 0…1, z, visibility."""
     with np.load(file) as content:
         return dict(zip(content["names"].tolist(), content["landmarks"].astype(np.float64), strict=True))
 
 
 def split_by_pose(label_map: LabelMap, by_geometry: LabelMap, landmarks: Floats) -> LabelMap:
-    """The split of *label_map* with a pose (33, 4), where that is the person's; else *by_geometry*, uint8 H×W.
+    """Split *label_map* by a pose (33, 4) if that is the person's; else return *by_geometry*, uint8 H×W.
 
-    What geometry told apart by shape is kept: face, trunk, arm, leg. Which side, and what geometry left undecided, the
-    pose knows better.
+    The parts that geometry separated by shape are kept: face, trunk, arm, leg. Sides, and what geometry left undecided,
+    are decided by the pose.
     """
     pose = Pose.of(landmarks, label_map.shape)
     if not _is_of(label_map, pose.points[pose.seen]) or not pose.seen[list(_SHOULDERS + _HIPS)].all():
@@ -96,7 +96,7 @@ def split_by_pose(label_map: LabelMap, by_geometry: LabelMap, landmarks: Floats)
 
 
 def _is_of(label_map: LabelMap, points: Floats) -> bool:
-    """Whether most of the points lie on the labelled person."""
+    """Return whether most of the points lie on the labelled person."""
     columns, rows = np.round(points).astype(int).T
     inside = (columns >= 0) & (rows >= 0) & (columns < label_map.shape[1]) & (rows < label_map.shape[0])
     on_person = label_map[rows[inside], columns[inside]] != Part.BACKGROUND
@@ -104,7 +104,7 @@ def _is_of(label_map: LabelMap, points: Floats) -> bool:
 
 
 def _nearest(place: Mask, bones: tuple[Bone, ...], pose: Pose, otherwise: LabelMap) -> LabelMap:
-    """The part of each pixel of a mask (n,); *otherwise* where no bone is near or two parts' are."""
+    """Return the part of each pixel of a mask (n,); *otherwise* where no bone is near, or those of two parts are."""
     pixels = np.stack(np.nonzero(place)[::-1], axis=1).astype(np.float64) + 0.5
     distances: dict[Part, Floats] = {}
     for start, end, part, thickness, length in bones:
@@ -121,7 +121,7 @@ def _nearest(place: Mask, bones: tuple[Bone, ...], pose: Pose, otherwise: LabelM
 
 
 def distance_to_segment(pixels: Floats, start: Floats, end: Floats) -> Floats:
-    """Distances of points (n, 2) from a segment (n,), px."""
+    """Return the distances (n,), px, of points (n, 2) from a segment."""
     along = end - start
     share = np.clip((pixels - start) @ along / max(float(along @ along), 1e-6), 0, 1)
     return np.asarray(np.linalg.norm(pixels - start - share[:, None] * along, axis=1))

@@ -1,8 +1,8 @@
-"""Label the unlabelled photos by a run's average, held to their tags: `python -m training.pseudo --run DIR`.
+"""Pseudo-label the unlabelled photos with a run's averaged weights and the tags: `python -m training.pseudo --run DIR`.
 
-For self-training: the tags say which classes a photo holds, so that what the network confuses most (dress or skirt and
-blouse, coat or sweater) is decided by people; where the network doubts, a pixel stays undecided. Left and right are the
-detected pose's, or undecided: taught its own sides, a network would only grow surer of them.
+For self-training: the tags list a photo's classes, so that what the network confuses most (dress or skirt and blouse,
+coat or sweater) is decided by people; where the network is uncertain, a pixel stays undecided. Left and right come from
+the detected pose or stay undecided: trained on its own sides, a network would only become more confident in them.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
 SHAPE = (480, 320)
-CERTAIN = 0.6  # share of the best part among all parts
-LEAST_PERSON, MOST_DOUBT = 0.03, 0.3  # shares: of the photo that is the person, of the person that is undecided
+CERTAIN = 0.6  # minimum probability of the best part among all parts
+LEAST_PERSON, MOST_DOUBT = 0.03, 0.3  # shares: minimum person in the photo; maximum undecided in the person
 
 
 @torch.no_grad()
 def part_logits(network: M2FP, image: Image) -> Floats:
-    """Mask logits of the part queries at half the photo's size, H/2×W/2×20."""
+    """Return the mask logits of the part queries at half the photo's size, H/2×W/2×20."""
     small = cv2.resize(image, SHAPE[::-1], interpolation=cv2.INTER_AREA)
     masks = network(normalise(torch.from_numpy(small)[None])).mask_logits[0, :PARTS]
     size = (image.shape[1] // 2, image.shape[0] // 2)
@@ -47,9 +47,9 @@ def part_logits(network: M2FP, image: Image) -> Floats:
 
 
 def decide(logits: Floats, allowed: frozenset[int]) -> Image | None:
-    """Class map of a photo that holds the `allowed` classes; None where too little or too much is in doubt.
+    """Return the class map of a photo with the `allowed` classes; None if the person is too small or too uncertain.
 
-    Of a limb or shoe it says no more than that: both sides are called by the left one's class.
+    Sides are not decided: limbs and shoes of both sides get the left one's class.
     """
     permitted = np.full(PARTS, -np.inf, dtype=np.float32)
     permitted[list(allowed)] = 0
@@ -67,20 +67,20 @@ def decide(logits: Floats, allowed: frozenset[int]) -> Image | None:
 
 
 def decide_sides(label_map: Image, landmarks: npt.NDArray[np.float64] | None) -> Image:
-    """The sides of limbs and shoes by a pose (33, 4); where it does not tell, SKIN and SHOE."""
+    """Set the sides of limbs and shoes by a pose (33, 4); where it does not decide, SKIN and SHOE."""
     table = np.arange(256, dtype=np.uint8)
     table[[limb for pair in MIRRORED for limb in pair]] = SKIN
     table[list(SHOE_PARTS)] = SHOE
     unsided = table[label_map]
     if landmarks is None:
         return unsided
-    # The pose leaves what it cannot tell as it was: that is where two opposite guesses stay different.
+    # The pose does not change what it cannot decide: there, two opposite guesses remain different.
     one, other = (split_by_pose(unsided, guess, landmarks) for guess in (label_map, mirror_table()[label_map]))
     return np.where(one == other, one, unsided)
 
 
 def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """The largest connected piece."""
+    """Return the largest connected component."""
     count, index, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if count < 2:
         return mask
@@ -88,7 +88,7 @@ def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def label_all(network: M2FP, photos: Pack, data: Path) -> Iterator[tuple[str, Image]]:
-    """Name and class map of every photo that could be labelled."""
+    """Yield name and class map of every photo that could be labelled."""
     tags, poses = tagged_classes(data), read_poses(data / "pose_ccp" / "unlabelled.npz")
     for i, name in enumerate(track(photos.names, "pseudo-labels")):
         labels = decide(part_logits(network, photos[i]), tags[name])
@@ -99,7 +99,7 @@ def label_all(network: M2FP, photos: Pack, data: Path) -> Iterator[tuple[str, Im
 
 
 def main() -> None:
-    """Read the arguments, fill the cache."""
+    """Parse the arguments and fill the cache."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--start", type=Path, help="weights such as training/start.pt instead of a run's")

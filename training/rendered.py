@@ -1,7 +1,7 @@
-"""Rendered scenes of `training.synthetic` as training pictures, and their people as cut-outs.
+"""Rendered scenes of `training.synthetic` as training images, and their people as cut-outs.
 
-Their label images hold class + 20 × person for each pixel. A tenth of the scenes, and all with one of five poses, are
-kept from training.
+Pixels of their label images are class + 20 × person. A tenth of the scenes, and all with one of five poses, are held
+out from training.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 
 KEPT_POSES = frozenset({"standing02", "standing05", "gym01", "sit01", "run01"})
-LEAST_HEIGHT = 28  # px in the training picture: of a smaller person nothing is taught
-_MOST_ZOOM = 1.7  # of a crop, beyond filling the shape
-_CUT_OUT_HEIGHT, _CUT_OUT_AREA = 80, 1500  # px: of smaller people cut-outs would have to be enlarged
+LEAST_HEIGHT = 28  # px in the training image: smaller persons are ignored
+_MOST_ZOOM = 1.7  # maximum of a crop, relative to filling the shape
+_CUT_OUT_HEIGHT, _CUT_OUT_AREA = 80, 1500  # px: cut-outs of smaller people would have to be enlarged
 _MIRROR = mirror_table()
 
 
 class Person(NamedTuple):
-    """One person of a rendered scene: which scene, which number in it, and the box (x0, y0, x1, y1) of what is seen."""
+    """A person of a rendered scene: scene, number in it, and box (x0, y0, x1, y1) of the visible part."""
 
     scene: int
     number: int
@@ -39,21 +39,21 @@ class Person(NamedTuple):
 
 
 def descriptions(folder: Path) -> list[dict[str, Any]]:
-    """What `persons.jsonl` or the `scenes_*.jsonl` of a folder say, a line a scene."""
+    """Read the `persons.jsonl` or `scenes_*.jsonl` of a folder, a line per scene."""
     files = sorted(folder.glob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def kept_aside(scene: dict[str, Any]) -> bool:
-    """Whether a scene is for evaluation only."""
+    """Return whether a scene is held out for evaluation."""
     number = int(scene["file"])
     return number // 2 % 10 == 7 or any(person["pose"] in KEPT_POSES for person in scene["people"])
 
 
 def build(folders: list[Path], cache: Path) -> None:
-    """Fill `rendered.bin`, `rendered_labels.bin` and `rendered.jsonl` with the scenes that may be trained on.
+    """Write the training scenes to `rendered.bin`, `rendered_labels.bin` and `rendered.jsonl`.
 
-    Done anew where there are more scenes than the last time; *folders* that are missing are left out.
+    Repeated if there are more scenes than last time; missing *folders* are ignored.
     """
     scenes = [(folder, one) for folder in folders for one in descriptions(folder) if not kept_aside(one)]
     lines = "".join(json.dumps(one) + "\n" for _, one in scenes)
@@ -71,7 +71,7 @@ class Rendered:
     """The rendered scenes, whole or person by person."""
 
     def __init__(self, cache: Path) -> None:
-        """Open what :func:`build` wrote."""
+        """Open the files written by :func:`build`."""
         self._images, self._values = Pack(cache / "rendered.bin"), Pack(cache / "rendered_labels.bin")
         lines = (cache / "rendered.jsonl").read_text(encoding="utf-8").splitlines()
         people = [
@@ -83,11 +83,11 @@ class Rendered:
         self._large = [one for scene in people for one in scene if _is_large(one, areas[one.scene][one.number])]
 
     def __len__(self) -> int:
-        """How many scenes there are."""
+        """Return the number of scenes."""
         return len(self._images)
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Scene:
-        """A part of a random scene, mirrored half the time, mostly around one of its people."""
+        """Return a crop of a random scene, mostly around one of its people, mirrored half the time."""
         i = int(rng.integers(len(self)))
         image, values = self._images[i], self._values[i]
         fill = max(shape[0] / image.shape[0], shape[1] / image.shape[1])
@@ -102,7 +102,7 @@ class Rendered:
         return without_tiny(Scene(scene, _MIRROR[classes] if mirrored else classes, found // PARTS))
 
     def _view(self, rng: np.random.Generator, i: int, shape: Shape, scale: float) -> npt.NDArray[np.float64]:
-        """Affine matrix (2, 3) that scales scene *i* and moves a random part of it into the shape."""
+        """Return the affine matrix (2, 3) that scales scene *i* and moves a random part of it into the shape."""
         spare = np.array(self._images[i].shape[1::-1]) * scale - np.array(shape[::-1])
         corner = rng.uniform(0, 1, 2) * spare
         if self._people[i] and rng.random() < 0.7:
@@ -112,7 +112,7 @@ class Rendered:
         return np.array([[scale, 0, -corner[0]], [0, scale, -corner[1]]])
 
     def cut_out(self, rng: np.random.Generator) -> tuple[Image, Image]:
-        """Picture and class map of a random person who is seen well, with a pixel around."""
+        """Return image and class map of a random, well visible person, with a margin of a pixel."""
         person = self._large[int(rng.integers(len(self._large)))]
         values = self._values[person.scene]
         x0, y0, x1, y1 = person.box
@@ -126,7 +126,7 @@ def _is_large(person: Person, area: int) -> bool:
 
 
 def without_tiny(scene: Scene) -> Scene:
-    """People too small to be labelled well are neither taught nor denied; the others are renumbered 1…n."""
+    """Set people too small for good labels to ignored, and renumber the others 1…n."""
     table = np.zeros(256, dtype=np.uint8)
     for number in np.unique(scene.persons):
         rows = np.flatnonzero((scene.persons == number).any(axis=1))

@@ -1,4 +1,4 @@
-"""Pictures without people: drawn rooms, street photos with the person painted over, frames of fixed cameras."""
+"""Images without people: drawn rooms, street photos with the person inpainted, frames of fixed cameras."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _DARK, _LIGHT = 15, 245  # range of drawn colours
 
 
 class Backgrounds:
-    """Random person-free pictures of any shape."""
+    """Random images of any shape without people."""
 
     def __init__(self, cache: Path, names: frozenset[str], sharp: SharpPictures | None = None) -> None:
-        """Streets come from the photos called `names`; frames from the background videos."""
+        """Take streets from the photos in `names`, and frames from the background videos."""
         self._sharp = sharp
         streets = Pack(cache / "streets.bin")
         self._streets = [streets[i] for i, name in enumerate(streets.names) if name in names]
@@ -34,7 +34,7 @@ class Backgrounds:
         self._frames = [frames[i] for i in range(len(frames))]
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Image:
-        """RGB uint8 H×W×3: half sharp pictures where there are any; of the rest half streets, a tenth camera frames."""
+        """Return RGB uint8 H×W×3: half sharp images, if any; of the rest half streets, a tenth camera frames."""
         if self._sharp is not None and rng.random() < 0.5:
             return self._sharp.draw(rng, shape)
         kind = rng.random()
@@ -46,7 +46,7 @@ class Backgrounds:
 
 
 def random_crop(rng: np.random.Generator, image: Image, shape: Shape, most: float = 1.8) -> Image:
-    """A part of a picture, scaled to fill the shape and up to `most` times larger, mirrored half the time."""
+    """Return a crop, scaled to fill the shape and up to `most` times larger, mirrored half the time."""
     height, width = shape
     scale = max(height / image.shape[0], width / image.shape[1]) * rng.uniform(1.0, most)
     size = (max(width, round(image.shape[1] * scale)), max(height, round(image.shape[0] * scale)))
@@ -57,7 +57,7 @@ def random_crop(rng: np.random.Generator, image: Image, shape: Shape, most: floa
 
 
 def draw_room(rng: np.random.Generator, shape: Shape) -> Image:
-    """Walls, floor, pillars and furniture, seen by a camera that hangs a little askew, in uneven light."""
+    """Draw walls, floor, pillars and furniture, from a slightly tilted camera, in uneven light."""
     margin = max(shape) // 8
     height, width = shape[0] + 2 * margin, shape[1] + 2 * margin
     room = np.empty((height, width, 3), dtype=np.uint8)
@@ -86,7 +86,7 @@ def _colour(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def _wood(rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    """From pale to dark: the hues of wood are those of skin."""
+    """Return a wood colour, pale to dark: the hues are those of skin."""
     return np.asarray(np.array([1.0, rng.uniform(0.5, 0.85), rng.uniform(0.25, 0.65)]) * rng.uniform(70, 235))
 
 
@@ -102,7 +102,7 @@ def _gradient(rng: np.random.Generator, shape: Shape) -> Image:
 
 
 def _draw_joints(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """Lines that run towards the viewer."""
+    """Draw lines that run towards the viewer."""
     height, width = room.shape[:2]
     shade = float(rng.uniform(0.5, 0.95))
     colour = tuple(float(v) for v in room[horizon + (height - horizon) // 2, width // 2] * shade)
@@ -111,7 +111,7 @@ def _draw_joints(rng: np.random.Generator, room: Image, horizon: int) -> None:
 
 
 def _draw_planks(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """A wooden floor: every plank, and each piece of it, in a hue of its own."""
+    """Draw a wooden floor: every plank, and each piece of it, has its own hue."""
     height = room.shape[0]
     wood, varied = _wood(rng), rng.uniform(0.03, 0.2)
     places = _running(rng, room.shape[1])
@@ -125,19 +125,19 @@ def _draw_planks(rng: np.random.Generator, room: Image, horizon: int) -> None:
 
 
 def _running(rng: np.random.Generator, width: int) -> list[tuple[int, int]]:
-    """Where lines towards the viewer begin at the horizon, and where they leave the picture (x, px)."""
+    """Return where lines towards the viewer start at the horizon and where they leave the image (x, px)."""
     centre, spread, step = rng.uniform(-0.5, 1.5) * width, rng.uniform(0.3, 1.0), rng.uniform(8, 60)
     return [(int(centre + spread * (x - centre)), int(x)) for x in np.arange(-3 * width, 4 * width, step)]
 
 
 def _draw_skirting(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """The board along the foot of the wall."""
+    """Draw the skirting board."""
     board = int(rng.integers(2, 3 + room.shape[0] // 30))
     cv2.rectangle(room, (0, horizon - board), (room.shape[1], horizon), _shaded(_wood(rng), 1.0), -1)
 
 
 def _draw_pillar(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """From above the picture down to the floor, round or square, plain or stained: larger than people, and upright."""
+    """Draw a pillar down to the floor, round or square, plain or stained: upright and larger than people."""
     height, width = room.shape[:2]
     across = int(width * rng.uniform(0.02, 0.16)) + 2
     x, foot = int(rng.uniform(0, width - across)), int(min(height, horizon + height * rng.uniform(0.0, 0.35)))
@@ -148,13 +148,13 @@ def _draw_pillar(rng: np.random.Generator, room: Image, horizon: int) -> None:
 
 
 def _stains(rng: np.random.Generator, shape: Shape) -> npt.NDArray[np.float32]:
-    """Of concrete: large soft ones, H×W×1."""
+    """Return stains of concrete, large and soft, H×W×1."""
     cells = rng.normal(0, rng.uniform(0, 12), (8, 4)).astype(np.float32)
     return np.asarray(cv2.resize(cells, shape[::-1], interpolation=cv2.INTER_CUBIC)[..., None], dtype=np.float32)
 
 
 def _draw_chair(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """A seat and a back on legs, as high as half a person."""
+    """Draw a seat and a back on legs, half as high as a person."""
     height, width = room.shape[:2]
     tall, wide = int(height * rng.uniform(0.12, 0.4)), int(width * rng.uniform(0.03, 0.12))
     x, foot = int(rng.uniform(0, width)), int(horizon + (height - horizon) * rng.uniform(0.1, 1.0))
@@ -166,7 +166,7 @@ def _draw_chair(rng: np.random.Generator, room: Image, horizon: int) -> None:
 
 
 def _tilted(rng: np.random.Generator, room: Image) -> Image:
-    """Turned a little, and its uprights leaning together, as a camera that looks down shows them."""
+    """Rotate slightly and make verticals converge, as for a camera that looks down."""
     height, width = room.shape[:2]
     lean, turn = rng.uniform(-0.1, 0.1) * width, rng.uniform(-0.04, 0.04) * height
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], dtype=np.float32)
@@ -176,7 +176,7 @@ def _tilted(rng: np.random.Generator, room: Image) -> Image:
 
 
 def _draw_box(rng: np.random.Generator, room: Image, horizon: int) -> None:
-    """A cabinet, window, picture or table top, with a border and inner lines at times."""
+    """Draw a cabinet, window, picture or table top, sometimes with a border and inner lines."""
     height, width = room.shape[:2]
     w, h = int(width * rng.uniform(0.04, 0.45)), int(height * rng.uniform(0.05, 0.6))
     x = int(rng.uniform(-0.1, 0.95) * width)
@@ -189,7 +189,7 @@ def _draw_box(rng: np.random.Generator, room: Image, horizon: int) -> None:
 
 
 def _draw_stand(rng: np.random.Generator, room: Image) -> None:
-    """A pole with a top and a foot: a lamp, a bar table, a sign. As tall and thin as a person, and none."""
+    """Draw a pole with a top and a foot: a lamp, a bar table, a sign; as tall and thin as a person."""
     height, width = room.shape[:2]
     x, top = int(rng.uniform(0, width)), int(height * rng.uniform(0.05, 0.6))
     bottom, half = int(min(height, top + height * rng.uniform(0.2, 0.8))), int(width * rng.uniform(0.01, 0.1))
@@ -200,7 +200,7 @@ def _draw_stand(rng: np.random.Generator, room: Image) -> None:
 
 
 def _draw_ellipse(rng: np.random.Generator, room: Image) -> None:
-    """Something round: a plant, a cushion, a clock."""
+    """Draw something round: a plant, a cushion, a clock."""
     height, width = room.shape[:2]
     centre = (int(rng.uniform(0, width)), int(rng.uniform(0, height)))
     axes = (int(width * rng.uniform(0.01, 0.12)), int(height * rng.uniform(0.01, 0.15)))
@@ -208,7 +208,7 @@ def _draw_ellipse(rng: np.random.Generator, room: Image) -> None:
 
 
 def _lit(rng: np.random.Generator, room: Image) -> Image:
-    """Uneven light and, more or less, a soft texture over everything."""
+    """Apply uneven light and a soft texture of random strength."""
     cells = rng.normal(1.0, rng.uniform(0.02, 0.12), (int(rng.integers(2, 5)), int(rng.integers(2, 5)))).astype(
         np.float32
     )

@@ -1,4 +1,4 @@
-"""Composed training pictures: street photos and cut-out people before backgrounds, hiding each other, augmented."""
+"""Composes training images: street photos and cut-out people on backgrounds, with occlusion and augmentation."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 
 MAX_PERSONS = 5
-_RARE = 0.35  # classes in a smaller share of photos are shown more often (repeat factors of LVIS, arXiv 1908.03195)
+_RARE = 0.35  # classes in a smaller share of photos are drawn more often (repeat factors of LVIS, arXiv 1908.03195)
 _REPEAT_POWER = 0.75
 _MAX_REPEAT = 4.0
-_CLOSE = 0.2  # of the groups stand close before the camera
-_RENDERED_FIGURES = 0.35  # of the people before backgrounds
-_MOST_ENLARGED = 1.6  # scale of a cut-out: rendered ones are small
+_CLOSE = 0.2  # share of groups close to the camera
+_RENDERED_FIGURES = 0.35  # share of the people on backgrounds
+_MOST_ENLARGED = 1.6  # maximum scale of a cut-out: rendered ones are small
 
 
 class Figures:
-    """The labelled photos that may be shown, drawn so that rare classes come more often."""
+    """The labelled training photos, sampled so that rare classes come more often."""
 
     def __init__(self, packs: list[tuple[Pack, Pack]], names: frozenset[str]) -> None:
-        """Pairs of photos and class maps; only photos called `names` are used."""
+        """Use the photos in `names` of *packs*, pairs of photos and class maps."""
         self._items = [
             (photos, maps, photos.names.index(name), i)
             for photos, maps in packs
@@ -43,27 +43,27 @@ class Figures:
         self._weights = repeat_factors(present)
 
     def __len__(self) -> int:
-        """How many photos there are."""
+        """Return the number of photos."""
         return len(self._items)
 
     def draw(self, rng: np.random.Generator) -> tuple[Image, Image]:
-        """A random photo and its class map."""
+        """Return a random photo and its class map."""
         return self[int(rng.choice(len(self._items), p=self._weights))]
 
     def __getitem__(self, i: int) -> tuple[Image, Image]:
-        """Photo i and its class map."""
+        """Return photo i and its class map."""
         photos, maps, photo, label = self._items[i]
         return photos[photo], maps[label]
 
 
 def presence(label_map: Image) -> npt.NDArray[np.bool_]:
-    """Which classes a class map may hold: bool (20,)."""
+    """Return which classes a class map may contain: bool (20,)."""
     found = np.bincount(label_map[::2, ::2].ravel(), minlength=256) > 0
     return expand_values(found)
 
 
 def repeat_factors(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
-    """Probability of each photo (N,), from its rarest class; `present` is bool (N, 20)."""
+    """Return the probability of each photo (N,), from its rarest class; `present` is bool (N, 20)."""
     share = np.maximum(present.mean(axis=0), 1e-6)
     factor = np.clip((_RARE / share) ** _REPEAT_POWER, 1.0, _MAX_REPEAT)
     weight = (present * factor).max(axis=1)
@@ -71,28 +71,28 @@ def repeat_factors(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
 
 
 class Mix(NamedTuple):
-    """Of the pictures of a shape, how many are rendered scenes and how many whole photos; the rest are composed."""
+    """Shares of the images of a shape that are rendered scenes and whole photos; the rest are composed."""
 
     rendered: float
     photos: float
 
 
-# Fixed cameras see landscapes with several people, the photos are portraits of one.
+# Fixed cameras produce landscape images of several people; the photos are portraits of one.
 _MIXES = {True: Mix(0.45, 0.12), False: Mix(0.15, 0.5)}  # by whether the shape is wider than high
-_EMPTY = 0.1  # of all pictures
+_EMPTY = 0.1  # share of all images
 
 
 class Composer:
     """Draws training scenes of a given shape."""
 
     def __init__(self, figures: Figures, backgrounds: Backgrounds, rendered: Rendered | None = None) -> None:
-        """Where people and where backgrounds come from."""
+        """Use people of *figures* and *rendered*, and *backgrounds*."""
         self._figures = figures
         self._backgrounds = backgrounds
         self._rendered = rendered
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Scene:
-        """A scene: rendered, one photo (at times with others before it), people on a background, or nobody."""
+        """Return a scene: rendered, one photo (sometimes with others in front), people on a background, or nobody."""
         kind, mix = rng.random(), _MIXES[shape[1] > shape[0]]
         if self._rendered is not None and kind < mix.rendered:
             scene = self._rendered.draw(rng, shape)
@@ -110,28 +110,28 @@ class Composer:
         return scene
 
     def _background(self, rng: np.random.Generator, shape: Shape) -> Image:
-        """Sharp or not whatever stands before it."""
+        """Return a background, sharp or blurred independently of the people."""
         background = self._backgrounds.draw(rng, shape)
         return soften(rng, background) if rng.random() < 0.25 else background
 
     def compose(self, rng: np.random.Generator, shape: Shape, people: int) -> Scene:
-        """A scene with that many people (0 for none), unspoilt: for evaluation."""
+        """Return a scene of *people* (0 for none) without augmentation, for evaluation."""
         scene = Scene.of(self._backgrounds.draw(rng, shape))
         self._add_people(rng, scene, people)
         forget_hidden(scene)
         return scene
 
     def _add_photo(self, rng: np.random.Generator, scene: Scene) -> None:
-        """The whole photo, as large as the shape allows and larger, so that the body is cut at times."""
+        """Paste a whole photo, as large as the shape allows or larger, so that the body is sometimes cut."""
         image, label_map = self._figures.draw(rng)
         height, width = scene.image.shape[:2]
         fit = min(height / image.shape[0], width / image.shape[1])
         fill = max(height / image.shape[0], width / image.shape[1])
         scale = fit * (fill / fit * 1.3) ** rng.uniform(-0.15, 1.0)
         if rng.random() < 0.15:
-            scale = fill * rng.uniform(1.3, 2.5)  # someone close to the camera, cut by the frame on all sides
+            scale = fill * rng.uniform(1.3, 2.5)  # a person close to the camera, cut by the frame on all sides
         rows, columns = np.nonzero(label_map)
-        pick = int(rng.integers(rows.size))  # a body pixel that is certainly in view
+        pick = int(rng.integers(rows.size))  # a body pixel that will be in view
         anchor = np.array([columns[pick], rows[pick]], dtype=np.float64)
         target = np.array([width, height]) * rng.uniform(0.3, 0.7, 2)
         whole = np.array([image.shape[1] / 2, image.shape[0] / 2])
@@ -144,7 +144,7 @@ class Composer:
         paste(scene, image, label_map, place, whole_photo=own_background)
 
     def _add_people(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
-        """Cut-out people, the far (small, high) ones first."""
+        """Paste cut-out people, the far (small, high) ones first."""
         if count > 1 and rng.random() < _CLOSE:
             self._add_close_group(rng, scene, min(count, 3))
             return
@@ -154,7 +154,7 @@ class Composer:
             self._add_person(rng, scene, float(height), rng.uniform(0.03, 0.97))
 
     def _add_close_group(self, rng: np.random.Generator, scene: Scene, count: int) -> None:
-        """People side by side before the camera, heads at a similar height, cut by the lower edge."""
+        """Paste people side by side close to the camera, heads at a similar height, cut by the lower edge."""
         relative = rng.uniform(1.2, 2.4)
         columns = (np.arange(count) + 0.5) / count + rng.normal(0, 0.07, count)
         for column in rng.permutation(columns):
@@ -164,9 +164,9 @@ class Composer:
     def _add_person(
         self, rng: np.random.Generator, scene: Scene, relative: float, column: float, *, top: float | None = None
     ) -> None:
-        """A person about *relative* times as high as the picture, at shares of its width and height.
+        """Paste a person about *relative* times as high as the image, at fractions of its width and height.
 
-        Without *top*, the feet stand where a person of that size does on level ground.
+        Without *top*, the feet are where those of a person of that size would be on level ground.
         """
         image, label_map = self._figure(rng)
         if rng.random() < 0.7:
@@ -184,7 +184,7 @@ class Composer:
         paste(scene, image, label_map, place, whole_photo=False)
 
     def _figure(self, rng: np.random.Generator) -> tuple[Image, Image]:
-        """A person to be cut out: of a photo, or a rendered one."""
+        """Return a person to cut out, from a photo or a rendered scene."""
         if self._rendered is not None and rng.random() < _RENDERED_FIGURES:
             return self._rendered.cut_out(rng)
         return self._figures.draw(rng)

@@ -1,7 +1,7 @@
-"""Sharp pictures without people: shops, conveyor belts, garments that nobody wears.
+"""Sharp images without people: shops, conveyor belts, unworn garments.
 
-The labelled street photos have blurred backgrounds, and what is learned from them alone is to find what is in focus.
-These are scaled down, never enlarged, so that a background may be as sharp as a person.
+The labelled street photos have blurred backgrounds; trained on them alone, the network finds whatever is in focus.
+These images are scaled down, never enlarged, so that a background may be as sharp as a person.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Shape = tuple[int, int]
 
 EMPTY_FRAMES = ("bolt*.jpg", "fruit*.jpg")
 _KEPT_EVERY = 8
-_LARGEST = 0.95  # scale of a picture in a background
+_LARGEST = 0.95  # maximum scale of an image in a background
 
 
 def files(data: Path, fetched: Path, *, kept: bool = False) -> list[list[Path]]:
-    """The pictures by source: shelves, empty camera frames, and garments where the clothing data set was fetched.
+    """Return the images by source: shelves, empty camera frames, and garments if the clothing data set was fetched.
 
-    Every eighth is *kept* from training.
+    Every eighth is held out from training; *kept* returns those.
     """
     frames = [file for pattern in EMPTY_FRAMES for file in (data / "camera_frames").glob(pattern)]
     shelves = list((data / "grocery_mit").glob("*.jpg"))
@@ -44,12 +44,12 @@ class SharpPictures:
     """Backgrounds of any shape."""
 
     def __init__(self, sources: list[list[Path]], weights: tuple[float, ...] = (0.45, 0.1, 0.45)) -> None:
-        """Each source is chosen by its weight."""
+        """Choose sources by *weights*."""
         self._sources = sources
         self._weights = np.array(weights[: len(sources)]) / sum(weights[: len(sources)])
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Image:
-        """RGB uint8 H×W×3: one picture where it is large enough, else several of one source side by side."""
+        """Return RGB uint8 H×W×3: one image if it is large enough, else several of one source side by side."""
         source = self._sources[int(rng.choice(len(self._sources), p=self._weights))]
         columns: list[Image] = []
         while sum(column.shape[1] for column in columns) < shape[1]:
@@ -60,7 +60,7 @@ class SharpPictures:
 
     @staticmethod
     def _column(rng: np.random.Generator, image: Image, shape: Shape) -> Image:
-        """A part of one picture, as high as the shape, at most as wide, turned upside down or mirrored at times."""
+        """Return a crop as high as the shape and at most as wide, sometimes flipped vertically or horizontally."""
         height, width = shape
         least = height / image.shape[0]
         scale = max(least, min(_LARGEST, max(least, width / image.shape[1]) * rng.uniform(1.0, 1.4)))

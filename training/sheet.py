@@ -1,4 +1,4 @@
-"""Contact sheets: pictures beside what the model sees in them."""
+"""Contact sheets of images and the model's results."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 
 _PER_KIND = 12
-_EVERY = 6  # pictures between two that are shown
+_EVERY = 6  # every n-th image is shown
 _EVERY_FAILED = 3
 _HEIGHT = 260
 _ROW = 1700  # px
 
 
 class Sheet:
-    """Collects a few pictures of each kind."""
+    """Collects a few images of each kind."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -31,7 +31,7 @@ class Sheet:
         self._tiles: dict[str, list[Image]] = {}
 
     def add(self, kind: str, image: Image, parsing: Parsing, *, failed: bool = False) -> None:
-        """Take every few pictures of a kind until there are enough, and likewise of those that *failed*."""
+        """Add every n-th image of a kind until there are enough, and likewise of those that *failed*."""
         self._take(kind, image, parsing, _EVERY)
         if failed:
             self._take(f"{kind} failed", image, parsing, _EVERY_FAILED)
@@ -43,14 +43,14 @@ class Sheet:
             tiles.append(tile(image, parsing))
 
     def write(self, folder: Path) -> None:
-        """A PNG of each kind."""
+        """Write a PNG of each kind."""
         for kind, tiles in self._tiles.items():
             if tiles:
                 cv2.imwrite(str(folder / f"{kind.replace(' ', '-')}.png"), np.vstack(_rows(tiles))[..., ::-1])
 
 
 def tile(image: Image, parsing: Parsing) -> Image:
-    """Picture, label map and outlines of the persons with their scores, side by side, RGB."""
+    """Return image, label map and outlines of the persons with their scores side by side, RGB."""
     coloured = (0.35 * image + 0.65 * _palette()[parsing.label_map]).astype(np.uint8)
     for person in parsing.persons:
         outlines, _ = cv2.findContours(person.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
@@ -70,7 +70,7 @@ def _palette() -> Image:
 
 
 def _rows(tiles: list[Image]) -> list[Image]:
-    """Tiles in rows of one width, the rest black."""
+    """Arrange tiles in rows of the same width, padded with black."""
     rows: list[Image] = []
     row: list[Image] = []
     used = 0

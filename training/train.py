@@ -44,10 +44,10 @@ CACHE = Path("training/cache")
 
 BATCH = 16
 LEARNING_RATE = 1e-3
-BACKBONE_SHARE = 0.5  # of the learning rate, for the part that is not trained from nothing
-WARMUP = 0.03  # of the time
+BACKBONE_SHARE = 0.5  # factor of the learning rate for the pretrained backbone
+WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.03
-CLIP = 5.0  # norm of the gradient
+CLIP = 5.0  # maximum gradient norm
 EMA_DECAY = 0.996
 SAVE_S = 240.0
 CHECK_S = 900.0
@@ -55,15 +55,15 @@ CHECK_S = 900.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line says about a run.
+    """Options of a run.
 
     Attributes:
         run: its folder.
-        minutes: of training in all, resumed runs included; the learning rate follows it.
-        stop_after: minutes after which this start ends; None at the end.
-        start: weights to start from; None for an ImageNet backbone. Needed again to go on with them.
-        rate: highest learning rate.
-        backbone_share: of it, for the backbone.
+        minutes: total training time, including resumed runs; the learning rate follows it.
+        stop_after: minutes after which this invocation ends; None: at the end.
+        start: initial weights; None for an ImageNet backbone. Also required to resume.
+        rate: maximum learning rate.
+        backbone_share: factor of it for the backbone.
     """
 
     run: Path
@@ -76,7 +76,7 @@ class Plan:
 
 @dataclass
 class Progressed:
-    """How far a run is: it can be stopped and goes on from here."""
+    """Progress of a run, from which it can be resumed."""
 
     step: int = 0
     seconds: float = 0.0
@@ -84,10 +84,10 @@ class Progressed:
 
 
 class Trainer:
-    """One run: the student, its running average, the optimiser and how far they are."""
+    """One run: the student, its running average, the optimiser and the progress."""
 
     def __init__(self, plan: Plan, team: Team) -> None:
-        """Start anew (from the weights in `plan.start`, where given), or go on from `plan.run/checkpoint.pt`."""
+        """Resume from `plan.run/checkpoint.pt`, or start a new run (from the weights in `plan.start`, if given)."""
         self.plan, self.run, self.team = plan, plan.run, team
         self.until = 60 * (plan.stop_after or plan.minutes)
         self.student = first_student(plan.start)
@@ -102,7 +102,7 @@ class Trainer:
             self._load()
 
     def step(self, batch: Batch) -> dict[str, float]:
-        """One update; returns the losses."""
+        """Do one update; returns the losses."""
         self._set_rate()
         targets = self.make_targets(batch.labels, batch.persons)
         with torch.autocast("cpu", torch.bfloat16):
@@ -119,7 +119,7 @@ class Trainer:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _seconds(self) -> float:
-        """The time the run has taken so far, drawing of batches included."""
+        """Return the seconds that the run has taken so far, including the composing of batches."""
         since, self._since = self._since, time.monotonic()
         return self.done.seconds + self._since - since
 
@@ -130,14 +130,14 @@ class Trainer:
 
     @torch.no_grad()
     def _follow(self) -> None:
-        """Move the average towards the student; buffers too, so that BatchNorm's statistics fit it."""
+        """Update the average of the student's weights, including buffers, so that BatchNorm's statistics fit it."""
         decay = min(EMA_DECAY, (1 + self.done.step) / (10 + self.done.step))
         ours, theirs = self.average.state_dict(), self.student.state_dict()
         pairs = [(ours[name], value) for name, value in theirs.items() if value.is_floating_point()]
         torch._foreach_lerp_([a for a, _ in pairs], [b for _, b in pairs], 1 - decay)
 
     def save(self) -> None:
-        """Write the checkpoint, whole or not at all."""
+        """Write the checkpoint atomically."""
         content = {
             "student": self.student.state_dict(),
             "average": self.average.state_dict(),
@@ -156,7 +156,7 @@ class Trainer:
 
 
 def first_student(start: Path | None) -> Student:
-    """A student of the weights in *start*, or with an ImageNet backbone where that is at hand."""
+    """Create a student with the weights in *start*, or with an ImageNet backbone if available."""
     if start is None:
         return new_student(INIT if INIT.exists() else None)
     student = new_student(None, configuration_of(read_weights(start)))
@@ -167,7 +167,7 @@ def first_student(start: Path | None) -> Student:
 
 
 def parameter_groups(student: Student, backbone_share: float) -> list[dict[str, Any]]:
-    """Backbone and the rest, each with and without weight decay (none on norms, biases and embeddings)."""
+    """Return backbone and the rest, each with and without weight decay (none on norms, biases and embeddings)."""
     groups = []
     for backbone, decayed in itertools.product((True, False), repeat=2):
         chosen = [
@@ -182,14 +182,14 @@ def parameter_groups(student: Student, backbone_share: float) -> list[dict[str, 
 
 
 def schedule(part: float) -> float:
-    """Share of the learning rate when `part` (0…1) of the time is over: a warm-up, then half a cosine."""
+    """Return the factor of the learning rate after `part` (0…1) of the time: a warm-up, then half a cosine."""
     if part < WARMUP:
         return 0.02 + 0.98 * part / WARMUP
     return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (part - WARMUP) / (1 - WARMUP))))
 
 
 def train(trainer: Trainer, batches: Batches) -> None:
-    """Until the time is over; saves, checks and draws on the way."""
+    """Train until the time is over; save, check and plot at intervals."""
     saved = checked = time.monotonic()
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     leads = trainer.team.leads
@@ -213,7 +213,7 @@ def train(trainer: Trainer, batches: Batches) -> None:
 
 
 def note(trainer: Trainer, losses: dict[str, float]) -> None:
-    """Append the losses of a step to the run's log."""
+    """Append the losses of a step to the log."""
     line = {
         "step": trainer.done.step,
         "seconds": round(trainer.done.seconds, 1),
@@ -224,7 +224,7 @@ def note(trainer: Trainer, losses: dict[str, float]) -> None:
 
 
 def report(trainer: Trainer) -> None:
-    """Check the average on the validation photos, log it, draw the curve."""
+    """Evaluate the average on the validation photos, log the result and plot the curve."""
     found = {"step": float(trainer.done.step), **check(trainer.average.network, CACHE)}
     trainer.done.history.append(found)
     print(json.dumps({name: round(value, 4) for name, value in found.items()}), flush=True)
@@ -232,7 +232,7 @@ def report(trainer: Trainer) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=100.0, help="training time in all, resumed runs included")
     parser.add_argument("--stop-after", type=float, help="minutes after which this start ends, the schedule unchanged")
@@ -251,7 +251,7 @@ def arguments() -> argparse.Namespace:
 
 
 def take_part(chosen: argparse.Namespace, team: Team) -> None:
-    """One process of the run."""
+    """Run one process of the run."""
     torch.set_num_threads(1)
     values = {one.name: getattr(chosen, one.name) for one in fields(Plan)}
     trainer = Trainer(Plan(**values), team)
@@ -263,7 +263,7 @@ def take_part(chosen: argparse.Namespace, team: Team) -> None:
 
 
 def main() -> None:
-    """Read the arguments, prepare the cache, train."""
+    """Parse the arguments, prepare the cache, train."""
     chosen = arguments()
     cache.build(DATA, CACHE)
     rendered.build([DATA / "synthetic", CACHE / "scenes"], CACHE)

@@ -1,1 +1,1 @@
-"""What `training.evaluate` measures: one module for each set that was kept from training."""
+"""The metrics of `training.evaluate`: one module for each held-out test set."""

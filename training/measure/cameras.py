@@ -1,4 +1,4 @@
-"""Fixed cameras: frames with boxes drawn by eye, and the video of people who pass one by one."""
+"""Fixed cameras: frames with hand-drawn boxes, and a video of people passing one by one."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 VIDEO = "video/one-by-one-person-detection.mp4"
 BOXES = Path(__file__).with_name("boxes.json")
-BOX_IOU = 0.4  # boxes drawn by eye are not exact
-EVERY = 5  # frames of the video between two that are looked at
+BOX_IOU = 0.4  # hand-drawn boxes are not exact
+EVERY = 5  # every n-th frame of the video is evaluated
 
 
 def measure_boxes(context: Context) -> Figures:
-    """Persons in the frames of `boxes.json`: by source, and of all."""
+    """Measure persons in the frames of `boxes.json`, by source and in total."""
     totals: dict[str, Counts] = {"all": Counts()}
     for name, boxes in track(json.loads(BOXES.read_text(encoding="utf-8")).items(), "camera frames"):
         image = frame(context.data / name.partition("#")[0], name.partition("#")[2])
@@ -43,7 +43,7 @@ def measure_boxes(context: Context) -> Figures:
 
 
 def frame(file: Path, number: str) -> Image:
-    """A picture, or one frame of a video, RGB uint8."""
+    """Read an image, or one frame of a video, RGB uint8."""
     if not number:
         return read_rgb(file)
     video = cv2.VideoCapture(str(file))
@@ -54,7 +54,7 @@ def frame(file: Path, number: str) -> Image:
 
 
 def measure_video(context: Context) -> Figures:
-    """Passers-by found (box IoU 0.5) where a whole person is in view; silence where nothing moves."""
+    """Measure recall (box IoU 0.5) where a whole person is in view, and silent frames where nothing moves."""
     whole = found = calm = silent = several = 0
     for view in track(views(context.data / VIDEO, EVERY), "video"):
         parsing = context.parser.parse(view.image)
@@ -75,7 +75,7 @@ def measure_video(context: Context) -> Figures:
 
 
 def measure_steadiness(context: Context) -> Figures:
-    """Share of a person's pixels whose part changes between neighbouring frames beyond the person's own motion."""
+    """Measure the share of a person's pixels whose part changes between neighbouring frames other than by motion."""
     shares = []
     video = cv2.VideoCapture(str(context.data / VIDEO))
     for number in track(range(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)) - 1, EVERY), "steadiness"):

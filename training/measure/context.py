@@ -1,4 +1,4 @@
-"""What every measurement is given: the model, where its pictures lie, and the sheet that shows some of them."""
+"""Shared input of the measurements: the model, the data folders, and the contact sheet."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Image = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 Figures = dict[str, float]
 
-SCORE = 0.5  # from which a person counts as found
+SCORE = 0.5  # minimum score of a found person
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Context:
     Attributes:
         parser: the model, as the worker runs it.
         data: the shared data folder.
-        cache: the folder that `training.cache` filled; `fetched` in it holds the sets that are fetched.
-        sheet: collects pictures.
+        cache: the folder filled by `training.cache`; its `fetched` has the downloaded sets.
+        sheet: collects images.
     """
 
     parser: Parser
@@ -42,5 +42,5 @@ class Context:
     sheet: Sheet
 
     def persons(self, parsing: Parsing, score: float = SCORE) -> list[Person]:
-        """The persons that count as found, best first."""
+        """Return the found persons, best first."""
         return list(summarize(parsing, score_threshold=score).persons)

@@ -1,4 +1,4 @@
-"""Persons found, missed and imagined; parts mistaken for each other."""
+"""True positives, false positives and false negatives of persons, and their IoU matching."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 @dataclass
 class Counts:
-    """Persons found rightly, found wrongly, and missed."""
+    """True positives, false positives and false negatives."""
 
     right: int = 0
     wrong: int = 0
     missed: int = 0
 
     def add(self, other: Counts) -> None:
-        """Count these too."""
+        """Add other counts."""
         self.right, self.wrong, self.missed = (
             self.right + other.right,
             self.wrong + other.wrong,
@@ -37,12 +37,12 @@ class Counts:
 
     @property
     def recall(self) -> float:
-        """Share of the true persons that were found."""
+        """Share of true persons that were found."""
         return self.right / max(1, self.right + self.missed)
 
     @property
     def precision(self) -> float:
-        """Share of the found persons that are true."""
+        """Share of found persons that are true."""
         return self.right / max(1, self.right + self.wrong)
 
     @property
@@ -51,7 +51,7 @@ class Counts:
         return 2 * self.right / max(1, 2 * self.right + self.wrong + self.missed)
 
     def figures(self, name: str) -> dict[str, float]:
-        """All three, and how many persons there are."""
+        """Return all three, and the number of persons."""
         return {
             f"{name}: persons": self.right + self.missed,
             f"{name}: recall": self.recall,
@@ -61,12 +61,12 @@ class Counts:
 
 
 def mask_iou(one: Mask, other: Mask) -> float:
-    """Intersection over union of two masks of one size."""
+    """Return the intersection over union of two masks of the same size."""
     return int(np.count_nonzero(one & other)) / max(1, int(np.count_nonzero(one | other)))
 
 
 def corner_iou(one: Corners, other: Corners) -> float:
-    """Intersection over union of two boxes."""
+    """Return the intersection over union of two boxes."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(0.0, width) * max(0.0, height)
@@ -77,10 +77,10 @@ def corner_iou(one: Corners, other: Corners) -> float:
 def match(
     truths: Sequence[T], found: Sequence[T], iou: Callable[[T, T], float], least: float = MATCH_IOU
 ) -> tuple[dict[int, int], list[int]]:
-    """Give each found person, best first, the true one left that it overlaps most.
+    """Match each found person, best first, with the unmatched true one that it overlaps most.
 
     Returns:
-        For each true person that was found, the number of who found it; and the numbers of those who found nobody.
+        The index of the match for each true person that was found; and the indices of unmatched found persons.
     """
     matched: dict[int, int] = {}
     wrong = []
@@ -95,6 +95,6 @@ def match(
 
 
 def count(truths: Sequence[T], found: Sequence[T], iou: Callable[[T, T], float], least: float = MATCH_IOU) -> Counts:
-    """The counts of one picture."""
+    """Return the counts of one image."""
     matched, wrong = match(truths, found, iou, least)
     return Counts(len(matched), len(wrong), len(truths) - len(matched))

@@ -1,4 +1,4 @@
-"""Penn-Fudan: street photos with the outline of every pedestrian, sharp all over. Measured only, never trained on."""
+"""Penn-Fudan: street photos with pedestrian masks, sharp all over. Only for evaluation, never trained on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FOLDER = "fetched/PennFudanPed"
 
 
 def measure(context: Context) -> Figures:
-    """Persons at mask IoU 0.5, and IoU of everything that is somebody."""
+    """Measure persons at mask IoU 0.5, and foreground IoU."""
     folder = context.cache / FOLDER
     if not folder.exists():
         return {}

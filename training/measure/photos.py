@@ -1,4 +1,4 @@
-"""Street photos: the 100 of validation.txt, at their own size."""
+"""Street photos: the 100 of validation.txt, at full size."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 Map = npt.NDArray[np.uint8]
 
 GARMENTS = tuple(GROUPS.index(name) for name in ("upper", "dress", "coat", "pants", "skirt"))
-_LEAST_GARMENT = 0.1  # of the person's pixels: smaller pieces are not judged
-_PATCH = 0.1  # of a garment's pixels that are called a garment: from here a class counts as a patch
+_LEAST_GARMENT = 0.1  # of the person's pixels: smaller garments are not measured
+_PATCH = 0.1  # of a garment's pixels predicted as any garment: minimum share of a class that counts as a patch
 
 
 def measure(context: Context) -> Figures:
-    """IoUs of the 13 groups, foreground IoU, accuracy, hair called hat, and garments in patches."""
+    """Measure IoUs of the 13 groups, foreground IoU, accuracy, hair predicted as hat, and patchy garments."""
     truth_table, part_table = name_groups(context.data), part_groups()
     counts = np.zeros((len(GROUPS), len(GROUPS)), dtype=np.int64)
     garments = patched = 0
@@ -44,9 +44,9 @@ def measure(context: Context) -> Figures:
 
 
 def garment_patches(truth: Map, found: Map) -> list[int]:
-    """For each large garment of a person, in how many classes of garment it is shown: maps of groups H×W → counts.
+    """Return the number of predicted garment classes in each large garment of a person, from group maps H×W.
 
-    A class counts from a tenth of those pixels of the garment that are shown as any garment.
+    A class counts from a tenth of the garment's pixels that are predicted as any garment.
     """
     least = _LEAST_GARMENT * np.count_nonzero(truth)
     sizes = {garment: np.bincount(found[truth == garment], minlength=len(GROUPS)) for garment in GARMENTS}

@@ -1,4 +1,4 @@
-"""Rendered scenes kept from training, by kind of person: seated, bent, a child, from behind, from above, small."""
+"""Held-out rendered scenes, by kind of person: seated, bent, child, from behind, from above, small."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 Map = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
-LEAST_HEIGHT = 24  # px of what is seen of a person: smaller ones neither count nor make who finds them wrong
+LEAST_HEIGHT = 24  # px, visible height: smaller persons are ignored, whether found or not
 SMALL, HIGH, CHILD = 80, 3.0, 0.36  # px; metres of the camera above the floor; age as rendered
-_LEAST_SIDE = 12  # px of a limb that is shown as either side: less is no decision
-_BEHIND = 0.1  # of the person's height, by which the left shoulder lies left of the right one
+_LEAST_SIDE = 12  # px of a limb predicted as either side: fewer are no decision
+_BEHIND = 0.1  # of the person's height: minimum by which the left shoulder lies left of the right one
 
 
 class Truth(NamedTuple):
-    """One rendered person: its pixels, what kinds it belongs to, whether it counts."""
+    """A rendered person: its pixels, its kinds, and whether it counts."""
 
     mask: Mask
     kinds: frozenset[str]
@@ -38,7 +38,7 @@ class Truth(NamedTuple):
 
 @dataclass
 class Tally:
-    """What was counted so far."""
+    """Running counts."""
 
     persons: defaultdict[str, Counts] = field(default_factory=lambda: defaultdict(Counts))
     parts: defaultdict[str, npt.NDArray[np.int64]] = field(
@@ -47,7 +47,7 @@ class Tally:
     sides: defaultdict[str, dict[bool, int]] = field(default_factory=lambda: defaultdict(lambda: {True: 0, False: 0}))
 
     def figures(self) -> Figures:
-        """Of all persons and of each kind."""
+        """Return the figures of all persons and of each kind."""
         out: Figures = {}
         for kind, counts in sorted(self.persons.items()):
             out |= counts.figures(f"rendered, {kind}")
@@ -58,7 +58,7 @@ class Tally:
 
 
 def measure(context: Context) -> Figures:
-    """Recall, precision and F1 of persons (mask IoU 0.5) and mean IoU of parts, by kind; sides of limbs."""
+    """Measure recall, precision and F1 of persons (mask IoU 0.5) and mean IoU of parts, by kind; sides of limbs."""
     folder = context.data / "synthetic"
     tally = Tally()
     for scene in track([one for one in descriptions(folder) if kept_aside(one)], "rendered"):
@@ -74,14 +74,14 @@ def measure(context: Context) -> Figures:
 
 
 def truth_of(scene: dict[str, Any], person: dict[str, Any], values: Map) -> Truth:
-    """One person of a scene's description; *values* as in the label image."""
+    """Return one person of a scene's description; *values* as in the label image."""
     x0, y0, x1, y1 = person["bbox"]
     kinds = kinds_of(scene, person, y1 - y0)
     return Truth(values // PARTS == person["id"], kinds, y1 - y0 >= LEAST_HEIGHT and x1 - x0 >= LEAST_HEIGHT // 3)
 
 
 def kinds_of(scene: dict[str, Any], person: dict[str, Any], height: int) -> frozenset[str]:
-    """The kinds of a person who is *height* px high in the picture."""
+    """Return the kinds of a person who is *height* px high in the image."""
     tests = {
         "all": True,
         "seated": person["pose"].startswith("sit"),
@@ -95,13 +95,13 @@ def kinds_of(scene: dict[str, Any], person: dict[str, Any], height: int) -> froz
 
 
 def seen_from_behind(joints: dict[str, list[float] | None], height: int) -> bool:
-    """Whether the left shoulder lies clearly left of the right one."""
+    """Return whether the left shoulder is clearly left of the right one."""
     left, right = joints["upperarm01.L"], joints["upperarm01.R"]
     return left is not None and right is not None and right[0] - left[0] > _BEHIND * height
 
 
 def add_persons(tally: Tally, truths: list[Truth], found: list[Mask]) -> bool:
-    """Count one scene; whether anybody was missed or imagined. Who was imagined counts where it overlaps most."""
+    """Count one scene; returns whether there were errors. A false positive counts for the person it overlaps most."""
     matched, wrong = match([truth.mask for truth in truths], found, mask_iou)
     for i, truth in enumerate(truths):
         for kind in truth.kinds if truth.counts else ():
@@ -115,13 +115,13 @@ def add_persons(tally: Tally, truths: list[Truth], found: list[Mask]) -> bool:
 
 
 def _nearest(truths: list[Truth], mask: Mask) -> Truth | None:
-    """The person whose pixels fill most of a mask; None where nobody's are in it."""
+    """Return the person with the most pixels in a mask; None if there are none."""
     best = max(truths, key=lambda truth: np.count_nonzero(truth.mask & mask), default=None)
     return best if best is not None and (best.mask & mask).any() else None
 
 
 def add_parts(tally: Tally, truths: list[Truth], classes: Map, found: Map) -> None:
-    """Count the classes inside each person, and left or right of each limb."""
+    """Count the classes inside each person, and the side of each limb."""
     for truth in truths:
         if not truth.counts:
             continue
@@ -136,7 +136,7 @@ def add_parts(tally: Tally, truths: list[Truth], classes: Map, found: Map) -> No
 
 
 def mean_iou(counts: npt.NDArray[np.int64]) -> float:
-    """Mean IoU of the parts that occur, background left out: what is false outside of persons is not seen here."""
+    """Return the mean IoU of the parts that occur, without background: errors outside persons are not counted here."""
     hits = np.diag(counts).astype(np.float64)[1:]
     union = (counts.sum(axis=0) + counts.sum(axis=1))[1:] - hits
     occurs = counts.sum(axis=1)[1:] > 0

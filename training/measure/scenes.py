@@ -1,4 +1,4 @@
-"""Scenes composed of the validation photos only, and pictures without people that were kept from training."""
+"""Scenes composed only of validation photos, and held-out images without people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SEED = 7
 
 
 def composer(context: Context) -> Composer:
-    """Of validation photos before backgrounds that were kept from training."""
+    """Return a composer of validation photos and held-out backgrounds."""
     names, cache = validation_names(), context.cache
     sharp = SharpPictures(files(context.data, cache / "fetched", kept=True))
     figures = Figures([(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"))], names)
@@ -34,7 +34,7 @@ def composer(context: Context) -> Composer:
 
 
 def measure_people(context: Context) -> Measured:
-    """F1 of persons in composed scenes of two to five, at two scores."""
+    """Measure F1 of persons in composed scenes of two to five people, at two score thresholds."""
     rng, source = np.random.default_rng(SEED), composer(context)
     by_score = {SCORE: Counts(), 0.1: Counts()}
     for _ in track(range(SCENES), "composed"):
@@ -48,7 +48,7 @@ def measure_people(context: Context) -> Measured:
 
 
 def measure_empty(context: Context) -> Measured:
-    """Share of pictures without people in which nobody is seen."""
+    """Measure the share of images without people in which nobody is found."""
     rng, source = np.random.default_rng(SEED), composer(context)
     sources = files(context.data, context.cache / "fetched", kept=True)
     kinds = {

@@ -1,9 +1,9 @@
-"""How much the parts of a person flicker.
+"""Temporal stability of a person's parts.
 
-Between two neighbouring frames, dense optical flow (DIS, Kroeger et al., arXiv 1603.03590) says where each pixel of the
-first frame has moved; the second frame's label map is read there. Of the pixels that are somebody in both frames, those
-count as changed whose part is another and that lie more than two pixels from the border between two parts in both maps:
-nearer to a border, half a pixel of error in the flow decides.
+Dense optical flow (DIS, Kroeger et al., arXiv 1603.03590) maps each pixel of a frame to the next one, whose label map
+is read there. Of the pixels that belong to a person in both frames, those count as changed whose part differs and that
+are more than two pixels from a border between parts in both maps: nearer to a border, the flow's error of half a pixel
+decides.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 Image = npt.NDArray[np.uint8]
 
-LEAST_PERSON = 0.01  # of the frame: with fewer pixels of somebody in both frames nothing is said
+LEAST_PERSON = 0.01  # of the frame: minimum pixels of persons in both frames for a measurement
 _BORDER = 2  # px
 
 
 def changed_share(images: Sequence[Image], maps: Sequence[Image]) -> float | None:
-    """Of two neighbouring frames (RGB uint8) and their label maps; None where nobody is seen in both."""
+    """Return the share for two neighbouring frames (RGB uint8) and their label maps; None without a person in both."""
     before, after = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) for image in images)
     start = np.zeros((*before.shape, 2), dtype=np.float32)
     method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
@@ -38,13 +38,13 @@ def changed_share(images: Sequence[Image], maps: Sequence[Image]) -> float | Non
 
 
 def _follow(layer: Image, flow: npt.NDArray[np.float32]) -> Image:
-    """A layer of the second frame as seen from the pixels of the first."""
+    """Warp a layer of the second frame to the first."""
     rows, columns = np.indices(layer.shape, dtype=np.float32)
     moved = cv2.remap(layer, columns + flow[..., 0], rows + flow[..., 1], cv2.INTER_NEAREST)
     return np.asarray(moved, dtype=np.uint8)
 
 
 def away_from_borders(label_map: Image) -> Image:
-    """1 where all pixels within the border's width have the same label, else 0."""
+    """Return 1 where all pixels within the border's width have the same label, else 0."""
     kernel = np.ones((2 * _BORDER + 1,) * 2, np.uint8)
     return np.asarray(cv2.dilate(label_map, kernel) == cv2.erode(label_map, kernel), dtype=np.uint8)

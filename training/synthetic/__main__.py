@@ -9,8 +9,8 @@ import sys
 import time
 from pathlib import Path
 
-# One thread for the software renderer and for the libraries, before they are loaded: several processes on different
-# numbers use more processors better. Without the last, Mesa writes to the home folder.
+# One thread for the software renderer and the libraries, set before they are loaded: for more CPUs, several processes
+# with different numbers are faster. Without the last variable, Mesa writes to the home folder.
 for _name in ("LP_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 os.environ.setdefault("MESA_SHADER_CACHE_DISABLE", "true")
@@ -26,7 +26,7 @@ _LAST = 10_000_000
 
 
 def write(studio: Studio, number: int, out: Path) -> dict[str, object]:
-    """Write picture and label image of a scene; returns its description."""
+    """Write image and label image of a scene; returns its description."""
     scene = studio.scene(number)
     name = f"{number:06d}"
     cv2.imwrite(str(out / f"{name}.jpg"), scene.picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
@@ -35,7 +35,7 @@ def write(studio: Studio, number: int, out: Path) -> dict[str, object]:
 
 
 def arguments() -> argparse.Namespace:
-    """What the command line says."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder of the scenes, made where it is missing")
     parser.add_argument("--from", dest="first", type=int, default=0, help="first scene number (default: 0)")
@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Read the arguments, make the scenes; 1 where that cannot be."""
+    """Parse the arguments and render the scenes; returns 1 if that is not possible."""
     chosen = arguments()
     cv2.setNumThreads(1)
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +63,7 @@ def main() -> int:
     began = time.process_time()
     numbers = track(range(chosen.first, chosen.end), studio.renderer.name)
     lines = [json.dumps(write(studio, number, chosen.out)) + "\n" for number in numbers]
-    # Written last: a range without descriptions was cut off.
+    # Written last: a range without descriptions was interrupted.
     (chosen.out / f"scenes_{chosen.first}_{chosen.end}.jsonl").write_text("".join(lines), encoding="utf-8")
     count = chosen.end - chosen.first
     print(f"{count} scenes in {chosen.out}, {(time.process_time() - began) / count:.2f} CPU s a scene")

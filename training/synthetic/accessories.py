@@ -1,4 +1,4 @@
-"""What is rigid and worn: brims of hats, sunglasses, backpacks. Each moves with one bone."""
+"""Rigid accessories: brims of hats, sunglasses, backpacks. Each moves with one bone."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _AROUND, _RINGS = 16, 8  # quadrilaterals of a backpack
 
 
 def _rigid(points: Array, faces: Array, label: int, move: Move) -> Array:
-    """Triangles of a surface, its texture coordinates those of the plane x, y."""
+    """Return the triangles of a surface, with x and y as texture coordinates."""
     moved = move(points)
     normals = Surface(faces, len(moved)).normals(moved)
     return soup(moved, normals, faces, moved[:, :2], faces, label)
 
 
 def brim(rng: np.random.Generator, kind: str, crown: Array, move: Move) -> Array:
-    """Of a cap (at times turned to the back), a sun hat or a helmet; *crown* (n, 3) in the rest pose."""
+    """Return the brim of a cap (sometimes turned backwards), a sun hat or a helmet; *crown* (n, 3) in the rest pose."""
     centre = (crown.min(0) + crown.max(0)) / 2
     radius = np.array([np.ptp(crown[:, 0]) / 2, 0, np.ptp(crown[:, 2]) / 2])
     front = crown[crown[:, 2].argmax(), 1]
@@ -50,14 +50,14 @@ def brim(rng: np.random.Generator, kind: str, crown: Array, move: Move) -> Array
 
 
 def _peak(angle: float) -> float:
-    """A cap's peak is widest in the middle."""
+    """Return the width of a cap's peak, which is widest in the middle."""
     return float(max(0.15, abs(np.cos(angle * 1.2))))
 
 
 def sunglasses(
     rng: np.random.Generator, head: Array, face: Array, eyes: tuple[Array, Array], move: Move
 ) -> tuple[Array, Material]:
-    """Two lenses, a bridge and two temples; *head* (n, 3) its vertices, *face* those that are the body's own."""
+    """Return two lenses, a bridge and two temples; *head* (n, 3): its vertices, *face*: those of the body itself."""
     tint = (0.01, 0.01, 0.012) if rng.random() < 0.8 else colour(rng) * 0.3
     half = np.array([rng.uniform(0.024, 0.03), rng.uniform(0.018, 0.026)])
     left, right = eyes
@@ -86,7 +86,7 @@ def _add(points: list[list[float]], faces: list[list[int]], corners: list[list[f
 
 
 def _lenses(eyes: tuple[Array, Array], half: Array, before: float) -> tuple[list[list[float]], list[list[int]]]:
-    """Fans of quadrilaterals around the eyes, rounded rectangles that follow the face."""
+    """Return fans of quadrilaterals around the eyes: rounded rectangles that follow the face."""
     points: list[list[float]] = []
     faces: list[list[int]] = []
     for eye in eyes:
@@ -102,7 +102,7 @@ def _lenses(eyes: tuple[Array, Array], half: Array, before: float) -> tuple[list
 
 
 def backpack(rng: np.random.Generator, spine: Array, back: float, move: Move) -> Array:
-    """A rounded box behind the chest, nobody's; *back* is the hindmost z of the trunk."""
+    """Return a rounded box behind the chest, labelled background; *back* is the rearmost z of the trunk."""
     around, up = np.meshgrid(
         np.linspace(0, 2 * np.pi, _AROUND + 1)[:-1], np.linspace(-np.pi / 2, np.pi / 2, _RINGS + 1)
     )

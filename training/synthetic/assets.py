@@ -1,4 +1,4 @@
-"""The pack of bodies, clothes, furniture and textures: checked against `manifest.json` before anything is read."""
+"""The pack of bodies, clothes, furniture and textures; verified against `manifest.json` before anything is read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PackError(Exception):
 
 
 class Entry(NamedTuple):
-    """One file of the pack: SHA-256 of its content, where it comes from, and its licence."""
+    """A file of the pack: SHA-256 of its content, source, and licence."""
 
     sha256: str
     source: str
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
 
 
 def read_manifest(file: Path = MANIFEST) -> dict[str, Entry]:
-    """The entries by file name, relative to the pack's folder."""
+    """Return the entries by file name, relative to the pack's folder."""
     content = json.loads(file.read_text(encoding="utf-8"))
     sources = content["sources"]
     return {
@@ -42,13 +42,13 @@ def read_manifest(file: Path = MANIFEST) -> dict[str, Entry]:
 
 
 class Pack:
-    """The files of a folder that is as the manifest says."""
+    """The files of a folder that matches the manifest."""
 
     def __init__(self, folder: Path = PACK, manifest: dict[str, Entry] | None = None) -> None:
-        """Check every file.
+        """Verify every file.
 
         Raises:
-            PackError: a file is missing or is not the one of the manifest.
+            PackError: a file is missing or differs from the manifest.
         """
         self._folder = folder
         self._entries = read_manifest() if manifest is None else manifest
@@ -56,25 +56,25 @@ class Pack:
             _check(folder / name, entry)
 
     def names(self, prefix: str) -> list[str]:
-        """Names of the pictures that start so, without suffix, sorted."""
+        """Return the names of the images that start with *prefix*, without suffix, sorted."""
         return sorted(Path(name).stem for name in self._entries if name.startswith(prefix) and name.endswith(".webp"))
 
     def image(self, name: str) -> Image:
-        """A picture, BGR or BGRA, uint8; kept without loss (PNG where transparent pixels have colours)."""
+        """Read an image, BGR or BGRA, uint8; stored losslessly (as PNG if transparent pixels have colours)."""
         file = next(f"{name}{suffix}" for suffix in (".webp", ".png") if f"{name}{suffix}" in self._entries)
         return np.asarray(cv2.imread(str(self._folder / file), cv2.IMREAD_UNCHANGED), dtype=np.uint8)
 
     def arrays(self, name: str) -> Arrays:
-        """The arrays of an NPZ file."""
+        """Read the arrays of an NPZ file."""
         with np.load(self._folder / f"{name}.npz") as file:
             return {key: file[key] for key in file.files}
 
     def json(self, name: str) -> Any:  # noqa: ANN401  whatever the file holds
-        """The content of a JSON file."""
+        """Read a JSON file."""
         return json.loads((self._folder / f"{name}.json").read_text(encoding="utf-8"))
 
     def texts(self, folder: str, suffix: str) -> dict[str, str]:
-        """The text files of a folder by their stem, sorted."""
+        """Read the text files of a folder by stem, sorted."""
         names = sorted(name for name in self._entries if name.startswith(f"{folder}/") and name.endswith(suffix))
         return {Path(name).stem: (self._folder / name).read_text(encoding="utf-8") for name in names}
 

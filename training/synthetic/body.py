@@ -1,6 +1,6 @@
-"""The body: its shape from age, sex, build and origin; which vertices are arm, leg, head; skinning by a skeleton.
+"""The body: its shape by age, sex, build and origin; regions of its vertices (arm, leg, head); skinning weights.
 
-The base mesh is in decimetres, shaped bodies are in metres.
+The base mesh is in decimetres, shaped bodies in metres.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from training.synthetic.assets import Pack
     from training.synthetic.geometry import Array
 
-_LEAST = 1e-4  # weight of a shape target that is worth adding
+_LEAST = 1e-4  # minimum weight of a shape target
 _ARM = ("upperarm", "lowerarm", "wrist", "metacarpal", "finger")
 _LEG = ("upperleg", "lowerleg", "foot", "toe")
 _HEAD = (
@@ -30,7 +30,7 @@ _HEAD = (
 
 @dataclass(frozen=True)
 class Build:
-    """What a body is shaped by, each 0…1; *origins* are weights of caucasian, asian, african."""
+    """Parameters of a body's shape, each 0…1; *origins* are weights of caucasian, asian, african."""
 
     gender: float
     age: float
@@ -45,14 +45,14 @@ class Targets:
     """Sparse displacements of the base mesh, by name."""
 
     def __init__(self, arrays: dict[str, Any]) -> None:
-        """Of `targets.npz`: thousandths of a decimetre, vertex numbers as steps."""
+        """Read the arrays of `targets.npz`: in 0.001 dm, with delta-encoded vertex numbers."""
         self._places = {name: i for i, name in enumerate(arrays["keys"])}
         self._offsets = arrays["off"]
         self._vertices = np.cumsum(arrays["idx_step"], dtype=np.int32)
         self._moves = np.ascontiguousarray(arrays["milli"].T).astype(np.float32) / np.float32(1000)
 
     def add(self, positions: Array, name: str, weight: float) -> None:
-        """Move the vertices by a target, in place; targets that do not exist move nothing."""
+        """Move the vertices by a target, in place; unknown targets are ignored."""
         if weight < _LEAST or name not in self._places:
             return
         start, end = self._offsets[self._places[name]], self._offsets[self._places[name] + 1]
@@ -60,7 +60,7 @@ class Targets:
 
 
 def _between(value: float, high: str, low: str, middle: str | None) -> dict[str, float]:
-    """Weights of the targets that a value lies between."""
+    """Return the weights of the targets between which a value lies."""
     weights = {high: max(0, 2 * value - 1), low: max(0, 1 - 2 * value)}
     if middle is not None:
         weights[middle] = 1 - weights[high] - weights[low]
@@ -103,11 +103,11 @@ class Body:
         self.regions = Regions(self)
 
     def group(self, name: str) -> Array:
-        """Numbers of the faces of a group of the mesh."""
+        """Return the face numbers of a group of the mesh."""
         return np.where(self._groups == self._group_names.index(name))[0]
 
     def shaped(self, build: Build) -> Array:
-        """Vertices (V, 3) of a body in the rest pose, metres."""
+        """Return the vertices (V, 3) of a body in the rest pose, metres."""
         positions = self.rest.copy()
         sexes = {"male": build.gender, "female": 1 - build.gender}
         origins = dict(
@@ -137,7 +137,7 @@ class Body:
 
 
 def _joint_weights(heads: list[list[int]], shape: tuple[int, int]) -> Array:
-    """Each bone begins in the mean of some vertices."""
+    """Return weights that average vertices to joints: each bone starts at the mean of some vertices."""
     table = np.zeros((shape[1], shape[0]), np.float32)
     for bone, vertices in enumerate(heads):
         table[bone, vertices] = 1 / len(vertices)
@@ -145,18 +145,18 @@ def _joint_weights(heads: list[list[int]], shape: tuple[int, int]) -> Array:
 
 
 class Regions:
-    """What each vertex of the base mesh belongs to, in the rest pose.
+    """Regions of the vertices of the base mesh, in the rest pose.
 
     Attributes:
         torso, leg, head, neck: shares (V,) of the skinning weights.
         is_arm, on_head, left: bool (V,).
         along_arm: 0 at the shoulder, 1 at the wrist; `along_leg`: 0 at the hip, 1 at the ankle.
         skin: class of bare skin (V,).
-        eye_height: dm.
+        eye_height: height of the eyes, dm.
     """
 
     def __init__(self, body: Body) -> None:
-        """From the skinning weights and the rest pose."""
+        """Derive the regions from the skinning weights and the rest pose."""
         arm, self.leg, self.head, self.neck = (
             body.dense_weights[:, [i for i, name in enumerate(body.bones) if name.startswith(prefixes)]].sum(1)
             for prefixes in (_ARM, _LEG, _HEAD, ("neck",))
@@ -182,7 +182,7 @@ class Regions:
 
 
 def _along(body: Body, joints: Array, chain: list[str]) -> Array:
-    """How far along a limb of two bones each vertex lies, as a share of the limb's length."""
+    """Return the position of each vertex along a limb of two bones, as a fraction of the limb's length."""
     start, middle, end = (joints[body.bone[name]] for name in chain)
     upper, lower = np.linalg.norm(middle - start), np.linalg.norm(end - middle)
     first = (body.rest - start) @ ((middle - start) / upper)

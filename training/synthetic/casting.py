@@ -1,4 +1,4 @@
-"""Who is in a scene, where, and in which pose."""
+"""Places people in a scene: who, where, and in which pose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STANDING_SHARES = (0.33, 0.29, 0.12, 0.09, 0.05, 0.03, 0.05, 0.04)
 
 
 class Placed(NamedTuple):
-    """Somebody in the scene: number, who, which way they face (degrees), joints (B, 3)."""
+    """A person in the scene: number, character, direction (degrees), joints (B, 3)."""
 
     number: int
     character: Character
@@ -30,10 +30,10 @@ class Placed(NamedTuple):
 
 
 class Casting:
-    """Puts people into a room: `people` in their order, their `meshes`, chairs and what they carry into the room."""
+    """Places people in a room: `people` in order, their `meshes`; adds chairs and carried objects to the room."""
 
     def __init__(self, rng: np.random.Generator, room: Room, makers: People) -> None:
-        """Nobody yet."""
+        """Start without people."""
         self._rng, self._room, self._makers = rng, room, makers
         self.meshes: list[Mesh] = []
         self.people: list[Placed] = []
@@ -44,7 +44,7 @@ class Casting:
         return float(self._rng.uniform(low, high))
 
     def add(self, likely: Likelihoods, seats: list[Seat], *, grouped: bool) -> None:
-        """Somebody, where there is place for them."""
+        """Add a person if there is a free place."""
         rng = self._rng
         seat = seats.pop() if seats and rng.random() < 0.75 else None
         pose = self._pose(seated=seat is not None)
@@ -74,7 +74,7 @@ class Casting:
         return x, z, seat.yaw + rng.normal(0, 12)
 
     def _standing_place(self, *, grouped: bool) -> tuple[float, float, float] | None:
-        """Anywhere in view; mostly near the others of a group, and half of those turned to its middle."""
+        """Return a place in view; in a group mostly near the others, and half of those facing its centre."""
         rng = self._rng
         near = self._group_at if grouped and self._group_at is not None and rng.random() < 0.7 else None
         place = self._sample(near)
@@ -103,7 +103,7 @@ class Casting:
         return None
 
     def _seat(self, character: Character, seat: Seat | None, place: tuple[float, float, float]) -> tuple[float, float]:
-        """Put a chair under somebody who sits, at times a table before; returns where the origin comes."""
+        """Put a chair under a seated person and sometimes a table in front; returns where the person's origin goes."""
         (x, z, yaw), carpenter = place, self._room.carpenter
         height = float(max(0.15, character.pelvis[1] - 0.09 * character.height / 1.3))
         turn = rotation("y", yaw)
@@ -116,7 +116,7 @@ class Casting:
         return x - hips[0], z - hips[2]
 
     def _carry(self, joints: Array) -> None:
-        """A box between the hands, nobody's."""
+        """Add a box between the hands, labelled background."""
         rng, bone = self._rng, self._makers.body.bone
         left, right = joints[bone["finger3-1.L"]], joints[bone["finger3-1.R"]]
         across = left - right

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def add_cloth(p: Painter) -> None:
-    """All of them."""
+    """Add all patterns of cloth."""
     x, y = p.columns, p.rows
     p.add("plain", 0.88 + 0.12 * p.grain())
     p.add("knit", 0.75 + 0.25 * np.sin(x * 2 * np.pi * 40) * np.sin(y * 2 * np.pi * 40) ** 2)

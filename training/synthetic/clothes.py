@@ -1,4 +1,4 @@
-"""Clothes of trunk and legs: suits of the pack, or cut from the base mesh."""
+"""Clothes of trunk and legs: suits from the pack, or cut from the base mesh."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VEST_COLOURS = ((1, 0.35, 0.03), (0.75, 1, 0.05), (1, 0.6, 0.02))
 
 
 class Piece(NamedTuple):
-    """A garment fitted to the body in rest pose: vertices, classes of its faces, material, which faces (None: all)."""
+    """A garment fitted to the body in rest pose: vertices, classes of its faces, material, chosen faces (None: all)."""
 
     garment: Garment
     positions: Array
@@ -36,7 +36,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """How often somebody of a scene wears these."""
+    """Probabilities of accessories and of children in a scene."""
 
     hat: float = 0.2
     vest: float = 0.02
@@ -46,12 +46,12 @@ class Likelihoods:
 
 
 class Clothes:
-    """Clothes of one person; what is worn is in `pieces`, what it hides of the body in `covered` (V,) bool."""
+    """Clothes of one person: `pieces`, and the vertices of the body that they cover, `covered` (V,) bool."""
 
     def __init__(
         self, rng: np.random.Generator, store: Store, layers: Layers, positions: Array, likely: Likelihoods
     ) -> None:
-        """*positions* of the shaped body's vertices, metres."""
+        """*positions*: the shaped body's vertices, metres."""
         self._rng, self._store, self.likely = rng, store, likely
         self._positions, self._normals = positions, store.body.surface.normals(positions)
         self._fabrics = Fabrics(rng, layers)
@@ -73,7 +73,7 @@ class Clothes:
         open_front: float | None = None,
         among: Array | None = None,
     ) -> CutGarment:
-        """Of the faces between the vertices (V,) bool, *among* the tights of the base mesh unless told."""
+        """Cut a garment from the faces between the vertices (V,) bool, *among* the base mesh's tights by default."""
         faces = self._store.cuts.faces(self._store.body.tights if among is None else among, vertices)
         return CutGarment(self._store.cloth, faces, thickness, self._rng, smooth=smooth, open_front=open_front)
 
@@ -83,7 +83,7 @@ class Clothes:
     # Clothes
 
     def dress(self, sex: str, *, seated: bool) -> bool:
-        """A suit, or clothes cut from the mesh (then True); at times a reflective vest over them."""
+        """Put on a suit, or clothes cut from the mesh (returns True), sometimes with a reflective vest."""
         cut = self._rng.random() >= 0.42
         if cut:
             self._clothes(sex, seated=seated)
@@ -94,7 +94,7 @@ class Clothes:
         return cut
 
     def _suit(self, sex: str) -> None:
-        """Upper part of one suit, lower part of the same or another one."""
+        """Put on the upper part of one suit and the lower part of the same or another one."""
         names = [name for name in SUITS if name.startswith(sex)]
         top = self._rng.choice(names)
         bottom = top if self._rng.random() < 0.5 else self._rng.choice(names)
@@ -150,7 +150,7 @@ class Clothes:
         self.covered |= cuts.trousers(waist=1.6, leg=leg, margin=0.25)
 
     def _skirt(self, dress: Material | None, *, seated: bool) -> None:
-        """Of a dress where its material is given; at times with tights or leggings."""
+        """Put on a skirt, the dress's if its material is given, sometimes with tights or leggings."""
         body, rng = self._store.body, self._rng
         length = self._u(-3.6, -1.6) if seated else self._u(-6.5, -1.8)
         faces = body.skirt[(body.rest[body.faces[body.skirt]][:, :, 1] > length).all(1)]
@@ -173,7 +173,7 @@ class Clothes:
             self.covered |= cuts.trousers(waist=1.4, leg=0.97, margin=0.2)
 
     def _top(self, cut: dict[str, float], thickness: tuple[float, float], label: int, material: Material) -> None:
-        """Shirt, blouse or the upper part of a dress; *thickness* and how loose it is."""
+        """Put on a shirt, blouse or the upper part of a dress; *thickness*: offset and looseness."""
         body, cuts = self._store.body, self._store.cuts
         plain, loose = thickness
 
@@ -214,5 +214,5 @@ class Clothes:
         tint = _VEST_COLOURS[rng.integers(3)]
         opening = self._u(0, 0.4) if rng.random() < 0.6 else None
         garment = self._cut(vertices, lambda v: 0.034 + 0 * v, smooth=5, open_front=opening)
-        rng.random()  # without this draw all later choices of the scenes made so far would change
+        rng.random()  # keeps the random sequence of existing scenes
         self._wear(garment, Part.UPPER, self._plain(np.array(tint) * self._u(0.5, 1), 2.0, 0.2))

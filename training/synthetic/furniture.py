@@ -1,4 +1,4 @@
-"""Boxes and what is made of them: chairs, desks, shelves. Places are on the floor, metres; yaw in degrees."""
+"""Boxes and furniture made of them: chairs, desks, shelves. Places are on the floor, metres; yaw in degrees."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WHOLE = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], float)  # the pattern once o
 
 
 class Footprint(NamedTuple):
-    """What a thing takes of the floor: middle, half its sizes, yaw."""
+    """Floor area of an object: centre, half sizes, yaw."""
 
     x: float
     z: float
@@ -40,10 +40,10 @@ class Footprint(NamedTuple):
 
 
 class Boxes:
-    """Collects boxes, and which places on the floor they take."""
+    """Collects boxes and the floor area they occupy."""
 
     def __init__(self) -> None:
-        """None yet."""
+        """Start without boxes."""
         self.parts: list[Array] = []
         self.taken: list[Footprint] = []
 
@@ -59,7 +59,7 @@ class Boxes:
         fit: bool = False,
         solid: bool = False,
     ) -> None:
-        """A box with a pattern, *fit* once to each side or by metres; a *solid* one takes its place on the floor."""
+        """Add a box with a pattern, *fit* to each side once or scaled in metres; a *solid* one occupies floor area."""
         centre, half = np.array(centre, float), np.array(size, float) / 2
         corners, turn = _CORNERS * half, rotation("y", yaw)
         uv = np.tile(_WHOLE[None], (6, 1, 1)) if fit else _by_metres(corners, centre, scale)
@@ -72,11 +72,11 @@ class Boxes:
             self.taken.append(Footprint(centre[0], centre[2], half[0], half[2], yaw))
 
     def triangles(self) -> Array:
-        """All of them for the renderer."""
+        """Return the triangles of all boxes for the renderer."""
         return np.concatenate(self.parts)
 
     def occupied(self, x: float, z: float, margin: float = 0.28) -> bool:
-        """Whether a place is taken, or nearer to a taken one than the margin."""
+        """Return whether a place is occupied, or within the margin of an occupied one."""
         for one in self.taken:
             away = rotation("y", -one.yaw) @ np.array([x - one.x, 0, z - one.z])
             if abs(away[0]) < one.half_x + margin and abs(away[2]) < one.half_z + margin:
@@ -91,18 +91,18 @@ def _by_metres(corners: Array, centre: Array, scale: float) -> Array:
 
 
 class Carpenter:
-    """Draws furniture into boxes."""
+    """Builds furniture from boxes with random choices."""
 
     def __init__(self, rng: np.random.Generator, layers: Layers, boxes: Boxes) -> None:
-        """*layers* of the renderer's patterns."""
+        """*layers*: the renderer's patterns."""
         self._rng, self._layers, self._boxes = rng, layers, boxes
 
     def layer(self, *names: str) -> float:
-        """The number of a random pattern of these names."""
+        """Return the number of a random pattern with one of these names."""
         return float(self._rng.choice([number for name in names for number in self._layers[name]]))
 
     def chair(self, x: float, z: float, yaw: float, height: float) -> None:
-        """With a back mostly, on legs, a pillar or a block."""
+        """Add a chair, usually with a back, on legs, a column or a block."""
         rng, at = self._rng, _Place(x, z, yaw)
         colour, width = rng.random(3) * 0.6 + 0.03, rng.uniform(0.38, 0.5)
         layer, kind, add = self.layer("plain", "wood"), rng.random(), self._boxes.add
@@ -130,7 +130,7 @@ class Carpenter:
         width: float | None = None,
         depth: float | None = None,
     ) -> None:
-        """A table with up to five things on it; sizes are drawn where they are not given."""
+        """Add a table with up to five objects on it; sizes not given are random."""
         rng, at = self._rng, _Place(x, z, yaw)
         height = height or rng.uniform(0.68, 0.78)
         width = width or rng.uniform(0.6, 1.6)
@@ -172,7 +172,7 @@ class Carpenter:
         depth: float = 0.45,
         kind: str | None = None,
     ) -> None:
-        """Boards with photos of goods ("tex") or boxes ("box"); drawn where not told."""
+        """Add boards with photos of goods ("tex") or boxes ("box"); values not given are random."""
         rng, at = self._rng, _Place(x, z, yaw)
         height = height or rng.uniform(1.2, 2.3)
         levels = int(height / rng.uniform(0.3, 0.45))
@@ -191,7 +191,7 @@ class Carpenter:
                 fill(at, length, depth, side, space)
 
     def _photos(self, at: _Place, length: float, depth: float, side: int, space: tuple[float, float]) -> None:
-        """Shelf photos beside each other; *space* is the height of the board and that above it."""
+        """Add shelf photos side by side; *space*: heights of the board and of the next one above."""
         rng, (floor, high) = self._rng, space
         count = max(1, int(length / 0.9))
         for j in range(count):
@@ -202,7 +202,7 @@ class Carpenter:
             self._boxes.add(place, size, at.yaw, tint, layer, scale=1.1)
 
     def _goods(self, at: _Place, length: float, depth: float, side: int, space: tuple[float, float]) -> None:
-        """Boxes of one kind after those of another."""
+        """Add boxes, in groups of one kind."""
         rng, (floor, high) = self._rng, space
         place = -length / 2
         while place < length / 2 - 0.1:
@@ -218,7 +218,7 @@ class Carpenter:
 
 
 class _Place:
-    """Points around a place on the floor, before a turn."""
+    """Maps points relative to a place on the floor to the world."""
 
     def __init__(self, x: float, z: float, yaw: float) -> None:
         self._foot, self._turn, self.yaw = np.array([x, 0, z]), rotation("y", yaw), yaw

@@ -1,4 +1,4 @@
-"""Garments: fitted ones that come with the pack, and procedural ones cut from the base mesh."""
+"""Garments: fitted ones from the pack, and procedural ones cut from the base mesh."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 _WRINKLE_CELLS = 64
 _WRINKLES_SEED = 5
-_LEAST_OFFSET = 0.35  # of a garment's thickness: it never lies below the skin
+_LEAST_OFFSET = 0.35  # of a garment's thickness: minimum distance from the skin
 
 
 class FittedGarment:
-    """Clothes, shoes, hair, brows or eyes of the pack, tied to the body's vertices."""
+    """Clothes, shoes, hair, brows or eyes from the pack, bound to the body's vertices."""
 
     def __init__(self, body: Body, name: str, description: dict[str, Any], arrays: dict[str, Array]) -> None:
-        """*arrays* of the NPZ file, *description* of `proxies.json`."""
+        """*arrays*: from the NPZ file; *description*: from `proxies.json`."""
         self.name, self.texture, self._scales = name, description["tex"], description["sc"]
         weights, references = arrays["w"], arrays["ref"].astype(int)
         self._offsets, self.uv = arrays["o"], arrays["VT"]
@@ -43,7 +43,7 @@ class FittedGarment:
         self.rest = self._tied @ body.rest
 
     def fit(self, positions: Array, _normals: Array) -> Array:
-        """Vertices on a shaped body."""
+        """Return the vertices on a shaped body."""
         scales = np.array([self._scale(positions, axis, name) for axis, name in enumerate("xyz")])
         return np.asarray(self._tied @ positions + self._offsets * scales)
 
@@ -55,10 +55,10 @@ class FittedGarment:
 
 
 class Cloth:
-    """What procedural garments share: texture coordinates of the base mesh, and wrinkles."""
+    """Shared by procedural garments: texture coordinates of the base mesh, and wrinkles."""
 
     def __init__(self, body: Body) -> None:
-        """Wrinkles are the same in every scene, shifted at random."""
+        """Create the wrinkles: the same in every scene, shifted at random."""
         self.body = body
         rest = body.rest
         self.uv = np.stack([(rest[:, 0] + 0.7 * rest[:, 2]) * 0.1, rest[:, 1] * 0.1], 1).astype(np.float32)
@@ -67,14 +67,14 @@ class Cloth:
         self._wrinkles = wrinkles / wrinkles.std()
 
     def wrinkled(self, rng: np.random.Generator, vertices: Array) -> Array:
-        """1 and a little more or less, for each of the vertices."""
+        """Return a factor around 1 for each of the vertices."""
         places = self.uv[vertices] * 60 + rng.uniform(0, 60, 2)
         at = [places[:, 1] % (_WRINKLE_CELLS - 1), places[:, 0] % (_WRINKLE_CELLS - 1)]
         return np.asarray(1 + 0.25 * np.clip(map_coordinates(self._wrinkles, at, order=1), -2, 2))
 
 
 class CutGarment:
-    """Faces of the base mesh pushed out along the normals and smoothed."""
+    """Faces of the base mesh, offset along the normals and smoothed."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class CutGarment:
         smooth: int = 3,
         open_front: float | None = None,
     ) -> None:
-        """*thickness* of the vertices, metres; *open_front* half the width (dm) of what is cut away before the body."""
+        """*thickness*: offset of the vertices, metres; *open_front*: half the width (dm) of the opening in front."""
         corners = cloth.body.faces[faces]
         if open_front is not None:
             middle = cloth.body.rest[corners].mean(1)
@@ -101,7 +101,7 @@ class CutGarment:
         self._mean = _neighbours(self.faces, len(self._vertices))
 
     def fit(self, positions: Array, normals: Array) -> Array:
-        """Vertices on a shaped body."""
+        """Return the vertices on a shaped body."""
         skin, out = positions[self._vertices], normals[self._vertices]
         smoothed = skin
         for _ in range(self._smooth):
@@ -115,7 +115,7 @@ Garment = FittedGarment | CutGarment
 
 
 def _neighbours(faces: Array, vertices: int) -> csr_matrix:
-    """The matrix that takes each vertex to the mean of those it shares an edge with."""
+    """Return the matrix that maps each vertex to the mean of its neighbours."""
     edges = np.concatenate([faces[:, [i, (i + 1) % 4]] for i in range(4)])
     places = (np.r_[edges[:, 0], edges[:, 1]], np.r_[edges[:, 1], edges[:, 0]])
     touching = csr_matrix((np.ones(len(edges) * 2, np.float32), places), shape=(vertices, vertices))
@@ -125,14 +125,14 @@ def _neighbours(faces: Array, vertices: int) -> csr_matrix:
 
 
 class Cuts:
-    """Which vertices of the base mesh a cut covers, in the rest pose (dm)."""
+    """Selects the vertices of the base mesh that a garment covers, in the rest pose (dm)."""
 
     def __init__(self, body: Body) -> None:
-        """Cuts of this mesh."""
+        """Use the mesh of *body*."""
         self._body, self._regions = body, body.regions
 
     def top(self, *, hem: float, neck: float, sleeve: float, neck_width: float = 1.0, margin: float = 0.0) -> Array:
-        """From the hem to the neckline and down the arms; *sleeve* 1 reaches the wrist."""
+        """Return the vertices from the hem to the neckline and down the arms; *sleeve* 1 reaches the wrist."""
         rest, regions = self._body.rest, self._regions
         neckline = neck - np.maximum(0, rest[:, 2]) * 0.45
         aside = (np.abs(rest[:, 0]) > neck_width + margin) & (regions.neck < 0.3)
@@ -141,23 +141,23 @@ class Cuts:
         return np.asarray((trunk & ((rest[:, 1] < neckline - margin) | aside)) | sleeves)
 
     def trousers(self, *, waist: float, leg: float, margin: float = 0.0) -> Array:
-        """From the waist down the legs; *leg* 1 reaches the ankle."""
+        """Return the vertices from the waist down the legs; *leg* 1 reaches the ankle."""
         regions = self._regions
         short = (regions.leg < 0.5) | (regions.along_leg < leg - margin * 0.1)
         return np.asarray(~regions.is_arm & (self._body.rest[:, 1] < waist - margin) & short)
 
     def scalp(self, front: float, back: float) -> Array:
-        """The head above a slanted plane: *front* dm above the eyes at the forehead, at height *back* at the nape."""
+        """Return the head above an inclined plane: *front* dm above the eyes at the forehead, *back* at the nape."""
         rest, regions = self._body.rest, self._regions
         forward = np.clip((rest[:, 2] + 0.6) / (1.5 + 0.6), 0, 1.2)
         return np.asarray(regions.on_head & (rest[:, 1] > back + (regions.eye_height + front - back) * forward))
 
     def faces(self, among: Array, vertices: Array) -> Array:
-        """Those of the faces whose corners are all among the vertices (V,) bool."""
+        """Return those of the faces whose corners are all selected in *vertices* (V,) bool."""
         return np.asarray(among[vertices[self._body.faces[among]].all(1)])
 
 
 def read_fitted(pack: Pack, body: Body) -> dict[str, FittedGarment]:
-    """All garments of the pack by name."""
+    """Return all garments of the pack by name."""
     descriptions = pack.json("proxies")
     return {name: FittedGarment(body, name, one, pack.arrays(f"px_{name}")) for name, one in descriptions.items()}

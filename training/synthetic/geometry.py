@@ -19,7 +19,7 @@ _OPPOSITE = -0.999  # cosine from which two directions count as opposite
 
 
 def rotation(axis: str, degrees: float) -> Array:
-    """Turn about x, y or z: (3, 3)."""
+    """Return the rotation about x, y or z: (3, 3)."""
     angle = np.deg2rad(degrees)
     c, s = np.cos(angle), np.sin(angle)
     if axis == "x":
@@ -30,18 +30,18 @@ def rotation(axis: str, degrees: float) -> Array:
 
 
 def cross_matrix(v: Array) -> Array:
-    """The matrix whose product with w is v × w."""
+    """Return the matrix whose product with w is v × w."""
     return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
 
 
 def about(axis: Array, degrees: float) -> Array:
-    """Turn about a unit vector (Rodrigues): (3, 3)."""
+    """Return the rotation about a unit vector (Rodrigues): (3, 3)."""
     angle, cross = np.deg2rad(degrees), cross_matrix(axis)
     return np.asarray(np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross)
 
 
 def shortest_turn(one: Array, other: Array) -> Array:
-    """The least rotation that brings a direction to another: (3, 3)."""
+    """Return the smallest rotation of one direction to another: (3, 3)."""
     one, other = one / np.linalg.norm(one), other / np.linalg.norm(other)
     cosine = one @ other
     if cosine < _OPPOSITE:
@@ -51,23 +51,23 @@ def shortest_turn(one: Array, other: Array) -> Array:
 
 
 def direction(azimuth: float, elevation: float) -> Array:
-    """Unit vector; azimuth 0 is forward (+Z), 90 is left (+X); elevation -90 is down."""
+    """Return a unit vector; azimuth 0 is forward (+Z), 90 is left (+X); elevation -90 is down."""
     a, e = np.deg2rad(azimuth), np.deg2rad(elevation)
     return np.array([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)])
 
 
 class Surface:
-    """Quadrilaterals over vertices; gives the vertices' normals."""
+    """Quadrilaterals over vertices; computes vertex normals."""
 
     def __init__(self, faces: Array, vertices: int) -> None:
-        """*faces* (n, 4) vertex numbers."""
+        """*faces*: vertex numbers (n, 4)."""
         self.faces = faces
         count = len(faces)
         ones = np.ones(count * 4, np.float32)
         self._touching = csr_matrix((ones, (faces.ravel(), np.repeat(np.arange(count), 4))), shape=(vertices, count))
 
     def normals(self, positions: Array) -> Array:
-        """Unit normals (V, 3) of vertices at *positions* (V, 3): the mean of the faces around, by their areas."""
+        """Return unit normals (V, 3) of vertices at *positions* (V, 3): the area-weighted mean of adjacent faces."""
         faces = self.faces
         across = positions[faces[:, 2]] - positions[faces[:, 0]]
         normals = self._touching @ np.cross(across, positions[faces[:, 3]] - positions[faces[:, 1]])
@@ -77,7 +77,7 @@ class Surface:
 def soup(  # noqa: PLR0917  three pairs
     positions: Array, normals: Array, faces: Array, uv: Array, uv_faces: Array, label: Array | int
 ) -> Array:
-    """Quadrilaterals as the renderer takes them: (6 n, 13) float32; *label* for all or for each face."""
+    """Return quadrilaterals in the renderer's format: (6 n, 13) float32; *label* for all or for each face."""
     corner, uv_corner = faces[:, TRIANGLES].ravel(), uv_faces[:, TRIANGLES].ravel()
     out = np.empty((len(corner), VERTEX_FLOATS), np.float32)
     out[:, :3], out[:, 3:6], out[:, 6:8] = positions[corner], normals[corner], uv[uv_corner]

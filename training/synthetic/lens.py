@@ -1,4 +1,4 @@
-"""What a camera makes of a drawn picture: contact shadows, barrel distortion, blur, colour, noise."""
+"""Camera effects on a rendered image: contact shadows, barrel distortion, blur, colour, noise."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Image = npt.NDArray[np.uint8]
 
 _RINGS = 14  # samples of the contact shadows
 _FARTHEST = 30  # m: beyond, there are none
-_MOST_DISTORTED = 4.0  # squared distance from the middle, in half widths, of a joint outside of the picture
+_MOST_DISTORTED = 4.0  # maximum squared distance from the centre, in half widths, of a joint outside the image
 
 
 class Shot(NamedTuple):
-    """Picture float32 H×W×3, class + 20 × person uint8 H×W, and the distortion's coefficient."""
+    """Image float32 H×W×3, class + 20 × person uint8 H×W, and the distortion coefficient."""
 
     picture: Array
     labels: Image
@@ -28,7 +28,7 @@ class Shot(NamedTuple):
 
 
 def take(rng: np.random.Generator, drawn: Drawn, fov: float, size: tuple[int, int]) -> Shot:
-    """The picture at (width, height), half the size at which it was drawn."""
+    """Return the image at *size* (width, height), half the size at which it was rendered."""
     shadows = contact_shadows(rng, drawn.depth, fov, size)
     small = cv2.resize(drawn.colours, size, interpolation=cv2.INTER_AREA).astype(np.float32)
     picture = small * (1 - np.clip(shadows * rng.uniform(0.35, 0.85), 0, 0.5))[:, :, None]
@@ -42,7 +42,7 @@ def take(rng: np.random.Generator, drawn: Drawn, fov: float, size: tuple[int, in
 
 
 def contact_shadows(rng: np.random.Generator, depth: Array, fov: float, size: tuple[int, int]) -> Array:
-    """How much each pixel is shut in by what is nearer around it (screen-space ambient occlusion), H×W in 0…1."""
+    """Return the screen-space ambient occlusion of each pixel, H×W in 0…1."""
     width, height = size[0] // 2, size[1] // 2
     small = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
     focal = width / (2 * np.tan(np.deg2rad(fov) / 2))
@@ -61,7 +61,7 @@ def contact_shadows(rng: np.random.Generator, depth: Array, fov: float, size: tu
 
 
 def _distorted(picture: Array, labels: Image, k1: float, size: tuple[int, int]) -> tuple[Array, Image]:
-    """Barrel distortion that keeps the left and right edges where they are."""
+    """Apply barrel distortion that keeps the left and right edges in place."""
     width, height = size
     half = width / 2
     x, y = np.meshgrid((np.arange(width) - half + 0.5) / half, (np.arange(height) - height / 2 + 0.5) / half)
@@ -74,7 +74,7 @@ def _distorted(picture: Array, labels: Image, k1: float, size: tuple[int, int]) 
 
 
 def projected(points: Array, drawn: Drawn, k1: float, size: tuple[int, int]) -> tuple[Array, Array]:
-    """Where points (n, 3) lie in the picture, px (n, 2), and their depth (n,)."""
+    """Return the positions of points (n, 3) in the image, px (n, 2), and their depth (n,)."""
     width, height = size
     at = np.c_[points, np.ones(len(points))] @ drawn.projection.T
     place = np.c_[(at[:, 0] / at[:, 3] * 0.5 + 0.5) * width, (0.5 - at[:, 1] / at[:, 3] * 0.5) * height]
@@ -90,7 +90,7 @@ def projected(points: Array, drawn: Drawn, k1: float, size: tuple[int, int]) -> 
 
 
 def spoilt(rng: np.random.Generator, picture: Array) -> Image:
-    """Blur, low resolution, other colours and light, noise: RGB uint8."""
+    """Apply blur, low resolution, colour and light changes, and noise; returns RGB uint8."""
     height, width = picture.shape[:2]
     if rng.random() < 0.5:
         picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.3, 1.0))

@@ -1,4 +1,4 @@
-"""What surfaces look like: textures of the pack, tinted ones, and patterns."""
+"""Materials of surfaces: textures of the pack, tinted ones, and patterns."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TEXTURE, TINTED, PATTERN, PATTERN_OF_VERTEX, SKY = range(5)  # the shader's modes
 Layers = dict[str, list[int]]  # numbers of the patterns by name
 
-_GREYS = 0.3  # share of the colours that are not dark
+_GREYS = 0.3  # share of greys among the colours that are not dark
 
 
 @dataclass(frozen=True)
@@ -21,14 +21,14 @@ class Material:
     """How a mesh is drawn.
 
     Attributes:
-        mode: TEXTURE as it is, TINTED by its brightness, PATTERN of `layer`, or as the vertices say.
+        mode: TEXTURE unchanged, TINTED by its brightness, PATTERN of `layer`, or the pattern of each vertex.
         texture: name in the pack.
         tint: multiplies the colour, (3,).
         layer: number of the pattern.
-        scale: of the pattern, or of the brightness where TINTED.
-        alpha: below it a texture's pixel is not drawn.
+        scale: scale of the pattern, or of the brightness if TINTED.
+        alpha: texture pixels with a lower alpha are not drawn.
         wrinkles: strength of the wrinkled normals.
-        shine: specular.
+        shine: strength of the specular reflection.
     """
 
     mode: int
@@ -42,7 +42,7 @@ class Material:
 
 
 def colour(rng: np.random.Generator, *, dark: bool = False) -> Array:
-    """A colour as cloth has, linear RGB (3,): a third dark, a fifth greys, the others of any hue."""
+    """Return a random colour of cloth, linear RGB (3,): a third dark, a fifth grey, the others of any hue."""
     if dark or rng.random() < 0.35:
         return np.asarray(rng.uniform(0.01, 0.12) * np.ones(3) + rng.uniform(0, 0.04, 3))
     if rng.random() < _GREYS:
@@ -53,22 +53,22 @@ def colour(rng: np.random.Generator, *, dark: bool = False) -> Array:
 
 
 class Fabrics:
-    """Draws materials of clothes."""
+    """Creates random materials of clothes."""
 
     def __init__(self, rng: np.random.Generator, layers: Layers) -> None:
-        """*layers* of the renderer's patterns."""
+        """*layers*: the renderer's patterns."""
         self._rng, self._layers = rng, layers
 
     def layer(self, *names: str) -> float:
-        """The number of a random pattern of these names."""
+        """Return the number of a random pattern with one of these names."""
         return float(self._rng.choice([number for name in names for number in self._layers[name]]))
 
     def first(self, name: str) -> float:
-        """The number of the first pattern of a name."""
+        """Return the number of the first pattern with this name."""
         return float(self._layers[name][0])
 
     def cloth(self) -> Material:
-        """Plain, knitted, woven, or with a coloured pattern."""
+        """Return a plain, knitted, woven or coloured material."""
         rng, kind = self._rng, self._rng.random()
         tint = colour(rng)
         if kind < 0.5:
@@ -84,7 +84,7 @@ class Fabrics:
         return Material(PATTERN, tint=tint, layer=layer, scale=scale, wrinkles=wrinkles)
 
     def trousers(self) -> Material:
-        """Denim, plain, seldom anything else."""
+        """Return denim or plain cloth, rarely anything else."""
         rng = self._rng
         if rng.random() < 0.35:
             layer, tint = self.layer("denim"), rng.uniform(0.25, 1.2) * np.ones(3)
@@ -97,7 +97,7 @@ class Fabrics:
         return self.cloth()
 
     def suit(self, texture: str) -> Material:
-        """A suit's own texture, more or less recoloured."""
+        """Return a suit's own texture, recoloured to some degree."""
         rng, kind = self._rng, self._rng.random()
         if kind < 0.35:
             return Material(TEXTURE, texture, np.ones(3) * rng.uniform(0.7, 1.1), alpha=0.3)

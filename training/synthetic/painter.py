@@ -1,4 +1,4 @@
-"""Draws 256×256 patterns from one fixed seed."""
+"""Helper that draws 256×256 patterns from one fixed seed."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ _SEED = 0
 
 
 class Painter:
-    """Draws the layers one after the other; every draw of random numbers has its place in the order."""
+    """Draws the layers one after another; their order determines the random numbers of each."""
 
     def __init__(self) -> None:
-        """No layers yet."""
+        """Start without layers."""
         self.rng = np.random.default_rng(_SEED)
         self.rows, self.columns = np.mgrid[0:SIZE, 0:SIZE] / SIZE
         self.layers: list[npt.NDArray[np.uint8]] = []
         self.names: list[str] = []
 
     def add(self, name: str, picture: Array) -> None:
-        """One layer, (256, 256) or (256, 256, 3) in 0…1."""
+        """Add a layer, (256, 256) or (256, 256, 3) in 0…1."""
         clipped = np.clip(picture, 0, 1)
         coloured = clipped if clipped.ndim == 3 else np.repeat(clipped[:, :, None], 3, 2)
         self.layers.append((coloured * 255).astype(np.uint8))
         self.names.append(name)
 
     def grain(self) -> Array:
-        """White noise in 0…1."""
+        """Return white noise in 0…1."""
         return self.rng.random((SIZE, SIZE))
 
     def noise(self, across: int, along: int | None = None, octaves: int = 3) -> Array:
-        """Smooth noise in 0…1 that tiles; cells across and down the layer in the first octave."""
+        """Return smooth, tileable noise in 0…1; *across* and *along*: cells of the first octave."""
         along = along or across
         out, amount = np.zeros((SIZE, SIZE), np.float32), 1.0
         for octave in range(octaves):
@@ -49,15 +49,15 @@ class Painter:
         return np.asarray(out / out.max())
 
     def colour(self) -> Array:
-        """Not quite black to white, (3,)."""
+        """Return a random colour that is not black, (3,)."""
         return self.rng.random(3) * 0.9 + 0.1
 
     def bright(self) -> list[float]:
-        """Any colour."""
+        """Return any colour."""
         return list(self.rng.random(3))
 
     def lines_of_text(self, picture: Array, box: tuple[int, int, int, int], colour: list[float]) -> None:
-        """Bars like words in a box (x, y, width, height), in place."""
+        """Draw bars like words in a box (x, y, width, height), in place."""
         rng, (x, y, width, height) = self.rng, box
         row = float(y)
         while row < y + height - 3:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Patterns(NamedTuple):
-    """Layers uint8 (256, 256, 3), their names (several may share one), and normals of wrinkles as a picture."""
+    """Layers uint8 (256, 256, 3), their names (several may share one), and normals of wrinkles as an image."""
 
     layers: list[npt.NDArray[np.uint8]]
     names: list[str]
@@ -25,7 +25,7 @@ class Patterns(NamedTuple):
 
 
 def build_patterns(pack: Pack) -> Patterns:
-    """All of them."""
+    """Draw all patterns."""
     painter = Painter()
     _surfaces(painter)
     _shelves(painter)
@@ -84,7 +84,7 @@ def _shelves(p: Painter) -> None:
 
 
 def _row_of_products(p: Painter, picture: Array, y: int, height: int) -> None:
-    """Several of one kind beside each other, with labels."""
+    """Draw several products of one kind side by side, with labels."""
     rng, x = p.rng, 0
     while x < SIZE:
         width, tall = int(rng.integers(8, 40)), int(height * rng.uniform(0.6, 0.92))

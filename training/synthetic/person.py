@@ -29,7 +29,7 @@ _BRIMMED = ("cap", "sun", "hard")
 
 @dataclass(frozen=True)
 class Mesh:
-    """What the renderer draws: triangles of `geometry.soup`; person 0 is nobody."""
+    """Input of the renderer: triangles of `geometry.soup`; person 0 is background."""
 
     vertices: Array
     material: Material
@@ -42,11 +42,11 @@ class Character:
     """A posed person.
 
     Attributes:
-        meshes: with person 1 where they count as the person's, 0 for what is carried.
+        meshes: person 1 for parts of the person, 0 for carried objects.
         joints: positions (B, 3).
-        pose: the name that is written down.
-        age, male, height: of the posed body, metres.
-        pelvis: between the hips.
+        pose: name of the pose, for the description.
+        age, male, height: of the posed body, height in metres.
+        pelvis: point between the hips.
         holds: whether both hands could hold a box.
     """
 
@@ -61,24 +61,24 @@ class Character:
 
 
 class People:
-    """Makes persons; reads everything that they are made of once."""
+    """Creates persons; reads all assets once."""
 
     def __init__(self, pack: Pack, layers: Layers) -> None:
-        """*layers* of the renderer's patterns."""
+        """*layers*: the renderer's patterns."""
         self.body = Body(pack)
         fitted = read_fitted(pack, self.body)
         texture = pack.image(f"tex_{fitted['male_elegantsuit01'].texture}")[::-1, :, :3]
         self._store = Store(self.body, fitted, Cloth(self.body), Cuts(self.body), texture)
         self._layers = layers
-        self._skins: list[str] = pack.json("skins")  # the order decides which skin a scene number gets
+        self._skins: list[str] = pack.json("skins")  # the order determines the skins of a scene number
         self._recorded = {name: read_bvh(text, self.body) for name, text in pack.texts("poses", ".bvh").items()}
 
     def make(
         self, rng: np.random.Generator, pose: str, likely: Likelihoods, *, phase: float | None = None
     ) -> Character:
-        """A person in one of `poses.POSES`, or in a recorded pose where *pose* is "mh".
+        """Create a person in one of `poses.POSES`, or in a recorded pose if *pose* is "mh".
 
-        With *phase* (radians of a step) a walk's legs are not drawn at random.
+        *phase* (radians of a step) sets the legs of a walk; None: random.
         """
         age = _age(rng, likely)
         gender = float(np.clip(rng.choice([0, 1]) + rng.normal(0, 0.12), 0, 1))
@@ -114,7 +114,7 @@ class People:
         return name, poser.recorded(self._recorded[name])
 
     def _bare(self, positions: Array, matrices: Array, skin: Material, dresser: Dresser) -> _Solid:
-        """The body where nothing covers it; a face's class is the middle one of its corners'."""
+        """Return the uncovered part of the body; a face's class is the lower median of its corners'."""
         body = self.body
         faces = body.skin_faces[~dresser.covered[body.faces[body.skin_faces]].all(1)]
         posed = skinned(positions, body.weights, matrices)
@@ -141,7 +141,7 @@ class People:
         shape: tuple[Array, Array],
         bones: tuple[_Bone, _Bone],
     ) -> list[Mesh]:
-        """What is rigid: brims, sunglasses, a backpack."""
+        """Return the rigid accessories: brims, sunglasses, a backpack."""
         (positions, joints), (head, chest), body = shape, bones, self.body
         skin = np.unique(body.faces[body.skin_faces])
         meshes = []
@@ -162,7 +162,7 @@ class People:
 
 
 class _Solid(NamedTuple):
-    """Body or clothes, and between which heights they are."""
+    """Body or clothes, and their minimum and maximum height."""
 
     mesh: Mesh
     lowest: float
@@ -207,7 +207,7 @@ def _chosen(garment: Garment, chosen: Array | None) -> tuple[Array, Array]:
 def _on_floor(
     solid: list[_Solid], extra: list[Mesh], places: Array, body: Body, facts: tuple[str, float, bool, bool]
 ) -> Character:
-    """Lower or lift everything so that the lowest point of body and clothes is at 0."""
+    """Shift everything so that the lowest point of body and clothes is at height 0."""
     lowest, highest = min(one.lowest for one in solid), max(one.highest for one in solid)
     meshes = [*(one.mesh for one in solid), *extra]
     for mesh in meshes:
@@ -220,7 +220,7 @@ def _on_floor(
 
 
 def placed(character: Character, position: Array, yaw: float) -> tuple[list[Mesh], Array]:
-    """The meshes and joints of a person who stands at a place, turned by degrees."""
+    """Return the meshes and joints of a person moved to a place and rotated by *yaw* degrees."""
     turn = rotation("y", yaw).astype(np.float32)
     meshes = []
     for mesh in character.meshes:

@@ -1,4 +1,4 @@
-"""Poses: what legs, spine, head and arms do when somebody stands, walks, sits, bends, squats, kneels or leans."""
+"""Poses of legs, spine, head and arms for standing, walking, sitting, bending, squatting, kneeling and leaning."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ _ARMS = (
 _DONE_WITH_BOTH = ("hang", "fore", "cross", "carry", "type", "behind", "reach")
 _SPINE = ("spine04", "spine03", "spine02", "spine01")
 SIDES = ((".L", 1), (".R", -1))
-_STRIDE, _KNEE = 24.0, 45.0  # degrees of a thigh before and behind, and by which a knee bends
+_STRIDE, _KNEE = 24.0, 45.0  # degrees: swing of a thigh forward and back, and flexion of the knee
 Range = tuple[float, float]
 
 
 class ArmRanges(NamedTuple):
-    """Degrees between which azimuth and elevation of the upper arm and of the forearm are drawn.
+    """Ranges, in degrees, of the random azimuth and elevation of the upper arm and the forearm.
 
-    An elevation is its base plus the drawn value.
+    An elevation is its base plus the random value.
     """
 
     upper_azimuth: Range
@@ -46,7 +46,7 @@ class ArmRanges(NamedTuple):
 
 
 class Pose(NamedTuple):
-    """Rotations of the bones; whether both arms hold something before the body."""
+    """Rotations of the bones; whether both arms hold something in front of the body."""
 
     local: Local
     absolute: Absolute
@@ -54,17 +54,17 @@ class Pose(NamedTuple):
 
 
 class Poser:
-    """Draws one pose for one body."""
+    """Creates one random pose for one body."""
 
     def __init__(self, rng: np.random.Generator, body: Body, joints: Array, phase: float | None = None) -> None:
-        """*joints* (B, 3) of the shaped body in the rest pose; *phase* (radians) of a walk that is not to be random."""
+        """*joints* (B, 3): the shaped body's in the rest pose; *phase* (radians): of a walk; None: random."""
         self._rng, self._body, self._joints, self._phase = rng, body, joints, phase
         self._local: Local = {}
         self._absolute: Absolute = {}
-        self._step = 0.0  # degrees by which the legs are apart in a walk
+        self._step = 0.0  # degrees between the legs in a walk
 
     def draw(self, kind: str) -> Pose:
-        """One of POSES."""
+        """Return a pose of this *kind*, one of POSES."""
         same = self._rng.random() < 0.55
         getattr(self, f"_{kind}")()
         self._head(self._u(-15, 35), self._u(-55, 55))
@@ -74,7 +74,7 @@ class Poser:
         return Pose(self._local, self._absolute, same and first in ("carry", "type", "fore"))
 
     def recorded(self, frames: list[Local]) -> Pose:
-        """A frame of a recorded pose."""
+        """Return a frame of a recorded pose."""
         self._rng.random()
         return Pose(dict(frames[self._rng.integers(len(frames))]), {}, holds=False)
 
@@ -102,7 +102,7 @@ class Poser:
             self._stride(self._phase)
 
     def _stride(self, phase: float) -> None:
-        """Legs of a steady walk: thighs swing like a pendulum, the knee bends while its foot is in the air."""
+        """Set the legs of a steady walk: thighs swing like a pendulum, a knee bends while its foot is in the air."""
         self._step = _STRIDE * np.sin(phase)
         for side, sign in SIDES:
             thigh = sign * self._step
@@ -146,7 +146,7 @@ class Poser:
         self._spine(self._u(0, 35), self._u(-20, 20), 0)
 
     def _leg(self, side: str, thigh: Range, shin: Range, foot: float = 0) -> None:
-        """Directions (azimuth towards the outside, elevation) of thigh and shin; the foot's pitch."""
+        """Set the directions (azimuth outwards, elevation) of thigh and shin, and the foot's pitch."""
         sign = 1 if side == ".L" else -1
         bone = self._between(f"upperleg01{side}", f"lowerleg01{side}")
         upper = shortest_turn(bone, direction(sign * thigh[0], thigh[1]))
@@ -157,7 +157,7 @@ class Poser:
         self._absolute[f"foot{side}"] = (None, rotation("x", foot) @ rotation("y", sign * 8))
 
     def _spine(self, pitch: float, yaw: float, roll: float, root: float = 0.3) -> None:
-        """The body's trunk; *root* is the share of the pitch that is in the hips."""
+        """Set the trunk; *root* is the share of the pitch in the hips."""
         hips = rotation("x", pitch * root) @ rotation("y", yaw * 0.2) @ rotation("z", roll * 0.2)
         self._local["root"] = hips
         share = (1 - root) / 4
@@ -171,7 +171,7 @@ class Poser:
     # Arms
 
     def _arms(self, kind: str, *, same: bool) -> str:
-        """Pose both; returns what the first was to do before the pose decided."""
+        """Pose both arms; returns the first arm's random action, which the pose may have overridden."""
         first: str | None = None
         for side, sign in SIDES:
             action = str(self._rng.choice(_ARMS))
@@ -196,7 +196,7 @@ class Poser:
         return action
 
     def _swing(self, side: str, sign: int) -> None:
-        """Against the leg of the same side."""
+        """Swing the arm against the leg of the same side."""
         angle = -sign * self._step * self._u(0.5, 1.1)
         bent = max(8, angle + 20 if angle > 0 else abs(angle) * 0.6)
         lower = (10.0 if angle > -10 else 150.0, -90 + bent)
@@ -208,7 +208,7 @@ class Poser:
         self._arm(side, (upper_azimuth, upper), (lower_azimuth, lower))
 
     def _arm(self, side: str, upper: Range, lower: Range) -> None:
-        """Directions of upper arm and forearm against the chest; the clavicle rises with the arm, the fingers curl."""
+        """Set upper arm and forearm relative to the chest; the clavicle rises with the arm, the fingers curl."""
         sign = 1 if side == ".L" else -1
         bone = self._between(f"upperarm01{side}", f"lowerarm01{side}")
         first = shortest_turn(bone, direction(sign * upper[0], upper[1]))
@@ -225,7 +225,7 @@ class Poser:
                 self._local[f"finger{finger}-{joint}{side}"] = curl
 
     def _free_arms(self) -> None:
-        """Half the time arms hang from the world, not from the bent trunk."""
+        """Half the time, let the arms hang vertically instead of following the bent trunk."""
         for side, _ in SIDES:
             if self._rng.random() < 0.5:
                 for bone in ("upperarm01", "lowerarm01"):
@@ -233,7 +233,7 @@ class Poser:
 
 
 def _swung(degrees: float) -> Range:
-    """Direction of a hanging bone that is swung forward, or back where negative."""
+    """Return the direction of a hanging bone swung forward (negative: back)."""
     return (4.0 if degrees >= 0 else 176.0, -90 + abs(degrees))
 
 

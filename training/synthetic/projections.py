@@ -13,7 +13,7 @@ NEAR, FAR = 0.1, 60.0  # m
 
 
 def look(eye: Array, forward: Array, up: Any) -> Array:  # noqa: ANN401  any three numbers
-    """View matrix (4, 4)."""
+    """Return the view matrix (4, 4)."""
     f = forward / np.linalg.norm(forward)
     side = np.cross(f, up)
     side /= np.linalg.norm(side)
@@ -24,7 +24,7 @@ def look(eye: Array, forward: Array, up: Any) -> Array:  # noqa: ANN401  any thr
 
 
 def perspective(fov: float, aspect: float) -> Array:
-    """Projection matrix (4, 4) of a horizontal field of view."""
+    """Return the projection matrix (4, 4) of a horizontal field of view, degrees."""
     t = 1 / np.tan(np.deg2rad(fov) / 2)
     matrix = np.zeros((4, 4))
     matrix[0, 0], matrix[1, 1] = t, t * aspect
@@ -34,7 +34,7 @@ def perspective(fov: float, aspect: float) -> Array:
 
 
 def orthographic(radius: float, near: float, far: float) -> Array:
-    """Projection matrix (4, 4) of parallel light."""
+    """Return the projection matrix (4, 4) of parallel light."""
     matrix = np.eye(4)
     matrix[0, 0] = matrix[1, 1] = 1 / radius
     matrix[2, 2], matrix[2, 3] = -2 / (far - near), -(far + near) / (far - near)

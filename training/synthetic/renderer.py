@@ -1,4 +1,4 @@
-"""Draws meshes with OpenGL on EGL, in software where there is no GPU."""
+"""Renders meshes with OpenGL on EGL, in software without a GPU."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SHADOW_LAYOUT = "3f 12x 2f 20x"
 
 
 class NoContextError(Exception):
-    """There is no OpenGL context from EGL."""
+    """EGL provides no OpenGL context."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Where it hangs, where it looks, what is up, and its horizontal field of view in degrees."""
+    """Position, direction, up vector, and horizontal field of view in degrees."""
 
     eye: Array
     forward: Array
@@ -45,7 +45,7 @@ class Light:
     """A sun with a shadow, sky and ground, and two lamps. Colours are linear RGB (3,).
 
     Attributes:
-        direction: towards the sun; `middle` of what its shadow map shows, within `radius` metres.
+        direction: towards the sun; its shadow map covers `radius` metres around `middle`.
         lamps: position and colour of each.
     """
 
@@ -63,7 +63,7 @@ class Light:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Twice as large as the picture: colours, class and person (R and G), depth in metres; the view-projection."""
+    """Colours, class and person (R and G), and depth in metres, at twice the image size; view-projection matrix."""
 
     colours: Image
     labels: Image
@@ -80,18 +80,18 @@ def _floats(values: Any) -> tuple[float, ...]:  # noqa: ANN401  any numbers
 
 
 class Renderer:
-    """One OpenGL context with the pack's textures, loaded when they are first used."""
+    """One OpenGL context with the pack's textures, loaded on first use."""
 
     def __init__(self, pack: Pack, size: tuple[int, int] = (WIDTH, HEIGHT)) -> None:
-        """Compile the programs, make the patterns; pictures of *size* (width, height) are drawn twice as large.
+        """Compile the shaders and create the patterns; images of *size* (width, height) are rendered at twice the size.
 
         Raises:
-            NoContextError: EGL gives no context.
+            NoContextError: EGL provides no context.
         """
         self._pack = pack
         try:
             self._context: Any = moderngl.create_context(**_CONTEXT)
-        except Exception as error:  # whatever the driver raises
+        except Exception as error:  # drivers raise various errors
             raise NoContextError(f"no OpenGL context from EGL ({error})") from error
         self.size = (size[0] * SUPERSAMPLING, size[1] * SUPERSAMPLING)
         self._make_targets()
@@ -102,7 +102,7 @@ class Renderer:
 
     @property
     def name(self) -> str:
-        """Of the driver."""
+        """Name of the driver."""
         return str(self._context.info["GL_RENDERER"])
 
     def _make_targets(self) -> None:
@@ -141,7 +141,7 @@ class Renderer:
         return self._textures[name]
 
     def draw(self, meshes: list[Mesh], camera: Camera, light: Light) -> Drawn:
-        """Everything as the camera sees it."""
+        """Render the meshes from the camera."""
         context = self._context
         view = perspective(camera.fov, self.size[0] / self.size[1]) @ look(camera.eye, camera.forward, camera.up)
         buffers = [context.buffer(np.ascontiguousarray(mesh.vertices).tobytes()) for mesh in meshes]

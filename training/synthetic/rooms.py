@@ -1,4 +1,4 @@
-"""What stands in a room or a street, and where people may be."""
+"""Furniture of rooms and streets, and places for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _AT_WALLS = ("Door", "Book", "Kitchen", "Shelf", "Drawer", "Fire", "Couch", "Bed
 
 
 class Seat(NamedTuple):
-    """Where somebody may sit, and which way they face."""
+    """A place to sit, and the direction of the person."""
 
     x: float
     z: float
@@ -27,18 +27,18 @@ class Seat(NamedTuple):
 
 
 class Room(Shell):
-    """A furnished room; `seats` are before desks."""
+    """A furnished room; `seats` are at desks."""
 
     def __init__(self, rng: np.random.Generator, layers: Layers, furniture: dict[str, Array]) -> None:
-        """*furniture* triangles of the pack by name; nothing stands there before :meth:`furnish`."""
+        """*furniture*: triangles of the pack by name; the room is empty before :meth:`furnish`."""
         super().__init__(rng, layers)
         self._furniture = furniture
         self.seats: list[Seat] = []
 
-    # What stands on the floor
+    # Furniture
 
     def furnish(self) -> None:
-        """What belongs to this kind of room, then anything."""
+        """Add the furniture of this kind of room, then random objects."""
         {
             "class": self._classroom,
             "shop": self._shop,
@@ -55,7 +55,7 @@ class Room(Shell):
         return self.view.distance(x, z) <= distance
 
     def _classroom(self) -> None:
-        """Rows of desks, most of the places taken by one."""
+        """Add rows of desks with some gaps."""
         rng = self._rng
         facing = float(rng.choice([0, 90, 180, 270]) + rng.normal(0, 3))
         across, along, turn = self._u(1.0, 1.7), self._u(1.1, 1.6), rotation("y", facing)
@@ -74,7 +74,7 @@ class Room(Shell):
         self.seats.append(Seat(x + away[0], z + away[2], yaw))
 
     def _shop(self) -> None:
-        """Rows of shelves with gaps."""
+        """Add rows of shelves with gaps."""
         rng = self._rng
         yaw = float(rng.choice([0, 90]) + rng.normal(0, 2))
         apart, length = self._u(1.5, 2.6), self._u(2.0, 4.0)
@@ -87,7 +87,7 @@ class Room(Shell):
                     self.carpenter.shelf(x, z, yaw, length, height=self._u(0.9, 2.2))
 
     def _warehouse(self) -> None:
-        """Racks, and stacks of boxes."""
+        """Add racks and stacks of boxes."""
         rng = self._rng
         for _ in range(int(rng.integers(2, 7))):
             x, z = self._u(-0.5, 0.5) * self.width, -self._u(-0.2, 0.5) * self.depth
@@ -111,7 +111,7 @@ class Room(Shell):
             size = size * self._u(0.7, 1)
 
     def _office(self) -> None:
-        """Desks anywhere, low ones at home, and shelves along the far wall."""
+        """Add desks anywhere, low ones at home, and shelves along the far wall."""
         rng = self._rng
         for _ in range(int(rng.integers(2, 7))):
             x, z = self._u(-0.45, 0.45) * self.width, self._u(-0.45, 0.35) * self.depth
@@ -127,7 +127,7 @@ class Room(Shell):
             self.carpenter.shelf(x, -self.depth / 2 + 0.3, 0, self._u(0.8, 2))
 
     def _street(self) -> None:
-        """Houses in the distance, and bollards, bins and boxes."""
+        """Add distant houses, bollards, bins and boxes."""
         rng = self._rng
         for _ in range(int(rng.integers(0, 7))):
             place = [self._u(-14, 14), self._u(1.5, 4), -self._u(9, 22)]
@@ -160,7 +160,7 @@ class Room(Shell):
             self._place_packed(name, self._furniture[name].copy())
 
     def _place_packed(self, name: str, triangles: Array) -> None:
-        """Doors, cupboards and beds mostly at walls, anything else anywhere; recoloured."""
+        """Place furniture, recoloured: doors, cupboards and beds mostly at walls, the rest anywhere."""
         triangles[:, :3] *= self._u(0.85, 1.2)
         size = np.ptp(triangles[:, :3], axis=0)
         x, z, yaw = self._spot(name, size)
@@ -198,14 +198,14 @@ class Room(Shell):
     # Places for people
 
     def free(self, x: float, z: float, people: list[tuple[float, float]]) -> bool:
-        """Whether somebody can stand there, half a metre from the others."""
+        """Return whether a person can stand there, half a metre from the others."""
         outside = abs(x) > self.width / 2 - 0.3 or abs(z) > self.depth / 2 - 0.3
         if (self.kind != "out" and outside) or self.view.distance(x, z) < 0.9:
             return False
         return not self.things.occupied(x, z, 0.3) and all(np.hypot(x - a, z - b) > 0.5 for a, b in people)
 
     def seats_in_view(self) -> list[Seat]:
-        """In random order, or the far ones last, so that they are taken first."""
+        """Return the visible seats in random order, or with the far ones last, so that they are taken first."""
         if self.seats:
             self._rng.shuffle(self.seats)
         seen = [seat for seat in self.seats if self.view.ahead(seat.x, seat.z) and self.view.in_frame(seat.x, seat.z)]

@@ -1,4 +1,4 @@
-"""One scene from its number: room, people, light and camera → picture, label image, description."""
+"""One scene from its number: room, people, light and camera → image, label image, description."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 
 SIZE = (WIDTH, HEIGHT)
-WELL_IN_VIEW = 900  # px of the largest person, from which a scene is kept at the first try
-RETRY = 10_000_000  # added to the number for the second and third try
-_EMPTY_EVERY = 33  # every so many numbers the first try is kept whoever is in view
+WELL_IN_VIEW = 900  # px of the largest person, above which an attempt is accepted
+RETRY = 10_000_000  # added to the number for the second and third attempt
+_EMPTY_EVERY = 33  # for every n-th number the first attempt is accepted, even without people in view
 
-_PEOPLE = (0.03, 0.17, 0.2, 0.2, 0.17, 0.13, 0.1)  # how often there are 0, 1, 2 …
+_PEOPLE = (0.03, 0.17, 0.2, 0.2, 0.17, 0.13, 0.1)  # probabilities of 0, 1, 2 … people
 _JOINTS = (
     *("head", "neck01", "upperarm01.L", "upperarm01.R", "lowerarm01.L", "lowerarm01.R", "wrist.L", "wrist.R"),
     *("upperleg01.L", "upperleg01.R", "lowerleg01.L", "lowerleg01.R", "foot.L", "foot.R"),
@@ -41,7 +41,7 @@ _SKY_COLUMNS, _SKY_ROWS, _SKY_RADIUS = 32, 16, 50
 
 
 class Scene(NamedTuple):
-    """RGB uint8 H×W×3; class + 20 × person uint8 H×W; what the jsonl line says."""
+    """RGB uint8 H×W×3; class + 20 × person uint8 H×W; content of the JSON line."""
 
     picture: Image
     labels: Image
@@ -49,17 +49,17 @@ class Scene(NamedTuple):
 
 
 class Studio:
-    """Makes scenes; reads the pack and starts the renderer once."""
+    """Renders scenes; reads the pack and starts the renderer once."""
 
     def __init__(self, pack: Pack, size: tuple[int, int] = SIZE) -> None:
-        """Raises NoContextError where there is no OpenGL."""
+        """Start the renderer; raises NoContextError without OpenGL."""
         self.renderer = Renderer(pack, size)
         self.people = People(pack, self.renderer.layers)
         self.furniture = pack.arrays("furniture")
         self.skies = pack.names("hdri_")
 
     def scene(self, number: int) -> Scene:
-        """The scene of a number; of three tries the first with somebody well in view, or else the best."""
+        """Return the scene of a number: of three attempts the first with a clearly visible person, or else the best."""
         best: tuple[int, Scene] | None = None
         for attempt in range(3):
             scene = _Take(self, number + attempt * RETRY).scene()
@@ -73,7 +73,7 @@ class Studio:
 
 
 class _Take:
-    """One try at a scene."""
+    """One attempt at a scene."""
 
     def __init__(self, studio: Studio, seed: int) -> None:
         self._studio, self._seed = studio, seed
@@ -86,7 +86,7 @@ class _Take:
         return float(self._rng.uniform(low, high))
 
     def scene(self) -> Scene:
-        """Build, draw, photograph, describe."""
+        """Build, render, apply camera effects, describe."""
         rng, room = self._rng, self._room
         count = int(rng.choice(np.arange(7), p=_PEOPLE))
         room.furnish()
@@ -105,7 +105,7 @@ class _Take:
         return Scene(picture, shot.labels, self._description(drawn, shot))
 
     def _likely(self, count: int) -> tuple[Likelihoods, int]:
-        """What people of this room wear; more of them in a classroom that is not empty."""
+        """Return what people in this room wear, and their number: more in a classroom that is not empty."""
         rng, kind, usual = self._rng, self._room.kind, Likelihoods()
         if kind == "class":
             usual = replace(usual, child=0.75 if rng.random() < 0.6 else 0.05)
@@ -138,7 +138,7 @@ class _Take:
         room = self._room
         return self._u(-0.5, 0.5) * room.width, min(room.height, 3) - 0.2, self._u(-0.5, 0.5) * room.depth
 
-    # What is written down
+    # Description
 
     def _description(self, drawn: Drawn, shot: Shot) -> dict[str, Any]:
         view = self._room.view
@@ -176,7 +176,7 @@ class _Take:
 
 
 def room_meshes(room: Room, rng: np.random.Generator, skies: list[str]) -> list[Mesh]:
-    """Walls, floor, what stands on it, and outdoors one of the skies."""
+    """Return walls, floor, furniture, and outdoors one of the skies."""
     material, meshes = Material(PATTERN_OF_VERTEX, shine=0.03), []
     if room.shell.parts:
         meshes.append(Mesh(room.shell.triangles(), material, casts_shadow=False))
@@ -190,7 +190,7 @@ def room_meshes(room: Room, rng: np.random.Generator, skies: list[str]) -> list[
 
 
 def _sky(view: View) -> Array:
-    """A sphere around the camera."""
+    """Return a sphere around the camera."""
     across, up = np.meshgrid(np.linspace(0, 1, _SKY_COLUMNS + 1), np.linspace(0, 1, _SKY_ROWS + 1))
     theta, phi = across * 2 * np.pi, (up - 0.5) * np.pi
     sphere = np.stack([np.sin(theta) * np.cos(phi), np.sin(phi), np.cos(theta) * np.cos(phi)], 2).reshape(-1, 3)

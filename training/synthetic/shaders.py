@@ -1,4 +1,4 @@
-"""The renderer's programs: forward shading with one shadow map, class and person of each pixel in a second target."""
+"""The renderer's shaders: forward shading with one shadow map; class and person of each pixel in a second target."""
 
 VERTEX = """#version 330
 in vec3 pos; in vec3 nrm; in vec2 uv; in float lab; in vec4 tl;

@@ -1,6 +1,6 @@
-"""Where a scene takes place: the kind of room, its size, floor and walls, and where the camera hangs.
+"""The room of a scene: its kind, size, floor and walls, and the camera's position.
 
-Metres; the camera looks towards -Z.
+In metres; the camera looks towards -Z.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ _OUTDOORS = 60  # m, size of the ground
 
 
 class Shell:
-    """Floor, walls and the camera of one room, built from random numbers.
+    """Random floor, walls and camera of one room.
 
     Attributes:
         kind: one of KINDS.
         view: the camera.
-        shell, things: walls and floor (without shadow), and what stands on the floor.
+        shell, things: walls and floor (without shadow), and objects on the floor.
     """
 
     def __init__(self, rng: np.random.Generator, layers: Layers) -> None:
-        """*layers* of the renderer's patterns."""
+        """*layers*: the renderer's patterns."""
         self._rng = rng
         self.kind = str(rng.choice(KINDS, p=_SHARES))
         height = self._camera_height()
@@ -52,7 +52,7 @@ class Shell:
         return float(self._rng.uniform(low, high))
 
     def layer(self, name: str) -> float:
-        """The number of a random pattern of a name."""
+        """Return the number of a random pattern with this name."""
         return self.carpenter.layer(name)
 
     def _camera_height(self) -> float:
@@ -110,7 +110,7 @@ class Shell:
             self._hang_on_wall()
 
     def _hang_on_wall(self) -> None:
-        """A poster, window, board, rack or door."""
+        """Add a poster, window, board, rack or door."""
         rng, width, depth = self._rng, self.width, self.depth
         name = str(rng.choice(["poster", "window", "board", "products", "books", "metal", "poster"]))
         wide, high = (self._u(1.5, 4), self._u(0.9, 1.3)) if name == "board" else (self._u(0.3, 1.2), self._u(0.3, 1.2))

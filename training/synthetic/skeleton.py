@@ -1,4 +1,4 @@
-"""From rotations of bones to a posed body."""
+"""Forward kinematics and skinning: rotations of bones → posed body."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from training.synthetic.body import Body
     from training.synthetic.geometry import Array
 
-Local = dict[str, "Array"]  # rotation of a bone against its parent
-Absolute = dict[str, tuple[str | None, "Array"]]  # rotation of a bone against another one, or against the world
+Local = dict[str, "Array"]  # rotation of a bone relative to its parent
+Absolute = dict[str, tuple[str | None, "Array"]]  # rotation of a bone relative to another one, or to the world
 
 _Z_UP_TO_Y_UP = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)
 
@@ -36,19 +36,19 @@ def forward(body: Body, joints: Array, local: Local, absolute: Absolute) -> tupl
 
 
 def skinning_matrices(joints: Array, turns: Array, places: Array) -> Array:
-    """What moves a vertex with each bone: (B, 12), rows of affine matrices (3, 4)."""
+    """Return the affine matrix (3, 4) of each bone, flattened: (B, 12)."""
     shift = places - np.einsum("nij,nj->ni", turns, joints)
     return np.concatenate([turns, shift[:, :, None]], 2).reshape(len(joints), 12)
 
 
 def skinned(positions: Array, weights: csr_matrix, matrices: Array) -> Array:
-    """Linear blend skinning of vertices (V, 3) by weights (V, B)."""
+    """Apply linear blend skinning to vertices (V, 3) with weights (V, B)."""
     moves = (weights @ matrices).reshape(-1, 3, 4)
     return np.asarray(np.einsum("nij,nj->ni", moves[:, :, :3], positions) + moves[:, :, 3])
 
 
 def read_bvh(text: str, body: Body) -> list[Local]:
-    """The first frame of a motion-capture file, as rotations of the bones that the body has."""
+    """Return the first frame of a motion-capture file as rotations of the body's bones."""
     header, motion = text.split("MOTION")
     joints = _joints(header)
     lines = [line for line in motion.splitlines() if line.strip()][2:]
@@ -56,7 +56,7 @@ def read_bvh(text: str, body: Body) -> list[Local]:
 
 
 def _joints(header: str) -> list[tuple[str, list[str]]]:
-    """Names and channels of the joints, in the order of the values."""
+    """Return names and channels of the joints, in the order of the values."""
     joints: list[tuple[str, list[str]]] = []
     for line in header.splitlines():
         words = line.split()

@@ -1,4 +1,4 @@
-"""Everything that there is to wear."""
+"""All available garments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WAIST = 1.2  # dm above the origin of the base mesh
 
-# Classes of a suit's pieces in the order of their numbers; None where the waist divides it.
+# Classes of a suit's pieces in the order of their numbers; None if it is divided at the waist.
 SUITS: dict[str, tuple[int, ...] | None] = {
     "female_casualsuit01": (5, 9),
     "female_casualsuit02": (9, 9, 5),
@@ -30,16 +30,16 @@ SUITS: dict[str, tuple[int, ...] | None] = {
     "male_elegantsuit01": (9, 7),
     "male_worksuit01": (5, 9, 9, 9, 9, 9),
 }
-_SHIRT_BRIGHTNESS = 95  # of the texture: brighter than it, what is under the elegant coat is a shirt
+_SHIRT_BRIGHTNESS = 95  # of the texture: brighter parts of the elegant suit are its shirt
 
 
 class Store:
-    """Everything there is to wear."""
+    """All available garments."""
 
     def __init__(
         self, body: Body, fitted: dict[str, FittedGarment], cloth: Cloth, cuts: Cuts, coat_texture: Array
     ) -> None:
-        """*coat_texture* of the elegant suit, RGB, which tells its shirt from its coat."""
+        """*coat_texture*: of the elegant suit, RGB; separates its shirt from its coat."""
         self.body, self.fitted, self.cloth, self.cuts = body, fitted, cloth, cuts
         self.suit_classes = {name: self._suit_classes(name) for name in SUITS}
         coat = self.fitted["male_elegantsuit01"]

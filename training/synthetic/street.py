@@ -1,6 +1,6 @@
-"""The demo's street: `python -m training.synthetic.street` renders the pictures of `edge_worker/tools/street`.
+"""The demo's street: `python -m training.synthetic.street` renders the images of `edge_worker/tools/street`.
 
-People who walk by before a fixed camera, in a loop: the same street, light and people each time.
+People walk past a fixed camera, in a loop: the same street, light and people each time.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 OUT = Path("edge_worker/tools/street")
 SIZE = (960, 540)
 SECONDS, FRAMES_PER_S = 12.0, 5
-QUALITY = 80  # WebP's
-STREET = 42  # seed of what stands there
+QUALITY = 80  # of WebP
+STREET = 42  # seed of the street's objects
 EYE, TARGET, FOV = np.array([0.0, 2.4, 0.0]), np.array([0.0, 0.72, -5.0]), 62.0
-SPEED, STEP_S = 1.15, 0.6  # metres a second; seconds from one heel to the other
+SPEED, STEP_S = 1.15, 0.6  # metres per second; seconds per step
 WEARS = Likelihoods(hat=0.3, vest=0.0, gloves=0.0, glasses=0.15, child=0.12)
 
 
 class Walker(NamedTuple):
-    """Somebody who walks straight on: seed of the person, metres from the camera when passing, seconds of passing.
+    """A person who walks straight: seed of the person, distance when passing the camera (m), time of passing (s).
 
-    *heading* is degrees from the picture's right; `rightwards` or the other way.
+    *heading*: degrees from the image's right; `rightwards` or in the opposite direction.
     """
 
     seed: int
@@ -53,7 +53,7 @@ class Walker(NamedTuple):
     rightwards: bool
 
     def at(self, seconds: float) -> tuple[Array, float, float]:
-        """Position, where one faces (degrees) and phase of the step (radians), *seconds* after the loop begins."""
+        """Return position, direction (degrees) and phase of the step (radians), *seconds* after the start."""
         since = (seconds - self.passing + SECONDS / 2) % SECONDS - SECONDS / 2
         turn = np.deg2rad(self.heading)
         along = (1 if self.rightwards else -1) * np.array([np.cos(turn), 0, np.sin(turn)])
@@ -71,7 +71,7 @@ WALKERS = (
 
 
 def light() -> Light:
-    """A bright day with a low sun from the left."""
+    """Return the light of a bright day with a low sun from the left."""
     direction = np.array([-0.6, 0.8, 0.5])
     dark = ((np.array([0.0, 3.0, 0.0]), np.zeros(3)), (np.array([0.0, 3.0, 0.0]), np.zeros(3)))
     sun, sky, ground = np.array([1.0, 0.95, 0.88]), np.array([0.42, 0.45, 0.5]), np.array([0.26, 0.25, 0.23])
@@ -79,7 +79,7 @@ def light() -> Light:
 
 
 def frame(studio: Studio, street: list[Mesh], seconds: float) -> Array:
-    """The picture, RGB uint8 (540, 960, 3)."""
+    """Render a frame, RGB uint8 (540, 960, 3)."""
     meshes = list(street)
     for number, walker in enumerate(WALKERS, 1):
         position, yaw, phase = walker.at(seconds)
@@ -92,7 +92,7 @@ def frame(studio: Studio, street: list[Mesh], seconds: float) -> Array:
 
 
 def main() -> None:
-    """Read the arguments, render the loop."""
+    """Parse the arguments and render the loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--pack", type=Path, default=PACK)

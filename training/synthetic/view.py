@@ -1,4 +1,4 @@
-"""The camera's place, and what it sees of the floor."""
+"""The camera's position, and the part of the floor it sees."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class View(NamedTuple):
-    """The camera: place, target, roll's up vector, horizontal field of view (degrees), height above the floor."""
+    """The camera: position, target, up vector with roll, horizontal field of view (degrees), height above the floor."""
 
     eye: Array
     target: Array
@@ -21,25 +21,25 @@ class View(NamedTuple):
 
     @property
     def forward(self) -> Array:
-        """Direction in which it looks, not of unit length."""
+        """Viewing direction, not normalised."""
         return np.asarray(self.target - self.eye)
 
     @property
     def yaw(self) -> float:
-        """Of the direction, radians from +Z."""
+        """Angle of the direction from +Z, radians."""
         return float(np.arctan2(self.forward[0], self.forward[2]))
 
     @property
     def half_angle(self) -> float:
-        """A little less than half the field of view, radians."""
+        """Slightly less than half the field of view, radians."""
         return float(np.deg2rad(self.fov / 2) * 0.95)
 
     def distance(self, x: float, z: float) -> float:
-        """Along the floor."""
+        """Return the distance to a place along the floor."""
         return float(np.hypot(x - self.eye[0], z - self.eye[2]))
 
     def in_frame(self, x: float, z: float) -> bool:
-        """Whether the hips of somebody standing there are seen."""
+        """Return whether the hips of a person standing there are visible."""
         forward = self.forward / np.linalg.norm(self.forward)
         away = np.array([x, 0.9, z]) - self.eye
         depth = away @ forward
@@ -52,6 +52,6 @@ class View(NamedTuple):
         return bool(across < tangent * 1.02 and up < tangent * 288 / 512 * 1.1)
 
     def ahead(self, x: float, z: float) -> bool:
-        """Whether a place lies between the sides of the view, and not right below the camera."""
+        """Return whether a place is between the sides of the view, and not right below the camera."""
         angle = np.arctan2(x - self.eye[0], z - self.eye[2]) - self.yaw
         return bool(abs((angle + np.pi) % (2 * np.pi) - np.pi) < self.half_angle and self.distance(x, z) > 0.9)

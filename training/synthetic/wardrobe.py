@@ -1,4 +1,4 @@
-"""What a person wears besides clothes: shoes, socks, hair, hats, eyes, scarfs, gloves; and everything together."""
+"""Everything a person wears: clothes, shoes, socks, hair, hats, eyes, scarfs, gloves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HAIR_COLOURS = (
     *((0.3, 0.18, 0.08), (0.55, 0.4, 0.2), (0.35, 0.12, 0.05), (0.35, 0.34, 0.33), (0.65, 0.64, 0.62)),
     (0.75, 0.7, 0.6),
 )
-_OLD_HAIR = 11  # from this colour on, hair of the old
+_OLD_HAIR = 11  # hair colours of old people start here
 _MALE_HAIR = ("short01", "short02", "short03", "short04", "buzz", "buzz", "afro01", "bald")
 _FEMALE_HAIR = (
     *("bob01", "bob02", "braid01", "long01", "long01"),
@@ -35,18 +35,18 @@ _HELMET_COLOURS = ((1, 0.75, 0.05), (0.9, 0.9, 0.9), (0.9, 0.3, 0.05), (0.1, 0.2
 
 
 class Dresser(Clothes):
-    """Dresses one person from head to foot; `hat` is the kind of hat, `hat_piece` one that was cut."""
+    """Dresses one person from head to foot; `hat`: kind of hat, `hat_piece`: a hat cut from the mesh."""
 
     def __init__(
         self, rng: np.random.Generator, store: Store, layers: Layers, positions: Array, likely: Likelihoods
     ) -> None:
-        """*positions* of the shaped body's vertices, metres."""
+        """*positions*: the shaped body's vertices, metres."""
         super().__init__(rng, store, layers, positions, likely)
         self.hat: str | None = None
         self.hat_piece: Piece | None = None
 
     def wear_all(self, sex: str, age: float, *, seated: bool) -> None:
-        """Everything, in the order in which it is put on."""
+        """Put on everything, in order."""
         thin = self.dress(sex, seated=seated)
         self.shoes()
         hair = self.head(age, male=sex == "male")
@@ -57,7 +57,7 @@ class Dresser(Clothes):
     # Feet
 
     def shoes(self) -> None:
-        """Mostly; with socks at times, long ones where the legs are bare."""
+        """Usually put on shoes, sometimes with socks, long ones on bare legs."""
         rng, regions = self._rng, self._store.body.regions
         if rng.random() >= 0.88:
             return
@@ -95,7 +95,7 @@ class Dresser(Clothes):
     # Head
 
     def head(self, age: float, *, male: bool) -> Array:
-        """Hair and hat; returns the hair's colour."""
+        """Put on hair and hat; returns the hair's colour."""
         rng = self._rng
         old = age >= 0.75
         number = rng.integers(_OLD_HAIR, len(_HAIR_COLOURS)) if old else rng.integers(len(_HAIR_COLOURS))
@@ -144,7 +144,7 @@ class Dresser(Clothes):
         self._wear(garment, Part.HAT, Material(mode, garment.texture, tint, scale=1.8))
 
     def _cut_hat(self, vertices: Array) -> None:
-        """Cap, beanie, helmet, sun hat or kerchief; brims are added to the posed head."""
+        """Put on a cap, beanie, helmet, sun hat or kerchief; brims are added to the posed head."""
         rest, kind = self._store.body.rest, str(self.hat)
         material = self._fabrics.cloth()
         if kind == "hard":
@@ -160,7 +160,7 @@ class Dresser(Clothes):
         self.hat_piece = self.pieces[-1]
 
     def face(self, hair: Array) -> None:
-        """Eyes and brows."""
+        """Put on eyes and brows."""
         rng, fitted = self._rng, self._store.fitted
         eyes = ["brown_eye", "brown_eye", "green_eye", "blue_eye", "grey_eye"]
         self._wear(fitted["eyes"], Part.FACE, Material(TEXTURE, str(rng.choice(eyes)), np.ones(3)))
@@ -170,7 +170,7 @@ class Dresser(Clothes):
     # Scarf and gloves
 
     def scarf(self, *, thin: bool) -> None:
-        """Around the neck, mostly with an end before the chest; *thin* over cut clothes, which lie closer."""
+        """Put a scarf around the neck, usually with an end on the chest; *thin* over cut clothes, which fit closer."""
         rng, body, regions = self._rng, self._store.body, self._store.body.regions
         if rng.random() >= 0.13:
             return
@@ -192,7 +192,7 @@ class Dresser(Clothes):
             self._wear(end, Part.SCARF, material)
 
     def gloves(self) -> None:
-        """Seldom."""
+        """Rarely put on gloves."""
         rng, body, regions = self._rng, self._store.body, self._store.body.regions
         if rng.random() >= self.likely.gloves:
             return
@@ -203,5 +203,5 @@ class Dresser(Clothes):
 
 
 def _is_sock(positions: Array) -> bool:
-    """Whether a piece of a shoe's model is high and reaches the shin."""
+    """Return whether a piece of a shoe's model is high and reaches the shin."""
     return bool(np.ptp(positions[:, 1]) > 1.0 and positions[:, 1].max() > -6.5)
