@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_worker.config import Config
+    from edge_worker.config.cameras import SplitConfig
     from edge_worker.frames.frame import Frame
     from edge_worker.frames.queue import FrameQueue
     from edge_worker.mqtt.message import Incoming, Outgoing
@@ -105,17 +106,15 @@ class Groups:
             claim = partial(self._is_ours, self._arrival((frame.delivery.link, split.group), frame))
             if self._frame_queue.arrive(frame, claim) is Verdict.DONE and claim(time.monotonic()):
                 self._announce(frame)  # a node started since does not know the first answer
-        elif self._is_for_us(frame):
+        elif self._is_for_us(frame, split):
             self._frame_queue.arrive(frame)
         else:
             self._frame_queue.dismiss(frame.delivery)
 
-    def _is_for_us(self, frame: Frame) -> bool:
+    def _is_for_us(self, frame: Frame, split: SplitConfig) -> bool:
         """Whether a frame that is not kept for others is ours."""
-        split = self._splits[frame.source]
-        if split is None or split.members == "auto":
-            group = "" if split is None else split.group
-            return self._is_ours(self._arrival((CONTROL, group), frame), time.monotonic())
+        if split.members == "auto":
+            return self._is_ours(self._arrival((CONTROL, split.group), frame), time.monotonic())
         return ranking(frame.camera, split.members)[0] == self._node and not self._is_standby()
 
     def _arrival(self, place: Place, frame: Frame) -> _Arrival:
@@ -127,14 +126,15 @@ class Groups:
                 self._joining.joined(place, others, frame.arrived)
             return _Arrival(place, frame.camera, frame.arrived, members, others, is_member)
 
-    def _is_ours(self, frame: _Arrival, now: float) -> bool:
+    def _is_ours(self, arrival: _Arrival, now: float) -> bool:
         """Whether a frame is for us to answer, now that its owners may be gone."""
+        place = arrival.place
         with self._lock:
-            present = self._present(frame.place[1], frozenset() if frame.members.forgotten else frame.others, now)
-            must_wait = bool(self._present(frame.place[1], self._joining.awaited(frame.place, now), now))
-        turn = int((now - frame.at) / UNANSWERED_S)
-        counts = frame.is_member or not present or turn > 0
-        owners = ranking(frame.camera, {*present, self._node} if counts else present)
+            present = self._present(place[1], frozenset() if arrival.members.forgotten else arrival.others, now)
+            must_wait = bool(self._present(place[1], self._joining.awaited(place, now), now))
+        turn = int((now - arrival.at) / UNANSWERED_S)  # of its owners, one after the other
+        counts = arrival.is_member or not present or turn > 0
+        owners = ranking(arrival.camera, {*present, self._node} if counts else present)
         return owners[turn % len(owners)] == self._node and (turn > 0 or not (must_wait or self._is_standby()))
 
     def _present(self, group: str, nodes: frozenset[str], now: float) -> frozenset[str]:
