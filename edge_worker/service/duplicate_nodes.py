@@ -64,7 +64,7 @@ class DuplicateNodes:
 
     def explanation(self, now: float) -> str:
         """Description for an operator, and what to do; empty while there is no duplicate."""
-        others = ", ".join(f"session {one.session}, pid {one.pid}" for one in self._present(now))
+        others = ", ".join(f"session {one.session:.32}, pid {one.pid}" for one in self._present(now))
         if not others:
             return ""
         return f"another worker has our node id {self._node!r} ({others}): give each a node.id of its own"

@@ -56,5 +56,5 @@ def test_many_sessions_are_not_remembered_for_ever() -> None:
     """Whoever makes them up fills no memory."""
     worker = DuplicateNodes("box", "b")
     for number in range(10_000):
-        worker.heard(said(f"c{number}"), 0.0)
+        worker.heard(said(f"c{number}" + "c" * 1000), 0.0)
     assert len(worker.explanation(0.0)) < 1000
