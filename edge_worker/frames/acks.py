@@ -34,7 +34,7 @@ class Remedy(Enum):
     """It was an optional image; the rest of the reply stands."""
     ERROR = "error"
     """The frame needs an error message in place of its results."""
-    GONE = "gone"
+    UNANSWERED = "unanswered"
     """No other reply can be sent; the frame is settled without one."""
 
 
@@ -52,16 +52,16 @@ class _Entry:
     frame: Frame  # without its payload
     deliveries: list[Delivery] = field(default_factory=list)
     publications: set[int] = field(default_factory=set)
-    spares: frozenset[int] = frozenset()
+    optional: frozenset[int] = frozenset()
     final: bool = False
     replied: bool = False
 
     @property
-    def is_promised(self) -> bool:
+    def must_be_acknowledged(self) -> bool:
         """Whether the frame must be acknowledged, and therefore is not dropped for another."""
         return self.frame.delivery is not None
 
-    def owe(self, delivery: Delivery | None) -> None:
+    def add_delivery(self, delivery: Delivery | None) -> None:
         """Add a delivery to acknowledge; those of older connections no longer can be."""
         if delivery is None or delivery in self.deliveries:
             return
@@ -97,7 +97,7 @@ class AckTracker:
             return known
         key = _key(frame)
         entry = self._open[key] = _Entry(replace(frame, payload=b""))
-        entry.owe(frame.delivery)
+        entry.add_delivery(frame.delivery)
         self._newest[key[:2]] = key
         return Verdict.NEW
 
@@ -106,8 +106,8 @@ class AckTracker:
         identity = (frame.camera, frame.frame_id)
         if identity in self._newest:
             entry = self._open[self._newest[identity]]
-            if frame.delivery is None or entry.is_promised:
-                entry.owe(frame.delivery)
+            if frame.delivery is None or entry.must_be_acknowledged:
+                entry.add_delivery(frame.delivery)
                 return Verdict.IN_WORK
         elif identity in self._done and (frame.delivery is None or self._done[identity]):
             self._done.move_to_end(identity)
@@ -128,13 +128,13 @@ class AckTracker:
         return (frame.camera, frame.frame_id) in self._done
 
     def replied(
-        self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
+        self, frame: Frame, publications: Collection[int], *, optional: Collection[int] = (), final: bool = False
     ) -> tuple[Delivery, ...]:
         """Register *publications* (``Outgoing.publication``) as the reply to *frame*; call it before publishing them.
 
         A later call replaces an earlier one; an empty collection settles the frame at once (it was dropped, or nothing
-        is published). If a publication is given up: *spares* can be left out, and a *final* reply has no replacement.
-        A frame that another reply has settled meanwhile stays settled.
+        is published). If a publication is given up: *optional* ones can be left out, and a *final* reply has no
+        replacement. A frame that another reply has settled meanwhile stays settled.
 
         Returns:
             What may be acknowledged now.
@@ -144,7 +144,7 @@ class AckTracker:
         if entry is None:
             return ()
         self._forget_publications(entry)
-        entry.publications, entry.spares, entry.final = set(publications), frozenset(spares), final
+        entry.publications, entry.optional, entry.final = set(publications), frozenset(optional), final
         entry.replied = bool(publications)
         self._by_publication.update(dict.fromkeys(publications, key))
         return self._settle_if_complete(key, entry)
@@ -164,17 +164,17 @@ class AckTracker:
         if key is None:
             return None
         entry = self._open[key]
-        if publication in entry.spares:
+        if publication in entry.optional:
             return Loss(entry.frame, Remedy.NOTHING, self.published(publication))
         if entry.final:
-            return Loss(entry.frame, Remedy.GONE, self.replied(entry.frame, ()))
+            return Loss(entry.frame, Remedy.UNANSWERED, self.replied(entry.frame, ()))
         return Loss(entry.frame, Remedy.ERROR)
 
     def _settle_if_complete(self, key: tuple[str, str, float], entry: _Entry) -> tuple[Delivery, ...]:
         if entry.publications:
             return ()
         self._close(key)
-        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.replied or entry.is_promised
+        self._done[key[:2]] = self._done.pop(key[:2], False) or entry.replied or entry.must_be_acknowledged
         if len(self._done) > self._remembered:
             self._done.popitem(last=False)
         return tuple(entry.deliveries)

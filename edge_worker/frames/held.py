@@ -49,7 +49,7 @@ class HeldFrames:
             found = found[:1]
         for key, held in found:
             self._held[key].remove(held)
-            self._tidy(key)
+            self._drop_if_empty(key)
         return tuple(frame for _, (frame, _) in found)
 
     def claim(self, now: float) -> tuple[Frame, ...]:
@@ -64,10 +64,10 @@ class HeldFrames:
         held, ours = self._held.get(key, deque()), []
         while held and held[0][1](now):
             ours.append(held.popleft()[0])
-        self._tidy(key)
+        self._drop_if_empty(key)
         return tuple(ours)
 
-    def _tidy(self, key: tuple[int, str]) -> None:
+    def _drop_if_empty(self, key: tuple[int, str]) -> None:
         if not self._held.get(key, True):
             del self._held[key]
 

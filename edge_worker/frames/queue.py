@@ -43,7 +43,7 @@ class FrameQueue:
         block, raise or call back.
         """
         self._scheduler = Scheduler(policies)
-        self._acks, self._foreign = AckTracker(), HeldFrames()
+        self._acks, self._held = AckTracker(), HeldFrames()
         self._split_sections: set[int] = set()
         self._acknowledge, self._has_room = acknowledge, has_room
         self._sections = range(len(policies))
@@ -69,7 +69,7 @@ class FrameQueue:
             elif self._was_answered(frame, ours=ours):
                 self._acknowledge_all(self._acks.replied(frame, ()))
             else:
-                self._foreign.hold(frame, claim)
+                self._held.hold(frame, claim)
                 self._claim_of(frame)  # in order: older ones of its camera that are ours go first
             if claim is not None:
                 self._split_sections.add(frame.source)
@@ -78,19 +78,19 @@ class FrameQueue:
     def answered(self, camera: str, frame_id: str) -> None:
         """Note that another node of the group has replied to a frame that this node receives as well, now or later."""
         with self._changed:
-            if held := self._foreign.release(camera, frame_id):
+            if held := self._held.release(camera, frame_id):
                 for frame in held:
                     self._acknowledge_all(self._acks.replied(frame, ()))
                     self._claim_of(frame)  # ours may have waited behind it
             elif waiting := self._scheduler.withdraw(camera, frame_id, self._split_sections):
                 self._settle(waiting)
             elif not self._acks.is_open(camera, frame_id):
-                self._foreign.remember(camera, frame_id)
+                self._held.remember(camera, frame_id)
 
     def held(self) -> int:
         """Return how many frames are held for other nodes of the group."""
         with self._changed:
-            return len(self._foreign)
+            return len(self._held)
 
     def has_settled(self, link: str, until: float) -> bool:
         """Whether every frame that arrived by *link* until that monotonic time is answered, here or by another node."""
@@ -100,12 +100,12 @@ class FrameQueue:
     def claim_held(self) -> None:
         """Queue the held frames that have become ours because their owner is gone."""
         with self._changed:
-            for frame in self._foreign.claim(time.monotonic()):
+            for frame in self._held.claim(time.monotonic()):
                 self._queue(frame)
 
     def _claim_of(self, frame: Frame) -> None:
         """Queue the held frames of the camera of *frame* that have become ours. The lock is held."""
-        for mine in self._foreign.claim_of(frame, time.monotonic()):
+        for mine in self._held.claim_of(frame, time.monotonic()):
             self._queue(mine)
 
     def _was_answered(self, frame: Frame, *, ours: bool) -> bool:
@@ -117,7 +117,7 @@ class FrameQueue:
         if frame.retained and not ours:
             return True
         ambiguous = ours and not frame.sender_id and self._acks.is_done(frame)
-        return not ambiguous and self._foreign.was_answered(frame)
+        return not ambiguous and self._held.was_answered(frame)
 
     def _queue(self, frame: Frame) -> None:
         self._settle(self._scheduler.offer(frame, time.monotonic()))
@@ -134,7 +134,7 @@ class FrameQueue:
         deadline = Deadline(timeout_s)
         with self._changed:
             while not self._closed:
-                turn = self._scheduler.next(time.monotonic(), self._held_up())
+                turn = self._scheduler.next(time.monotonic(), self._blocked_sections())
                 self._settle(turn.dropped)
                 if turn.frame is not None or deadline.expired:
                     return turn.frame
@@ -142,19 +142,19 @@ class FrameQueue:
                 self._changed.wait(left if turn.wait_s is None else min(turn.wait_s, left))
         return None
 
-    def _held_up(self) -> frozenset[int]:
+    def _blocked_sections(self) -> frozenset[int]:
         """Return the camera sections whose live frames wait for earlier replies. The lock is held."""
         return frozenset(source for source in self._sections if not self._has_room(source))
 
     def replied(
-        self, frame: Frame, publications: Collection[int], *, spares: Collection[int] = (), final: bool = False
+        self, frame: Frame, publications: Collection[int], *, optional: Collection[int] = (), final: bool = False
     ) -> None:
         """Register *publications* as the reply to *frame*, before they are published; the latest call counts.
 
-        If one is given up: *spares* can be left out, and a *final* reply has no replacement.
+        If one is given up: *optional* ones can be left out, and a *final* reply has no replacement.
         """
         with self._changed:
-            self._acknowledge_all(self._acks.replied(frame, publications, spares=spares, final=final))
+            self._acknowledge_all(self._acks.replied(frame, publications, optional=optional, final=final))
 
     def published(self, publication: int) -> None:
         """Register that the broker acknowledged *publication*, and acknowledge the frames that this completes."""

@@ -214,7 +214,7 @@ class Scheduler:
         queue = self._queues.get(key)
         if queue is None:
             queue = CameraQueue(frame.camera, self._policies[frame.source])
-            if not self._fold_one() and queue.may_drop(frame):
+            if not self._make_room_for_queue() and queue.may_drop(frame):
                 return None
             self._queues[key] = queue
         return queue
@@ -225,7 +225,7 @@ class Scheduler:
             raise ValueError(f"no frame of camera {frame.camera!r} is in work")
         return queue
 
-    def _fold_one(self) -> bool:
+    def _make_room_for_queue(self) -> bool:
         """Make room for another queue; False if all are busy."""
         if len(self._queues) < self._max_cameras:
             return True

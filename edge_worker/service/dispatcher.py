@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from edge_worker.service.result_cache import ResultCache
     from edge_worker.service.section_outputs import SectionOutputs
 
-_GLANCE_S = 0.5  # how long a dispatcher waits for a frame before it checks its process, and whether it should stop
-_LAST_WAIT_S = 2.0  # between killing the processes at the end of a stop and leaving them behind
+_TAKE_TIMEOUT_S = 0.5  # a dispatcher waits for a frame, then checks its process and whether it should stop
+_KILL_TIMEOUT_S = 2.0  # between killing the processes at the end of a stop and leaving them behind
 _HEADER_BYTES = 4096  # more than the topic and properties of a reply take up in a packet
 
 _log = structlog.get_logger(__name__)
@@ -110,7 +110,7 @@ class Dispatchers:
         One that the kernel does not let go is left behind: it ends with the worker.
         """
         self._pool.kill()
-        self.stop(Deadline(_LAST_WAIT_S))
+        self.stop(Deadline(_KILL_TIMEOUT_S))
         self._pool.close()
 
     def _run(self, slot: int) -> None:
@@ -127,7 +127,7 @@ class Dispatchers:
     def _serve(self, slot: int) -> None:
         if not self._pool.make_ready(slot):
             return
-        frame = self._frame_queue.take(_GLANCE_S)
+        frame = self._frame_queue.take(_TAKE_TIMEOUT_S)
         if frame is None:
             return
         section = self.sections[frame.source]  # a reload, which replaces it, is for the next frame
@@ -138,9 +138,9 @@ class Dispatchers:
         except (FrameRejected, ModelProcessError) as problem:
             if snapshot:
                 self._overrides.snapshot(frame.camera)
-            self._do_without(frame, problem)
+            self._handle_failure(frame, problem)
 
-    def _do_without(self, frame: Frame, problem: FrameRejected | ModelProcessError) -> None:
+    def _handle_failure(self, frame: Frame, problem: FrameRejected | ModelProcessError) -> None:
         """Reply to *frame*, which has no result, with an error, or requeue it where another process may have one."""
         if isinstance(problem, FrameRejected):
             self._reject(frame, problem)
@@ -236,9 +236,9 @@ class Dispatchers:
         Raises:
             FrameRejected: ``too_big`` or ``refused``; the broker takes less than when it was asked, or next to nothing.
         """
-        spares = [reply.message.publication for reply in replies if not reply.required]
+        optional = [reply.message.publication for reply in replies if not reply.required]
         numbers = [reply.message.publication for reply in replies]
-        self._frame_queue.replied(frame, numbers, spares=spares, final=final)
+        self._frame_queue.replied(frame, numbers, optional=optional, final=final)
         try:
             for reply in replies:
                 self._outlets.publish(frame, reply.message)

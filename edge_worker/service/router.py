@@ -114,7 +114,7 @@ class Router:
         )
         if loss is None or loss.remedy is Remedy.NOTHING:
             return
-        if loss.remedy is Remedy.GONE:
+        if loss.remedy is Remedy.UNANSWERED:
             frame = loss.frame
             _log.error(log_events.FRAME_UNANSWERED, camera=frame.camera, frame_id=frame.frame_id, problem=event.reason)
         elif loss.frame.delivery is None:

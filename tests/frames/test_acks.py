@@ -57,7 +57,7 @@ def test_after_the_last_reply_there_is_none() -> None:
     acks.opened(frame)
     acks.replied(frame, {10}, final=True)
     loss = acks.failed(10)
-    assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.GONE, (token(1),))
+    assert loss == Loss(make_frame(delivery=token(1), payload=b""), Remedy.UNANSWERED, (token(1),))
     assert acks.awaited == 0
 
 
@@ -66,7 +66,7 @@ def test_an_image_for_people_can_be_missed(*, spare_first: bool) -> None:
     """The overlay was given up: map and labels stand, and settle the frame, whichever comes first."""
     acks, frame = AckTracker(), make_frame(delivery=token(1))
     acks.opened(frame)
-    acks.replied(frame, {10, 11}, spares={10})
+    acks.replied(frame, {10, 11}, optional={10})
     if not spare_first:
         assert acks.published(11) == ()
     loss = acks.failed(10)

@@ -338,7 +338,7 @@ def test_an_answer_of_any_size_fills_no_memory(node: Node) -> None:
     """Many are remembered for frames that have not come yet."""
     node.answer(OTHERS, "1" * 128)
     node.answer(OTHERS, "1" * 9999)
-    assert [*node.queue._foreign._answered] == [(OTHERS, "1" * 128)]
+    assert [*node.queue._held._answered] == [(OTHERS, "1" * 128)]
 
 
 def test_our_own_status_goes_to_who_watches_it(node: Node) -> None:
