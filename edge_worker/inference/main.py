@@ -27,7 +27,7 @@ from edge_worker.common.platforms import signals
 from edge_worker.inference.ipc import Channel
 from edge_worker.inference.types import ModelSettings, OutputRequest
 from edge_worker.ops.kernel import prctl
-from edge_worker.ops.memory import COMPUTING, Tidying
+from edge_worker.ops.memory import COMPUTING, MemoryTrimmer
 from edge_worker.ops.sandbox import Sandbox, summary
 
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ def serve(channel: Channel, open_handler: Callable[[ModelSettings], FrameHandler
     try:
         settings, sandbox = _receive_settings(channel)
         handler = _load(channel, lambda: open_handler(settings), sandbox, note)
-        tidying = Tidying()
+        trimmer = MemoryTrimmer()
         while handler is not None:
             _serve_next(channel, handler, note)
-            tidying.do_if_due()
+            trimmer.trim_if_due()
             stderr.silence(silent=False)
     except EOFError:
         return 0

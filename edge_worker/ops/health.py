@@ -134,7 +134,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], pages: Mapping[str, Callable[[str], _Answer]]) -> None:
         self.pages = pages
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._seats = threading.BoundedSemaphore(MAX_CLIENTS)
+        self._client_slots = threading.BoundedSemaphore(MAX_CLIENTS)
         super().__init__(address, _Handler)
 
     def server_bind(self) -> None:
@@ -150,13 +150,13 @@ class _Server(ThreadingHTTPServer):
             raise
 
     def process_request(self, request: object, client_address: object) -> None:
-        if not self._seats.acquire(blocking=False):
+        if not self._client_slots.acquire(blocking=False):
             self.shutdown_request(request)  # type: ignore[arg-type]
             return
         try:
             super().process_request(request, client_address)  # type: ignore[arg-type]
         except RuntimeError:  # no more threads can be started
-            self._seats.release()
+            self._client_slots.release()
             raise
 
     def process_request_thread(self, request: object, client_address: object) -> None:
@@ -164,7 +164,7 @@ class _Server(ThreadingHTTPServer):
             with _limited(request):  # type: ignore[arg-type]
                 super().process_request_thread(request, client_address)  # type: ignore[arg-type]
         finally:
-            self._seats.release()
+            self._client_slots.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         del request

@@ -60,10 +60,10 @@ COMPUTING: Final = Allocation(large_bytes=8 << 20, spare_bytes=16 << 20, heaps=1
 time of a frame of 1280x720. Measured over frames of all sizes and formats: a peak of 457 MB instead of 477, at no cost;
 with a heap per thread, a fifth of their memory is unused."""
 
-TIDY_S: Final = 30.0  # between two collections and trims, which take some 20 ms
+TRIM_INTERVAL_S: Final = 30.0  # between two collections and trims, which take some 20 ms
 
 
-class Tidying:
+class MemoryTrimmer:
     """Periodically returns memory that Python and the C library keep after it was freed.
 
     By itself the library returns only the end of a heap: one small block there keeps all free blocks before it.
@@ -74,9 +74,9 @@ class Tidying:
         self._last = monotonic()
         self._trim = c_function("malloc_trim")
 
-    def do_if_due(self) -> None:
-        """Trim if ``TIDY_S`` have passed since the last time; call it when idle."""
-        if monotonic() - self._last < TIDY_S:
+    def trim_if_due(self) -> None:
+        """Trim if ``TRIM_INTERVAL_S`` have passed since the last time; call it when idle."""
+        if monotonic() - self._last < TRIM_INTERVAL_S:
             return
         gc.collect()
         if self._trim is not None:

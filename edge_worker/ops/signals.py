@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 class Order(Enum):
     """An order to the main loop."""
 
-    LOOK = "see to what has changed"
+    CHECK = "check what has changed"
     RELOAD = "read the configuration again"
     STOP = "stop"
-    MAKE_WAY = "stop, to be started again at once"
+    RESTART = "stop, to be started again at once"
 
 
 @contextmanager
 def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False) -> Iterator[None]:
-    """Turn SIGTERM and SIGINT into orders to stop, SIGUSR1 into one to make way, SIGHUP into one to reload.
+    """Turn SIGTERM and SIGINT into orders to stop, SIGUSR1 into one to restart, SIGHUP into one to reload.
 
     The old handlers are restored afterwards, unless the process then ends (*ends_process*): another signal would only
     change the exit code. During a stop, a second signal to stop ends the process at once, by that signal:
@@ -41,13 +41,13 @@ def signals_as_orders(orders: SimpleQueue[Order], *, ends_process: bool = False)
         if stopping:
             _end_by(number)
         stopping = True
-        orders.put(Order.MAKE_WAY if number in to_make_way else Order.STOP)
+        orders.put(Order.RESTART if number in to_restart else Order.STOP)
 
     def reload(_number: int, _frame: FrameType | None) -> None:
         orders.put(Order.RELOAD)
 
-    to_make_way = signals("SIGUSR1")
-    stoppers = (*signals("SIGTERM", "SIGINT"), *to_make_way)
+    to_restart = signals("SIGUSR1")
+    stoppers = (*signals("SIGTERM", "SIGINT"), *to_restart)
     handlers = dict.fromkeys(stoppers, stop) | dict.fromkeys(signals("SIGHUP"), reload)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:

@@ -27,7 +27,7 @@ from edge_worker.mqtt.message import Outgoing
 from edge_worker.ops import logs
 from edge_worker.ops.clock import ClockWatch
 from edge_worker.ops.directories import NO_HOME, cache_directory, state_directory
-from edge_worker.ops.memory import WAITING, Tidying
+from edge_worker.ops.memory import WAITING, MemoryTrimmer
 from edge_worker.ops.signals import Order
 from edge_worker.service.lifecycle import Judgement, State
 from edge_worker.service.status import judge
@@ -98,15 +98,15 @@ class App:
         """Build every part; nothing is started."""
         self._wake, self._source, self._environ = orders, source, environ
         self._components = Components(config, orders, environ)
-        self._clock, self._late_cameras, self._tidying = ClockWatch(), LateCameras(), Tidying()
-        self._ready_told = False
-        self._comes_back = False
+        self._clock, self._late_cameras, self._trimmer = ClockWatch(), LateCameras(), MemoryTrimmer()
+        self._ready_notified = False
+        self._will_restart = False
         self._stats_at = time.monotonic()
 
     def run(self) -> int:
         """Start, watch over everything until told to stop, then stop; returns the exit code."""
         self._start()
-        while self._look():
+        while self._run_once():
             pass
         self._shut_down()
         if self._components.misconfigured:
@@ -123,15 +123,15 @@ class App:
         components.router.start()
         components.links.start()
 
-    def _look(self) -> bool:
+    def _run_once(self) -> bool:
         """Wait for a wake-up or a tick, then do what is due; False when it is time to stop."""
         try:
             order = self._wake.get(timeout=min(TICK_S, self._components.groups.due_in_s()))
         except Empty:
-            order = Order.LOOK
-        self._components.probes.looked()
-        if order in {Order.STOP, Order.MAKE_WAY}:
-            self._comes_back = order is Order.MAKE_WAY or self._components.failed
+            order = Order.CHECK
+        self._components.probes.main_loop_advanced()
+        if order in {Order.STOP, Order.RESTART}:
+            self._will_restart = order is Order.RESTART or self._components.failed
             return False
         if order == Order.RELOAD:
             self._reload()
@@ -142,7 +142,7 @@ class App:
         self._components.groups.look()
         self._publish_stats_when_due()
         self._components.tell_home_assistant()
-        self._tidying.do_if_due()
+        self._trimmer.trim_if_due()
         if self._components.probes.alive().ok:
             self._components.notifier.watchdog()
         return True
@@ -166,10 +166,10 @@ class App:
                 kernels=card.kernels,
             )
             components.home_assistant.check_parts(card.classes)
-        if pool.ready and not self._ready_told:
-            self._ready_told = True
+        if pool.ready and not self._ready_notified:
+            self._ready_notified = True
             components.notifier.ready(str(judgement))
-        elif pool.loading and not self._ready_told and components.probes.alive().ok:
+        elif pool.loading and not self._ready_notified and components.probes.alive().ok:
             components.notifier.extend_timeout(LOADING_GRACE_S)
 
     def _publish_stats_when_due(self) -> None:
@@ -213,7 +213,7 @@ class App:
         groups = ", ".join(sorted({one.share_group for one in self._components.config.cameras if one.share_group}))
         if not groups:
             return ""
-        if self._comes_back:
+        if self._will_restart:
             return f"still a member of share group {groups}: its part of the frames waits for it"
         if problem := self._components.links.leave_share_groups(deadline):
             _log.warning(log_events.SHARE_GROUPS_NOT_LEFT, groups=groups, problem=problem)
@@ -235,7 +235,7 @@ class App:
     def _reload(self) -> None:
         """Read the configuration again and apply what can be applied to a running worker."""
         components = self._components
-        if self._ready_told:  # to the service manager the end of a reload means READY
+        if self._ready_notified:  # to the service manager the end of a reload means READY
             components.notifier.reloading("reading the configuration again")
         try:
             change = diff(components.config, load(self._source, self._environ))
@@ -244,5 +244,5 @@ class App:
         else:
             components.apply(change.config)
             _log.info(log_events.CONFIGURATION_RELOADED, applied=change.live, needs_restart=change.restart)
-        if self._ready_told:
+        if self._ready_notified:
             components.notifier.ready(str(components.node_status.present))

@@ -47,11 +47,11 @@ class Probes:
         self._node_status, self._reporter = node_status, reporter
         self._certificates, self._stopwatch = certificates, Stopwatch()
         self._metrics = Metrics(self._snapshot)
-        self._looked_at = time.monotonic()
+        self._main_loop_at = time.monotonic()
 
-    def looked(self) -> None:
+    def main_loop_advanced(self) -> None:
         """Note that the main loop advances."""
-        self._looked_at = time.monotonic()
+        self._main_loop_at = time.monotonic()
 
     def observe(self, timings_ms: dict[str, float], age_ms: float) -> None:
         """Take in the times of one processed frame."""
@@ -78,7 +78,7 @@ class Probes:
         sick, pool_at = self._links.sick(), self._pool.alive_at()
         return Health(
             (
-                Check("main_loop", now - self._looked_at < STALLED_S),
+                Check("main_loop", now - self._main_loop_at < STALLED_S),
                 Check("network", not sick, sick and f"thread dead or stuck: {sick}"),
                 Check("model", now - pool_at < STALLED_S, f"last advanced {now - pool_at:.1f} s ago"),
             )

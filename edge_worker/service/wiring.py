@@ -69,7 +69,7 @@ class Components:
             config,
             state_directory=state_directory(environ, config.node.id),
             cache_directory=cache_directory(environ),
-            on_change=lambda: wake.put(Order.LOOK),
+            on_change=lambda: wake.put(Order.CHECK),
             environ=environ,
         )
         self._overrides, inbox = Overrides(), Inbox()
@@ -223,7 +223,7 @@ class Components:
             return True
         taken = self._commands.take(message)
         if taken and self.home_assistant.wanted:
-            self._wake.put(Order.LOOK)  # changes are shown at once
+            self._wake.put(Order.CHECK)  # changes are shown at once
         return taken
 
     def _news(self, event: LinkEvent) -> None:
@@ -241,7 +241,7 @@ class Components:
             self.node_status.repeat()
         if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
             self.home_assistant.connected()
-        self._wake.put(Order.LOOK)
+        self._wake.put(Order.CHECK)
 
     def _fatal(self, what: str, error: BaseException | None) -> None:
         """End the worker because of a defect; the service manager starts another. Called from any thread."""

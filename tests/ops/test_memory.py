@@ -72,26 +72,26 @@ TUPLES = """
 import sys
 from edge_worker.ops import memory
 
-memory.TIDY_S = 0.0
-tidying = memory.Tidying()
+memory.TRIM_INTERVAL_S = 0.0
+trimmer = memory.MemoryTrimmer()
 tuples = [(number, number, number) for number in range(2000)]
 del tuples
 before = sys.getallocatedblocks()
-tidying.do_if_due()
+trimmer.trim_if_due()
 print(True, before - sys.getallocatedblocks())
 """
 
 HOLES = """
 from edge_worker.ops import memory
 
-memory.TIDY_S = 0.0
+memory.TRIM_INTERVAL_S = 0.0
 memory.COMPUTING.take_effect()
-tidying = memory.Tidying()
+trimmer = memory.MemoryTrimmer()
 blocks = [bytearray(100_000) for _ in range(400)]
 kept = blocks[::10]
 before = resident_mb()
 del blocks
-tidying.do_if_due()
+trimmer.trim_if_due()
 print(True, round(before - resident_mb()))
 """
 

@@ -18,7 +18,7 @@ from edge_worker.ops.signals import Order, signals_as_orders
     [
         (signal.SIGTERM, Order.STOP),
         (signal.SIGINT, Order.STOP),
-        (signal.SIGUSR1, Order.MAKE_WAY),
+        (signal.SIGUSR1, Order.RESTART),
         (signal.SIGHUP, Order.RELOAD),
     ],
 )

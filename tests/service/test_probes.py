@@ -46,7 +46,7 @@ def test_the_main_loop_must_go_round(monkeypatch: pytest.MonkeyPatch) -> None:
     found, now = probes(), time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + STALLED_S + 1)
     assert [check.name for check in found.alive().checks if not check.ok] == ["main_loop"]
-    found.looked()
+    found.main_loop_advanced()
     assert found.alive().ok
 
 
