@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Bring a release to a host, and take it back if it does not work there.
+# Deploy a release to a host, and roll back if it does not work there.
 #
 #     deploy/rollout.sh HOST WHEEL        HOST as for ssh, with sudo there; or "here", as root
 #
 # Installs the release beside the running one, checks the configuration with it (check --connect), switches the symlink
-# /opt/edge-worker and restarts the service. Then /readyz must say yes and one frame must be parsed, or the release before
-# comes back. The frame is sent and its result read by the account of /etc/edge-worker/rollout.yaml, where that exists.
+# /opt/edge-worker and restarts the service. Then /readyz must succeed and one frame must be parsed, otherwise the previous
+# release is restored. The frame is sent and its result read with the account of /etc/edge-worker/rollout.yaml, if it exists.
 #
-# Exit code 0: the new release runs. 1: the old one does, as before. 2: wrong usage. 3: neither runs.
+# Exit code 0: the new release runs. 1: the old one still runs. 2: wrong usage. 3: neither runs.
 #
-# Settings, by the environment, with their defaults:
+# Environment variables, with their defaults:
 #     INSTALL='python3 -m venv "$1" && "$1/bin/pip" install --quiet "$2"'   directory and wheel; for instance with --no-index
-#     NOTIFY='logger --tag edge-worker-rollout'                             gets a line to send to somebody
-#     READY_URL=http://127.0.0.1:9109/readyz                                of ops.http, which has to be on
+#     NOTIFY='logger --tag edge-worker-rollout'                             command that receives a line of text
+#     READY_URL=http://127.0.0.1:9109/readyz                                of ops.http, which must be enabled
 #     PATIENCE_S=60                                                         for readiness, and for the frame
 set -euo pipefail
 
@@ -72,7 +72,7 @@ becomes_ready() {
     done
 }
 
-# A drawn camera sends until a result of it has come.
+# The rendered scene is published until a result arrives.
 parses_a_frame() {
     local folder config=$settings/edge_worker.yaml deadline=$((SECONDS + PATIENCE_S)) camera=rollout-test code=0
     local as=(with_password)
@@ -94,7 +94,7 @@ parses_a_frame() {
 
 works() { restart && becomes_ready && parses_a_frame; }
 
-# All but the running release and the one before.
+# Remove all but the running and the previous release.
 prune() {
     local folder
     for folder in "$releases"/edge_worker-*; do
@@ -107,7 +107,7 @@ here() {
     name=$(basename "$wheel" .whl)-$(sha256sum "$wheel" | cut -c1-12)
     local release=$releases/$name
     mkdir -p "$releases"
-    trap "" HUP # a lost connection must not leave a release untried
+    trap "" HUP # a lost connection must not leave a release untested
     exec 9>"$releases/lock"
     flock --nonblock 9 || { echo "rollout: another one is under way" >&2; return 1; }
     if [[ -L $current ]]; then

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Before Mosquitto starts in a container: prepare.sh SECRETS RUN ACL…
-# Makes RUN/accounts of the files in SECRETS, each named as an account and holding its password, and RUN/acl of the rest.
-# (mosquitto_passwd -U would cut passwords at a colon; nobody outside the container sees these arguments.)
+# Prepare the files of a Mosquitto container: prepare.sh SECRETS RUN ACL…
+# Writes RUN/accounts from the files in SECRETS (name: account, content: password), and RUN/acl from the other arguments.
+# (mosquitto_passwd -U would cut passwords at a colon; the arguments are not visible outside the container.)
 set -eu
 secrets=$1
 run=$2
