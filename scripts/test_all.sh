@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 tried=
 for version in 3.11 3.12 3.13; do
-    if ! command -v "python$version" >/dev/null; then
+    if ! "python$version" -c '' 2>/dev/null; then # not `command -v`: pyenv's commands are there without the version
         printf 'Python %s: skipped, no python%s in PATH\n' "$version" "$version" >&2
         continue
     fi
