@@ -1,4 +1,4 @@
-"""Comparing a parsing with the published answer, by the criteria that the project promises."""
+"""Compares a parsing with the published output by the project's criteria."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MASK_IOU = 0.999
 
 
 def assert_same_map(found: NDArray[np.uint8], expected: NDArray[np.uint8], at_least: float = MAP_AGREEMENT) -> None:
-    """At least this share of pixels has the same label."""
+    """Assert that at least this share of pixels has the same label."""
     assert found.shape == expected.shape
     assert (found == expected).mean() >= at_least
 
@@ -27,7 +27,7 @@ def assert_same_map(found: NDArray[np.uint8], expected: NDArray[np.uint8], at_le
 def assert_same_instances(
     parsing: Parsing, expected: Iterable[tuple[str, float, NDArray[np.bool_]]], at_least: float = MASK_IOU
 ) -> None:
-    """Each expected (label, score, mask) has one instance of its own that equals it, and none is left over."""
+    """Assert that the instances match the expected (label, score, mask) one to one."""
     left = [*parsing.parts, *parsing.persons]
     for label, score, mask in expected:
         match = next((one for one in left if _same(one, label, score, mask, at_least)), None)

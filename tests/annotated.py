@@ -1,4 +1,4 @@
-"""Results as ``parse --masks rle`` writes them, made without a model."""
+"""Results in the format of ``parse --masks rle``, without a model."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NOW = "2026-01-31T12:00:00Z"
 
 
 def labels_of(label_map: np.ndarray[Any, Any], file: Path) -> dict[str, Any]:
-    """What ``parse --masks rle`` says of *label_map*: its left half is a person with a hole in it."""
+    """Return the labels of *label_map* as from ``parse --masks rle``: the left half is a person with a hole."""
     size, person = Size(WIDTH, HEIGHT), np.zeros((HEIGHT, WIDTH), np.bool_)
     person[:, : WIDTH // 2] = label_map[:, : WIDTH // 2] > 0
     person[40:44, 20:60] = False
@@ -61,7 +61,7 @@ def labels_of(label_map: np.ndarray[Any, Any], file: Path) -> dict[str, Any]:
 
 
 def write_results(folder: Path) -> None:
-    """Write the results of three images, with hostile names, and of none of them the image."""
+    """Write the results of three images with hostile names, without the images."""
     for number, name in enumerate(NAMES):
         label_map = figures(WIDTH, HEIGHT, count=2 + number)
         image = Image.fromarray(label_map, "P")

@@ -1,6 +1,6 @@
-"""Brokers to test against, and a bad network. All on loopback, on free ports.
+"""Brokers to test against, and a bad network, all on free loopback ports.
 
-Real mosquitto, amqtt in a process of its own, one that misbehaves byte by byte, and a proxy between.
+Real mosquitto, amqtt in a subprocess, a scripted broker that misbehaves, and a proxy.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Self
 
-READY_S: Final = 30.0  # of a busy machine; elsewhere it takes a fraction
+READY_S: Final = 30.0  # on a busy machine; usually it takes a fraction
 _TOOLS: Final = ("mosquitto_passwd", "mosquitto_pub", "mosquitto_sub")
 MOSQUITTO: Final = (
     shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
     if all(map(shutil.which, _TOOLS))
     else None
 )
-"""The program, where its tools are installed as well."""
+"""Path of the program, if its tools are installed, too."""
 INSTALL_MOSQUITTO: Final = "apt-get install mosquitto mosquitto-clients"
 
 
-# Below those that the kernel gives to outgoing connections (from 32768), which would take one before it is listened on.
+# Below the kernel's ephemeral ports (from 32768), so that no outgoing connection takes one first.
 _PORTS: Final = iter(random.sample(range(10_000, 32_000), 22_000))
 
 
 def free_port() -> int:
-    """Find a port of loopback that nobody listens on; each only once."""
+    """Return an unused loopback port; each only once."""
     for port in _PORTS:
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
@@ -51,13 +51,13 @@ def free_port() -> int:
 
 
 def add_account(file: Path, name: str, password: str) -> None:
-    """Add an account to a password file of Mosquitto's, or change its password; the file may be missing."""
+    """Add an account to a Mosquitto password file, or change its password; creates the file if needed."""
     create = () if file.exists() else ("-c",)
     subprocess.run(["mosquitto_passwd", "-b", *create, file, name, password], check=True, capture_output=True)
 
 
 def wait_until(condition: Callable[[], object], what: str, timeout_s: float = READY_S) -> None:
-    """Wait until *condition* holds; fails the test when it does not in time."""
+    """Wait until *condition* holds; fail the test on timeout."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
@@ -65,17 +65,17 @@ def wait_until(condition: Callable[[], object], what: str, timeout_s: float = RE
 
 
 def is_listening(port: int) -> bool:
-    """Tell whether somebody accepts connections on *port*."""
+    """Return whether *port* accepts connections."""
     with socket.socket() as probe:
         probe.settimeout(1.0)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Mosquitto:
-    """A real mosquitto with a data directory of its own, to be stopped, killed, frozen and started again at will."""
+    """A real mosquitto with its own data directory, which can be stopped, killed, frozen and restarted."""
 
     def __init__(self, directory: Path, settings: Mapping[str, object] | Sequence[str] = (), port: int = 0) -> None:
-        """*settings* are lines of mosquitto.conf added to those of the listener (which is open to everybody)."""
+        """*settings* are added to the lines of mosquitto.conf for an anonymous listener."""
         self.port, self.directory = port or free_port(), directory
         self._process: subprocess.Popen[bytes] | None = None
         lines = [f"{key} {value}" for key, value in settings.items()] if hasattr(settings, "items") else [*settings]
@@ -84,7 +84,7 @@ class Mosquitto:
         self._listener_lines = lines
 
     def start(self) -> Self:
-        """Start it, and wait until it listens."""
+        """Start it and wait until it listens."""
         assert MOSQUITTO is not None
         configuration = self.directory / "mosquitto.conf"
         configuration.write_text("\n".join(self._configuration()) + "\n")
@@ -94,34 +94,34 @@ class Mosquitto:
         return self
 
     def log(self) -> str:
-        """What it wrote so far."""
+        """Return its output so far."""
         return (self.directory / "mosquitto.log").read_text(errors="replace")
 
     @property
     def store(self) -> Path:
-        """Where it keeps sessions and retained messages."""
+        """File with sessions and retained messages."""
         return self.directory / "mosquitto.db"
 
     def stop(self) -> None:
-        """Stop it as an operator does; it saves its sessions."""
+        """Stop it with SIGTERM; it saves its sessions."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill it as a power cut does."""
+        """Kill it, as in a power failure."""
         self._end(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Let it hang: connections stand, nothing answers."""
+        """Freeze it: connections stay open, but nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Resume it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
     def reload(self) -> None:
-        """Let it read its password and access files again."""
+        """Make it reload its password and access files."""
         assert self._process is not None
         self._process.send_signal(signal.SIGHUP)
 
@@ -156,7 +156,7 @@ class Mosquitto:
 
 
 class Amqtt:
-    """The demo's broker, which speaks MQTT 3.1.1 only."""
+    """The demo's broker, which supports only MQTT 3.1.1."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -187,7 +187,7 @@ class Peer:
         self.packets: list[tuple[int, bytes]] = []
 
     def read(self) -> tuple[int, bytes]:
-        """Read one packet: the first byte and what follows the length. Raises ConnectionError at the end."""
+        """Read one packet: its first byte and what follows the length. Raises ConnectionError at the end."""
         first = self._exactly(1)[0]
         length = shift = 0
         while True:
@@ -200,7 +200,7 @@ class Peer:
         return self.packets[-1]
 
     def read_until(self, first: int) -> bytes:
-        """Read packets up to one whose type is that of *first*; returns its body."""
+        """Read packets up to one of the type of *first*; returns its body."""
         while True:
             kind, body = self.read()
             if kind & 0xF0 == first & 0xF0:
@@ -211,11 +211,11 @@ class Peer:
         self._connection.sendall(bytes([first, len(body)]) + body)
 
     def write_raw(self, data: bytes) -> None:
-        """Send *data* as it is."""
+        """Send *data* unchanged."""
         self._connection.sendall(data)
 
     def accept(self, *, session_present: bool = False, properties: bytes = b"") -> None:
-        """Read CONNECT and let the client in (MQTT 5)."""
+        """Read CONNECT and accept the client (MQTT 5)."""
         self.read_until(CONNECT)
         self.write(CONNACK, bytes([session_present, 0, len(properties)]) + properties)
 
@@ -225,7 +225,7 @@ class Peer:
         self.write(SUBACK, body[:2] + b"\0" + bytes(reasons))
 
     def publish(self, topic: str, payload: bytes, mid: int = 0, *, again: bool = False) -> None:
-        """Send a message; QoS 1 if *mid* is given."""
+        """Send a message, with QoS 1 if *mid* is given."""
         name = topic.encode()
         number = struct.pack("!H", mid) if mid else b""
         self.write(
@@ -244,7 +244,7 @@ class Peer:
 
 
 class FakeBroker:
-    """Follows a script on each connection: the n-th runs the n-th script, the last one serves all later ones."""
+    """Runs a script on each connection: the n-th script on the n-th, the last one on all later ones."""
 
     def __init__(self, *scripts: Callable[[Peer], None]) -> None:
         self._scripts = scripts
@@ -267,7 +267,7 @@ class FakeBroker:
         assert not self.errors
 
     def hold(self, peer: Peer) -> None:
-        """Read on until the client leaves; the end of a script that should not close the connection."""
+        """Read until the client leaves; for the end of a script that should not close the connection."""
         with suppress(OSError):
             while not self._done.is_set():
                 first, _ = peer.read()
@@ -275,7 +275,7 @@ class FakeBroker:
                     peer.write(PINGRESP)
 
     def acknowledge_all(self, peer: Peer) -> None:
-        """As :meth:`hold`, acknowledging every message of QoS 1."""
+        """Do the same as :meth:`hold`, and acknowledge every QoS 1 message."""
         with suppress(OSError):
             while True:
                 body = peer.read_until(PUBLISH)
@@ -289,7 +289,7 @@ class FakeBroker:
                 threading.Thread(target=self._follow, args=(connection,), daemon=True).start()
 
     def _follow(self, connection: socket.socket) -> None:
-        if not connection.recv(1, socket.MSG_PEEK):  # a client that only asks whether somebody listens
+        if not connection.recv(1, socket.MSG_PEEK):  # a client that only tests whether the port is open
             connection.close()
             return
         peer = Peer(connection)
@@ -310,10 +310,10 @@ _CHUNK: Final = 65_536
 
 
 class Proxy:
-    """Passes bytes on to a broker until it is told to swallow, slow down or cut.
+    """Forwards bytes to a broker, and can swallow them, slow down or cut connections.
 
-    ``delay_s`` holds every piece up; ``bytes_per_s`` is what one direction of a connection carries. ``allowance`` says
-    how many bytes a new connection carries, both ways together, before it is reset: most often within a packet.
+    ``delay_s`` delays every piece; ``bytes_per_s`` limits each direction of a connection. ``allowance`` is the number
+    of bytes that a new connection carries, in both directions together, before it is reset, usually within a packet.
     """
 
     def __init__(self, target_port: int) -> None:
@@ -336,17 +336,17 @@ class Proxy:
         self.cut()
 
     def close(self) -> None:
-        """Accept no more connections; those that stand go on."""
+        """Accept no more connections; existing ones continue."""
         with suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
 
     def swallow(self, on: bool = True) -> None:  # noqa: FBT001, FBT002 - a switch
-        """Let connections stand and bytes vanish (or end that)."""
+        """Keep connections open but drop all bytes (or stop that)."""
         (self._swallowing.set if on else self._swallowing.clear)()
 
     def cut(self) -> None:
-        """Reset every connection, in the middle of whatever is on the wire."""
+        """Reset every connection, in the middle of a transfer."""
         pairs, self._pairs = self._pairs, []
         for pair in pairs:
             _reset(*pair)

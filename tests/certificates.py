@@ -1,4 +1,4 @@
-"""A private certificate authority, made with openssl as mosquitto-tls(7) says, for the length of a test run."""
+"""A temporary private certificate authority, made with openssl as in mosquitto-tls(7)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Certificate:
 
 
 class Authority:
-    """Issues certificates that nobody else trusts."""
+    """Issues certificates that only the tests trust."""
 
     def __init__(self, directory: Path, name: str = "Test CA") -> None:
         directory.mkdir(exist_ok=True)
@@ -41,7 +41,7 @@ class Authority:
             *("-subj", f"/CN={name}", "-keyout", key, "-out", request),
         )
         extensions = base.with_suffix(".ext")
-        # Python 3.13 asks for the key identifiers of RFC 5280.
+        # Python 3.13 requires the key identifiers of RFC 5280.
         identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
         extensions.write_text(identifiers + (f"subjectAltName={alt_names}\n" if alt_names else ""))
         _openssl(

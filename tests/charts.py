@@ -1,4 +1,4 @@
-"""What the Helm chart renders, and how its containers see it."""
+"""Rendered manifests of the Helm chart, and the files and environment of its containers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def render(values: Path, *more: str) -> list[Manifest]:
-    """Return all that the chart makes of the file *values*, in the namespace ``parsing``."""
+    """Render the chart with the file *values*, in the namespace ``parsing``."""
     done = helm("template", "edge-worker", CHART, "--namespace", "parsing", "--values", values, *more)
     assert done.returncode == 0, done.stderr
     return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
@@ -42,7 +42,7 @@ def named(manifests: list[Manifest], kind: str, name: str) -> Manifest:
 
 
 def pods(manifests: list[Manifest]) -> list[Manifest]:
-    """The pod templates of all that runs."""
+    """Return all pod templates."""
     return [one["spec"]["template"] for one in of_kind(manifests, "Deployment", "StatefulSet")]
 
 
@@ -52,14 +52,14 @@ def containers(pod: Manifest) -> list[Manifest]:
 
 @dataclass(frozen=True)
 class Seen:
-    """A container's files and environment, with *folder* in the place of its root directory."""
+    """A container's files and environment, with *folder* as its root directory."""
 
     folder: Path
     environ: Mapping[str, str]
 
     @classmethod
     def by(cls, container: Manifest, pod: Manifest, manifests: list[Manifest], folder: Path) -> Seen:
-        """Lay out below *folder* what is mounted; Secrets that are made elsewhere hold their keys' names."""
+        """Write the mounted files below *folder*; keys of Secrets outside the chart have their names as values."""
         volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}
         for mount in container["volumeMounts"]:
             place = folder / mount["mountPath"].lstrip("/")
@@ -75,7 +75,7 @@ def _expanded(value: str, folder: Path) -> str:
 
 
 def _content(volume: Manifest, manifests: list[Manifest]) -> Iterator[tuple[str, str]]:
-    """The names and texts of a volume's files."""
+    """Yield name and text of each file in a volume."""
     if "configMap" in volume:
         yield from named(manifests, "ConfigMap", volume["configMap"]["name"])["data"].items()
     if "secret" in volume:

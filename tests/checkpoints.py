@@ -1,4 +1,4 @@
-"""Golden checkpoints (what the published pipeline returned) and configurations of seeded ones."""
+"""Golden checkpoints, with the published pipeline's output, and configurations of seeded ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOLDEN_NAMES = ("tiny-multi", "tiny-single")
 
 @dataclass(frozen=True)
 class Golden:
-    """A checkpoint, a frame, and what ModelScope's own pipeline returned for it."""
+    """A checkpoint, a frame, and the output of ModelScope's pipeline for it."""
 
     directory: Path
     config: ModelConfig
@@ -31,7 +31,7 @@ class Golden:
 
 
 def load_golden(name: str) -> Golden:
-    """One of GOLDEN_NAMES."""
+    """Load one of GOLDEN_NAMES."""
     directory = GOLDEN / name
     with np.load(directory / "expected.npz") as file:
         expected = dict(file)
@@ -39,7 +39,7 @@ def load_golden(name: str) -> Golden:
     return Golden(directory, load_configuration(directory), frame, expected)
 
 
-# Name → what differs from the tiny configuration: "section.key" → value. Each stresses other keys.
+# Name → differences from the tiny configuration: "section.key" → value. Each tests other keys.
 VARIANTS: dict[str, dict[str, Any]] = {
     "depth-101": {"backbone.depth": 101},
     "depth-152-wide-groups": {"backbone.depth": 152, "backbone.num_groups": 2, "backbone.width_per_group": 3},
@@ -63,7 +63,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def variant(name: str) -> dict[str, Any]:
-    """A whole configuration.json with the differences of VARIANTS[name]."""
+    """Return a complete configuration.json with the differences in VARIANTS[name]."""
     changes = VARIANTS[name]
     configuration = deepcopy(tiny_configuration(single_human=changes.get("single_human", False)))
     for path, value in changes.items():

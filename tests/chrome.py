@@ -1,4 +1,4 @@
-"""Debian's Chromium, without a window; whoever imports this is skipped where it is not installed."""
+"""Debian's headless Chromium; test modules that import this are skipped if it is not installed."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ FLAGS: Final = [
     "--disable-sync",
 ]
 Chrome: TypeAlias = Any
-"""selenium's types call half of its methods untyped."""
+"""Any, because half of selenium's methods have no types."""
 WAIT_S: Final = 30.0
 
 
 @contextmanager
 def started(profile: Path) -> Iterator[Chrome]:
-    """A browser that keeps its data in *profile*."""
+    """Start a browser with its data in *profile*."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for flag in (*FLAGS, f"--user-data-dir={profile}", "--window-size=1280,900"):
@@ -52,19 +52,19 @@ def started(profile: Path) -> Iterator[Chrome]:
 
 
 def all_of(browser: Chrome, selector: str) -> list[Any]:
-    """The elements that *selector* finds now."""
+    """Return the elements that currently match *selector*."""
     return list(browser.find_elements("css selector", selector))
 
 
 def seen(browser: Chrome, selector: str) -> Any:  # noqa: ANN401 - selenium's element
-    """Wait for an element that can be seen."""
+    """Wait for a visible element."""
     visible = "return [...document.querySelectorAll(arguments[0])].some((one) => one.checkVisibility())"
     wait_until(lambda: browser.execute_script(visible, selector), selector, WAIT_S)
     return all_of(browser, selector)[0]
 
 
 def press(browser: Chrome, selector: str) -> None:
-    """Click on an element, once it can be seen; the page may draw itself anew meanwhile."""
+    """Click on an element once it is visible; the page may redraw itself meanwhile."""
 
     def pressed() -> bool:
         with suppress(StaleElementReferenceException):
@@ -76,7 +76,7 @@ def press(browser: Chrome, selector: str) -> None:
 
 
 def serious(browser: Chrome) -> list[tuple[str, list[str]]]:
-    """What axe finds that keeps people out, with the elements concerned."""
+    """Return axe's serious accessibility violations, with the elements concerned."""
     browser.execute_script((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     found = browser.execute_async_script(
         "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa']}).then(arguments[arguments.length - 1])"
@@ -85,7 +85,7 @@ def serious(browser: Chrome) -> list[tuple[str, list[str]]]:
 
 
 def photo(tmp_path: Path) -> str:
-    """A photo of the size of the labels that the worker gives: two pixels by two."""
+    """Write a photo of the size of the fake worker's labels: two pixels by two."""
     file = tmp_path / "photo.png"
     file.write_bytes(cv2.imencode(".png", np.full((2, 2, 3), 128, np.uint8))[1].tobytes())
     return str(file)

@@ -1,4 +1,4 @@
-"""The command line, run as a user runs it: in a process of its own."""
+"""Runs the command line in a subprocess, as a user does."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 LIMIT_S: Final = 60.0
 HOME: Final = tempfile.mkdtemp(prefix="edge-worker-tests-")
-"""Compiled networks go here, not to the home of whoever runs the tests."""
+"""Directory for compiled networks, instead of the user's home."""
 
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 
 def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-    """Start ``edge-worker`` with *arguments*; settings of whoever runs the tests do not reach it."""
+    """Start ``edge-worker`` with *arguments*, without the user's own settings."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("EDGE_WORKER")}
     return subprocess.Popen(
         [sys.executable, "-m", "edge_worker", *map(str, arguments)],
@@ -34,7 +34,7 @@ def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run ``edge-worker`` to its end."""
+    """Run ``edge-worker`` until it exits."""
     with start(*arguments, **environment) as process:
         try:
             out, err = process.communicate(timeout=LIMIT_S)
@@ -44,5 +44,5 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 
 def notes(errors: str) -> list[str]:
-    """List the lines of *errors*, without those that say how far a command is: a fast machine prints none of them."""
+    """Return the lines of *errors* without progress messages, which a fast machine does not print."""
     return [line for line in errors.splitlines() if not re.fullmatch(r"\w+: \d+ of \d+", line)]

@@ -1,4 +1,4 @@
-"""Code run in a process that has entered the sandbox: what it can still do there."""
+"""Runs code in a sandboxed process, to test what it can still do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edge_worker.ops.sandbox import Sandbox
 
 LIMIT_S: Final = 60.0
-# Enters the sandbox, then evaluates each expression of the second argument and prints what became of it.
+# Enters the sandbox, then evaluates each expression of the second argument and prints the outcome.
 _PROGRAM: Final = """
 import concurrent.futures, json, os, resource, socket, subprocess, sys, tempfile
 from edge_worker.ops.sandbox import Sandbox
@@ -34,7 +34,7 @@ def attempt(sandbox: Sandbox, *expressions: str) -> tuple[dict[str, str], list[s
     """Evaluate Python *expressions* in the *sandbox*; they may use the modules that the program above imports.
 
     Returns:
-        What :meth:`Sandbox.enter` said, and for each expression the ``repr`` of its value or its exception's name.
+        The result of :meth:`Sandbox.enter`, and for each expression the ``repr`` of its value or its exception's name.
     """
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM, json.dumps(asdict(sandbox)), json.dumps(expressions)],

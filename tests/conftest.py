@@ -1,4 +1,4 @@
-"""Fixtures of the whole suite: brokers that are real, each test with its own."""
+"""Fixtures of the whole suite: each test gets its own real broker."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-settings.register_profile("busy machine", deadline=None)  # how long an example takes says nothing here
+settings.register_profile("busy machine", deadline=None)  # the duration of an example means nothing here
 settings.load_profile("busy machine")
 
-# A job in the background ignores Ctrl-C, and would hand that on to the programs that the tests start and interrupt.
+# A background job ignores SIGINT, and the programs that the tests start and interrupt would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -39,7 +39,7 @@ def _require_mosquitto() -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Say in the last line what was not tested for want of a broker, and how to have it."""
+    """Report in the last line how many tests were skipped without mosquitto, and how to install it."""
     reporter: Any = config.pluginmanager.getplugin("terminalreporter")
     if MOSQUITTO is None and reporter is not None and (skipped := reporter.stats.get("skipped", ())):
         without = sum("mosquitto" in str(report.longrepr) for report in skipped)
@@ -48,14 +48,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """A test marked ``mosquitto`` skips where there is none, but not in CI."""
+    """Skip tests marked ``mosquitto`` if it is not installed; in CI fail."""
     if item.get_closest_marker("mosquitto"):
         _require_mosquitto()
 
 
 @pytest.fixture(autouse=True)
 def _logs_go_nowhere_else() -> Iterator[None]:
-    """What a test configures of logs ends with it, for so does the stream that they went to."""
+    """Reset a test's logging configuration afterwards, because its stream is closed."""
     yield
     root = logging.getLogger()
     if any(isinstance(handler, logs.Lines) for handler in root.handlers):
@@ -67,7 +67,7 @@ def _logs_go_nowhere_else() -> Iterator[None]:
 
 @pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
-    """A running mosquitto that lets everybody in and keeps its sessions in the test's directory."""
+    """A running mosquitto that accepts everybody and stores its sessions in the test's directory."""
     _require_mosquitto()
     with Mosquitto(tmp_path) as broker:
         yield broker
@@ -75,7 +75,7 @@ def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
 
 @pytest.fixture
 def make_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
-    """Starts a mosquitto with lines of configuration of the test's own; ends it with the test."""
+    """Starts a mosquitto with additional lines of configuration; stops it with the test."""
     _require_mosquitto()
     with ExitStack() as stack:
         yield lambda *lines, **options: stack.enter_context(Mosquitto(tmp_path, lines, **options))
@@ -83,16 +83,16 @@ def make_mosquitto(tmp_path: Path) -> Iterator[Callable[..., Mosquitto]]:
 
 @pytest.fixture
 def amqtt() -> Iterator[Amqtt]:
-    """A running amqtt, in a process of its own."""
+    """A running amqtt in a subprocess."""
     with Amqtt() as broker:
         yield broker
 
 
 @pytest.fixture
 def make_link() -> Iterator[Callable[..., Watched]]:
-    """Makes links with short waiting times that stop with the test: ``make_link(port, persistent=True, …)``.
+    """Creates links with short timeouts that stop with the test: ``make_link(port, persistent=True, …)``.
 
-    Arguments of :class:`Link` and keys of the section ``mqtt`` are told apart by name.
+    Arguments of :class:`Link` and keys of the section ``mqtt`` are distinguished by name.
     """
     with ExitStack() as stack:
 

@@ -1,4 +1,4 @@
-"""Convolutions in double precision, and numbers to try kernels with."""
+"""Reference convolutions in double precision, and test data for kernels."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ SHAPES = (
     ((9, 300, 64), 96),
     ((12, 17, 544), 32),
 )
-"""(height, width, channels) and filters: smaller and larger than the kernels' tiles, and of no whole number of them."""
+"""(height, width, channels) and filters: smaller and larger than the kernels' tiles, and not multiples of them."""
 
 
 def drawn(*shape: int, seed: int = 0) -> FloatArray:
-    """Numbers of many sizes."""
+    """Return random numbers of many magnitudes."""
     random = np.random.default_rng(seed)
     return (random.standard_normal(shape) * np.exp2(random.integers(-8, 8, shape))).astype(np.float32)
 
 
 def convolved(source: FloatArray, weights: FloatArray, stride: int = 1) -> NDArray[np.float64]:
-    """The convolution of (height, width, channels) by (filters, kernel, kernel, channels): (rows, columns, filters)."""
+    """Convolve (height, width, channels) with (filters, kernel, kernel, channels): (rows, columns, filters)."""
     image, filters = (torch.from_numpy(one.astype(np.float64)) for one in (source, weights))
     maps = functional.conv2d(
         image.permute(2, 0, 1)[None], filters.permute(0, 3, 1, 2), stride=stride, padding=weights.shape[1] // 2

@@ -1,4 +1,4 @@
-"""What befalls files on disks: for each, a function that does it to a file, given another file of its kind."""
+"""Kinds of file damage, each a function that damages a file, given another file of its kind."""
 
 from __future__ import annotations
 

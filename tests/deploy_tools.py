@@ -1,4 +1,4 @@
-"""The tools that judge deploy/: fetched by ``scripts/deploy_tools.sh``, or the machine's own."""
+"""The tools that check deploy/: installed by ``scripts/deploy_tools.sh``, or the system's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ARE_FETCHED_HERE = sys.platform == "linux" and platform.machine() == "x86_64"
 
 
 def tool(name: str) -> str:
-    """Return the path of program *name*; skips the test where there is none, but not in CI."""
+    """Return the path of program *name*; skip the test if it is missing, but fail in CI."""
     path = FETCHED / name
     found = (
         str(path) if path.exists() else shutil.which(name, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")

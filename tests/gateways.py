@@ -1,4 +1,4 @@
-"""A gateway as an operator starts it, and a worker that answers at once, to test it without a model."""
+"""A real gateway process, and a fake worker that answers immediately without a model."""
 
 from __future__ import annotations
 
@@ -47,19 +47,19 @@ CLASSES: Final = [{"id": 0, "name": "Background", "color": "#000000"}, {"id": 1,
 
 @dataclass(frozen=True)
 class Response:
-    """What a request got."""
+    """Response to a request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401 - as it came
-        """The body as JSON."""
+    def json(self) -> Any:  # noqa: ANN401 - as received
+        """Return the body parsed as JSON."""
         return json.loads(self.body)
 
 
 class GatewayProcess:
-    """``edge-worker gateway`` for the broker on *port*; *environment* is added to this process's own."""
+    """``edge-worker gateway`` for the broker on *port*; *environment* is added to that of this process."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class GatewayProcess:
         self.start()
 
     def start(self) -> Self:
-        """Start it, as the constructor does, after it was killed."""
+        """Start it again after it was killed, as the constructor does."""
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "edge_worker", "gateway", "-c", self.configuration],
@@ -96,13 +96,13 @@ class GatewayProcess:
         return self
 
     def kill(self) -> None:
-        """Kill it as a power cut does."""
+        """Kill it, as in a power failure."""
         self.process.kill()
         self.process.wait(START_S)
 
     @property
     def address(self) -> str:
-        """Where it is reached."""
+        """Its URL."""
         return f"http://127.0.0.1:{self.port}"
 
     def ready(self) -> Self:
@@ -112,7 +112,7 @@ class GatewayProcess:
         return self
 
     def online(self) -> Self:
-        """Wait until it could parse an image."""
+        """Wait until it can parse images."""
         self.ready()
         wait_until(lambda: self.get("/readyz").status == 200, "a worker is online", START_S)
         return self
@@ -122,7 +122,7 @@ class GatewayProcess:
         return self.request("GET", path, None, **headers)
 
     def post(self, path: str, body: bytes = b"", **headers: str) -> Response:
-        """POST *body* to *path*; underscores in names of headers are dashes."""
+        """POST *body* to *path*; underscores in header names become dashes."""
         return self.request("POST", path, body, **headers)
 
     def request(self, method: str, path: str, body: bytes | None, **headers: str) -> Response:
@@ -137,7 +137,7 @@ class GatewayProcess:
                 return Response(error.code, dict(error.headers), error.read())
 
     def rss_mb(self) -> float:
-        """Its resident memory."""
+        """Return its resident memory."""
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii").splitlines()
         return next(int(line.split()[1]) / 1000 for line in status if line.startswith("VmRSS"))
 
@@ -154,9 +154,9 @@ class GatewayProcess:
 
 @dataclass
 class FakeWorker:
-    """Says that it is online, and answers each request as ``answer`` says: labels and map, an error, or nothing.
+    """Publishes "online", and replies to each request according to ``answer``: labels and map, an error, or nothing.
 
-    After ``patience`` more requests it answers none.
+    After ``patience`` more requests it stops replying.
     """
 
     port: int
@@ -180,14 +180,14 @@ class FakeWorker:
         return self
 
     def leave(self) -> None:
-        """Take no more requests, and return when the broker knows it; the status stays as it is."""
+        """Unsubscribe from requests and wait for the broker's confirmation; the status is not changed."""
         known = threading.Event()
         self._client.on_unsubscribe = lambda *_: known.set()
         self._client.unsubscribe(REQUESTS)
         assert known.wait(START_S)
 
     def join(self) -> None:
-        """Take requests again."""
+        """Subscribe to requests again."""
         known = threading.Event()
         self._client.on_subscribe = lambda *_: known.set()
         self._client.subscribe(REQUESTS, 1)
@@ -202,7 +202,7 @@ class FakeWorker:
         self._retain("model", {**card, "model": MODEL, "choice": "it is", "classes": CLASSES, "threads": threads})
 
     def publish(self, topic: str, payload: bytes) -> None:
-        """Publish as a camera or a worker would."""
+        """Publish as a camera or worker would."""
         self._client.publish(topic, payload, 1)
 
     def _retain(self, kind: str, values: dict[str, Any]) -> None:
@@ -246,7 +246,7 @@ class FakeWorker:
 
 @dataclass(frozen=True)
 class Stack:
-    """What runs in the tests of a module."""
+    """The processes of a test module."""
 
     broker: Mosquitto
     gateway: GatewayProcess
@@ -254,15 +254,15 @@ class Stack:
 
 
 def form(boundary: str = "b", images: Sequence[bytes] = (), **parts: bytes) -> tuple[bytes, str]:
-    """A form of *images* and other *parts*, and its content type."""
+    """Return a multipart form of *images* and other *parts*, and its content type."""
     head = '--{}\r\nContent-Disposition: form-data; name="{}"; filename="f"\r\n\r\n'
     named = [*(("image", image) for image in images), *parts.items()]
     body = b"".join(head.format(boundary, name).encode() + content + b"\r\n" for name, content in named)
     return body + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
-def seconds_of(act: Any) -> float:  # noqa: ANN401 - whatever is to be timed
-    """How long *act* takes."""
+def seconds_of(act: Any) -> float:  # noqa: ANN401 - any callable
+    """Return the duration of *act*."""
     began = time.monotonic()
     act()
     return time.monotonic() - began

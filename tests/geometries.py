@@ -1,4 +1,4 @@
-"""Frames as they may lie in a network's input, and masks for them."""
+"""Possible positions of frames in a network's input, and masks for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MASK_STRIDE = 4
 
 @st.composite
 def geometries(draw: st.DrawFn) -> Geometry:
-    """Any frame, in any window of any padded input."""
+    """Draw any frame in any window of any padded input."""
     side = st.integers(1, 5).map(lambda count: 32 * count)
     padded = Size(draw(side), draw(side))
     x, y = draw(st.integers(0, padded.width - 1)), draw(st.integers(0, padded.height - 1))
@@ -27,12 +27,12 @@ def geometries(draw: st.DrawFn) -> Geometry:
 
 
 def mask_size(geometry: Geometry) -> Size:
-    """Size of the masks that a network gives for its input."""
+    """Return the size of a network's masks for its input."""
     return Size(geometry.padded.width // MASK_STRIDE, geometry.padded.height // MASK_STRIDE)
 
 
 def blobs(count: int, size: Size, seed: int) -> NDArray[np.float32]:
-    """Mask logits (count, h, w) of all kinds: discs among nothing, stripes, noise; some nowhere positive."""
+    """Return mask logits (count, h, w) of all kinds: isolated discs, stripes, noise; some nowhere positive."""
     random = np.random.default_rng(seed)
     y, x = np.mgrid[: size.height, : size.width]
     masks = random.normal(0, random.choice([0.1, 3.0], (count, 1, 1)), (count, size.height, size.width))

@@ -1,4 +1,4 @@
-"""Images and label maps that several tests draw; deterministic, no files needed."""
+"""Deterministic images and label maps shared by several tests; needs no files."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def _draw_figure(label_map: LabelMap, middle: int, row: float, unit: float, clot
 
 
 def encoded(image: RgbImage | Image.Image, kind: str, **options: object) -> bytes:
-    """Encode with Pillow, which is not what the encoder uses."""
+    """Encode with Pillow, independently of the encoder under test."""
     file = io.BytesIO()
     (image if isinstance(image, Image.Image) else Image.fromarray(image)).save(file, kind, **options)
     return file.getvalue()
 
 
 def with_orientation(value: int) -> bytes:
-    """Return an EXIF block that says how to turn an image."""
+    """Return an EXIF block with an image's orientation."""
     exif = Image.Exif()
     exif[0x0112] = value
     return exif.tobytes()
@@ -71,7 +71,7 @@ def with_orientation(value: int) -> bytes:
 
 @cache
 def one_of_each_kind() -> tuple[bytes, ...]:
-    """Good images of every kind that is accepted, small enough to be changed in many places."""
+    """Return valid images of every accepted kind, small enough to be altered in many places."""
     image, rgba = Image.fromarray(photo(48, 32)), Image.fromarray(photo(48, 32)).convert("RGBA")
     rgba.putalpha(Image.linear_gradient("L").resize(rgba.size))
     exif = with_orientation(6)

@@ -29,11 +29,11 @@ E = TypeVar("E")
 WAIT_S = 30.0
 FRAMES: Final = Subscription("cameras/+/frame", 1)
 EVERY: Final[dict[str, Any]] = {"persistent": True, "receive_maximum": 1, "subscriptions": [FRAMES]}
-"""Of a link that carries the frames of `every` cameras, one at a time."""
+"""Options of a link for the frames of `every` cameras, one at a time."""
 
 
 class Watched:
-    """A link whose events can be waited for; started at once or later, stopped at the end."""
+    """A link with methods to wait for its events; started immediately or later, stopped at the end."""
 
     def __init__(self, link: Link, queue: SimpleQueue[LinkEvent]) -> None:
         self.link, self._queue = link, queue
@@ -55,13 +55,13 @@ class Watched:
         assert self.link.acknowledge(message.delivery)
 
     def answer(self, message: Incoming) -> None:
-        """Publish a result and, when the broker has it, acknowledge the frame."""
+        """Publish a result and, once the broker has it, acknowledge the frame."""
         publication = self.link.publish(Outgoing("results/door", message.payload, must_arrive=True))
         self.wait_for(Published, lambda event: event.publication == publication and event.ok)
         self.acknowledge(message)
 
     def wait_for(self, kind: type[E], matching: Callable[[E], object] = lambda _: True, timeout_s: float = WAIT_S) -> E:
-        """Wait for the next event of *kind* (that is *matching*); the ones before it are kept in ``seen``."""
+        """Wait for the next event of *kind* that is *matching*; earlier ones are kept in ``seen``."""
         deadline = time.monotonic() + timeout_s
         while True:
             try:
@@ -78,7 +78,7 @@ class Watched:
         return self.wait_for(Arrived, timeout_s=timeout_s).message
 
     def none_of(self, kind: type[E], during_s: float) -> None:
-        """Watch that no event of *kind* comes for a time; the only wait for something not to happen."""
+        """Check that no event of *kind* comes for a time; the only wait for something not to happen."""
         deadline = time.monotonic() + during_s
         while (left := deadline - time.monotonic()) > 0:
             try:
@@ -98,13 +98,13 @@ class Watched:
 def disconnect(client: paho.Client) -> None:
     """Disconnect, and end the client's thread and sockets."""
     client.disconnect()
-    with suppress(AttributeError):  # paho 2.2 joins a thread that may have ended, and been forgotten, this moment
+    with suppress(AttributeError):  # paho 2.2 joins a thread that may just have ended and been dropped
         client.loop_stop()
-    client._reset_sockets()  # which paho leaves to the garbage collector, with a warning
+    client._reset_sockets()  # paho leaves them to the garbage collector, which warns
 
 
 class Client:
-    """A plain client, camera or consumer, that owes nothing to the code under test."""
+    """A plain client, camera or consumer, independent of the code under test."""
 
     def __init__(
         self, port: int, *filters: str, qos: int = 1, v5: bool = True, client_id: str = "", **login: str

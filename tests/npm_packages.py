@@ -1,4 +1,4 @@
-"""Programs from npm that tests talk to; ``scripts/services.sh`` installs them below tests/npm."""
+"""npm programs that tests use; ``scripts/services.sh`` installs them below tests/npm."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FOLDER: Final = Path(__file__).parent / "npm"
 
 
 def require_package(name: str) -> Path:
-    """The folder of package *name*; where it is not installed the test is skipped, in CI it fails."""
+    """Return the folder of package *name*; skip the test if it is missing, but fail in CI."""
     folder = FOLDER / "node_modules" / name
     if not folder.is_dir():
         missing = f"npm's {name} is not installed (scripts/services.sh)"
@@ -24,6 +24,6 @@ def require_package(name: str) -> Path:
 
 
 def run_script(name: str, text: str) -> str:
-    """Give *text* to the script *name* of tests/npm; returns what it wrote."""
+    """Pass *text* to the script *name* of tests/npm; returns its output."""
     command = ["node", str(FOLDER / name)]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -1,4 +1,4 @@
-"""An outbox, and what a link does with it."""
+"""Messages for an outbox, and sending them as a link does."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def make_outgoing(*, must_arrive: bool = False, qos: int = 1) -> Outgoing:
-    """Make an empty message on topic ``t``."""
+    """Create an empty message on topic ``t``."""
     return Outgoing("t", b"", qos=qos, must_arrive=must_arrive)  # type: ignore[arg-type]
 
 
 def send_all(outbox: Outbox, mids: itertools.count[int], now: float = 0.0) -> dict[int, int]:
-    """Send what may be sent; returns publication by packet id."""
+    """Send all messages that may be sent; returns publication by packet id."""
     sent = {}
     while (entry := outbox.take(now)) is not None:
         mid = next(mids)

@@ -1,4 +1,4 @@
-"""Requests and results of a frame, written short."""
+"""Shorthands for the output request and result of a frame."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def output_request(
     max_bytes: int | None = None,
     **others: Any,  # noqa: ANN401 - fields of OutputRequest
 ) -> OutputRequest:
-    """What is wanted of a frame: ``colormap`` None for no map; *max_bytes* bounds overlay and crops."""
+    """Create an output request; ``colormap`` None: no map; *max_bytes*: limit of overlay and crops."""
     images = []
     if overlay:
         images.append(ImageRequest("overlay", quality=quality, alpha=alpha, max_bytes=max_bytes))
@@ -37,7 +37,7 @@ def encoded_result(  # noqa: PLR0917 - in the order of EncodedResult
     body: dict[str, Any],
     timings_ms: dict[str, float],
 ) -> EncodedResult:
-    """A result with at most one image of each kind."""
+    """Create a result with at most one image of each kind."""
     data = {"overlay": overlay, "colormap": colormap}
     images = tuple(EncodedImage(kind, file) for kind, file in data.items() if file is not None)
     return EncodedResult(width, height, images, body, timings_ms)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 HEIGHT, WIDTH = 400, 200
 
-# Of somebody who faces the camera: the left side is on the right of the picture.
+# A person who faces the camera: the left side is on the right of the image.
 JOINTS = {
     0: (100, 40),
     7: (115, 40),
@@ -42,7 +42,7 @@ JOINTS = {
 
 
 def pose(*, crossed: bool = False) -> npt.NDArray[np.float64]:
-    """Landmarks (33, 4) of the figure; *crossed* with left and right knee, ankle and foot exchanged."""
+    """Return landmarks (33, 4) of the figure; *crossed*: left and right knee, ankle and foot are swapped."""
     landmarks = np.zeros((33, 4))
     for number, place in JOINTS.items():
         other = number + (1 if number % 2 else -1) if crossed and number >= 25 else number
@@ -51,7 +51,7 @@ def pose(*, crossed: bool = False) -> npt.NDArray[np.float64]:
 
 
 def figure() -> LabelMap:
-    """A dress, bare arms and legs, shoes."""
+    """Draw a figure with dress, bare arms and legs, and shoes."""
     canvas = np.zeros((HEIGHT, WIDTH), dtype=np.uint8)
     canvas[80:240, 70:131] = Part.DRESS
     canvas[20:60, 85:116] = SKIN

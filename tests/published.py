@@ -1,4 +1,4 @@
-"""Postprocessing as the SPEC tells it, step by step on whole arrays in PyTorch: slow, and easy to compare with it."""
+"""Postprocessing exactly as in the SPEC, step by step on whole arrays in PyTorch: slow, but easy to compare with it."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def crop(x: Tensor, geometry: Geometry) -> Tensor:
 
 
 def enlarged(masks: Tensor, geometry: Geometry) -> Tensor:
-    """Mask logits (Q, h, w) at the size of the frame, as for multi-human models."""
+    """Resize mask logits (Q, h, w) to the frame as for multi-human models."""
     return resize(crop(resize(masks, *geometry.padded), geometry), *geometry.frame)
 
 
 def answer(logits: Logits, geometry: Geometry, config: ModelConfig) -> Answer:
-    """What the published pipeline makes of *logits*."""
+    """Return the published pipeline's output for *logits*."""
     masks = resize(torch.from_numpy(logits.mask_logits), *geometry.padded)
     probabilities = torch.from_numpy(logits.class_logits).softmax(-1)[:, :-1]
     read = parsing if config.parsing_on else semantic

@@ -1,7 +1,7 @@
-"""A small broker that refuses what real ones refuse, by ending the connection, as VerneMQ, RabbitMQ and AWS IoT do.
+"""A small broker that refuses messages by closing the connection, as VerneMQ, RabbitMQ and AWS IoT do.
 
-It passes messages on, in MQTT 5 and 3.1.1, to whoever subscribed; QoS 2, sessions and retained messages are left out,
-and a share group is granted as if it were a plain topic, as aedes and NATS do.
+It forwards messages to subscribers in MQTT 5 and 3.1.1, without QoS 2, sessions and retained messages. Share groups are
+granted as if they were plain topics, as aedes and NATS do.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class RefusingBroker(FakeBroker):
     def __init__(
         self, *, denied: str = "", reason: int = NOT_AUTHORIZED, max_filters: int = 100, dot: str = ".", v5: bool = True
     ) -> None:
-        """*reason* is that of the DISCONNECT for a denied message; 0, as in MQTT 3.1.1: closed without one.
+        """*reason*: the reason code of the DISCONNECT after a denied message; 0: none is sent, as in MQTT 3.1.1.
 
-        *dot* is what a ``.`` in a topic becomes (RabbitMQ: ``/``). Without *v5* a CONNECT in MQTT 5 is answered by
-        closing the connection, as RabbitMQ 3.10 does.
+        *dot* replaces a ``.`` in topics (RabbitMQ: ``/``). Without *v5* the broker closes the connection on an MQTT 5
+        CONNECT, as RabbitMQ 3.10 does.
         """
         super().__init__(self._serve_client)
         self.denied = denied
-        """A topic filter; empty: everything is allowed. May be changed at any time."""
+        """Topic filter; empty: everything is allowed. May be changed at any time."""
         self.taken: list[Taken] = []
         self._reason, self._max_filters, self._dot, self._knows_v5 = reason, max_filters, dot, v5
         self._subscriptions: list[tuple[Peer, str, bool]] = []
@@ -93,7 +93,7 @@ class RefusingBroker(FakeBroker):
         for subscriber, one, speaks_v5 in self._subscriptions:
             if topic_matches_sub(one, topic):
                 packet = body[:2] + topic.encode() + (b"\0" if speaks_v5 else b"") + payload
-                with suppress(OSError):  # that client has left
+                with suppress(OSError):  # that client has disconnected
                     subscriber.write(PUBLISH, packet)
 
     def _end(self, peer: Peer, reason: int, *, v5: bool) -> None:
@@ -103,7 +103,7 @@ class RefusingBroker(FakeBroker):
 
 
 def _after_properties(data: bytes) -> int:
-    """Where *data* goes on behind the properties it begins with."""
+    """Return the offset in *data* after its leading properties."""
     length = shift = at = 0
     while True:
         length |= (data[at] & 0x7F) << shift

@@ -13,7 +13,7 @@ JPEG = cv2.imencode(".jpg", np.full((24, 32, 3), 200, np.uint8))[1].tobytes()
 
 
 def labels_of(camera: str, frame_id: str, *, total_ms: float = 5.0, cached: bool = False) -> LabelsMessage:
-    """Labels of an empty image."""
+    """Create the labels of an empty image."""
     return LabelsMessage(
         node="n",
         camera=camera,
@@ -32,7 +32,7 @@ def labels_of(camera: str, frame_id: str, *, total_ms: float = 5.0, cached: bool
 
 
 def error_of(camera: str, frame_id: str, *, detail: str = "") -> ErrorMessage:
-    """The error of an image that cannot be decoded."""
+    """Create the error of an image that cannot be decoded."""
     return ErrorMessage(
         node="n",
         camera=camera,

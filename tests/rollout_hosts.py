@@ -1,4 +1,4 @@
-"""A host to roll releases out to: a systemd box with units, a configuration and a broker, reached in place of ssh."""
+"""A target host for rollouts: a systemd box with units, a configuration and a broker, reached by a fake ssh."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ mqtt: {{host: 127.0.0.1, port: {port}, keepalive_s: 5, reconnect: {{min_s: 0.1, 
 model: {{path: "{model}"}}
 ops: {{http: {{port: {health}}}}}
 """
-# In the place of ssh and scp to a host: the box.
+# Fake ssh, which runs the command in the box.
 SSH = '#!/bin/sh\nshift\nexec nsenter --target {first} --mount --pid sh -c "$*"\n'
 SCP = '#!/bin/sh\ncp "$2" "$3" "/proc/{first}/root/${{4#*:}}"\n'
 SUDO = '#!/bin/sh\nexec "$@"\n'
 
 
 class Host:
-    """A box to roll out to, and the programs that reach it."""
+    """A target box, and the programs to reach it."""
 
     def __init__(self, box: SystemdBox, folder: Path, install: str, health: int) -> None:
         self.box = box
@@ -62,12 +62,12 @@ class Host:
 
     @property
     def release(self) -> str:
-        """The version that the symlink leads to, and that runs."""
+        """Return the version that the symlink points to and that runs."""
         assert self.box.show(UNIT, "ActiveState") == "active"
         return (self.box.root / "opt" / "edge-worker").readlink().name.split("-")[1]
 
     def told(self) -> str:
-        """What somebody was notified of since the last time."""
+        """Return the notifications since the last call."""
         text = self._notes.read_text() if self._notes.exists() else ""
         self._notes.unlink(missing_ok=True)
         return text
@@ -75,7 +75,7 @@ class Host:
 
 @contextmanager
 def new_host(folder: Path, port: int, *, install: str, model: str, settings: str = "") -> Iterator[Host]:
-    """A host with the units, and a configuration with a broker on *port*, and no release yet.
+    """Create a host with the units and a configuration with a broker on *port*, but no release yet.
 
     *install* is the command for a wheel; *settings* are added to the unit's ``[Service]``.
     """

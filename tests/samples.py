@@ -1,4 +1,4 @@
-"""Frames and policies for tests, made of the fields that matter to the test."""
+"""Frames, messages and policies with defaults for the fields that do not matter to a test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_worker.mqtt.status import LinkStatus
 
 @dataclass(frozen=True)
 class SimplePolicy:
-    """What the scheduler reads of a camera's configuration."""
+    """The part of a camera's configuration that the scheduler reads."""
 
     delivery: Literal["latest", "every"] = "latest"
     max_age_s: float | None = None
@@ -20,7 +20,7 @@ class SimplePolicy:
 
 
 def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - any field of Frame
-    """Make a frame of *camera* that arrived at 0 seconds, with *fields* replaced."""
+    """Create a frame of *camera* that arrived at 0 seconds, with *fields* replaced."""
     defaults: dict[str, Any] = {
         "payload": b"image",
         "frame_id": "1",
@@ -37,7 +37,7 @@ def make_frame(camera: str = "door", **fields: Any) -> Frame:  # noqa: ANN401 - 
 
 
 def make_incoming(topic: str, payload: bytes = b"", **fields: Any) -> Incoming:  # noqa: ANN401 - any field of Incoming
-    """Make a message on *topic* that arrived at 0 seconds and needs no acknowledgement, with *fields* replaced."""
+    """Create a message on *topic* that arrived at 0 seconds and needs no acknowledgement, with *fields* replaced."""
     defaults: dict[str, Any] = {
         "qos": 1,
         "retained": False,
@@ -53,7 +53,7 @@ def make_incoming(topic: str, payload: bytes = b"", **fields: Any) -> Incoming: 
 
 
 def make_link_status(**fields: Any) -> LinkStatus:  # noqa: ANN401 - any field of LinkStatus
-    """Make the status of a link that is connected and subscribed, with *fields* replaced."""
+    """Create the status of a connected and subscribed link, with *fields* replaced."""
     defaults: dict[str, Any] = {
         "connected": True,
         "subscribed": True,

@@ -1,4 +1,4 @@
-"""A systemd of a test's own, in namespaces: real units, really started, on a machine that runs something else."""
+"""A separate systemd in namespaces, which runs real units without affecting the machine's own services."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ STATES_UP = ("running", "degraded", "starting")
 
 
 def require() -> None:
-    """Skip the test where there can be no box. In CI that is a failure, where root could have one."""
+    """Skip the test if a box cannot be created; in CI fail, if run as root."""
     if os.geteuid() != 0:
         pytest.skip("only root may start a systemd of its own")
     why_not = _obstacle()
@@ -49,7 +49,7 @@ def require() -> None:
 
 @cache
 def _obstacle() -> str:
-    """Return why there can be no box here, or nothing."""
+    """Return why a box cannot be created here; empty if it can."""
     missing = [tool for tool in (SYSTEMD, "unshare", "nsenter") if shutil.which(tool) is None]
     if missing:
         return f"not installed: {missing}"
@@ -59,9 +59,9 @@ def _obstacle() -> str:
 
 
 def _does_not_boot() -> str:
-    """Return why a box without any unit does not come up, or nothing.
+    """Return why a box without any unit does not boot; empty if it does.
 
-    A container may allow each namespace and mount, and still keep systemd from its cgroups.
+    A container may allow all namespaces and mounts, and still deny systemd its cgroups.
     """
     with tempfile.TemporaryDirectory() as folder:
         units, files = Path(folder, "units"), Path(folder, "files")
@@ -76,15 +76,15 @@ def _does_not_boot() -> str:
 
 
 class SystemdBox:
-    """A running systemd. Files go to it through :attr:`root`, commands through :meth:`systemctl`."""
+    """A running systemd; use :attr:`root` for its files and :meth:`systemctl` for commands."""
 
     def __init__(self, units: Path, files: Path) -> None:
-        """Run the units in directory *units*, with the tree *files* laid over the root directory."""
+        """Run the units in directory *units*, with the tree *files* overlaid on the root directory."""
         self._arguments = (str(units), str(files))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        """Start, and wait until it takes commands."""
+        """Start it and wait until it accepts commands."""
         cgroups = [str(_own_cgroup(home, self._stack)) for home in _hierarchies()]
         furnish = [*UNSHARE, "sh", FURNISH, *self._arguments]
         self._outer = subprocess.Popen(
@@ -98,16 +98,16 @@ class SystemdBox:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End it and all that runs in it."""
+        """Stop it and everything in it."""
         self._stack.close()
 
     @property
     def root(self) -> Path:
-        """Its root directory, seen from here."""
+        """Its root directory, as seen from outside."""
         return Path(f"/proc/{self.first}/root")
 
     def systemctl(self, *arguments: str) -> int:
-        """Run systemctl, and return its exit code."""
+        """Run systemctl and return its exit code."""
         return self._run(*arguments).returncode
 
     def show(self, unit: str, field: str) -> str:
@@ -119,7 +119,7 @@ class SystemdBox:
         assert self.systemctl("kill", "--kill-whom=main", f"--signal={signum.name}", unit) == 0
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a program in it."""
+        """Run a program in the box."""
         enter = ("nsenter", "--target", str(self.first), "--mount", "--pid")
         return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=90)
 
@@ -128,7 +128,7 @@ class SystemdBox:
 
     @property
     def first(self) -> int:
-        """The number of its process 1, seen from here."""
+        """Process id of its process 1, as seen from outside."""
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children").read_text()
         return int(children.split()[0])
 
@@ -140,21 +140,21 @@ class SystemdBox:
 
 
 def readable(path: Path | str, place: str = "") -> str:
-    """The setting that shows a unit the folder *path*, at the same or another place; one below /tmp as well."""
+    """Return the setting that mounts the folder *path* (also below /tmp) for a unit, at the same or another place."""
     source = f"/run{path}" if Path(path).is_relative_to("/tmp") else path  # noqa: S108 - a unit has a /tmp of its own
     return f"BindReadOnlyPaths={source}:{place or path}\n"
 
 
 def copy_units(units: Path, unit: str, settings: str = "") -> None:
-    """Make a directory *units* with those of ``deploy/systemd`` and what :func:`add_drop_in` adds."""
+    """Copy ``deploy/systemd`` to the directory *units*, and call :func:`add_drop_in`."""
     shutil.copytree(UNITS, units)
     add_drop_in(units, unit, settings)
 
 
 def add_drop_in(units: Path, unit: str, settings: str = "") -> None:
-    """Add to the directory *units* what units wait for, and a drop-in with which *unit* runs in a box.
+    """Add the targets that units wait for to the directory *units*, and a drop-in with which *unit* runs in a box.
 
-    It may read this Python, waits for no other service of the machine, and has *settings* of ``[Service]``.
+    The unit can read this Python, waits for no other service, and gets *settings* in ``[Service]``.
     """
     (units / "box.target").write_text("[Unit]\nDefaultDependencies=no\n")
     (units / "network-online.target").symlink_to("/dev/null")
@@ -165,14 +165,14 @@ def add_drop_in(units: Path, unit: str, settings: str = "") -> None:
 
 
 def _links_of(file: Path) -> Iterator[Path]:
-    """The folders that symbolic links lead through from *file* on: a venv's program is one, and may name another."""
+    """Yield the folder of each target of the chain of symbolic links at *file*, such as a venv's Python."""
     while file.is_symlink():
         file = file.parent / file.readlink()
         yield file.parent
 
 
 def _hierarchies() -> list[Path]:
-    """Where cgroups are made: in the one tree of version 2, and in those of version 1 that systemd needs beside it."""
+    """Return where to create cgroups: the tree of version 2, and those of version 1 that systemd also needs."""
     mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     wanted = {"name=systemd", "memory"}
     return [
@@ -183,7 +183,7 @@ def _hierarchies() -> list[Path]:
 
 
 def _own_cgroup(home: Path, stack: ExitStack) -> Path:
-    """Make a cgroup in a hierarchy to be the root of the box's own, and see to its removal."""
+    """Create the root cgroup of the box in a hierarchy, and register its removal."""
     cgroup = Path(tempfile.mkdtemp(prefix="edge-worker-test-", dir=home))
     stack.callback(_remove_cgroup, cgroup)
     return cgroup
@@ -194,7 +194,7 @@ def _remove_cgroup(cgroup: Path) -> None:
 
 
 def _is_removed(cgroup: Path) -> bool:
-    """Try; it cannot be removed while a process in it, or in one below, has not quite ended."""
+    """Try to remove *cgroup*, which fails until all processes in it and below have ended."""
     for directory in sorted((cgroup, *(path for path in cgroup.rglob("*") if path.is_dir())), reverse=True):
         with suppress(OSError):
             directory.rmdir()

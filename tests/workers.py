@@ -1,4 +1,4 @@
-"""The worker as an operator starts it: a process with a configuration file, to be stopped or killed at will."""
+"""A real worker process with a configuration file, which can be stopped and killed."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from typing import Self
 
 START_S: Final = 60.0
-"""To load and compile the small seeded model on a machine that does other things besides."""
+"""Time to load and compile the small seeded model on a busy machine."""
 STOP_S: Final = 30.0
 IMAGE: Final = Path(__file__).parent / "golden" / "tiny-multi" / "frame.png"
 
 
 class WorkerProcess:
-    """``edge-worker run`` with node id ``box``, a small model and short waiting times."""
+    """``edge-worker run`` with node id ``box``, a small model and short timeouts."""
 
     _trials: bytes | None = None
-    """What the first worker found out about engines: the others need not try them again."""
+    """Outcome of the first worker's engine trials, reused by the others."""
 
     def __init__(
         self, directory: Path, port: int, settings: Mapping[str, Any], environment: Mapping[str, str] | None = None
     ) -> None:
-        """*settings* are sections of the configuration that take the place of the usual ones."""
+        """*settings* are sections of the configuration that replace the default ones."""
         self._directory = directory
         self._environment = {
             **os.environ,
@@ -74,7 +74,7 @@ class WorkerProcess:
         return self
 
     def ready(self) -> Self:
-        """Start it, and wait until it is online."""
+        """Start it and wait until it is online."""
         seen = len(self.states())
         self.start()
         wait_until(lambda: "online" in self.states()[seen:], f"the worker is online ({self.log_file})", START_S)
@@ -83,7 +83,7 @@ class WorkerProcess:
         return self
 
     def log(self) -> list[dict[str, Any]]:
-        """Its log lines so far."""
+        """Return its log lines so far."""
         lines = []
         for line in self.log_file.read_text(errors="replace").splitlines():
             with suppress(ValueError):
@@ -91,7 +91,7 @@ class WorkerProcess:
         return lines
 
     def states(self) -> list[str]:
-        """The states it went through so far, in this process and the ones before."""
+        """Return its states so far, including those of earlier processes."""
         if not self.log_file.exists():
             return []
         return [line["new"] for line in self.log() if line["event"] == "state"]
@@ -103,7 +103,7 @@ class WorkerProcess:
         return self._process.pid
 
     def model_pid(self) -> int:
-        """The process id of its (first) model process."""
+        """Process id of its (first) model process."""
         assert self._process is not None
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
         commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
@@ -123,7 +123,7 @@ class WorkerProcess:
         self.wait()
 
     def wait(self) -> int:
-        """Wait for its end; returns the exit code."""
+        """Wait until it exits; returns the exit code."""
         assert self._process is not None
         return self._process.wait(STOP_S)
 
