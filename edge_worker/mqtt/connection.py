@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.message import Subscription
     from edge_worker.mqtt.paho.connection import PahoConnection
 
-_LAST_WORDS_S: Final = 0.3
+_DISCONNECT_RESERVE_S: Final = 0.3
 """Time of a stop that is reserved for DISCONNECT, whatever is still queued: otherwise the broker publishes the will."""
 
 _TICK_S: Final = 1.0  # between two looks at the clock, at most
@@ -73,7 +73,7 @@ class Connection:
         while self._ending is None and self._session.is_open:
             self._link.status_board.beat()
             self._link.waker.clear()
-            self._watch_the_clock()
+            self._check_deadlines()
             if self._ending is None:
                 self._write_pending()
             for event in self._session.turn(self._wait_s(), self._link.waker.socket):
@@ -90,7 +90,7 @@ class Connection:
 
     # -- sending ------------------------------------------------------------------------------------------------------
 
-    def _watch_the_clock(self) -> None:
+    def _check_deadlines(self) -> None:
         now = time.monotonic()
         if self._answer_by is not None and now > self._answer_by:
             self._break_off(self._silence())
@@ -99,7 +99,7 @@ class Connection:
         deadline = self._link.leave_by()
         if deadline is not None and deadline.expired:
             self._break_off(self._end(Cause.OURS, "out of time"))
-        elif deadline is not None and (self._has_said_all() or deadline.remaining() < _LAST_WORDS_S):
+        elif deadline is not None and (self._nothing_pending() or deadline.remaining() < _DISCONNECT_RESERVE_S):
             self._disconnect("stopping")
         elif reason := self._receiver.reason_to_reconnect:
             self._disconnect(reason)
@@ -114,9 +114,9 @@ class Connection:
         ):
             status_board.note(conflict="")
 
-    def _has_said_all(self) -> bool:
+    def _nothing_pending(self) -> bool:
         """Whether nothing waits to be sent or confirmed."""
-        return not self._receiver.owes_acknowledgements and not len(self._link.outbox)
+        return not self._receiver.has_pending_acknowledgements and not len(self._link.outbox)
 
     def _wait_s(self) -> float:
         """How long to wait for the network at most: until something of our own is due."""
@@ -129,7 +129,7 @@ class Connection:
             return
         for mid in self._receiver.acknowledgements():
             self._session.acknowledge(mid)
-        self._leave_groups_if_told()
+        self._leave_groups_if_asked()
         now = time.monotonic()
         for subscriptions in tuple(self._subscriber.due(now)):
             self._subscriber.asked(self._session.subscribe(subscriptions), subscriptions)
@@ -138,7 +138,7 @@ class Connection:
             return
         self._publisher.send_all(now)
 
-    def _leave_groups_if_told(self) -> None:
+    def _leave_groups_if_asked(self) -> None:
         if self._link.share_groups.is_leaving and not self._is_leaving_groups:
             self._is_leaving_groups = True
             self._session.unsubscribe(self._subscriber.leave_groups())

@@ -22,7 +22,7 @@ class Cause(Enum):
     """It gave a reason in DISCONNECT, other than those below."""
     DENIED = auto()
     """It said that we are not authorised for what we sent."""
-    GONE = auto()
+    BROKER_DOWN = auto()
     """The broker itself ended: its port is closed, too."""
     REFUSAL = auto()
     """It closed the connection over a message that it had refused, as Mosquitto 2.0.11 does."""

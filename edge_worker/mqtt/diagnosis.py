@@ -24,7 +24,7 @@ KICK_WAITS, KICK_MIN_S = 8, 2.0
 """Two clients with one id disconnect each other. At first each stays away for 1, 2 and 4 times ``min_s``, so the
 other's connections last about as long. Up to twice that is short, and up to 2 s in any case, for busy machines."""
 
-_NO_WAY: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
+_UNREACHABLE_ERRNOS: Final = frozenset({errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTUNREACH, errno.EHOSTDOWN})
 
 _REMEDIES: Final = {
     135: "grant it in the broker's ACL",
@@ -66,14 +66,14 @@ class ProtocolChoice:
         self._is_free = configured == "auto"
         self._settled = False
         self._closes = 0
-        self._neither_worked = self._is_proof = False
+        self._neither_worked = self._is_retest = False
         self.in_doubt = False
         """Whether a broker that accepts 3.1.1 now may know 5 as well: we then disconnect and ask for 5."""
 
     def accepted(self) -> bool:
         """Note that the broker accepted us; returns whether the choice stands."""
         if self.in_doubt:
-            self.current, self.in_doubt, self._is_proof = "5", False, True
+            self.current, self.in_doubt, self._is_retest = "5", False, True
         else:
             self._settled = True
         return self._settled
@@ -83,15 +83,15 @@ class ProtocolChoice:
         if not self._is_free or (self._settled and symptom != "unsupported"):
             return False
         self._closes += 1
-        if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK and not self._is_proof:
+        if symptom == "closed" and self._closes < CLOSES_BEFORE_FALLBACK and not self._is_retest:
             return False
         self._closes = 0
         if self.current == "5":
             may_be_trouble = symptom == "closed" or (symptom == "silent" and self._neither_worked)
-            self.current, self.in_doubt = "3.1.1", may_be_trouble and not self._is_proof
+            self.current, self.in_doubt = "3.1.1", may_be_trouble and not self._is_retest
         else:
             self.current, self.in_doubt, self._neither_worked = "5", False, True
-        self._is_proof = False
+        self._is_retest = False
         return True
 
 
@@ -132,7 +132,7 @@ def reached_nobody(error: Exception) -> bool:
     """Tell whether *error* means that no broker was there, so that trying again soon disturbs nobody."""
     if isinstance(error, ConnectionRefusedError | FileNotFoundError | socket.gaierror):
         return True
-    return isinstance(error, OSError) and error.errno in _NO_WAY
+    return isinstance(error, OSError) and error.errno in _UNREACHABLE_ERRNOS
 
 
 def explain(error: Exception) -> str:

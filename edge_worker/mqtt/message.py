@@ -20,12 +20,12 @@ _publications = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A topic filter to subscribe to at every connect; with ``recalls``, retained messages come each time."""
+    """A topic filter to subscribe to at every connect; ``retained_at_reconnect``: with retained messages each time."""
 
     filter: str
     qos: Literal[0, 1]
     share_group: str | None = None
-    recalls: bool = False
+    retained_at_reconnect: bool = False
 
     @property
     def wire(self) -> str:

@@ -100,7 +100,7 @@ class Outbox:
             entry = OutboxEntry(message, size)
             if self._poison.denials.waits(message.topic, now) and not entry.is_kept:
                 return [self._give_up(message, self._poison.denials.reason(message.topic))]
-            if not self._window and entry.goes_once:
+            if not self._window and entry.is_best_effort:
                 return [self._give_up(message, "not connected")]
             stale = self._refused_before(message)
             if stale is not None:
@@ -206,7 +206,9 @@ class Outbox:
             return False
         if not self._in_flight:
             return self._window > 0 and not self._poison.is_watched(entry, now)
-        if self._poison.goes_alone(entry) or any(self._poison.goes_alone(other) for other in self._in_flight.values()):
+        if self._poison.is_sent_alone(entry) or any(
+            self._poison.is_sent_alone(other) for other in self._in_flight.values()
+        ):
             return False
         bytes_in_flight = sum(other.size for other in self._in_flight.values())
         return len(self._in_flight) < self._window and bytes_in_flight + entry.size <= MAX_IN_FLIGHT_BYTES

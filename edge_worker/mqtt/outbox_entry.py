@@ -36,7 +36,7 @@ class OutboxEntry:
     """Whether it is sent with nothing else in flight, so that the broker's next word is about it."""
 
     @property
-    def goes_once(self) -> bool:
+    def is_best_effort(self) -> bool:
         """Whether it is not sent again on another connection."""
         return self.message.qos == 0 and not self.message.must_arrive
 
@@ -63,7 +63,7 @@ class OutboxEntry:
             return f"the broker closes the connection over it: {doubt}?{doubt_dots(self.message.topic)}"
         if self.refusals and not self.is_kept:
             return self.refusal
-        return "connection lost" if self.goes_once else ""
+        return "connection lost" if self.is_best_effort else ""
 
     def attempt_failed(self, cause: Cause, *, alone: bool) -> None:
         """Note that the broker ended the connection while this was in flight, *alone* or among others."""

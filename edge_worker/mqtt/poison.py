@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.message import Outgoing
     from edge_worker.mqtt.outbox_entry import OutboxEntry
 
-_ITS_DOING: Final = (Cause.BROKER, Cause.TOO_LARGE)
+_SUSPICIOUS_CAUSES: Final = (Cause.BROKER, Cause.TOO_LARGE)
 _CLOSED: Final = "the broker closes the connection over it: no permission for the topic?"
 
 
@@ -63,7 +63,7 @@ class PoisonDetector:
         """Whether *entry* is suspected, and this connection is too young to risk it."""
         return entry.is_suspect and now < self._stable_at
 
-    def goes_alone(self, entry: OutboxEntry) -> bool:
+    def is_sent_alone(self, entry: OutboxEntry) -> bool:
         """Whether *entry* is sent with nothing else in flight."""
         return bool(entry.failed_attempts) or entry.alone or self.denials.is_probed(entry.message.topic)
 
@@ -78,11 +78,11 @@ class PoisonDetector:
     ) -> None:
         """Judge what was *in_flight* when the connection ended because of *reason*; *waiting* is all of them."""
         probed = any(self.denials.is_probed(one.topic) for one in self._unconfirmed.fresh(now))
-        self.blamed = probed or any(self.goes_alone(entry) for entry in in_flight)
+        self.blamed = probed or any(self.is_sent_alone(entry) for entry in in_flight)
         for entry in in_flight:
-            if entry.goes_once:  # and is still being written
+            if entry.is_best_effort:  # and is still being written
                 self._unconfirmed.sent(entry.message.topic, entry.size, now)
-        kept = [entry for entry in in_flight if not entry.goes_once]
+        kept = [entry for entry in in_flight if not entry.is_best_effort]
         if cause is Cause.DENIED:
             self._find_denied(kept, waiting, reason, now)
         else:
@@ -120,7 +120,7 @@ class PoisonDetector:
         if not in_flight and cause is not Cause.OURS:
             for entry in waiting:
                 entry.failed_attempts = 0
-        if cause not in _ITS_DOING:
+        if cause not in _SUSPICIOUS_CAUSES:
             return
         for entry in in_flight:
             entry.attempt_failed(cause, alone=len(in_flight) == 1)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_worker.mqtt.outbox_entry import OutboxEntry
     from edge_worker.mqtt.paho.connection import PahoConnection
 
-_EXPLAINS_S: Final = 0.5
+_AFTER_REFUSAL_S: Final = 0.5
 """A broker that closes the connection so soon after it refused a message does so because of that."""
 
 
@@ -54,7 +54,7 @@ class Publisher:
     @property
     def was_just_refused(self) -> bool:
         """Whether a message was refused so recently that it explains the end of the connection."""
-        return time.monotonic() - self._refused_at < _EXPLAINS_S
+        return time.monotonic() - self._refused_at < _AFTER_REFUSAL_S
 
     def _send(self, entry: OutboxEntry) -> None:
         outbox = self._link.outbox

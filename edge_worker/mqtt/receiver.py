@@ -53,7 +53,7 @@ class Receiver:
         self._acks.append(mid)
 
     @property
-    def owes_acknowledgements(self) -> bool:
+    def has_pending_acknowledgements(self) -> bool:
         """Whether acknowledgements wait to be sent. One that is not sent would bring its frame again."""
         return bool(self._acks)
 

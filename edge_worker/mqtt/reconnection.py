@@ -137,7 +137,7 @@ class Reconnection:
     def _explained(self, ending: Ending) -> Ending:
         """Name the cause of an *ending* that the broker did not explain, where there are signs of one."""
         if ending.cause in _UNEXPLAINED and not somebody_listens(self._config):
-            return replace(ending, cause=Cause.GONE, failure=Failure.CLOSED_PORT)
+            return replace(ending, cause=Cause.BROKER_DOWN, failure=Failure.CLOSED_PORT)
         if ending.cause is Cause.BROKER and self._outbox.blamed:  # then no other client ended it
             if self._outbox.withheld(time.monotonic()):
                 self._status_board.note(conflict="")

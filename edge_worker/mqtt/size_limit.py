@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TELLING_BYTES: Final = 1024
+NEVER_TOO_LARGE_BYTES: Final = 1024
 """A broker that takes no message of this size takes none at all: a smaller one is not too large."""
 
 GUESS: Final = 0.75
@@ -69,7 +69,7 @@ class SizeLimit:
         self._guess: _Guess | None = None
         self._of_topic: dict[str, _Guess] = {}
         self._taken = 0
-        self._taken_of: OrderedDict[str, int] = OrderedDict()  # largest by topic
+        self._taken_by_topic: OrderedDict[str, int] = OrderedDict()  # largest by topic
 
     def max_bytes(self, now: float, topic: str = "") -> int | None:
         """The limit in force for *topic* (empty: for all); None: none known."""
@@ -89,9 +89,9 @@ class SizeLimit:
     def taken(self, topic: str, size: int, now: float) -> None:
         """Note that the broker acknowledged a message of *size* bytes for *topic*."""
         self._taken = max(self._taken, size)
-        self._taken_of[topic] = max(size, self._taken_of.pop(topic, 0))
-        if len(self._taken_of) > MAX_TOPICS:
-            self._taken_of.popitem(last=False)
+        self._taken_by_topic[topic] = max(size, self._taken_by_topic.pop(topic, 0))
+        if len(self._taken_by_topic) > MAX_TOPICS:
+            self._taken_by_topic.popitem(last=False)
         if (guess := self._of_topic.pop(topic, None)) is not None and size <= guess.limit:
             self._guess = _Guess(guess.limit, now + GUESS_S)  # the topic is allowed: it was the size
 
@@ -99,7 +99,7 @@ class SizeLimit:
         """Note that the broker called a message of *size* bytes too large."""
         if self._taken >= size:  # its limit has changed since
             self._taken = 0
-            self._taken_of.clear()
+            self._taken_by_topic.clear()
         self._guess = _Guess(max(self._taken, int(size * GUESS)), now + GUESS_S)
 
     def closed_over(self, topic: str, size: int, now: float) -> Verdict:
@@ -108,9 +108,9 @@ class SizeLimit:
         A size that the broker takes elsewhere is not too large. Where it takes smaller ones on the same topic, it is
         too large. In between that is supposed, for this topic only.
         """
-        if size <= max(self._taken, TELLING_BYTES):
+        if size <= max(self._taken, NEVER_TOO_LARGE_BYTES):
             return "topic"
-        if topic in self._taken_of:
+        if topic in self._taken_by_topic:
             self.too_large(size, now)
         elif len(self._of_topic) < MAX_TOPICS:
             self._of_topic[topic] = _Guess(int(size * GUESS), now + GUESS_S)
@@ -120,7 +120,7 @@ class SizeLimit:
         """Note that the broker cannot be reached."""
         self._guess, self._taken = None, 0
         self._of_topic.clear()
-        self._taken_of.clear()
+        self._taken_by_topic.clear()
 
 
 class UnconfirmedMessages:

@@ -27,7 +27,7 @@ def own_subscriptions(config: Config) -> tuple[Subscription, ...]:
 
 def statuses_subscription(config: Config) -> Subscription:
     """The statuses of all nodes, those that are retained after whatever the broker has in its queue for us."""
-    return Subscription(filter_of_all_nodes(config.node.status_topic), 1, recalls=True)
+    return Subscription(filter_of_all_nodes(config.node.status_topic), 1, retained_at_reconnect=True)
 
 
 def answered_subscription(config: Config) -> Subscription:

@@ -97,7 +97,7 @@ def test_short_connections_in_a_row_look_like_a_takeover() -> None:
 def test_a_broker_that_restarts_is_no_takeover() -> None:
     """However soon, and however often; nor is one that closes connections over a message it refuses."""
     watch = TakeoverWatch(ReconnectConfig())
-    assert [watch.ended(cause, 1.0) for cause in [Cause.GONE, Cause.REFUSAL] * 5] == [None] * 10
+    assert [watch.ended(cause, 1.0) for cause in [Cause.BROKER_DOWN, Cause.REFUSAL] * 5] == [None] * 10
 
 
 def test_explanations_are_an_operators_words() -> None:

@@ -14,7 +14,7 @@ from edge_worker.mqtt.outbox import (
     Outbox,
 )
 from edge_worker.mqtt.outbox_entry import MAX_ATTEMPTS, STABLE_S, SUSPECT_ATTEMPTS
-from edge_worker.mqtt.size_limit import GUESS_S, MAX_ENDS, TELLING_BYTES, WRITTEN_S
+from edge_worker.mqtt.size_limit import GUESS_S, MAX_ENDS, NEVER_TOO_LARGE_BYTES, WRITTEN_S
 
 NOW = 0.0  # where only the order of things matters
 LARGE = 100_000
@@ -116,7 +116,7 @@ def test_a_size_that_is_taken_elsewhere_is_a_topic_that_is_forbidden() -> None:
 def test_a_small_message_is_never_too_large() -> None:
     """A broker that ends connections over a few bytes objects to something else."""
     outbox = Outbox()
-    outbox.add(make_outgoing(must_arrive=True), TELLING_BYTES, NOW)
+    outbox.add(make_outgoing(must_arrive=True), NEVER_TOO_LARGE_BYTES, NOW)
     assert end_connections(outbox, MAX_ATTEMPTS) == []
     assert outbox.max_packet(NOW, "t") is None
 
@@ -125,7 +125,7 @@ def test_what_is_given_up_over_a_forbidden_topic_is_not_called_too_large() -> No
     """It is so small that nobody could mean its size."""
     outbox = Outbox()
     lost: list[GivenUp] = []
-    outbox.add(make_outgoing(), TELLING_BYTES, NOW)
+    outbox.add(make_outgoing(), NEVER_TOO_LARGE_BYTES, NOW)
     while not lost:
         outbox.connected(None, None, 0.0)
         assert send_all(outbox, itertools.count(1), now=STABLE_S)
@@ -153,7 +153,7 @@ def send_until_denied(outbox: Outbox, denied: str, now: float) -> list[str]:
         if entry.message.topic == denied:
             outbox.disconnected(Cause.DENIED, now, "Not authorized")
             return topics
-        if outbox._poison.goes_alone(entry):
+        if outbox._poison.is_sent_alone(entry):
             outbox.arrived(mid, now)
     for mid in list(outbox._in_flight):
         outbox.arrived(mid, now)

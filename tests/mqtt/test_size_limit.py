@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_worker.mqtt.size_limit import (
     GUESS_S,
     MAX_ENDS,
-    TELLING_BYTES,
+    NEVER_TOO_LARGE_BYTES,
     WRITTEN_S,
     SizeLimit,
     UnconfirmedMessages,
@@ -53,7 +53,7 @@ def test_a_size_is_supposed_for_one_topic_until_that_takes_a_smaller_one() -> No
 def test_small_messages_prove_nothing_about_sizes() -> None:
     """Else one odd message would silence the worker."""
     limit = SizeLimit()
-    assert limit.closed_over("t", TELLING_BYTES, NOW) == "topic"
+    assert limit.closed_over("t", NEVER_TOO_LARGE_BYTES, NOW) == "topic"
     assert limit.max_bytes(NOW, "t") is None
 
 

@@ -236,4 +236,6 @@ class PahoConnection:
 def _options(subscription: Subscription) -> SubscribeOptions:
     """Retained messages again at each reconnect would look like new frames."""
     always, at_first = SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE, SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
-    return SubscribeOptions(qos=subscription.qos, retainHandling=always if subscription.recalls else at_first)
+    return SubscribeOptions(
+        qos=subscription.qos, retainHandling=always if subscription.retained_at_reconnect else at_first
+    )
