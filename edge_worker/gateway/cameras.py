@@ -110,7 +110,7 @@ class Cameras:
 
     def _image(self, name: str, kind: str, image: bytes) -> None:
         if image and len(image) <= self._max_bytes:
-            camera = self._seen(name)
+            camera = self._get_or_add(name)
             camera.images[kind] = image
             camera.changed.set()
             camera.changed = asyncio.Event()
@@ -120,7 +120,7 @@ class Cameras:
             labels = LabelsMessage.model_validate_json(payload)
         except ValidationError:
             return
-        camera, now = self._seen(name), time.monotonic()
+        camera, now = self._get_or_add(name), time.monotonic()
         camera.labels = payload
         camera.times.append(now)
         camera.facts = {
@@ -142,7 +142,7 @@ class Cameras:
         self.errors.append(error)
         self.on_change("error", str(error["camera"]), error)
 
-    def _seen(self, name: str) -> Camera:
+    def _get_or_add(self, name: str) -> Camera:
         """Return a camera, added if need be in place of the one heard of longest ago."""
         camera = self.cameras.setdefault(name, Camera())
         self.cameras.move_to_end(name)

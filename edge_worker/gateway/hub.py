@@ -50,7 +50,7 @@ class Hub:
         self.responses: dict[int, int] = {}
         """Responses since the start, by status."""
         self.broker.on_message, self.broker.on_published = self._message, self.requests.published
-        self.nodes.on_change = self.cameras.on_change = self._tell
+        self.nodes.on_change = self.cameras.on_change = self._send_event
         self.nodes.on_lost = self.requests.repeat
 
     async def start(self) -> None:
@@ -76,7 +76,7 @@ class Hub:
     def _message(self, message: Incoming) -> None:
         _ = self.requests.take(message) or self.cameras.take(message) or self.nodes.take(message)
 
-    def _tell(self, kind: str, name: str, values: dict[str, Any]) -> None:
+    def _send_event(self, kind: str, name: str, values: dict[str, Any]) -> None:
         text = f"event: {kind}\ndata: {json.dumps({'name': name, **values})}\n\n"
         for queue in self._queues:
             if queue.full():

@@ -77,8 +77,8 @@ class Nodes:
         """
         states = [node.status.state for node in self.nodes.values() if node.status is not None]
         if not WORKING.intersection(states):
-            told = f"the workers are {', '.join(sorted(set(states)))}" if states else "no worker has been seen"
-            raise Problem("no_worker", f"no worker is online: {told}")
+            reported = f"the workers are {', '.join(sorted(set(states)))}" if states else "no worker has been seen"
+            raise Problem("no_worker", f"no worker is online: {reported}")
 
     def card(self) -> ModelCard:
         """Return the model card of a worker, preferably of one that works.
@@ -109,23 +109,23 @@ class Nodes:
                 self.nodes.pop(name, None)
             return
         try:
-            said = _MODELS[kind].model_validate_json(payload)
+            message = _MODELS[kind].model_validate_json(payload)
         except ValidationError:
             return
         node = self.nodes.setdefault(name, Node())
-        if isinstance(said, StatusMessage) and not self._is_news(node, said):
+        if isinstance(message, StatusMessage) and not self._is_current(node, message):
             return
-        setattr(node, kind, said)
-        self.on_change(kind, name, said.to_values())
+        setattr(node, kind, message)
+        self.on_change(kind, name, message.to_values())
 
-    def _is_news(self, node: Node, said: StatusMessage) -> bool:
-        """Whether *said* is about the present worker; an ``offline`` of another session is not."""
+    def _is_current(self, node: Node, message: StatusMessage) -> bool:
+        """Whether *message* is about the present worker; an ``offline`` of another session is not."""
         before = node.status
-        if said.state != "offline" or before is None:
+        if message.state != "offline" or before is None:
             return True
-        if said.session != before.session:
+        if message.session != before.session:
             return False
-        if before.state in WORKING and said.reason == "lost":
+        if before.state in WORKING and message.reason == "lost":
             self.on_lost()
         return True
 

@@ -123,8 +123,8 @@ async def _answer(_request: Request, error: Exception) -> Response:
             response.headers.update(error.headers or {})
             return response
         case RequestValidationError():
-            told = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
-            return Problem("invalid", told[:500]).response()
+            message = "; ".join(f"{'.'.join(map(str, one['loc'][1:]))}: {one['msg']}" for one in error.errors())
+            return Problem("invalid", message[:500]).response()
         case ClientDisconnect():
             return Problem("bad_request", "the body ends early").response()
     return Problem("model_error", "a defect of the gateway; its log says more").response()

@@ -34,7 +34,7 @@ _FOLDER: Final = "gateway-jobs"
 _log = structlog.get_logger(__name__)
 
 
-def _tell(task: asyncio.Task[None]) -> None:
+def _log_failure(task: asyncio.Task[None]) -> None:
     """Log what ended a task that should run for ever."""
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error(log_events.GATEWAY_JOBS, problem="a defect of the gateway: restart it", exc_info=error)
@@ -51,7 +51,7 @@ class Jobs:
         self._state, self._disk = state_directory(environ), Disk()
         self._store: Store | None = None
         self._runner: Runner | None = None
-        self._off = Problem("forbidden", "jobs are switched off: gateway.jobs.max_jobs")
+        self._disabled = Problem("forbidden", "jobs are switched off: gateway.jobs.max_jobs")
         self._tasks: set[asyncio.Task[None]] = set()
         self._uploads = ConcurrencyLimit(MAX_UPLOADS, "jobs are being uploaded")
 
@@ -62,7 +62,7 @@ class Jobs:
         try:
             store = self._store = await self._disk.run(self._open)
         except Problem as problem:
-            self._off = problem
+            self._disabled = problem
             _log.warning(log_events.GATEWAY_JOBS, problem=problem.detail)
             return
         runner = self._runner = Runner(store, self._disk, self._requests, self._require)
@@ -77,7 +77,7 @@ class Jobs:
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
-        task.add_done_callback(_tell)
+        task.add_done_callback(_log_failure)
         self._tasks.add(task)
 
     async def stop(self) -> None:
@@ -104,7 +104,8 @@ class Jobs:
             Problem: ``forbidden`` or ``no_storage``, as in all methods below.
         """
         if self._store is None:
-            raise Problem(self._off.reason, self._off.detail)  # raised again, the same one would keep every traceback
+            # A new one: raised again, the same one would keep every traceback.
+            raise Problem(self._disabled.reason, self._disabled.detail)
         return self._store
 
     async def create(self, request: Request, wanted: Wanted, model: str | None) -> JobDocument:

@@ -24,7 +24,7 @@ CAMERA: Final = "jobs"
 RETRY_S: Final = 1.0
 DISK_RETRY_S: Final = 30.0  # what a full disk does not take is parsed again each time
 MAX_TRIES: Final = 3
-_PASSING: Final = frozenset({"no_worker", "no_broker"})  # waited for, however long it takes
+_TRANSIENT: Final = frozenset({"no_worker", "no_broker"})  # waited for, however long it takes
 _UNANSWERED: Final = frozenset({"timeout", "refused"})  # tried again a few times
 _FILES: Final = {"colormap": "colormap.png", "overlay": "overlay.jpg"}
 _log = structlog.get_logger(__name__)
@@ -37,11 +37,11 @@ class Runner:
         """Parse the images of *store* by *requests* while *require* raises no problem."""
         self._store, self._disk, self._requests, self._require = store, disk, requests, require
         self._busy: set[tuple[str, int]] = set()
-        self._news, self._taking = asyncio.Event(), asyncio.Lock()
+        self._wakeup, self._take_lock = asyncio.Event(), asyncio.Lock()
 
     def wake(self) -> None:
         """Look for a new job."""
-        self._news.set()
+        self._wakeup.set()
 
     async def work(self) -> None:
         """Parse one image after the other, for ever; several may do so at once."""
@@ -60,14 +60,14 @@ class Runner:
             self._busy.discard(image.key)
 
     async def _take(self) -> tuple[Waiting, bytes]:
-        async with self._taking:
+        async with self._take_lock:
             while True:
-                self._news.clear()
+                self._wakeup.clear()
                 taken = await self._disk.run(self._store.next, self._busy.copy())
                 if taken is not None:
                     self._busy.add(taken[0].key)
                     return taken
-                await self._news.wait()
+                await self._wakeup.wait()
 
     async def _answer(self, image: Waiting, content: bytes) -> None:
         try:
@@ -83,7 +83,7 @@ class Runner:
             await self._disk.run(self._store.keep, image, _files(parsed))
 
     async def _failed(self, image: Waiting, problem: Problem) -> None:
-        if problem.reason in _PASSING:
+        if problem.reason in _TRANSIENT:
             raise problem
         if problem.reason in _UNANSWERED and image.tries + 1 < MAX_TRIES:
             await self._disk.run(self._store.tried, image)

@@ -37,30 +37,30 @@ async def latest(hub: TheHub, camera: Name, file: File) -> Response:
     """The newest frame, map, overlay or labels of a camera; the frame in the format that the camera sent."""
     found = hub.cameras.get(camera)
     if file == "labels.json":
-        return Response(_there(found.labels), media_type="application/json")
-    image = _there(found.images.get(file.partition(".")[0], b""))
+        return Response(_or_not_found(found.labels), media_type="application/json")
+    image = _or_not_found(found.images.get(file.partition(".")[0], b""))
     return Response(image, media_type=content_type(image))
 
 
 @router.get("/cameras/{camera}/stream.mjpeg", responses=documented(404), response_class=StreamingResponse)
 async def stream(hub: TheHub, camera: Name) -> Response:
     """The overlays of a camera as they come, or its frames where there are no overlays."""
-    return _Endless(_parts(hub.cameras.get(camera)), hub.streams, "multipart/x-mixed-replace; boundary=frame")
+    return _LimitedStream(_parts(hub.cameras.get(camera)), hub.streams, "multipart/x-mixed-replace; boundary=frame")
 
 
 @router.get("/events", responses=documented(), response_class=StreamingResponse)
 async def events(hub: TheHub) -> Response:
     """Server-sent events: labels and errors of cameras; status, model and stats of workers."""
-    return _Endless(hub.listen(), hub.listeners, "text/event-stream")
+    return _LimitedStream(hub.listen(), hub.listeners, "text/event-stream")
 
 
-def _there(content: bytes) -> bytes:
+def _or_not_found(content: bytes) -> bytes:
     if not content:
         raise Problem("not_found", "none has been seen yet; overlays need output.overlay.enabled")
     return content
 
 
-class _Endless(StreamingResponse):
+class _LimitedStream(StreamingResponse):
     """Keeps a slot while it is sent, even if the client leaves before anything arrives."""
 
     def __init__(self, content: AsyncIterator[str | bytes], limit: ConcurrencyLimit, media_type: str) -> None:

@@ -64,9 +64,9 @@ async def detection(hub: TheHub, request: Request) -> Any:  # noqa: ANN401 - or 
     try:
         return await _detect(hub, request)
     except Problem as problem:
-        told = {**problem.values(), "success": False, "error": problem.detail, "code": problem.status}
+        content = {**problem.values(), "success": False, "error": problem.detail, "code": problem.status}
         response = problem.response()
-        return JSONResponse(told, problem.status, {k: v for k, v in response.headers.items() if k in _KEPT})
+        return JSONResponse(content, problem.status, {k: v for k, v in response.headers.items() if k in _KEPT})
 
 
 @router.post("/v1/vision/custom/list", responses=documented())

@@ -79,14 +79,14 @@ def negotiated(accept: str) -> MediaType:
         Problem: ``not_acceptable``.
     """
     ranges = [_range(one) for one in accept.split(",")]
-    liked = {offer: _liking(offer, ranges) for offer in _KINDS}
-    best = max(liked, key=lambda offer: liked[offer])
-    if liked[best][0] <= 0.0:
+    qualities = {offer: _quality(offer, ranges) for offer in _KINDS}
+    best = max(qualities, key=lambda offer: qualities[offer])
+    if qualities[best][0] <= 0.0:
         raise Problem("not_acceptable", f"there are {', '.join(_KINDS)}")
     return best
 
 
-def _liking(offer: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
+def _quality(offer: str, ranges: Sequence[tuple[str, float]]) -> tuple[float, int]:
     """A client's preference for *offer*: quality and position of the most specific range (RFC 9110, 12.5.1)."""
     for pattern in (offer, offer.partition("/")[0] + "/*", "*/*"):
         for place, (named, quality) in enumerate(ranges):
