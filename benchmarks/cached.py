@@ -141,7 +141,7 @@ class Place:
             node=lambda _link, _message: False,
             arrive=self._frame_queue.arrive,
             published=lambda _event: None,
-            news=lambda _event: None,
+            link_changed=lambda _event: None,
             results_lost=self._results_lost,
             fatal=self._fatal,
         )

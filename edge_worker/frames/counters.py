@@ -80,15 +80,15 @@ class LateCameras:
         self._counts: Mapping[str, Count] = {}
         self._late: frozenset[str] = frozenset()
 
-    def news(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
+    def newly_late(self, counts: Mapping[str, Count]) -> tuple[str, ...]:
         """Return the cameras whose frames since the last call were dropped as too old, with none answered.
 
         Each is returned once, until one of its frames is answered.
         """
         late = frozenset(name for name, count in counts.items() if self._is_late(name, count))
-        news = late - self._late
+        newly_late = late - self._late
         self._counts, self._late = counts, late
-        return tuple(sorted(news))
+        return tuple(sorted(newly_late))
 
     def _is_late(self, name: str, now: Count) -> bool:
         before = self._counts.get(name, Count())

@@ -177,7 +177,7 @@ class App:
         if now - self._stats_at >= self._components.config.ops.stats_interval_s:
             self._stats_at = now
             self._publish_stats()
-            for camera in self._late_cameras.news(self._components.frame_queue.account().cameras):
+            for camera in self._late_cameras.newly_late(self._components.frame_queue.account().cameras):
                 _log.warning(log_events.CAMERA_CLOCK, camera=camera)
 
     def _publish_stats(self) -> None:

@@ -229,7 +229,7 @@ def _route(config: Config, index: int) -> Route:
     return Route(link_name(camera), Template(camera.topic, node=config.node.id), index, camera.reply_prefix)
 
 
-def log_news(event: events.LinkEvent) -> None:
+def log_link_event(event: events.LinkEvent) -> None:
     """Log *event*, with its fields."""
     fields = {name: value for name, value in asdict(event).items() if name != "link"}
     level = logging.INFO if isinstance(event, _GOOD) else logging.WARNING

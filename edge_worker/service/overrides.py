@@ -90,9 +90,9 @@ def with_overlay(images: tuple[ImageRequest, ...], overlay: ImageRequest | None)
     return others if overlay is None else (overlay, *others)
 
 
-def _without(own: CameraOverrides, said: CameraOverrides) -> CameraOverrides:
-    """Clear of *own* what *said* sets for all: the newest command wins."""
+def _without(own: CameraOverrides, general: CameraOverrides) -> CameraOverrides:
+    """Clear of *own* what *general* sets for all: the newest command wins."""
     return CameraOverrides(
-        None if said.score_threshold is not None else own.score_threshold,
-        None if said.overlay is not None else own.overlay,
+        None if general.score_threshold is not None else own.score_threshold,
+        None if general.overlay is not None else own.overlay,
     )

@@ -189,10 +189,10 @@ class ReplyBuilder:
             expiry_s=self._outputs.result_expiry_s,
             must_arrive=frame.delivery is not None,
         )
-        return message if frame.request is None else _to_asker(message, frame.request, kind, person)
+        return message if frame.request is None else _to_requester(message, frame.request, kind, person)
 
 
-def _to_asker(message: Outgoing, request: Request, kind: str, person: int | None) -> Outgoing:
+def _to_requester(message: Outgoing, request: Request, kind: str, person: int | None) -> Outgoing:
     """Address *message* to the requester; it is not retried when refused: nobody waits for long."""
     shown = {KIND: kind} if person is None else {KIND: kind, "person": str(person)}
     return replace(

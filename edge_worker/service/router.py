@@ -53,16 +53,16 @@ class Handlers:
     """Where events go.
 
     ``node`` takes the link and a message on a topic of nodes (command, status, answer) and says whether it was one;
-    ``arrive`` takes a frame; ``published`` the end of every publication; ``news`` every event about a link's condition;
-    ``results_lost`` a frame whose results were given up, the reason of its error message, and the detail; ``fatal`` a
-    defect.
+    ``arrive`` takes a frame; ``published`` the end of every publication; ``link_changed`` every event about
+    a link's condition; ``results_lost`` a frame whose results were given up, the reason of its error message, and the
+    detail; ``fatal`` a defect.
     """
 
     frames: FrameQueue
     node: Callable[[str, Incoming], bool]
     arrive: Callable[[Frame], object]
     published: Callable[[events.Published], object]
-    news: Callable[[LinkEvent], None]
+    link_changed: Callable[[LinkEvent], None]
     results_lost: Callable[[Frame, str, str], None]
     fatal: Callable[[str, BaseException], None]
 
@@ -101,7 +101,7 @@ class Router:
         elif isinstance(event, events.Published):
             self._published(event)
         else:
-            self._handlers.news(event)
+            self._handlers.link_changed(event)
 
     def _published(self, event: events.Published) -> None:
         self._handlers.published(event)

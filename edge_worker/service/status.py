@@ -87,7 +87,7 @@ class NodeStatus:
         self._restored_at, self._must_restore = -math.inf, False
         self._will = b""
         self._duplicate_nodes = DuplicateNodes(reporter.node, reporter.session)
-        self._told_at = self._asked_at = -math.inf
+        self._warned_at = self._asked_at = -math.inf
         self._lock = Lock()  # held from reading to publishing: what is published last is what is true last
         self._since = time.time()
         self._card: ModelCardFacts | None = None
@@ -123,12 +123,12 @@ class NodeStatus:
         self._lifecycle.move(judgement)
 
     def show(self, card: ModelCardFacts) -> bool:
-        """Publish *card* unless it is shown already; returns whether it was news."""
+        """Publish *card* unless it is shown already; returns whether it was new."""
         with self._lock:
-            news, self._card = card != self._card, card
-        if news:
+            changed, self._card = card != self._card, card
+        if changed:
             self._publish_card()
-        return news
+        return changed
 
     def repeat(self) -> None:
         """Publish all again: the broker may have forgotten, or told others that we are lost."""
@@ -143,8 +143,8 @@ class NodeStatus:
         """
         now, known = time.monotonic(), self.duplicate_nodes
         is_duplicate = self._duplicate_nodes.heard(found, now)
-        if is_duplicate and self.duplicate_nodes != known and now - self._told_at >= RESTORE_S:
-            self._told_at = now
+        if is_duplicate and self.duplicate_nodes != known and now - self._warned_at >= RESTORE_S:
+            self._warned_at = now
             _log.warning(log_events.NODE_ID_TAKEN, detail=self.duplicate_nodes, standby=self.is_standby())
         if self.is_standby():
             return

@@ -23,7 +23,7 @@ from edge_worker.pool import ModelPool
 from edge_worker.service.commands import Commands
 from edge_worker.service.dispatcher import Dispatchers, Outlets
 from edge_worker.service.groups import Groups
-from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links, log_news
+from edge_worker.service.links import CONTROL, HOME_ASSISTANT, Links, log_link_event
 from edge_worker.service.overrides import Overrides
 from edge_worker.service.probes import Probes
 from edge_worker.service.result_cache import ResultCache
@@ -107,7 +107,7 @@ class Components:
         if self.home_assistant.wanted:
             sections = self.dispatchers.sections
             paused, cameras = seen_cameras(self.config, self.frame_queue, self._overrides, sections)
-            self.home_assistant.look(cameras, paused=paused)
+            self.home_assistant.publish_due(cameras, paused=paused)
 
     def topic(self, template: str) -> str:
         """The topic of this node that *template* stands for."""
@@ -178,7 +178,7 @@ class Components:
             node=self._take_from_node,
             arrive=self.groups.arrive,
             published=self.home_assistant.published,
-            news=self._news,
+            link_changed=self._link_changed,
             results_lost=self.dispatchers.results_lost,
             fatal=self._fatal,
         )
@@ -226,9 +226,9 @@ class Components:
             self._wake.put(Order.CHECK)  # changes are shown at once
         return taken
 
-    def _news(self, event: LinkEvent) -> None:
+    def _link_changed(self, event: LinkEvent) -> None:
         """Handle a change of a link's status. Called by the router."""
-        log_news(event)
+        log_link_event(event)
         if isinstance(event, Fatal):
             self._fatal(f"link {event.link} failed: {event.detail}", None)
         if isinstance(event, Connected):

@@ -9,12 +9,12 @@ def test_a_camera_all_of_whose_frames_are_too_old_is_named_once() -> None:
     """Until one is in time, and again when that has ended: else a wrong clock drops frames in silence."""
     watch = LateCameras()
     late, later = Count(received=3, dropped={"too_old": 3}), Count(received=9, dropped={"too_old": 9})
-    assert watch.news({"door": late, "gate": Count(received=1, processed=1)}) == ("door",)
-    assert watch.news({"door": later}) == ()
-    assert watch.news({"door": later}) == ()  # nothing came
+    assert watch.newly_late({"door": late, "gate": Count(received=1, processed=1)}) == ("door",)
+    assert watch.newly_late({"door": later}) == ()
+    assert watch.newly_late({"door": later}) == ()  # nothing came
     mended = Count(received=10, dropped={"too_old": 9}, processed=1)
-    assert watch.news({"door": mended}) == ()
-    assert watch.news({"door": Count(received=11, dropped={"too_old": 10}, processed=1)}) == ("door",)
+    assert watch.newly_late({"door": mended}) == ()
+    assert watch.newly_late({"door": Count(received=11, dropped={"too_old": 10}, processed=1)}) == ("door",)
 
 
 def test_a_slow_box_is_not_a_wrong_clock() -> None:
@@ -24,5 +24,5 @@ def test_a_slow_box_is_not_a_wrong_clock() -> None:
         "door": Count(dropped={"too_old": 5}, processed=1),
         "gate": Count(dropped={"too_old": 5}, rejected={"too_big": 1}),
     }
-    assert watch.news(some) == ()
-    assert watch.news(some) == ()
+    assert watch.newly_late(some) == ()
+    assert watch.newly_late(some) == ()

@@ -29,7 +29,7 @@ class Bench:
     def __init__(self, reply_prefix: str | None = None) -> None:
         """Route ``cameras/{camera}/frame`` of link ``every`` to section 0."""
         self.acknowledged: list[Delivery] = []
-        self.news: list[LinkEvent] = []
+        self.link_events: list[LinkEvent] = []
         self.published: list[Published] = []
         self.lost: list[tuple[str, str]] = []
         self.failures: list[str] = []
@@ -40,7 +40,7 @@ class Bench:
             node=lambda _, message: message.topic == "ours",
             arrive=self.frame_queue.arrive,
             published=self.published.append,
-            news=self.news.append,
+            link_changed=self.link_events.append,
             results_lost=lambda frame, reason, _: self.lost.append((frame.frame_id, reason)),
             fatal=lambda what, _: self.failures.append(what),
         )
@@ -189,7 +189,7 @@ def test_news_of_a_link_is_passed_on() -> None:
     bench = Bench()
     event = Connected("every", "5", session_present=True)
     bench.handle(event)
-    assert bench.news == [event]
+    assert bench.link_events == [event]
 
 
 def test_a_defect_is_reported() -> None:

@@ -42,5 +42,5 @@ def test_the_status_is_said_again_at_each_reconnect(
     published: list[Outgoing] = []
     monkeypatch.setattr(components.links, "publish", published.append)
     for event in (Connected(link, "5", session_present=True), answer):
-        components._news(event)
+        components._link_changed(event)
     assert [message.topic for message in published] == ["edge-worker/box/status"] * statuses

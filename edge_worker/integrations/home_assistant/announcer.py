@@ -114,11 +114,11 @@ class HomeAssistant:
             if topic not in self._memory.devices:
                 return False
             self._forgotten[camera] = self._received.get(camera, 0)
-            self._take_back(topic)
+            self._withdraw(topic)
             self._memory.save()
             return True
 
-    def look(self, seen: Sequence[SeenCamera], *, paused: bool) -> None:
+    def publish_due(self, seen: Sequence[SeenCamera], *, paused: bool) -> None:
         """Publish what is new or due for the cameras *seen*; *paused*: all cameras are paused."""
         with self._lock:
             if not self._connected:
@@ -128,7 +128,7 @@ class HomeAssistant:
                 self._due, self._all_at, self._settings = math.inf, now, None
                 self._current.clear()
             before = dict(self._memory.devices)
-            self._take_back_what_is_not_shown()
+            self._withdraw_hidden()
             if self._enabled:
                 shown = [camera for camera in seen if self._is_shown(camera)]
                 self._announce_all(shown)
@@ -139,7 +139,7 @@ class HomeAssistant:
                 self._memory.save()
 
     def _want_all(self) -> None:
-        """Publish everything at the next look, but not before ``QUIET_S`` after the last time. The lock is held."""
+        """Publish everything next time, but not before ``QUIET_S`` after the last time. The lock is held."""
         self._due = min(self._due, max(time.monotonic(), self._all_at + QUIET_S))
 
     def _is_shown(self, camera: SeenCamera) -> bool:
@@ -177,15 +177,15 @@ class HomeAssistant:
         self._memory.devices[device.topic] = Announced(camera=device.camera, platforms=device.platforms)
         return publication
 
-    def _take_back_what_is_not_shown(self) -> None:
+    def _withdraw_hidden(self) -> None:
         for topic, device in [*self._memory.devices.items()]:
             shown = self._enabled and (device.camera is None or self._discovery.shows(device.camera))
             if not shown or topic != self._discovery.topic(device.camera):
-                self._take_back(topic)
+                self._withdraw(topic)
                 if device.camera is None and not self._enabled:
                     self._retain(self._discovery.topics.settings, b"")
 
-    def _take_back(self, topic: str) -> None:
+    def _withdraw(self, topic: str) -> None:
         """Have Home Assistant remove the device announced on *topic*."""
         device = self._memory.devices.pop(topic)
         self._current.pop(topic, None)

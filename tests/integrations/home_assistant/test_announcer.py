@@ -60,7 +60,7 @@ class Bench:
     def look(self, *cameras: SeenCamera, paused: bool = False) -> dict[str, Any]:
         """Have a look; returns what was published, by topic."""
         self._published.clear()
-        self.announcer.look(cameras, paused=paused)
+        self.announcer.publish_due(cameras, paused=paused)
         assert all(message.retain for message in self._published)
         return {one.topic: json.loads(one.payload) if one.payload else None for one in self._published}
 
