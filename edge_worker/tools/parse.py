@@ -51,7 +51,7 @@ def run(config: Config, paths: Sequence[Path], out: Path, *, raw: bool, overwrit
 
     failed = [parsed(file) for file in progress.count(left, len(left), "parsing")].count(False)
     skipped = len(files) - len(left)
-    told = f"{len(left) - failed} of {len(files)} parsed, results in {out}"
-    told += f"; {skipped} skipped, parsed before (--overwrite parses them again)" if skipped else ""
-    progress.note(told + (f"; {failed} failed" if failed else ""))
+    summary = f"{len(left) - failed} of {len(files)} parsed, results in {out}"
+    summary += f"; {skipped} skipped, parsed before (--overwrite parses them again)" if skipped else ""
+    progress.note(summary + (f"; {failed} failed" if failed else ""))
     return 1 if failed else 0

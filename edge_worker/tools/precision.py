@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from edge_worker.m2fp.types import FloatArray
 
 # Number of images for a quick test of an attempt.
-_GLANCE = 8
+_QUICK_CHECK_IMAGES = 8
 
 
 def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -> None:
@@ -51,7 +51,7 @@ def quantise(directory: Path, calibrate: Sequence[Path], gate: Sequence[Path]) -
     try:
         faithful = leave_out(
             attempts.network.groups,
-            lambda without: attempts.judge(without, spread(calibration, _GLANCE)),
+            lambda without: attempts.judge(without, spread(calibration, _QUICK_CHECK_IMAGES)),
             lambda without: attempts.judge(without, judged),
             Progress().note,
         )

@@ -56,11 +56,11 @@ def run(config: Config, *, save: Path | None, as_json: bool, camera: str | None)
 
     results = Results(config, on_result=on_result, on_error=show, camera=camera)
     with Client(config, role="watch", subscriptions=results.subscriptions) as client, until_interrupted():
-        _take_for_ever(client, results)
+        _receive_forever(client, results)
     return 0
 
 
-def _take_for_ever(client: Client, results: Results) -> None:
+def _receive_forever(client: Client, results: Results) -> None:
     while True:
         event = client.next(timeout_s=1.0)
         if isinstance(event, Arrived):

@@ -27,7 +27,7 @@ class Coco:
 
     def add(self, image: ParsedImage) -> None:
         """Add an image."""
-        self._classes.meet(image)
+        self._classes.add(image)
         self._images.append(_image(self._images.length + 1, image))
         for segment in image.segments:
             annotation = {
@@ -61,7 +61,7 @@ class CocoPanoptic:
 
     def add(self, image: ParsedImage) -> None:
         """Add an image."""
-        self._classes.meet(image)
+        self._classes.add(image)
         number = self._images.length + 1
         self._images.append(_image(number, image))
         ids = np.zeros((image.size.height, image.size.width), np.uint32)

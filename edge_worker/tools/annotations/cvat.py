@@ -31,7 +31,7 @@ class Cvat:
 
     def add(self, image: ParsedImage) -> None:
         """Add an image."""
-        self._classes.meet(image)
+        self._classes.add(image)
         size = {"width": image.size.width, "height": image.size.height}
         element = ET.Element("image", _text({"id": self._count, "name": image.file_name, **size}))
         element.extend(map(_mask, image.segments))

@@ -40,7 +40,7 @@ class LabelStudio:
 
     def add(self, image: ParsedImage) -> None:
         """Add an image."""
-        self._classes.meet(image)
+        self._classes.add(image)
         # Relative to the folder's parent: Label Studio does not accept its document root itself as local storage.
         address = f"/data/local-files/?d={quote(posixpath.join(image.folder, image.file_name))}"
         self._tasks.append({"data": {TO: address}, "predictions": [prediction(image)]})

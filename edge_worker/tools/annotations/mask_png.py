@@ -47,7 +47,7 @@ class MaskPng:
         Raises:
             EdgeWorkerError: another image's name differs only in the suffix, or there are more than 255 segments.
         """
-        self._classes.meet(image)
+        self._classes.add(image)
         name = PurePath(image.file_name).with_suffix("")
         if name in self._names:
             raise EdgeWorkerError(

@@ -36,16 +36,16 @@ class Classes:
 
     def __init__(self) -> None:
         """Start without any."""
-        self._looks: dict[int, tuple[str, str]] = {}
+        self._by_id: dict[int, tuple[str, str]] = {}
 
-    def meet(self, image: ParsedImage) -> None:
+    def add(self, image: ParsedImage) -> None:
         """Add the classes of *image*.
 
         Raises:
             EdgeWorkerError: an id has another name than before: the folder has results of two models.
         """
         for segment in image.segments:
-            name, _ = self._looks.setdefault(segment.class_id, (segment.name, segment.color))
+            name, _ = self._by_id.setdefault(segment.class_id, (segment.name, segment.color))
             if name != segment.name:
                 raise EdgeWorkerError(
                     f"class {segment.class_id} is {name} in some results and {segment.name} in others:"
@@ -54,7 +54,7 @@ class Classes:
 
     def items(self) -> list[tuple[int, str, str]]:
         """Return id, name and colour (``#rrggbb``) of each, sorted by id."""
-        return [(index, *self._looks[index]) for index in sorted(self._looks)]
+        return [(index, *self._by_id[index]) for index in sorted(self._by_id)]
 
 
 class JsonArray:

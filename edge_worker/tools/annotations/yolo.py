@@ -35,7 +35,7 @@ class YoloSeg:
         Raises:
             EdgeWorkerError: another image's name differs only in the suffix, so YOLO would mix up their labels.
         """
-        self._classes.meet(image)
+        self._classes.add(image)
         name = PurePath(image.file_name).with_suffix(".txt")
         if name in self._names:
             raise EdgeWorkerError(f"another image has the labels {name}, too: rename {image.file_name} and parse again")
