@@ -73,17 +73,17 @@ def _further(
 
     Overlaps of topics are not checked if one of them may be missing.
     """
-    told = [problem.location for problem in problems]
+    reported = [problem.location for problem in problems]
     values = {"mqtt": {}, **tree.values}
-    for location in told:
+    for location in reported:
         values = _without(values, location)
     values["mqtt"] = {"host": "localhost", **values.get("mqtt", {})}
     config, others = _validate(Tree(values), path)
     if config is None or others:
         return
-    meet = () if any(location[0] in _WITH_TOPICS for location in told) else check_topics(config)
-    for problem in (*checked(config), *meet):
-        if not any(problem.location[: len(location)] == location for location in told):
+    overlaps = () if any(location[0] in _WITH_TOPICS for location in reported) else check_topics(config)
+    for problem in (*checked(config), *overlaps):
+        if not any(problem.location[: len(location)] == location for location in reported):
             yield problem
 
 
@@ -105,9 +105,9 @@ def _validate(tree: Tree, path: Path | None) -> tuple[Config | None, list[Proble
 
     Nothing is raised here: an error raised while pydantic's is handled would carry the values, perhaps a password.
     """
-    told = {problem.location for problem in tree.problems}
+    reported = {problem.location for problem in tree.problems}
     context = {} if path is None else {"folder": path.absolute().parent}
     try:
         return Config.model_validate({"mqtt": {}, **tree.values}, context=context), tree.problems
     except ValidationError as error:
-        return None, [*tree.problems, *(problem for problem in explain(error) if problem.location not in told)]
+        return None, [*tree.problems, *(problem for problem in explain(error) if problem.location not in reported)]

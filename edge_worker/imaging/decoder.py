@@ -42,7 +42,7 @@ _READ_REDUCED: Mapping[int, int] = {
 _READ_AS_STORED = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
 
 # EXIF orientation → how to turn the stored pixels: whether to transpose them first, then the code for cv2.flip.
-_TURNS: Mapping[int, tuple[bool, int | None]] = {
+_ORIENTATIONS: Mapping[int, tuple[bool, int | None]] = {
     1: (False, None),
     2: (False, 1),
     3: (False, -1),
@@ -115,9 +115,10 @@ def decode_reduced(payload: bytes, limits: DecodeLimits, reduction: Callable[[in
     frequencies of each block; sizes are rounded up.
     """
     header = check(payload, limits)
-    width, height = (header.height, header.width) if _TURNS[header.orientation][0] else (header.width, header.height)
+    transposed, _flip = _ORIENTATIONS[header.orientation]
+    width, height = (header.height, header.width) if transposed else (header.width, header.height)
     scale = reduction(width, height) if header.format == "jpeg" else 1
-    return Reduced(_turned(_stored(payload, header, scale), header.orientation), width, height)
+    return Reduced(_oriented(_stored(payload, header, scale), header.orientation), width, height)
 
 
 def _stored(payload: bytes, header: Header, scale: int) -> RgbImage:
@@ -132,7 +133,7 @@ def _stored(payload: bytes, header: Header, scale: int) -> RgbImage:
         raise
     if image.shape[:2] != (-(-header.height // scale), -(-header.width // scale)):
         raise DecodeError("undecodable", f"the {header.format} header and data disagree on the size of the image")
-    if header.format == "jpeg" and _grey_corner(image, 8 // scale) and _runs_dry(payload, header.data_end):
+    if header.format == "jpeg" and _grey_corner(image, 8 // scale) and _is_truncated(payload, header.data_end):
         raise DecodeError("undecodable", "the JPEG is cut short: its data end before the image does")
     return image
 
@@ -157,8 +158,8 @@ def _on_black(stored: npt.NDArray[Any]) -> RgbImage:
     return np.asarray(cv2.multiply(cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB), opacity, scale=1 / 255), np.uint8)
 
 
-def _turned(image: RgbImage, orientation: int) -> RgbImage:
-    transpose, flip = _TURNS[orientation]
+def _oriented(image: RgbImage, orientation: int) -> RgbImage:
+    transpose, flip = _ORIENTATIONS[orientation]
     turned = cv2.transpose(image) if transpose else image
     return np.asarray(turned if flip is None else cv2.flip(turned, flip), np.uint8)
 
@@ -180,7 +181,7 @@ def _grey_corner(image: RgbImage, side: int) -> bool:
     return int(corner[0, 0, 0]) in _GREYS and bool((corner == corner[0, 0, 0]).all())
 
 
-def _runs_dry(payload: bytes, data_end: int) -> bool:
+def _is_truncated(payload: bytes, data_end: int) -> bool:
     try:
         return _eighth(payload) != _eighth(payload[:data_end] + _ADDED + payload[data_end:])
     except Exception:  # noqa: BLE001 - Pillow may raise anything; OpenCV's image is then accepted

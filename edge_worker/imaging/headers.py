@@ -108,7 +108,7 @@ def _read_jpeg(payload: bytes) -> Header:
             if size[1] and not size[0]:
                 raise DecodeError("unsupported", "JPEG with its height behind the data (DNL) is not supported")
             header = Header("jpeg", size[1], size[0], orientation or UPRIGHT, coding=coding)
-            return _whole_or_not(header, payload, position)
+            return _check_scans(header, payload, position)
         position += length
     raise DecodeError("undecodable", f"more than {MAX_SEGMENTS} JPEG segments before the image")
 
@@ -126,7 +126,7 @@ def _next_marker(payload: bytes, position: int) -> tuple[int, int]:
     return found[1][0], found.end()
 
 
-def _whole_or_not(header: Header, payload: bytes, position: int) -> Header:
+def _check_scans(header: Header, payload: bytes, position: int) -> Header:
     """Set ``data_end`` or ``fault`` of *header*; the first scan starts at *position*.
 
     Walks from scan to scan as a decoder does, because a segment between them may contain end markers. Bytes after the

@@ -64,7 +64,7 @@ def draw_legend(canvas: RgbImage, label_map: LabelMap, palette: Palette) -> None
     entries = tuple(_Entry(_printable(palette.names[index]), palette.hex(index)) for index in present)
     size = _text_size(canvas)
     if entries and (place := _best_place(label_map, entries, size)) is not None:
-        _lay(canvas, _legend(entries, place.columns, size), place.x, place.y)
+        _paste(canvas, _legend(entries, place.columns, size), place.x, place.y)
 
 
 def draw_tag(canvas: RgbImage, text: str, x: int, y: int) -> None:
@@ -73,7 +73,7 @@ def draw_tag(canvas: RgbImage, text: str, x: int, y: int) -> None:
     height, width = tile.kept.shape[:2]
     right, bottom = canvas.shape[1] - width, canvas.shape[0] - height
     if right >= 0 and bottom >= 0:
-        _lay(canvas, tile, int(np.clip(x - width // 2, 0, right)), int(np.clip(y - height, 0, bottom)))
+        _paste(canvas, tile, int(np.clip(x - width // 2, 0, right)), int(np.clip(y - height, 0, bottom)))
 
 
 def _present(label_map: LabelMap, palette: Palette) -> list[int]:
@@ -121,7 +121,7 @@ def _corners(right: int, bottom: int, margin: int) -> Iterator[tuple[int, int]]:
     return product((x, right - x), (y, bottom - y))
 
 
-def _lay(canvas: RgbImage, tile: _Tile, x: int, y: int) -> None:
+def _paste(canvas: RgbImage, tile: _Tile, x: int, y: int) -> None:
     height, width = tile.kept.shape[:2]
     under = canvas[y : y + height, x : x + width]
     under[:] = cv2.add(cv2.multiply(under, tile.kept, scale=1 / 255), tile.added)

@@ -66,12 +66,12 @@ class StandardError:
 
     def __init__(self) -> None:
         """Start unsilenced; tracebacks of crashes in native code are written in every phase."""
-        self._aloud, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
-        faulthandler.enable(self._aloud)
+        self._saved_stderr, self._null = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)
+        faulthandler.enable(self._saved_stderr)
 
     def silence(self, *, silent: bool) -> None:
         """Discard or keep what is written from now on."""
-        os.dup2(self._null if silent else self._aloud, _STDERR)
+        os.dup2(self._null if silent else self._saved_stderr, _STDERR)
 
 
 class ChannelLog(logging.Handler):
@@ -90,7 +90,7 @@ class ChannelLog(logging.Handler):
 
 def main() -> int:
     """Run as a model process; the last argument is the file descriptor of the channel."""
-    _stand_apart()
+    _ignore_signals()
     COMPUTING.take_effect()
     channel = Channel(socket.socket(fileno=int(sys.argv[-1])), max_blob_bytes=_MAX_PAYLOAD_BYTES)
     return serve(channel, _open_pipeline)
@@ -124,7 +124,7 @@ def _serve_next(channel: Channel, handler: FrameHandler, note: Callable[[str], N
     _reply(channel, handler, payload, OutputRequest.from_wire(header["request"]), note)
 
 
-def _stand_apart() -> None:
+def _ignore_signals() -> None:
     """Ignore signals, which the worker handles."""
     for number in signals("SIGINT", "SIGTERM", "SIGHUP"):
         signal.signal(number, signal.SIG_IGN)

@@ -53,8 +53,8 @@ class ModelDirectory:
     @property
     def address(self) -> str:
         """How commands refer to the model: ``builtin:NAME`` or its path."""
-        comes_along = self.path.parent == _BUILTIN_DIRECTORY
-        return f"{BUILTIN}{self.path.name}" if comes_along else str(self.path)
+        is_builtin = self.path.parent == _BUILTIN_DIRECTORY
+        return f"{BUILTIN}{self.path.name}" if is_builtin else str(self.path)
 
     @property
     def warning(self) -> str:

@@ -35,7 +35,7 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
     configuration = sha256_of(model.path / CONFIGURATION_FILE)
     key = hashlib.sha256(f"{model.sha256}{configuration}{_EXPORT_REVISION}".encode())
     place = _export_home(cache_directory) / key.hexdigest()[:32]
-    found = _whole(place, model.sha256, configuration)
+    found = _open_complete(place, model.sha256, configuration)
     if found is None:
         with suppress(OSError):
             remove(place)
@@ -45,7 +45,7 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
     return replace(found, manifest=found.exported().model_copy(update={"name": model.name}))
 
 
-def _whole(place: Path, weights: str, configuration: str) -> ModelDirectory | None:
+def _open_complete(place: Path, weights: str, configuration: str) -> ModelDirectory | None:
     """Return the export in *place*; None if it is missing, incomplete, or not of the checkpoint with these SHA-256."""
     if not place.exists() and not place.is_symlink():
         return None

@@ -42,9 +42,9 @@ CRAWL: Final = 3.0
 _FILE: Final = "engines.json"
 _SCHEMA: Final = "edge-worker.engines/1"
 _MAX_ENTRIES: Final = 200
-_ENOUGH: Final = 2  # doubtful outcomes in a row: one kill may have had nothing to do with the engine
-_FROM_OUTSIDE: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -9})  # Windows has no SIGKILL
-_LOOK_S: Final = 0.1  # poll interval during another process's trial
+_MAX_DOUBTS: Final = 2  # doubtful outcomes in a row: one kill may have had nothing to do with the engine
+_EXTERNAL_SIGNALS: Final = frozenset({-signal.SIGTERM, -signal.SIGINT, -9})  # Windows has no SIGKILL
+_POLL_S: Final = 0.1  # poll interval during another process's trial
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Outcome:
     @property
     def is_final(self) -> bool:
         """Whether another trial would be pointless."""
-        return self.is_sound or self.doubts in {0, _ENOUGH}
+        return self.is_sound or self.doubts in {0, _MAX_DOUBTS}
 
 
 class Trials:
@@ -105,14 +105,14 @@ class Trials:
         if self._options.trial is None:
             return Outcome()
         key = _key(model if precision else None, engine, precision)
-        known = self._recall().get(key)
+        known = self._read().get(key)
         if known is not None and self._settles(known):
             return known
         with self._alone():
-            known = self._recall().get(key)  # another process may have tried it meanwhile
+            known = self._read().get(key)  # another process may have tried it meanwhile
             if known is not None and self._settles(known):
                 return known
-            doubts = min(_ENOUGH, 1 + (known.doubts if known else 0))
+            doubts = min(_MAX_DOUBTS, 1 + (known.doubts if known else 0))
             self._remember(key, Outcome("did not come back when it was tried", doubts=doubts))
             outcome = self._try(model, engine, precision, self._options.cache_directory if keep else None)
             outcome = replace(outcome, doubts=doubts) if outcome.doubts else outcome
@@ -129,7 +129,7 @@ class Trials:
             _log.warning(log_events.ENGINE_PASSED_OVER, described(engine, precision), outcome.problem)
         return outcome
 
-    def _recall(self) -> Mapping[str, Outcome]:
+    def _read(self) -> Mapping[str, Outcome]:
         if self._file is None:
             return {}
         found = self._file.read()
@@ -140,7 +140,7 @@ class Trials:
     def _remember(self, key: str, outcome: Outcome) -> None:
         if self._file is None:
             return
-        entries = {**{other: entry for other, entry in self._recall().items() if other != key}, key: outcome}
+        entries = {**{other: entry for other, entry in self._read().items() if other != key}, key: outcome}
         newest = list(entries.items())[-_MAX_ENTRIES:]
         with suppress(OSError):  # it is tried again at the next start
             self._file.write({name: asdict(entry) for name, entry in newest})
@@ -169,7 +169,7 @@ def _lock(directory: Path | None) -> int | None:
             directory.mkdir(parents=True, exist_ok=True)
             return locked(directory / "engines.lock", os.O_RDWR | os.O_CREAT)
         except BlockingIOError:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         except OSError:
             return None
     return None
@@ -193,7 +193,7 @@ def _run(engine: str, model: Path, options: EngineOptions) -> Outcome:
 
 def _judged(code: int, answer: bytes) -> Outcome:
     if code or not answer:
-        return Outcome(f"{how_it_ended(code)} when it was tried", doubts=int(code in _FROM_OUTSIDE))
+        return Outcome(f"{how_it_ended(code)} when it was tried", doubts=int(code in _EXTERNAL_SIGNALS))
     return _outcome({"problem": "", "seconds": 0.0, "doubts": 0, **json.loads(answer)})
 
 
@@ -209,6 +209,6 @@ def _processor() -> tuple[str, ...]:
     """Return what identifies the processor: its instruction sets, as Linux names them, and its name."""
     with suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        told = (line for line in lines if line.partition("\t")[0] in {"flags", "Features", "model name", "CPU part"})
-        return (platform.machine(), *sorted(set(told)))
+        facts = (line for line in lines if line.partition("\t")[0] in {"flags", "Features", "model name", "CPU part"})
+        return (platform.machine(), *sorted(set(facts)))
     return (platform.machine(), platform.processor())

@@ -21,7 +21,7 @@ UNIT = 32
 
 _LINE = 64  # bytes per cache line
 
-_own = threading.local()
+_thread_local = threading.local()
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def lent_memory(size: int, name: str = "scratch") -> int:
 
     Each *name* is a separate buffer.
     """
-    kept = getattr(_own, name, None)
+    kept = getattr(_thread_local, name, None)
     if kept is None or len(kept) < size + _LINE:
         kept = np.empty(size + _LINE, np.uint8)
-        setattr(_own, name, kept)
+        setattr(_thread_local, name, kept)
     return -(-int(kept.ctypes.data) // _LINE) * _LINE

@@ -87,8 +87,8 @@ class PersonCues(nn.Module):
         middles, sides = self.predict(x)
         angles = torch.cat([middles * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
         sides = sides.tanh()
-        told = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
-        return mask_features + cast("Tensor", self.mix(resize(told, mask_features)))
+        encoded = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
+        return mask_features + cast("Tensor", self.mix(resize(encoded, mask_features)))
 
 
 def _middles(length: int, like: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CACHED = 1 << 16
 
 
-def take_better(labels: ByteArray, best: FloatArray, class_id: int, value: FloatArray) -> None:
+def update_best(labels: ByteArray, best: FloatArray, class_id: int, value: FloatArray) -> None:
     """Assign *class_id* to the pixels where *value* exceeds *best*; update both arrays in place.
 
     Uses arithmetic: a conditional copy takes ten times as long if pixels alternate.

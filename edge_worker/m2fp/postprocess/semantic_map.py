@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_worker.m2fp.class_names import BACKGROUND
 from edge_worker.m2fp.kernels import masks
-from edge_worker.m2fp.postprocess.pixels import strips, take_better
+from edge_worker.m2fp.postprocess.pixels import strips, update_best
 from edge_worker.m2fp.types import Box
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _label_rows(labels: ByteArray, rows: slice, votes: Sequence[Vote], to_frame:
         if parts:
             box = Box.around([part for _, part in parts])
             inside = Box(box.x, box.y - strip.y, *box[2:]).slices
-            take_better(labels[box.slices], best[inside], class_id, _mean(parts, box, to_frame))
+            update_best(labels[box.slices], best[inside], class_id, _mean(parts, box, to_frame))
 
 
 def _mean(parts: Sequence[tuple[Vote, Box]], box: Box, to_frame: Enlargement) -> FloatArray:

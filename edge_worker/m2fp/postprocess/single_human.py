@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edge_worker.m2fp.postprocess.pixels import strips, take_better
+from edge_worker.m2fp.postprocess.pixels import strips, update_best
 from edge_worker.m2fp.postprocess.resample import Enlargement, padded_window
 from edge_worker.m2fp.types import ByteArray, FloatArray, Instance, Parsing, Region, Size
 
@@ -56,7 +56,7 @@ def arg_max(values: FloatArray, frame: Size) -> tuple[ByteArray, FloatArray]:
     best = np.full((frame.height, frame.width), -np.inf, np.float32)
     labels = np.zeros(best.shape, np.uint8)
     for class_id, plane in enumerate(values):
-        take_better(labels, best, class_id, cv2.resize(plane, frame, interpolation=cv2.INTER_LINEAR))
+        update_best(labels, best, class_id, cv2.resize(plane, frame, interpolation=cv2.INTER_LINEAR))
     return labels, best
 
 

@@ -30,7 +30,7 @@ class Faithful:
 
 def leave_out(
     groups: Groups,
-    glance: Callable[[Groups], Sequence[Verdict]],
+    quick_check: Callable[[Groups], Sequence[Verdict]],
     judge: Callable[[Groups], Sequence[Verdict]],
     note: Callable[[str], None],
 ) -> Faithful:
@@ -38,7 +38,7 @@ def leave_out(
 
     Args:
         groups: quantised groups.
-        glance: judges the network without some groups on a few frames, which rejects most attempts.
+        quick_check: judges the network without some groups on a few frames, which rejects most attempts.
         judge: judges it on all frames.
         note: receives the outcome of each attempt.
 
@@ -46,15 +46,16 @@ def leave_out(
         ModelError: no attempt passed; the message has the last figures.
     """
     verdicts: Sequence[Verdict] = ()
-    for without in _attempts(groups, glance):
-        verdicts = _tried(glance, without, note)
+    for without in _attempts(groups, quick_check):
+        verdicts = _tried(quick_check, without, note)
         if not all(verdict.agrees for verdict in verdicts):  # not `passed`: a few frames may contain no instance
             continue
         verdicts = _tried(judge, without, note)
         if all(verdict.passed for verdict in verdicts):
             return Faithful(without, verdicts)
     raise ModelError(
-        f"int8 is not faithful to f32 for this model on these frames, and was not written: {_told(without, verdicts)}"
+        "int8 is not faithful to f32 for this model on these frames, and was not written:"
+        f" {_summary(without, verdicts)}"
     )
 
 
@@ -63,16 +64,17 @@ def _tried(
 ) -> Sequence[Verdict]:
     """Run *trial* on the network without some groups and report the outcome to *note*."""
     verdicts = trial(without)
-    note(_told(without, verdicts))
+    note(_summary(without, verdicts))
     return verdicts
 
 
-def _attempts(groups: Groups, glance: Callable[[Groups], Sequence[Verdict]]) -> Iterator[Groups]:
+def _attempts(groups: Groups, quick_check: Callable[[Groups], Sequence[Verdict]]) -> Iterator[Groups]:
     """Yield the exclusions to try: none, then more, never all. Harm is measured by quantising a group alone."""
     yield ()
     overlap = {
         group: min(
-            verdict.agreement.candidate_iou for verdict in glance(tuple(other for other in groups if other != group))
+            verdict.agreement.candidate_iou
+            for verdict in quick_check(tuple(other for other in groups if other != group))
         )
         for group in groups
     }
@@ -81,6 +83,6 @@ def _attempts(groups: Groups, glance: Callable[[Groups], Sequence[Verdict]]) -> 
         yield tuple(worst_first[:count])
 
 
-def _told(without: Groups, verdicts: Sequence[Verdict]) -> str:
+def _summary(without: Groups, verdicts: Sequence[Verdict]) -> str:
     left_out = f"without {', '.join(without)}" if without else "everything that may be quantised"
     return f"{left_out}: {'; '.join(map(str, verdicts))}"
