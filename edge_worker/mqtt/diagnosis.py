@@ -153,10 +153,10 @@ def explain(error: Exception) -> str:
 def suspicion(config: MqttConfig, options: ConnectOptions) -> str:
     """Guess what a broker missed, or does not know, that closes the connection without answering CONNECT."""
     version = " does it know MQTT 5 (mqtt.protocol)?" if options.protocol == "5" else ""
-    return f"{_missed(config.tls)}{version}{doubt_dots(options.will.topic if options.will else '')}"
+    return f"{_missed(config.tls)}{version}{dots_hint(options.will.topic if options.will else '')}"
 
 
-def doubt_dots(*topics: str) -> str:
+def dots_hint(*topics: str) -> str:
     """Return what some brokers may object to in *topics*, to be appended to a reason; empty where there is nothing."""
     dotted = next((topic for topic in topics if "." in topic), "")
     cause = "NATS takes none, RabbitMQ takes it for '/'; node.id is the host's name where it is not set"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.backoff import Failure
 from edge_worker.mqtt.connection_events import Cause
-from edge_worker.mqtt.diagnosis import doubt_dots
+from edge_worker.mqtt.diagnosis import dots_hint
 from edge_worker.mqtt.events import Disconnected, Refused, Unreachable
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def disconnected(
         cause, failure, reason = Cause.REFUSAL, Failure.EXPLAINED, f"{reason}, over a message that was refused"
     if cause is not Cause.OURS and asked:
         cause = Cause.SUBSCRIBE if cause is Cause.BROKER else cause
-        reason = f"{reason}; the broker had not answered SUBSCRIBE ({abbreviated(asked)}){doubt_dots(*asked)}"
+        reason = f"{reason}; the broker had not answered SUBSCRIBE ({abbreviated(asked)}){dots_hint(*asked)}"
     return Ending(failure, Disconnected(link, leaving or reason), lasted_s, cause)
 
 

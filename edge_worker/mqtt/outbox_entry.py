@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import RETRY_MAX_S, RETRY_MIN_S
-from edge_worker.mqtt.diagnosis import doubt_dots
+from edge_worker.mqtt.diagnosis import dots_hint
 
 if TYPE_CHECKING:
     from edge_worker.mqtt.message import Outgoing
@@ -60,7 +60,7 @@ class OutboxEntry:
         """Why it is not to outlive the connection that ended; empty if it is."""
         if self.is_poison:
             doubt = "too large" if self.too_large else f"too large, or no permission for {self.message.topic}"
-            return f"the broker closes the connection over it: {doubt}?{doubt_dots(self.message.topic)}"
+            return f"the broker closes the connection over it: {doubt}?{dots_hint(self.message.topic)}"
         if self.refusals and not self.is_kept:
             return self.refusal
         return "connection lost" if self.is_best_effort else ""

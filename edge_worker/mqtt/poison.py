@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_worker.mqtt.connection_events import Cause
 from edge_worker.mqtt.denials import Denials
-from edge_worker.mqtt.diagnosis import doubt_dots
+from edge_worker.mqtt.diagnosis import dots_hint
 from edge_worker.mqtt.outbox_entry import STABLE_S
 from edge_worker.mqtt.size_limit import SizeLimit, UnconfirmedMessages
 
@@ -136,4 +136,4 @@ class PoisonDetector:
         if cause is Cause.TOO_LARGE:
             self.limit.too_large(size, now)
         elif self.limit.closed_over(topic, size, now) == "topic":
-            self._deny(topic, waiting, f"{_CLOSED}{doubt_dots(topic)}", now)
+            self._deny(topic, waiting, f"{_CLOSED}{dots_hint(topic)}", now)

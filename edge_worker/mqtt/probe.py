@@ -16,7 +16,7 @@ from edge_worker.common.timestamps import rfc3339
 from edge_worker.common.topics import Template
 from edge_worker.config.credentials import read_password
 from edge_worker.messages import StatusMessage
-from edge_worker.mqtt.diagnosis import doubt_dots
+from edge_worker.mqtt.diagnosis import dots_hint
 from edge_worker.mqtt.events import Arrived, Connected, Published, Refused, Subscribed, SubscriptionRefused, Unreachable
 from edge_worker.mqtt.link import Link
 from edge_worker.mqtt.message import Outgoing, Subscription, Will
@@ -126,14 +126,14 @@ def _echoes(config: Config, environ: Mapping[str, str]) -> Iterator[Finding]:
     if shares and _echo(config, environ, _SHARE_GROUP) is not None:
         yield Finding(ok=True, detail="a share group gets what is published")
         shares = False
-    if not shares and not doubt_dots(topic):
+    if not shares and not dots_hint(topic):
         return
     heard = _echo(config, environ)
     if heard is None:
         if shares:
             yield Finding(ok=True, detail=f"share_group is not tried: there is no right to read {topic}")
     elif heard != topic:
-        yield Finding(ok=False, detail=f"the broker makes {heard} of the topic {topic}:{doubt_dots(topic)}")
+        yield Finding(ok=False, detail=f"the broker makes {heard} of the topic {topic}:{dots_hint(topic)}")
     elif shares:
         yield Finding(ok=False, detail=_NO_SHARES)
 

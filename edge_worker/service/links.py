@@ -172,7 +172,7 @@ class Links:
         """The status of the links that the worker depends on, by name."""
         return {name: link.status() for name, link in self._links.items() if name != HOME_ASSISTANT}
 
-    def sick(self) -> str:
+    def unhealthy(self) -> str:
         """Name the links whose thread is dead or stuck; empty while all are well."""
         return ", ".join(name for name, link in self._links.items() if not link.healthy())
 

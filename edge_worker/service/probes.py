@@ -75,11 +75,11 @@ class Probes:
     def alive(self) -> Health:
         """Whether main loop, network threads and model processes all advance."""
         now = time.monotonic()
-        sick, pool_at = self._links.sick(), self._pool.alive_at()
+        unhealthy, pool_at = self._links.unhealthy(), self._pool.alive_at()
         return Health(
             (
                 Check("main_loop", now - self._main_loop_at < STALLED_S),
-                Check("network", not sick, sick and f"thread dead or stuck: {sick}"),
+                Check("network", not unhealthy, unhealthy and f"thread dead or stuck: {unhealthy}"),
                 Check("model", now - pool_at < STALLED_S, f"last advanced {now - pool_at:.1f} s ago"),
             )
         )

@@ -12,7 +12,7 @@ from edge_worker.service.lifecycle import State
 from edge_worker.service.probes import STALLED_S, Probes
 
 
-def probes(*, sick: str = "", pool_at: float = 0.0, state: State = State.ONLINE) -> Probes:
+def probes(*, unhealthy: str = "", pool_at: float = 0.0, state: State = State.ONLINE) -> Probes:
     """Probes of parts that say what they are told to."""
     parts: dict[str, Any] = {
         "frame_queue": None,
@@ -20,7 +20,7 @@ def probes(*, sick: str = "", pool_at: float = 0.0, state: State = State.ONLINE)
         "reporter": None,
         "certificates": dict,
         "pool": SimpleNamespace(alive_at=lambda: time.monotonic() + pool_at),
-        "links": SimpleNamespace(sick=lambda: sick),
+        "links": SimpleNamespace(unhealthy=lambda: unhealthy),
         "node_status": SimpleNamespace(state=state),
     }
     return Probes("box", **parts)
@@ -30,7 +30,7 @@ def probes(*, sick: str = "", pool_at: float = 0.0, state: State = State.ONLINE)
     ("found", "culprit"),
     [
         ({}, []),
-        ({"sick": "every"}, ["network"]),
+        ({"unhealthy": "every"}, ["network"]),
         ({"pool_at": -STALLED_S - 1}, ["model"]),
     ],
 )

@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from edge_worker.gateway.cameras import Camera, content_type
 from edge_worker.gateway.limits import ConcurrencyLimit
 from edge_worker.gateway.problems import Problem, documented
-from edge_worker.gateway.routes.dependencies import TheHub
+from edge_worker.gateway.routes.dependencies import HubDep
 
 STILL_S = 5.0  # an image is sent again after this, so that a client that has gone is noticed
 File = Literal["frame.jpg", "colormap.png", "overlay.jpg", "labels.json"]
@@ -27,13 +27,13 @@ router = APIRouter(tags=["cameras"])
 
 
 @router.get("/cameras", responses=documented())
-async def cameras(hub: TheHub) -> list[dict[str, Any]]:
+async def cameras(hub: HubDep) -> list[dict[str, Any]]:
     """All cameras seen since the gateway started, at most 64."""
     return hub.cameras.values()
 
 
 @router.get("/cameras/{camera}/latest/{file}", responses=_ANY_IMAGE, response_class=Response)
-async def latest(hub: TheHub, camera: Name, file: File) -> Response:
+async def latest(hub: HubDep, camera: Name, file: File) -> Response:
     """The newest frame, map, overlay or labels of a camera; the frame in the format that the camera sent."""
     found = hub.cameras.get(camera)
     if file == "labels.json":
@@ -43,13 +43,13 @@ async def latest(hub: TheHub, camera: Name, file: File) -> Response:
 
 
 @router.get("/cameras/{camera}/stream.mjpeg", responses=documented(404), response_class=StreamingResponse)
-async def stream(hub: TheHub, camera: Name) -> Response:
+async def stream(hub: HubDep, camera: Name) -> Response:
     """The overlays of a camera as they come, or its frames where there are no overlays."""
     return _LimitedStream(_parts(hub.cameras.get(camera)), hub.streams, "multipart/x-mixed-replace; boundary=frame")
 
 
 @router.get("/events", responses=documented(), response_class=StreamingResponse)
-async def events(hub: TheHub) -> Response:
+async def events(hub: HubDep) -> Response:
     """Server-sent events: labels and errors of cameras; status, model and stats of workers."""
     return _LimitedStream(hub.listen(), hub.listeners, "text/event-stream")
 

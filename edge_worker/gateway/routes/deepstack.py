@@ -14,7 +14,7 @@ from edge_worker.gateway.bodies import image_of, media_type, read_form
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import MEDIA_TYPE, Problem, documented
 from edge_worker.gateway.requests import Wanted
-from edge_worker.gateway.routes.dependencies import TheHub
+from edge_worker.gateway.routes.dependencies import HubDep
 from edge_worker.gateway.routes.openapi import body, with_image
 from edge_worker.gateway.security import Secrets
 from edge_worker.messages import LabelsMessage, PartMessage, PersonMessage
@@ -59,7 +59,7 @@ router = APIRouter(tags=["deepstack"])
     openapi_extra=_FORM,
     responses=documented(408, 413, 415, 500, 503, 504, media_types=(MEDIA_TYPE, "application/json")),
 )
-async def detection(hub: TheHub, request: Request) -> Any:  # noqa: ANN401 - or the dialect's no
+async def detection(hub: HubDep, request: Request) -> Any:  # noqa: ANN401 - or the dialect's no
     """Find persons, and their parts where `gateway.deepstack_parts` is set."""
     try:
         return await _detect(hub, request)

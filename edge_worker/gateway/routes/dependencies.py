@@ -13,4 +13,4 @@ async def _hub(connection: HTTPConnection) -> Hub:
     return hub
 
 
-TheHub = Annotated[Hub, Depends(_hub)]
+HubDep = Annotated[Hub, Depends(_hub)]

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from edge_worker.gateway.hub import Hub
 from edge_worker.gateway.problems import Problem, documented
-from edge_worker.gateway.routes.dependencies import TheHub
+from edge_worker.gateway.routes.dependencies import HubDep
 
 router = APIRouter(tags=["health"])
 
@@ -24,7 +24,7 @@ async def healthz() -> str:
 
 
 @router.get("/readyz", response_class=PlainTextResponse, responses=documented(503))
-async def readyz(hub: TheHub) -> str:
+async def readyz(hub: HubDep) -> str:
     """200 while an image could be parsed: there is a broker, and a worker is online."""
     hub.require()
     return "ok\n"
@@ -37,7 +37,7 @@ async def live() -> dict[str, bool]:
 
 
 @router.get("/v2/health/ready", response_class=JSONResponse, responses=documented(503))
-async def ready(hub: TheHub) -> Response:
+async def ready(hub: HubDep) -> Response:
     """KServe's name for /readyz."""
     try:
         hub.require()
@@ -47,7 +47,7 @@ async def ready(hub: TheHub) -> Response:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=documented())
-async def metrics(hub: TheHub) -> Response:
+async def metrics(hub: HubDep) -> Response:
     """Metrics in Prometheus' text format."""
     return Response(generate_latest(_Figures(hub)), media_type="text/plain; version=0.0.4; charset=utf-8")
 

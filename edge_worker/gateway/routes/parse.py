@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from edge_worker.gateway.bodies import read_image
 from edge_worker.gateway.problems import Problem, documented
 from edge_worker.gateway.requests import Parsed, Wanted
-from edge_worker.gateway.routes.dependencies import TheHub
+from edge_worker.gateway.routes.dependencies import HubDep
 from edge_worker.gateway.routes.openapi import BINARY, body, file, with_image
 from edge_worker.messages import LabelsMessage
 
@@ -54,13 +54,13 @@ async def wanted_of(include: Include = "", score_threshold: Threshold = None) ->
     return Wanted(images, masks="masks" in extras, score_threshold=score_threshold)
 
 
-TheWanted = Annotated[Wanted, Depends(wanted_of)]
+WantedDep = Annotated[Wanted, Depends(wanted_of)]
 
 router = APIRouter(tags=["parse"])
 
 
 @router.post("/parse", response_model=ParsedDocument, responses=_RESPONSES, openapi_extra=_BODY)
-async def parse(hub: TheHub, request: Request, wanted: TheWanted, model: Model = None) -> Response:
+async def parse(hub: HubDep, request: Request, wanted: WantedDep, model: Model = None) -> Response:
     """Parse one image."""
     accepted = negotiated(request.headers.get("accept", "*/*"))
     if accepted != "application/json":

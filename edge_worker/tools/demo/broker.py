@@ -22,10 +22,10 @@ HOW_TO_INSTALL = "the embedded broker needs the package amqtt: pip install 'edge
 
 
 def configuration(port: int) -> dict[str, Any]:
-    """Return amqtt's configuration: one listener on loopback, and :class:`OpenDoor` as the only plugin."""
+    """Return amqtt's configuration: one listener on loopback, and :class:`AllowAll` as the only plugin."""
     return {
         "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}"}},
-        "plugins": {"edge_worker.tools.demo.open_access.OpenDoor": {}},
+        "plugins": {"edge_worker.tools.demo.open_access.AllowAll": {}},
     }
 
 

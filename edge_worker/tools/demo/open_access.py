@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from amqtt.session import Session
 
 
-class OpenDoor(BaseAuthPlugin):  # type: ignore[misc]  # amqtt is used without its types
+class AllowAll(BaseAuthPlugin):  # type: ignore[misc]  # amqtt is used without its types
     """Accepts everybody."""
 
     async def authenticate(self, *, session: Session) -> bool:  # noqa: ARG002 - amqtt's signature
