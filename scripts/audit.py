@@ -24,7 +24,7 @@ DAY_S = 86_400
 def main() -> int:
     """Audit, and report what was found."""
     dependencies = look_up()
-    flaws = [told for dependency in dependencies for told in flaws_of(dependency)]
+    flaws = [flaw for dependency in dependencies for flaw in flaws_of(dependency)]
     unknown = [dependency["name"] for dependency in dependencies if "vulns" not in dependency]
     for line in flaws:
         sys.stdout.write(line + "\n")
@@ -84,10 +84,10 @@ def pinned_at() -> float:
     """Return when the pins last changed, seconds since 1970: the commit time, or without history the file's."""
     command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct", "--", str(PINS)]
     try:
-        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+        timestamp = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
-        told = ""
-    return float(told or PINS.stat().st_mtime)
+        timestamp = ""
+    return float(timestamp or PINS.stat().st_mtime)
 
 
 if __name__ == "__main__":

@@ -41,13 +41,13 @@ def main() -> None:
 
 def _address(output: Iterable[str]) -> str:
     """Read *output* until the demo has reported the page's address and a result; returns the address."""
-    told = ""
+    output = ""
     for line in output:
-        told += line
-        found = re.search(r"the page: (\S+)", told)
+        output += line
+        found = re.search(r"the page: (\S+)", output)
         if found and "person" in line:
             return found[1]
-    raise SystemExit(f"the demo ended:\n{told}")
+    raise SystemExit(f"the demo ended:\n{output}")
 
 
 def _take(address: str, folder: Path) -> None:

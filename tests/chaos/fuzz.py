@@ -99,8 +99,8 @@ def _figure(pattern: str, log: str) -> str:
 
 def _last_words(log: str) -> str:
     """What it ended with: the exception, or the kind of crash."""
-    told = [line for line in log.splitlines() if re.search(r"(Error|ERROR|Exception)\b", line)]
-    return told[0] if told else log[-200:]
+    errors = [line for line in log.splitlines() if re.search(r"(Error|ERROR|Exception)\b", line)]
+    return errors[0] if errors else log[-200:]
 
 
 ROWS: Final = (

@@ -66,9 +66,9 @@ def reload(stage: Stage, phase: Phase) -> None:
         _send(stage, signal.SIGHUP, "configuration not reloaded")
         stage.worker.configure(_changed(good))
         _send(stage, signal.SIGHUP, "configuration reloaded")
-        told = [line for line in stage.worker.log() if line["event"] == "configuration reloaded"][-1]
-        right = (told["applied"], told["needs_restart"]) == (["model.score_threshold"], ["limits.max_pixels"])
-        stage.lab.require(right, f"{phase.__name__}: the log says {told}")
+        entry = [line for line in stage.worker.log() if line["event"] == "configuration reloaded"][-1]
+        right = (entry["applied"], entry["needs_restart"]) == (["model.score_threshold"], ["limits.max_pixels"])
+        stage.lab.require(right, f"{phase.__name__}: the log says {entry}")
         release()
         code, _ = _stop(stage, nothing)
         stage.lab.require(code == 0, f"{phase.__name__}: exit code {code} after a reload and SIGTERM")

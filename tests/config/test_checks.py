@@ -89,8 +89,8 @@ EVERY = "mqtt: {host: localhost}\ncameras:\n  - delivery: every\n    "
 )
 def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) -> None:
     """What single values cannot tell is checked when the configuration is loaded, and told with its key."""
-    (told,) = _errors(tmp_path, content + "\n")
-    assert told.startswith(error.replace("FOLDER", str(tmp_path)))
+    (message,) = _errors(tmp_path, content + "\n")
+    assert message.startswith(error.replace("FOLDER", str(tmp_path)))
 
 
 @pytest.mark.parametrize(
@@ -103,8 +103,8 @@ def test_contradictions_are_refused(tmp_path: Path, content: str, error: str) ->
 )
 def test_a_path_about_which_the_system_gives_no_answer_is_refused(tmp_path: Path, content: str, key: str) -> None:
     """In a folder that is closed to us, or too long: its key is told; no other error ends a worker that reloads."""
-    (told,) = _errors(tmp_path, content.replace("LONG", "x" * 300) + "\n")
-    assert told.startswith(f"{key}: no readable ")
+    (message,) = _errors(tmp_path, content.replace("LONG", "x" * 300) + "\n")
+    assert message.startswith(f"{key}: no readable ")
 
 
 @pytest.mark.parametrize(
@@ -149,16 +149,16 @@ def test_a_path_about_which_the_system_gives_no_answer_is_refused(tmp_path: Path
 )
 def test_topics_that_must_not_meet_are_refused(tmp_path: Path, content: str, error: str) -> None:
     """No frame is taken twice, and nothing that we publish comes back to us."""
-    told = _errors(tmp_path, f"mqtt: {{host: localhost}}\n{content}\n")
-    assert told[0].startswith(error)
+    errors = _errors(tmp_path, f"mqtt: {{host: localhost}}\n{content}\n")
+    assert errors[0].startswith(error)
 
 
 def test_a_cpu_that_is_not_ours_is_told_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit or container may confine the worker to some of the machine's processors."""
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    (told,) = _errors(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [1, 2]}\n")
-    assert told.startswith("threads.cpus: this process may not use CPU 2, only 0, 1 (AllowedCPUs=")
+    (message,) = _errors(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [1, 2]}\n")
+    assert message.startswith("threads.cpus: this process may not use CPU 2, only 0, 1 (AllowedCPUs=")
     assert _load(tmp_path, "mqtt: {host: h}\nthreads: {cpus: [0, 1]}\n").threads.cpus == (0, 1)
 
 
@@ -186,8 +186,8 @@ def test_commands_that_are_off_take_no_topics(tmp_path: Path) -> None:
 )
 def test_a_camera_topic_has_one_level_that_names_the_camera(tmp_path: Path, topic: str) -> None:
     """Wildcards, other placeholders and topics without a camera are refused."""
-    (told,) = _errors(tmp_path, f"mqtt: {{host: localhost}}\ncameras:\n  - topic: '{topic}'\n")
-    assert told.startswith("cameras[0].topic: ")
+    (message,) = _errors(tmp_path, f"mqtt: {{host: localhost}}\ncameras:\n  - topic: '{topic}'\n")
+    assert message.startswith("cameras[0].topic: ")
 
 
 @pytest.mark.parametrize(
@@ -213,8 +213,8 @@ def test_the_address_is_what_people_look_for() -> None:
 def test_a_password_does_not_cross_the_network_in_the_clear(tmp_path: Path) -> None:
     """Without TLS a password goes to this machine only, unless the operator accepts the risk; then it is said."""
     secret = {"EDGE_WORKER_MQTT_PASSWORD": "geheim"}
-    (told,) = _errors(tmp_path, "mqtt: {host: broker, username: u}\n", **secret)
-    assert told.startswith("mqtt.tls: is required: the password would cross the network to broker unencrypted")
+    (message,) = _errors(tmp_path, "mqtt: {host: broker, username: u}\n", **secret)
+    assert message.startswith("mqtt.tls: is required: the password would cross the network to broker unencrypted")
     for safe in ("host: localhost", "host: 127.0.0.2", "host: '::1'", "host: /m, transport: unix", "host: b, tls: {}"):
         assert warnings(_load(tmp_path, f"mqtt: {{{safe}, username: u}}\n", **secret), secret) == ()
     config = _load(tmp_path, "mqtt: {host: broker, username: u, allow_plaintext: true}\n", **secret)

@@ -99,8 +99,8 @@ cameras:
 def test_a_wrong_key_or_value_is_told_with_what_would_be_right(tmp_path: Path, line: str, error: str) -> None:
     """Errors name the key, and the nearest name or what kind of value belongs there."""
     other = "" if line.startswith("mqtt") else LOCAL
-    (told,) = _errors(tmp_path, f"{other}{line}\n")
-    assert told.startswith(f"c.yaml:{2 if other else 1}: {error}")
+    (message,) = _errors(tmp_path, f"{other}{line}\n")
+    assert message.startswith(f"c.yaml:{2 if other else 1}: {error}")
 
 
 def test_a_blank_broker_is_told_once(tmp_path: Path) -> None:
@@ -221,8 +221,8 @@ threads: {cpus: [9999]}
 """
     with pytest.raises(ConfigError) as caught:
         _load(tmp_path, text)
-    told = [line.split(": ")[1] for line in str(caught.value).splitlines()]
-    assert sorted(told) == [
+    keys = [line.split(": ")[1] for line in str(caught.value).splitlines()]
+    assert sorted(keys) == [
         "cameras[0].topic",
         "cameras[1].qos",
         "model.path",

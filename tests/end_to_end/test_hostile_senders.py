@@ -60,8 +60,8 @@ def test_each_frame_is_answered_whatever_it_is_called(
         for name in NAMES:
             client.publish(f"cameras/{name}/frame", b"no image")
         for frame_id in IDS:
-            told = properties(UserProperty=[("frame-id", frame_id), ("captured-at", frame_id), (frame_id, frame_id)])
-            client.publish("cameras/door/frame", f"no image of {frame_id[:99]}".encode(), properties=told)
+            extra = properties(UserProperty=[("frame-id", frame_id), ("captured-at", frame_id), (frame_id, frame_id)])
+            client.publish("cameras/door/frame", f"no image of {frame_id[:99]}".encode(), properties=extra)
         client.publish("cameras/door/frame", b"no image", properties=properties(UserProperty=FLOOD))
         answers = client.wait_for(len(NAMES) + len(IDS) + 1, START_S)
         client.publish("edge-worker/box/request/stats")
@@ -93,8 +93,8 @@ def test_commands_reach_no_further_than_they_should(mosquitto: Mosquitto, worker
         for payload in payloads:
             client.publish("edge-worker/box/request/pause", payload)
         for topic in asked:
-            told = properties(ResponseTopic=topic, CorrelationData=b"\0" * 60_000)
-            client.publish("edge-worker/box/request/ping", b"{}", properties=told)
+            extra = properties(ResponseTopic=topic, CorrelationData=b"\0" * 60_000)
+            client.publish("edge-worker/box/request/ping", b"{}", properties=extra)
         client.publish("edge-worker/box/request/a/b", b"{}")
         client.publish("edge-worker/box/request/resume", b"{}")
         client.publish("cameras/door/frame", IMAGE.read_bytes())

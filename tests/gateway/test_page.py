@@ -178,14 +178,14 @@ def test_chinese_has_its_own_names() -> None:
 
 def test_chinese_tells_problems_in_chinese(page: Chrome) -> None:
     """The reason that the gateway gives, with its details; one that nobody knows is left to them."""
-    told = page.execute_async_script(
+    shown = page.execute_async_script(
         "import('/static/i18n.js').then(({ chooseLanguage, problemText }) => {"
         " chooseLanguage('zh'); return arguments[0].map(problemText); }).then(arguments[1])",
         [{"reason": "no_worker", "detail": "no worker is online"}, {"reason": "new", "detail": "something"}],
     )
-    assert told[0].startswith("没有在线的工作节点")
-    assert "no worker is online" in told[0]
-    assert told[1] == "something"
+    assert shown[0].startswith("没有在线的工作节点")
+    assert "no worker is online" in shown[0]
+    assert shown[1] == "something"
 
 
 def test_coco_is_what_the_command_line_writes(page: Chrome, tmp_path: Path) -> None:

@@ -115,5 +115,5 @@ def test_a_pipe_in_the_place_of_the_size_is_not_waited_for(tmp_path: Path) -> No
 
 def test_settings_survive_the_way_into_the_process(tmp_path: Path) -> None:
     """As JSON and back they are the same, so that the process loads what the worker was configured for."""
-    told = settings(tmp_path)
-    assert ModelSettings.from_wire(json.loads(json.dumps(asdict(told)))) == told
+    sent = settings(tmp_path)
+    assert ModelSettings.from_wire(json.loads(json.dumps(asdict(sent)))) == sent

@@ -25,8 +25,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m interop", description=__doc__)
     parser.add_argument("--frames", type=int, default=100, help="to send to each broker (default 100)")
     names = [server.name for server in SERVERS]
-    told = f"these of {', '.join(names)}; to the terminal alone"
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=told)
+    help_text = f"these of {', '.join(names)}; to the terminal alone"
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=names, help=help_text)
     options = parser.parse_args()
     os.environ.pop("PYTHONPATH", None)  # by which this program was found; the workers it starts are installed
     outcomes = []

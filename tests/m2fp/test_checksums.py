@@ -19,11 +19,11 @@ DIGEST = "0123456789abcdef" * 4
 def test_what_is_written_is_read_and_checked_by_sha256sum(tmp_path: Path) -> None:
     """No tool of our own is needed to pin, or to check what is pinned."""
     (tmp_path / "weights").write_bytes(b"abc")
-    told = subprocess.run(["sha256sum", "weights"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    write_sums(tmp_path, {"weights": told.split()[0]})
-    assert (tmp_path / "SHA256SUMS").read_text() == told
+    output = subprocess.run(["sha256sum", "weights"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    write_sums(tmp_path, {"weights": output.split()[0]})
+    assert (tmp_path / "SHA256SUMS").read_text() == output
     subprocess.run(["sha256sum", "--check", "--strict", "SHA256SUMS"], cwd=tmp_path, check=True, capture_output=True)
-    assert read_sums(tmp_path) == {"weights": told.split()[0]}
+    assert read_sums(tmp_path) == {"weights": output.split()[0]}
 
 
 def test_nothing_is_pinned_where_there_is_no_list(tmp_path: Path) -> None:

@@ -65,11 +65,11 @@ def test_the_choice_stands_once_a_connection_was_accepted() -> None:
 
 def test_a_broker_that_says_so_is_an_old_one_at_any_time() -> None:
     """Another took the place of the one that let us in; a configured version is not given up even then."""
-    choice, told = ProtocolChoice("auto"), ProtocolChoice("5")
-    for one in (choice, told):
+    choice, fixed = ProtocolChoice("auto"), ProtocolChoice("5")
+    for one in (choice, fixed):
         one.accepted()
-    assert (choice.failed("unsupported"), told.failed("unsupported")) == (True, False)
-    assert (choice.current, told.current) == ("3.1.1", "5")
+    assert (choice.failed("unsupported"), fixed.failed("unsupported")) == (True, False)
+    assert (choice.current, fixed.current) == ("3.1.1", "5")
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])

@@ -34,9 +34,9 @@ def test_a_good_configuration_is_found_good(make_mosquitto: Callable[..., Mosqui
     broker = make_mosquitto("max_packet_size 100000")
     findings = probe(make_config(broker.port), {})
     assert all(finding.ok for finding in findings)
-    told = "\n".join(finding.detail for finding in findings)
+    details = "\n".join(finding.detail for finding in findings)
     for words in ("connected without TLS, MQTT 5", "subscriptions granted", "100000 bytes", "response/check works"):
-        assert words in told
+        assert words in details
 
 
 @pytest.mark.mosquitto

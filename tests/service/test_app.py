@@ -117,6 +117,6 @@ def test_a_missing_home_is_not_silent(capsys: pytest.CaptureFixture[str], monkey
     """Without HOME, XDG and systemd's directories nothing is kept over a restart, and the log says so, for each."""
     monkeypatch.setattr(app.App, "run", lambda _: 0)
     assert app.run(configuration(1), SimpleQueue(), source=None, environ={}) == 0
-    told = [line for line in capsys.readouterr().out.splitlines() if "nothing can be kept over a restart" in line]
-    assert len(told) == 2
-    assert all("HOME" in line for line in told)
+    lines = [line for line in capsys.readouterr().out.splitlines() if "nothing can be kept over a restart" in line]
+    assert len(lines) == 2
+    assert all("HOME" in line for line in lines)

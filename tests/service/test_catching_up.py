@@ -41,8 +41,8 @@ def test_a_joining_node_is_told_when_it_is_known_on_all_links(node: Node) -> Non
     assert node.catching_up.pending
     node.catching_up.send()
     node.catching_up.send()
-    told = {"schema": "edge-worker.caught-up/1", "node": "a", "joined": "b", "session": "run-1"}
-    assert (node.said, node.catching_up.pending) == ([told], False)
+    message = {"schema": "edge-worker.caught-up/1", "node": "a", "joined": "b", "session": "run-1"}
+    assert (node.said, node.catching_up.pending) == ([message], False)
 
 
 def test_it_is_not_greeted_before_older_frames_are_answered(node: Node) -> None:

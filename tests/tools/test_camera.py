@@ -277,11 +277,11 @@ def test_a_broker_that_acknowledges_nothing_does_not_keep_a_camera_from_ending(t
 @pytest.mark.mosquitto
 def test_why_nothing_is_published_is_said_while_trying(mosquitto: Mosquitto) -> None:
     """A stream that cannot be reached is named with the reason, long before it is given up."""
-    told = "rtsp://***@127.0.0.1:1/: it cannot be reached: Connection refused. Trying again for up to 600 s"
+    expected = "rtsp://***@127.0.0.1:1/: it cannot be reached: Connection refused. Trying again for up to 600 s"
     arguments = ("camera", "rtsp://admin:s3cret@127.0.0.1:1/", "--timeout", "600", "--host", "127.0.0.1")
     with commands.start(*arguments, EDGE_WORKER__MQTT__PORT=str(mosquitto.port)) as running:
         try:
             assert running.stderr is not None
-            assert any(line.rstrip() == told for line in running.stderr)
+            assert any(line.rstrip() == expected for line in running.stderr)
         finally:
             running.kill()

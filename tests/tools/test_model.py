@@ -23,12 +23,12 @@ def test_info_without_a_model_names_those_of_the_package(capsys: pytest.CaptureF
 def test_info_describes_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
     """Kind, classes, SHA-256 and the compiled kernels are told, without loading the network."""
     assert cli.main(["model", "info", str(GOLDEN)]) == cli.OK
-    told = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
-    assert told["kind"].strip() == "single-human"
-    assert told["format"].strip() == "checkpoint"
-    assert "UpperClothes" in told["classes"]
-    assert told["kernels"].strip() == describe_kernels(loaded_kernels())
-    assert len(told["sha256"].strip()) == 64
+    shown = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert shown["kind"].strip() == "single-human"
+    assert shown["format"].strip() == "checkpoint"
+    assert "UpperClothes" in shown["classes"]
+    assert shown["kernels"].strip() == describe_kernels(loaded_kernels())
+    assert len(shown["sha256"].strip()) == 64
 
 
 def test_verify_accepts_whole_models(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ class Clock:
         return self.now
 
 
-def told(output: io.StringIO) -> list[str]:
+def lines(output: io.StringIO) -> list[str]:
     return output.getvalue().splitlines()
 
 
@@ -25,10 +25,10 @@ def test_a_pipe_gets_a_plain_line_now_and_then() -> None:
     output, clock = io.StringIO(), Clock()
     progress = Progress(Console(file=output), clock)
     with progress.step("loading [a] model"):
-        assert told(output) == ["loading [a] model …"]
+        assert lines(output) == ["loading [a] model …"]
     for _ in progress.count(range(5), 5, "parsing"):
         clock.now += 0.6 * INTERVAL_S
-    assert told(output)[1:] == ["parsing: 2 of 5", "parsing: 4 of 5"]
+    assert lines(output)[1:] == ["parsing: 2 of 5", "parsing: 4 of 5"]
 
 
 def test_a_terminal_gets_a_bar() -> None:
@@ -41,4 +41,4 @@ def test_a_terminal_gets_a_bar() -> None:
     progress.note("done")
     assert "loading [a] model" in output.getvalue()
     assert "parsing" in output.getvalue()
-    assert told(output)[-1].endswith("done")
+    assert lines(output)[-1].endswith("done")

@@ -103,9 +103,9 @@ def _hang_up(server: socket.socket) -> None:
 def test_why_a_stream_gives_nothing_is_told(ports: Callable[[], Iterator[int]], reason: str) -> None:
     """As far as a connection tells, and nothing of the address."""
     with contextmanager(ports)() as port:
-        told = why_silent(f"rtsp://user:secret@127.0.0.1:{port}/gate")
-    assert told.startswith(f"it {reason}")
-    assert "127.0.0.1" not in told
+        explanation = why_silent(f"rtsp://user:secret@127.0.0.1:{port}/gate")
+    assert explanation.startswith(f"it {reason}")
+    assert "127.0.0.1" not in explanation
     assert "webcam" in why_silent(99)
 
 
