@@ -139,7 +139,7 @@ class App:
             _log.warning(log_events.CLOCK_JUMPED, ahead_s=round(jump_s, 1))
         self._judge()
         self._components.node_status.restore_when_due()
-        self._components.groups.look()
+        self._components.groups.update()
         self._publish_stats_when_due()
         self._components.tell_home_assistant()
         self._trimmer.trim_if_due()

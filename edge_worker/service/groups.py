@@ -92,7 +92,7 @@ class Groups:
         self._catching_up = CatchingUp(
             self._node, answered_topic, self._frame_links, frame_queue, publish=publish, is_standby=is_standby
         )
-        self._told: dict[str, frozenset[str]] = {}
+        self._logged_members: dict[str, frozenset[str]] = {}
         self._lock = Lock()
 
     # -- frames -------------------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ class Groups:
     def _present(self, group: str, nodes: frozenset[str], now: float) -> frozenset[str]:
         return nodes - self._peers.gone(group, nodes, now)
 
-    # -- news ---------------------------------------------------------------------------------------------------------
+    # -- events -------------------------------------------------------------------------------------------------------
 
     def take(self, link: str, message: Incoming) -> bool:
         """Take a message of another node; False where it is none. Called by the router."""
@@ -180,33 +180,33 @@ class Groups:
         for place in [place for place in self._members if place[0] == link]:
             self._members.pop(place).forgotten = True
 
-    def cut_off(self, link: str) -> None:
+    def disconnected(self, link: str) -> None:
         """Take note that *link* is not connected."""
         if link == CONTROL:
             with self._lock:
-                self._peers.cut_off(time.monotonic())
+                self._peers.disconnected(time.monotonic())
 
-    def must_introduce_us(self, link: str) -> bool:
+    def must_publish_status(self, link: str) -> bool:
         """Whether to publish our status now, since *link*, which has subscribed, has a new session."""
         with self._lock:
             return self._joining.is_outside(link)
 
     def due_in_s(self) -> float:
-        """Return when :meth:`look` has something to do, in seconds; infinite if nothing is foreseen."""
+        """Return when :meth:`update` has something to do, in seconds; infinite if nothing is foreseen."""
         with self._lock:
             due_s = self._peers.due_in_s(time.monotonic())
         return min(due_s, _CATCHING_UP_S) if self._catching_up.pending else due_s
 
-    def look(self) -> None:
+    def update(self) -> None:
         """Take over what belonged to nodes that are gone. To be called every second or so, and when it is due."""
         if not self._auto:
             return
         self._frame_queue.claim_held()
         self._catching_up.send()
         for group in sorted(self._auto):
-            self._tell(group)
+            self._update_members(group)
 
-    def _tell(self, group: str) -> None:
+    def _update_members(self, group: str) -> None:
         """Let the nodes that are gone leave, until they join again; log who the members are, if that has changed."""
         with self._lock:
             now, all_ = time.monotonic(), [place for place in self._members if place[1] == group]
@@ -214,8 +214,8 @@ class Groups:
                 members.nodes = self._present(group, members.nodes, now)
             joined = frozenset[str]().union(*(self._members[place].nodes for place in all_))
             present = self._present(group, joined, now) | {self._node}
-        if self._told.get(group) != present:
-            self._told[group] = present
+        if self._logged_members.get(group) != present:
+            self._logged_members[group] = present
             _log.info(log_events.GROUP_MEMBERS, group=group, members=sorted(present))
 
     def _take_status(self, link: str, node: str, status: PeerStatus, arrived: float) -> None:
@@ -229,7 +229,7 @@ class Groups:
                 self._peers.joined(node, time.monotonic())
                 self._catching_up.joined(node, status.session, link, arrived)
         if link == CONTROL:
-            self.look()
+            self.update()
         else:
             self._catching_up.send()
 

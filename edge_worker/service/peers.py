@@ -99,7 +99,7 @@ class Peers:
         if self._is_overdue(peer, now):
             peer.in_doubt_since = now
 
-    def cut_off(self, now: float) -> None:
+    def disconnected(self, now: float) -> None:
         """Give no node up while nothing can be heard."""
         self._doubt(now, since=math.inf)
 

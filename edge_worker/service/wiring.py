@@ -234,10 +234,10 @@ class Components:
         if isinstance(event, Connected):
             self.groups.connected(event.link, session_present=event.session_present)
         elif isinstance(event, Disconnected):
-            self.groups.cut_off(event.link)
+            self.groups.disconnected(event.link)
         if isinstance(event, Connected | Subscribed) and event.link == CONTROL:
             self.node_status.repeat()  # at once, and again when the subscription can show us a late will
-        elif isinstance(event, Subscribed) and self.groups.must_introduce_us(event.link):
+        elif isinstance(event, Subscribed) and self.groups.must_publish_status(event.link):
             self.node_status.repeat()
         if isinstance(event, Connected) and event.link == HOME_ASSISTANT:
             self.home_assistant.connected()

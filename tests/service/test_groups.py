@@ -138,7 +138,7 @@ def test_a_status_that_was_deleted_and_is_there_again_moves_no_camera(node: Node
         assert node.groups.take(link, make_incoming("edge-worker/b/status", b""))
     node.status("online", CONTROL, SPLIT)
     node.arrive(OTHERS, 2)
-    node.groups.look()
+    node.groups.update()
     assert node.taken() == []
 
 
@@ -160,12 +160,12 @@ def test_a_node_that_is_back_has_its_cameras_again_before_the_control_link_says_
     node.status("online", CONTROL, SPLIT)
     node.status("offline", CONTROL)
     now += 6.0
-    node.groups.look()
+    node.groups.update()
     node.status("online", SPLIT)
     node.arrive(OTHERS, 1)
     assert node.taken() == []
     now += 6.0
-    node.groups.look()
+    node.groups.update()
     node.arrive(OTHERS, 2)
     assert node.taken() == ["1", "2"]
 
@@ -237,7 +237,7 @@ def test_who_is_alone_waits_for_nobody() -> None:
     """Its status may be forbidden."""
     node = Node()
     node.groups.connected(SPLIT, session_present=False)
-    assert node.groups.must_introduce_us(SPLIT)
+    assert node.groups.must_publish_status(SPLIT)
     node.arrive(MINE, 1)
     node.arrive(OTHERS, 2)
     assert node.taken() == ["1", "2"]
@@ -256,8 +256,8 @@ def test_a_node_that_joins_is_told_when_all_older_frames_are_answered(node: Node
     frame = node.queue.take(0.0)
     assert frame is not None
     node.queue.replied(frame, ())
-    node.groups.look()
-    node.groups.look()
+    node.groups.update()
+    node.groups.update()
     told = {"schema": "edge-worker.caught-up/1", "node": "a", "joined": "c", "session": "session-c"}
     assert node.published == [told]
     assert node.groups.due_in_s() > 1.0
@@ -375,7 +375,7 @@ def test_who_is_on_standby_leaves_its_frames_to_the_other_worker_of_its_name(nod
     node.answer(MINE, "1", node="a")
     assert (node.taken(), node.acknowledged) == ([], [1])
     node.is_standby = False
-    node.groups.look()
+    node.groups.update()
     assert node.taken() == ["2"]
 
 
@@ -384,10 +384,10 @@ def test_who_is_on_standby_says_nothing_in_the_name_of_the_other_worker(node: No
     node.published.clear()
     node.is_standby = True
     node.status("online", SPLIT, node="c")
-    node.groups.look()
+    node.groups.update()
     assert node.published == []
     node.is_standby = False
-    node.groups.look()
+    node.groups.update()
     assert [told["joined"] for told in node.published] == ["c"]
 
 

@@ -94,7 +94,7 @@ class Node:
             case "answer":
                 self._answer()
             case "look":
-                self.groups.look()
+                self.groups.update()
             case link:
                 self._receive(link)
 

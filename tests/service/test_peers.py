@@ -57,7 +57,7 @@ def test_nobody_is_given_up_while_nothing_can_be_heard(peers: Peers) -> None:
     """Not for the will that a stopping broker published; who was gone before stays so."""
     peers.heard("two", PeerStatus("offline", frozenset({"g"})), 1.0)
     peers.heard("one", PeerStatus("offline", frozenset({"g"})), 9.0)
-    peers.cut_off(9.1)
+    peers.disconnected(9.1)
     assert peers.gone("g", {"one", "two"}, 99.0) == {"two"}
     peers.reconnected(100.0)
     peers.heard("one", PeerStatus("offline", frozenset({"g"})), 100.1)
