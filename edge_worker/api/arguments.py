@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_worker.common.errors import DecodeError
 from edge_worker.imaging.decoder import MAX_SIDE
 
 _CHANNELS = 3
@@ -84,20 +83,6 @@ def file_path(name: str, value: object) -> Path:
     if not path:
         raise ValueError(f"{name} is empty: give the name of a file or directory")
     return Path(path)
-
-
-def file_content(path: Path, limit: int) -> bytes:
-    """Return the content of *path*, at most *limit* bytes: a video passed instead of an image must not fill the memory.
-
-    Raises:
-        OSError: it cannot be read.
-        DecodeError: it is larger.
-    """
-    with path.open("rb") as file:
-        content = file.read(limit + 1)
-    if len(content) > limit:
-        raise DecodeError("too_big", f"more than {limit} bytes, the most that is accepted")
-    return content
 
 
 def text(name: str, value: object) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from edge_worker.api.arguments import at_least_1, colours, file_bytes, file_content, file_path, rgb_image, text, within
+from edge_worker.api.arguments import at_least_1, colours, file_bytes, file_path, rgb_image, text, within
 from edge_worker.api.parsing import Parsing
 from edge_worker.common.image_formats import DecodeLimits
 from edge_worker.imaging.headers import FORMATS
@@ -102,7 +102,7 @@ class Parser:
             RuntimeError: the parser is closed.
         """
         self._check_open()
-        content = file_content(file_path("path", path), _MAX_PAYLOAD_BYTES)
+        content = self._pipeline.read(file_path("path", path))
         return self.parse_bytes(content, score_threshold=score_threshold)
 
     def close(self) -> None:

@@ -20,6 +20,7 @@ from edge_worker.imaging.headers import read_header
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -69,6 +70,20 @@ class Reduced(NamedTuple):
     image: RgbImage
     width: int
     height: int
+
+
+def read_file(file: Path, limits: DecodeLimits) -> bytes:
+    """Read an image file; a video in its place must not fill the memory.
+
+    Raises:
+        OSError: it cannot be read.
+        DecodeError: ``too_big``.
+    """
+    with file.open("rb") as stream:
+        content = stream.read(limits.max_payload_bytes + 1)
+    if len(content) > limits.max_payload_bytes:
+        raise DecodeError("too_big", f"more than {limits.max_payload_bytes} bytes, the most that is accepted")
+    return content
 
 
 def check(payload: bytes, limits: DecodeLimits) -> Header:

@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from edge_worker.frames.envelope import is_envelope, open_envelope
-from edge_worker.imaging.decoder import Reduced, decode_reduced
+from edge_worker.imaging.decoder import Reduced, decode_reduced, read_file
 from edge_worker.imaging.palette import Palette
 from edge_worker.inference.labels import labels_body
 from edge_worker.inference.outputs import KINDS
@@ -134,6 +134,15 @@ class Pipeline:
         decoded = self._decoded(payload, reduced=not in_full)
         analysis = self.analyse(decoded.image, request, stages, Size(decoded.width, decoded.height))
         return self.encode(analysis, request, stages)
+
+    def read(self, file: Path) -> bytes:
+        """Read an image file.
+
+        Raises:
+            OSError: it cannot be read.
+            DecodeError: it is larger than the limits allow.
+        """
+        return read_file(file, self._limits)
 
     def decode(self, payload: bytes) -> RgbImage:
         """Decode the image of a payload: RGB uint8 H×W×3 in displayed orientation.

@@ -38,7 +38,7 @@ class CatchingUp:
         frame_queue: FrameQueue,
         *,
         publish: Callable[[Outgoing], object],
-        is_standby: Callable[[], bool] = lambda: False,
+        is_standby: Callable[[], bool],
     ) -> None:
         """Speak for *node* on *topic*, unless another worker does; the frames of all groups come by *links*."""
         self._node, self._topic, self._links = node, topic, frozenset(links)

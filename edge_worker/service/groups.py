@@ -209,10 +209,10 @@ class Groups:
     def _update_members(self, group: str) -> None:
         """Let the nodes that are gone leave, until they join again; log who the members are, if that has changed."""
         with self._lock:
-            now, all_ = time.monotonic(), [place for place in self._members if place[1] == group]
-            for members in [self._members[place] for place in all_ if place[0] != CONTROL]:
+            now, places = time.monotonic(), [place for place in self._members if place[1] == group]
+            for members in [self._members[place] for place in places if place[0] != CONTROL]:
                 members.nodes = self._present(group, members.nodes, now)
-            joined = frozenset[str]().union(*(self._members[place].nodes for place in all_))
+            joined = frozenset[str]().union(*(self._members[place].nodes for place in places))
             present = self._present(group, joined, now) | {self._node}
         if self._logged_members.get(group) != present:
             self._logged_members[group] = present

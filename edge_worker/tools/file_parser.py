@@ -60,7 +60,7 @@ class FileParser:
             DecodeError: it is not an image within the limits.
             OSError: it cannot be read, or a result cannot be written.
         """
-        frame = _frame(file)
+        frame = _frame(file, self._pipeline.read(file))
         stages = Stages()
         stages.begin("decode")
         image = self._pipeline.decode(frame.payload)
@@ -107,11 +107,11 @@ def _identity(file: Path) -> str:
     return os.fsencode(file).decode(errors="backslashreplace")
 
 
-def _frame(file: Path) -> Frame:
-    """Read *file* as if a camera had sent it."""
+def _frame(file: Path, payload: bytes) -> Frame:
+    """Make a frame of *file*, as if a camera had sent its content."""
     return Frame(
         camera=CAMERA,
-        payload=file.read_bytes(),
+        payload=payload,
         frame_id=_identity(file),
         sender_id=True,
         captured_at=None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_worker.common.errors import DecodeError, EdgeWorkerError
 from edge_worker.common.image_formats import DecodeLimits
-from edge_worker.imaging.decoder import check, decode
+from edge_worker.imaging.decoder import check, decode, read_file
 from edge_worker.imaging.headers import FORMATS, Header
 from edge_worker.tools.image_files import find_all_there
 
@@ -53,7 +53,7 @@ def read(file: Path) -> RgbImage:
         EdgeWorkerError: it cannot be decoded.
     """
     try:
-        return decode(file.read_bytes(), _LIMITS)
+        return decode(read_file(file, _LIMITS), _LIMITS)
     except DecodeError as error:
         raise EdgeWorkerError(f"{file}: {error}") from error
 
@@ -69,7 +69,7 @@ def read_by_size(files: Sequence[Path]) -> Iterator[RgbImage]:
 
 def _size(file: Path) -> tuple[int, int]:
     try:
-        header: Header = check(file.read_bytes(), _LIMITS)
+        header: Header = check(read_file(file, _LIMITS), _LIMITS)
     except DecodeError:
         return 0, 0  # the error is reported when it is read; it comes first
     return header.width, header.height

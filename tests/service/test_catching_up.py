@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 from samples import SimplePolicy, make_frame
@@ -10,6 +11,9 @@ from samples import SimplePolicy, make_frame
 from edge_worker.frames.frame import Delivery
 from edge_worker.frames.queue import FrameQueue
 from edge_worker.service.catching_up import CatchingUp
+
+if TYPE_CHECKING:
+    from edge_worker.mqtt.message import Outgoing
 
 LINKS = ("split-20", "split-5")
 
@@ -22,8 +26,11 @@ class Node:
         self.said: list[dict[str, str]] = []
         self.queue = FrameQueue([SimplePolicy(delivery="every")], lambda _: None)
         self.catching_up = CatchingUp(
-            "a", "answered", LINKS, self.queue, publish=lambda message: self.said.append(json.loads(message.payload))
+            "a", "answered", LINKS, self.queue, publish=self._publish, is_standby=lambda: False
         )
+
+    def _publish(self, message: Outgoing) -> None:
+        self.said.append(json.loads(message.payload))
 
 
 @pytest.fixture
@@ -69,25 +76,17 @@ def test_a_status_that_is_said_again_is_not_waited_for(node: Node) -> None:
     assert [one["joined"] for one in node.said] == ["b"]
 
 
-def test_runs_of_a_joining_node_that_one_link_tells_of_late(node: Node) -> None:
-    """What the other link has told of its present run is not forgotten."""
-    node.catching_up.joined("b", "run-1", LINKS[0], 1.0)
-    node.catching_up.joined("b", "run-2", LINKS[0], 2.0)
-    node.catching_up.joined("b", "run-1", LINKS[1], 3.0)
+@pytest.mark.parametrize(
+    "reports",
+    [[("run-1", 0), ("run-1", 1), ("run-2", 0)], [("run-1", 0), ("run-2", 0), ("run-1", 1)]],
+    ids=["it starts again", "one link is behind"],
+)
+def test_a_joining_node_is_told_of_the_run_that_all_links_report(node: Node, reports: list[tuple[str, int]]) -> None:
+    """A status of an earlier run does not count, and does not hide what another link reported of the present one."""
+    for at, (session, link) in enumerate(reports):
+        node.catching_up.joined("b", session, LINKS[link], float(at))
     node.catching_up.send()
     assert node.said == []
     node.catching_up.joined("b", "run-2", LINKS[1], 4.0)
-    node.catching_up.send()
-    assert [one["session"] for one in node.said] == ["run-2"]
-
-
-def test_a_joining_node_that_starts_again_joins_anew(node: Node) -> None:
-    """What was known of its run before does not count."""
-    for link in LINKS:
-        node.catching_up.joined("b", "run-1", link, 1.0)
-    node.catching_up.joined("b", "run-2", LINKS[0], 2.0)
-    node.catching_up.send()
-    assert node.said == []
-    node.catching_up.joined("b", "run-2", LINKS[1], 2.0)
     node.catching_up.send()
     assert [one["session"] for one in node.said] == ["run-2"]

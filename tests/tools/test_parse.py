@@ -49,6 +49,8 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.C
     (source / "cut.jpg").write_bytes(JPEG[: len(JPEG) // 2])
     (source / "empty.png").touch()
     (source / "words.jpg").write_text("not an image")
+    with (source / "video.jpg").open("wb") as file:
+        file.truncate(10**12)  # not read to its end: it would not fit into the memory
     (source / "notes.txt").write_text("no image, and not taken for one")
     out = tmp_path_factory.mktemp("results")
     options = ("--model", "builtin:seeded", "--overlay", "--masks", "rle", "--threads", "1", "--out", out)
@@ -62,12 +64,13 @@ def test_broken_files_are_told_and_the_others_go_on(parsed: tuple[Path, subproce
     assert ended.returncode == 1
     loading, *failures, summary = commands.notes(ended.stderr)
     assert loading.startswith("loading ")
-    assert len(failures) == 4
-    for name, reason in (("cut.jpg", "undecodable"), ("empty.png", "undecodable"), ("words.jpg", "unsupported")):
+    assert len(failures) == 5
+    reasons = {"cut.jpg": "undecodable", "empty.png": "undecodable", "words.jpg": "unsupported", "video.jpg": "too_big"}
+    for name, reason in reasons.items():
         assert any(f"{name}: {reason}" in failure for failure in failures), ended.stderr
     assert any("missing.jpg: No such file" in failure for failure in failures)
-    assert summary.startswith("3 of 7 parsed")
-    assert "4 failed" in summary
+    assert summary.startswith("3 of 8 parsed")
+    assert "5 failed" in summary
 
 
 def test_files_of_one_name_do_not_overwrite_each_other(
