@@ -35,6 +35,7 @@ def steps(minutes: float, run: str) -> Iterator[list[str]]:
         yield [*train, "--stop-after", str(minutes * until), "--scale", *scales]
         known = []
     yield ["export", "--run", run]
+    yield ["quantise"]
     yield ["evaluate"]
 
 

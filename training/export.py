@@ -123,7 +123,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         trained = configuration_of(weights)
         write_checkpoint(network, shipped_configuration(trained, arguments.mask_bias), Path(directory))
-        manifest = export(Path(directory), arguments.out, name=NAME)
+        manifest = export(Path(directory), arguments.out, name=NAME, half_weights=True)
     print(manifest.model_dump_json(indent=1))
 
 

@@ -9,6 +9,7 @@ import shutil
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 
 from edge_worker.m2fp.checkpoint import load_network
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 # The first opset with LayerNormalization as a single operator.
 OPSET = 17
 
+_LEAST_HALVED = 64  # elements of weights that are worth it
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
 # Height and width of the traced input. They differ, so that mixing them up fails.
 _TRACED = (96, 128)
 
 
-def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str = "") -> Manifest:
+def export(
+    checkpoint: Path, out: Path, *, name: str | None = None, warning: str = "", half_weights: bool = False
+) -> Manifest:
     """Export the model of a *checkpoint* directory into the directory *out*.
 
     The manifest is written last: a directory without one is an interrupted export.
@@ -39,6 +45,7 @@ def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str
         out: created if missing; an existing export is replaced.
         name: display name of the model; defaults to the name of *checkpoint*.
         warning: a sentence for users, which the worker repeats.
+        half_weights: store the weights rounded to half precision, in half the bytes; engines still compute in f32.
 
     Raises:
         CheckpointError: the checkpoint cannot be loaded.
@@ -48,6 +55,8 @@ def export(checkpoint: Path, out: Path, *, name: str | None = None, warning: str
     for stale in (MANIFEST_FILE, *QUANTISED_FILES):
         (out / stale).unlink(missing_ok=True)
     write_onnx(network, out / ONNX_FILE)
+    if half_weights:
+        halve_weights(out / ONNX_FILE)
     shutil.copyfile(checkpoint / CONFIGURATION_FILE, out / CONFIGURATION_FILE)
     manifest = Manifest(
         name=name or checkpoint.resolve().name,
@@ -77,3 +86,25 @@ def write_onnx(network: M2FP, file: Path) -> None:
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def halve_weights(file: Path) -> None:
+    """Round the large weights of an ONNX *file* to half precision, each followed by a cast to f32.
+
+    Engines evaluate the casts when they load the graph.
+    """
+    import onnx  # noqa: PLC0415 - only models that ship are stored so
+
+    model = onnx.load(file)
+    casts = []
+    for weights in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.dtype != np.float32 or values.size < _LEAST_HALVED or np.abs(values).max() > _LARGEST_HALF:
+            continue
+        name = weights.name
+        weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16), f"{name}.half"))
+        casts.append(onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, file)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 from edge_worker.common.errors import CheckpointError
@@ -81,3 +82,24 @@ def test_export_of_an_export_is_refused(exported: Path, tmp_path: Path) -> None:
     """Only checkpoints can be exported; the error names what is missing."""
     with pytest.raises(CheckpointError, match=r"pytorch_model\.pt"):
         export(exported, tmp_path)
+
+
+@pytest.mark.parametrize("engine", ["openvino", "onnxruntime"])
+def test_weights_in_half_precision(exported: Path, seeded: Callable[[str], Path], tmp_path: Path, engine: str) -> None:
+    """They are stored in two bytes each, and every engine computes in f32 with the rounded weights."""
+    export(seeded("few-classes"), tmp_path, half_weights=True)
+    graph = onnx.load(tmp_path / "model.onnx")
+    onnx.checker.check_model(graph, full_check=True)
+    floats = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
+    large = [one for one in graph.graph.initializer if np.prod(one.dims) >= 64 and one.data_type in floats]
+    assert {one.data_type for one in large} == {onnx.TensorProto.FLOAT16}
+    parser = load_parser(tmp_path, engine, "f32", 1)
+    tensor = parser.preprocess(np.random.default_rng(1).integers(0, 256, (96, 64, 3), np.uint8), short_side=64)
+    rounded = onnx.load(exported / "model.onnx")
+    for weights in rounded.graph.initializer:
+        values = onnx.numpy_helper.to_array(weights)
+        if values.dtype == np.float32 and values.size >= 64:
+            weights.CopyFrom(onnx.numpy_helper.from_array(values.astype(np.float16).astype(np.float32), weights.name))
+    session = onnxruntime.InferenceSession(rounded.SerializeToString())
+    _, expected = session.run(None, {"image": tensor.tensor})
+    np.testing.assert_allclose(parser.infer(tensor).mask_logits, expected[0], atol=5e-3)

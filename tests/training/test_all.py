@@ -25,7 +25,7 @@ def test_every_step_is_a_command_for_the_same_run() -> None:
     """What one leaves in the run's folder, the next one finds; evaluating takes what was exported."""
     for name, *arguments in PLAN:
         assert find_spec(f"training.{name}")
-        assert name == "evaluate" or option(arguments, "--run") == RUN
+        assert name in {"quantise", "evaluate"} or option(arguments, "--run") == RUN
 
 
 def test_each_stage_trains_longer_up_to_the_whole_time() -> None:
@@ -50,8 +50,8 @@ def test_pseudo_labels_are_made_before_a_stage_learns_from_them() -> None:
 def test_what_was_trained_is_exported_and_then_judged() -> None:
     """Once, at the end."""
     names = [step[0] for step in PLAN]
-    assert names[-2:] == ["export", "evaluate"]
-    assert set(names[:-2]) == {"train", "pseudo"}
+    assert names[-3:] == ["export", "quantise", "evaluate"]
+    assert set(names[:-3]) == {"train", "pseudo"}
 
 
 def test_scenes_are_rendered_in_chunks_without_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

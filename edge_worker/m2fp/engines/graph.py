@@ -47,10 +47,20 @@ def fold_constants(network: Any) -> None:  # noqa: ANN401
 
 
 def constant_of(node: Any) -> Any:  # noqa: ANN401
-    """Return the constant array behind a node, through reshapes; None if there is none."""
-    while node.get_type_name() in {"Reshape", "Unsqueeze"}:
+    """Return the constant array behind a node, through reshapes and casts to f32; None if there is none."""
+    while node.get_type_name() in {"Reshape", "Unsqueeze"} or _is_cast_to_f32(node):
         node = node.input_value(0).get_node()
-    return np.array(node.data) if node.get_type_name() == "Constant" else None
+    if node.get_type_name() != "Constant":
+        return None
+    values = np.array(node.data)
+    return values.astype(np.float32) if values.dtype == np.float16 else values
+
+
+def _is_cast_to_f32(node: Any) -> bool:  # noqa: ANN401
+    """Return whether a node casts weights that are stored in half precision."""
+    if node.get_type_name() != "Convert" or node.get_output_element_type(0) != openvino.Type.f32:
+        return False
+    return bool(node.get_input_element_type(0) == openvino.Type.f16)
 
 
 def users(node: Any) -> list[Any]:  # noqa: ANN401

@@ -90,7 +90,7 @@ class OpenVinoEngine:
     def infer(self, tensor: FloatArray) -> Logits:
         """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
         request = self._networks.get(shape_of(tensor)).request
-        class_logits, mask_logits = request.infer({0: tensor}, share_inputs=True).values()
+        class_logits, mask_logits = request.infer({0: tensor}, share_inputs=True, share_outputs=True).values()
         return Logits(np.array(class_logits[0]), np.array(mask_logits[0]))
 
     def close(self) -> None:

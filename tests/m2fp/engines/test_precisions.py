@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     [
         ("avx2 fma", ("FP32", "INT8"), ("f32",)),
         ("avx2 avx_vnni", ("FP32", "INT8"), ("f32", "int8+f32")),
+        ("avx512_vnni avx512_bf16", ("FP32", "BF16", "INT8"), ("f32", "int8+bf16", "int8+f32", "bf16")),
         ("avx512_vnni amx_bf16", ("FP32", "BF16", "INT8"), ("f32", "int8+bf16", "bf16", "int8+f32")),
         (
             "avx512_vnni amx_bf16",
@@ -44,8 +45,8 @@ def test_an_unknown_processor_is_offered_no_int8(tmp_path: Path) -> None:
         ("AVX2_VNNI", ("f32", "int8+f32")),
         ("AVX512_CORE", ("f32",)),
         ("AVX512_CORE_VNNI", ("f32", "int8+f32")),
-        ("avx512_core_bf16", ("f32", "int8+bf16", "bf16", "int8+f32")),
-        ("AVX512_CORE_FP16", ("f32", "int8+bf16", "bf16", "int8+f32", "f16")),
+        ("avx512_core_bf16", ("f32", "int8+bf16", "int8+f32", "bf16")),
+        ("AVX512_CORE_FP16", ("f32", "int8+bf16", "int8+f32", "bf16", "f16")),
         ("AVX512_CORE_AMX", ("f32", "int8+bf16", "bf16", "int8+f32", "bf16x3", "f16")),
         ("ALL", ("f32", "int8+bf16", "bf16", "int8+f32", "bf16x3", "f16")),
     ],
