@@ -125,6 +125,7 @@ def test_numbers_of_load_parser_are_checked_first(name: str, wrong: Any) -> None
     ("arguments", "error", "words"),
     [
         ({"path": "/nowhere"}, CheckpointError, "builtin:m2fp-lite"),
+        ({"path": "damo/not-here"}, CheckpointError, "edge-worker model pull damo/not-here"),
         ({"engine": "tensorrt"}, EngineError, "known are"),
         ({"precision": "fp16"}, EngineError, "offered"),
         ({"palette": {"Hiar": "#ffffff"}}, ConfigError, "did you mean 'Hair'"),

@@ -27,6 +27,7 @@ from edge_worker.gateway.security import Guard
 from edge_worker.ops import logs
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Mapping
 
     from starlette.responses import Response
@@ -49,7 +50,7 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
     for warning in warnings(config, environ):
         _log.warning(log_events.CONFIGURATION_WARNING, problem=warning)
     app = make_app(Hub(config, environ))
-    server = uvicorn.Server(_settings(config, app))
+    server = _Server(_settings(config, app))
     try:
         server.run()
     except SystemExit as error:  # how uvicorn reports that it cannot listen
@@ -57,6 +58,15 @@ def run(config: Config, environ: Mapping[str, str]) -> int:
         reason = os.strerror(number) if (number := getattr(error.__context__, "errno", None)) else "see above"
         raise EdgeWorkerError(f"gateway: cannot listen on {address} ({reason}); choose another host or port") from error
     return 0
+
+
+class _Server(uvicorn.Server):
+    """Logs its address once clients can connect."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            _log.info(log_events.GATEWAY_STARTED, address=f"http://{self.config.host}:{self.config.port}")
 
 
 def _settings(config: Config, app: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application
@@ -104,8 +114,6 @@ def make_app(hub: Hub) -> Any:  # noqa: ANN401 - an ASGI application
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     hub: Hub = app.state.hub
     await hub.start()
-    gateway = hub.config.gateway
-    _log.info(log_events.GATEWAY_STARTED, address=f"http://{gateway.host}:{gateway.port}")
     try:
         yield
     finally:

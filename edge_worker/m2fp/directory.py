@@ -27,6 +27,7 @@ WEIGHTS_FILE = "pytorch_model.pt"
 
 # Prefix of bundled models: builtin:NAME is edge_worker/models/NAME.
 BUILTIN = "builtin:"
+_HUB_OWNER = "damo/"  # of the published M2FP models at ModelScope
 
 _BUILTIN_DIRECTORY = Path(__file__).resolve().parent.parent / "models"
 
@@ -126,7 +127,8 @@ def resolve(path: str | Path) -> Path:
         directory = Path(path) if Path(path).is_dir() else None
     if directory is None:
         known = ", ".join(f"{BUILTIN}{name}" for name in builtin_names()) or "none"
-        raise CheckpointError(f"{text}: no such model directory; models that come with the package: {known}")
+        fetch = f"; to download it: edge-worker model pull {text}" if text.startswith(_HUB_OWNER) else ""
+        raise CheckpointError(f"{text}: no such model directory; models that come with the package: {known}{fetch}")
     return directory
 
 

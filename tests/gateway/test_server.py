@@ -29,3 +29,4 @@ def test_a_taken_port_is_an_expected_error(tmp_path: Path) -> None:
     assert ended.returncode == 1
     reason = "gateway: cannot listen on 127.0.0.1:{} (Address already in use); choose another host or port"
     assert ended.stderr.splitlines()[-1] == reason.format(port)
+    assert f"http://127.0.0.1:{port}" not in ended.stdout + ended.stderr  # logged only once clients can connect
