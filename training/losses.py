@@ -72,7 +72,7 @@ class Weights:
     presence: float = 0.5
     foreground: float = 2.0
     side: float = 1.0
-    cues: float = 1.5
+    cues: float = 3.0
     middles: float = 20.0
     person_mask: float = 2.0
     person_dice: float = 2.0
@@ -248,7 +248,8 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
     """Return the cross-entropy of the cues to a limb's side: person seen from behind, and limb on the image's left.
 
     A limb is the left one if it is on the left of its pair on a person seen from behind, or on the right on a person
-    who faces the camera. Each cue is easy to learn, but not from their combination.
+    who faces the camera. Each cue is easy to learn, but not from their combination. Both answers count the same, because
+    the photos show hardly anybody from behind, and a person by the root of the area.
 
     `logits` as `sides` in :class:`training.model.Deep`, with targets of that size.
     """
@@ -267,11 +268,15 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
                 votes += least * apart
                 if apart.abs() > 1:
                     limb_left[picture, pair] += (left - right) * apart.sign()
-            behind[picture] += (person > 0.5) * votes.sign()
+            behind[picture] += (person > 0.5) * votes.sign() / person.sum().clamp(min=1).sqrt()
     wanted = torch.cat([behind[:, None], limb_left], dim=1)
-    weight = wanted.abs()
-    entropy = functional.binary_cross_entropy_with_logits(logits, (wanted > 0).float(), reduction="none") * weight
-    return (entropy.sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)).sum()
+    yes, no = (_weighted_mean(functional.softplus(-sign * logits), (sign * wanted).clamp(min=0)) for sign in (1, -1))
+    return (yes + no).sum() / 2
+
+
+def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Return the weighted mean of each channel, both (B, C, h, w) → (C,), smoothed by 1."""
+    return (values * weight).sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)
 
 
 def middles_loss(middles: Tensor, targets: Targets) -> Tensor:

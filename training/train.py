@@ -48,7 +48,7 @@ BACKBONE_SHARE = 0.5  # factor of the learning rate for the pretrained backbone
 WARMUP = 0.03  # share of the time
 WEIGHT_DECAY = 0.03
 CLIP = 5.0  # maximum gradient norm
-EMA_DECAY = 0.996
+EMA_DECAY = 0.999
 SAVE_S = 240.0
 CHECK_S = 900.0
 
