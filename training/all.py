@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 START = "training/start.pt"
 SCENES = Path("training/cache/scenes")
 FIRST_SCENE, CHUNK = 400_000, 200  # first number of the rendered scenes; scenes per command
+RATE = "8e-4"
 # Stages: share of the time at which each ends, and its image scales.
-STAGES = ((0.65, ("0.75",)), (1.0, ("0.875", "1.0625", "1.25")))
+STAGES = ((0.74, ("0.75", "1.0")), (1.0, ("1.0", "1.125", "1.25")))
 
 
 def rendering(count: int) -> Iterator[list[str]]:
@@ -27,13 +28,10 @@ def rendering(count: int) -> Iterator[list[str]]:
 
 
 def steps(minutes: float, run: str) -> Iterator[list[str]]:
-    """Yield the commands of README.md in order; pseudo-labels are renewed for each stage."""
-    known = ["--start", START]
+    """Yield the commands of README.md in order."""
     for until, scales in STAGES:
-        yield ["pseudo", "--run", run, *known]
-        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--pseudo"]
+        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--rate", RATE]
         yield [*train, "--stop-after", str(minutes * until), "--scale", *scales]
-        known = []
     yield ["export", "--run", run]
     yield ["quantise"]
     yield ["evaluate"]

@@ -47,34 +47,21 @@ def training_names(pack: Pack) -> frozenset[str]:
     return frozenset(pack.names) - validation_names()
 
 
-def composer(cache: Path, data: Path, *, pseudo: bool) -> Composer:
-    """Return a composer of the training photos; with `pseudo` also the photos with pseudo-labels."""
+def composer(cache: Path, data: Path) -> Composer:
+    """Return a composer of the training photos, the rendered scenes and all backgrounds."""
     photos = Pack(cache / "photos.bin")
     names = training_names(photos)
-    packs = [(photos, Pack(cache / "classes.bin"))]
-    if pseudo:
-        extra = (Pack(cache / "unlabelled.bin"), Pack(cache / "pseudo.bin"))
-        packs.append(extra)
-        names |= frozenset(extra[1].names)
+    figures = Figures(photos, Pack(cache / "classes.bin"), names)
     sharp = SharpPictures(files(data, cache / "fetched"))
-    return Composer(Figures(packs, names), Backgrounds(cache, training_names(photos), sharp), Rendered(cache))
+    return Composer(figures, Backgrounds(cache, names, sharp), Rendered(cache))
 
 
 class Batches:
     """Batches whose images share a shape; determined by the seed."""
 
-    def __init__(
-        self,
-        cache: Path,
-        data: Path,
-        share: Share,
-        *,
-        seed: int,
-        scales: Sequence[float] = (1.0,),
-        pseudo: bool = False,
-    ) -> None:
+    def __init__(self, cache: Path, data: Path, share: Share, *, seed: int, scales: Sequence[float] = (1.0,)) -> None:
         """Multiply shapes by one of `scales`, drawn per batch, and round to 32."""
-        self._source, self._share = composer(cache, data, pseudo=pseudo), share
+        self._source, self._share = composer(cache, data), share
         self._rng = np.random.default_rng(seed)
         self._scales = scales
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
-from training.labels import PARTS, SHOE, SHOE_PARTS, SKIN, SKIN_PARTS, read_name_table, split
+from training.labels import read_name_table, split
 from training.pose import read_poses, split_by_pose
 
 if TYPE_CHECKING:
@@ -96,8 +96,6 @@ def build(data: Path, cache: Path) -> None:
     _once(cache / "classes.bin", lambda: _class_maps(data, photos))
     labelled = [data / f"ccp/photos/{name}.jpg" for name in Pack(cache / "classes.bin").names]
     _once(cache / "photos.bin", lambda: ((p.stem, _small(p)) for p in track(labelled, "photos")))
-    unlabelled = sorted((data / "ccp/unlabelled").glob("*.jpg"))
-    _once(cache / "unlabelled.bin", lambda: ((p.stem, _small(p)) for p in track(unlabelled, "unlabelled photos")))
     _once(cache / "streets.bin", lambda: track(_streets(cache), "backgrounds", total=len(labelled)))
     videos = [data / "video" / name for name in BACKGROUND_VIDEOS]
     _once(cache / "frames.bin", lambda: (frame for video in videos for frame in video_frames(video, VIDEO_STEP)))
@@ -146,22 +144,6 @@ def without_person(image: Image, label_map: Image) -> Image:
     small_hole = cv2.resize(hole, small.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     painted = cv2.resize(cv2.inpaint(small, small_hole, 3, cv2.INPAINT_TELEA), image.shape[1::-1])
     return np.where(hole[..., None] > 0, painted, image).astype(np.uint8)
-
-
-def tagged_classes(data: Path) -> dict[str, frozenset[int]]:
-    """Return the classes that each unlabelled photo's tags allow."""
-    names = json.loads((data / "ccp/label_names.json").read_text(encoding="utf-8"))
-    table = read_name_table(data / "ccp/label_names.json")
-    of = {name: int(table[i]) for i, name in enumerate(names)}
-    tags = json.loads((data / "ccp/tags.json").read_text(encoding="utf-8"))
-    return {photo: expand(of[name] for name in present) for photo, present in tags.items()}
-
-
-def expand(values: Iterable[int]) -> frozenset[int]:
-    """Return the classes that pixel values may stand for, always including background."""
-    parts = {SKIN: SKIN_PARTS, SHOE: SHOE_PARTS}
-    found = {int(part) for value in values for part in parts.get(value, (value,)) if part < PARTS}
-    return frozenset(found | {0})
 
 
 def validation_names() -> frozenset[str]:

@@ -21,7 +21,6 @@ from training.model import (
     PART_BIAS,
     PERSON_QUERIES,
     configuration_of,
-    load_weights,
     new_student,
     read_weights,
     save_weights,
@@ -63,22 +62,10 @@ def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str
     return trained | {"model": trained["model"] | {"decoder": decoder}}
 
 
-def trained_network(run: Path) -> M2FP:
-    """Return the averaged network of a run's checkpoint."""
-    return network_of(averaged_weights(run))
-
-
 def network_of(weights: Mapping[str, Tensor]) -> M2FP:
     """Return the network with *weights*."""
     student = new_student(None, configuration_of(weights))
     student.load_state_dict(weights)
-    return student.network.eval()
-
-
-def kept_network(weights: Path) -> M2FP:
-    """Return the network of weights saved with `--weights`."""
-    student = new_student(None, configuration_of(read_weights(weights)))
-    load_weights(student, weights)
     return student.network.eval()
 
 

@@ -248,8 +248,8 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
     """Return the cross-entropy of the cues to a limb's side: person seen from behind, and limb on the image's left.
 
     A limb is the left one if it is on the left of its pair on a person seen from behind, or on the right on a person
-    who faces the camera. Each cue is easy to learn, but not from their combination. Both answers count the same, because
-    the photos show hardly anybody from behind, and a person by the root of the area.
+    who faces the camera. Each cue is easy to learn, but not from their combination. Both answers count the same, since
+    the photos show hardly anybody from behind; a person counts by the square root of its area.
 
     `logits` as `sides` in :class:`training.model.Deep`, with targets of that size.
     """

@@ -31,16 +31,11 @@ _MOST_ENLARGED = 1.6  # maximum scale of a cut-out: rendered ones are small
 class Figures:
     """The labelled training photos, sampled so that rare classes come more often."""
 
-    def __init__(self, packs: list[tuple[Pack, Pack]], names: frozenset[str]) -> None:
-        """Use the photos in `names` of *packs*, pairs of photos and class maps."""
-        self._items = [
-            (photos, maps, photos.names.index(name), i)
-            for photos, maps in packs
-            for i, name in enumerate(maps.names)
-            if name in names
-        ]
-        present = np.stack([presence(self._items[i][1][self._items[i][3]]) for i in range(len(self._items))])
-        self._weights = repeat_factors(present)
+    def __init__(self, photos: Pack, maps: Pack, names: frozenset[str]) -> None:
+        """Use the photos in `names` and their class *maps*."""
+        self._photos, self._maps = photos, maps
+        self._items = [(photos.names.index(name), i) for i, name in enumerate(maps.names) if name in names]
+        self._weights = repeat_factors(np.stack([presence(maps[i]) for _, i in self._items]))
 
     def __len__(self) -> int:
         """Return the number of photos."""
@@ -52,8 +47,8 @@ class Figures:
 
     def __getitem__(self, i: int) -> tuple[Image, Image]:
         """Return photo i and its class map."""
-        photos, maps, photo, label = self._items[i]
-        return photos[photo], maps[label]
+        photo, label = self._items[i]
+        return self._photos[photo], self._maps[label]
 
 
 def presence(label_map: Image) -> npt.NDArray[np.bool_]:

@@ -38,20 +38,11 @@ def test_each_stage_trains_longer_up_to_the_whole_time() -> None:
     assert stops[-1] == MINUTES
 
 
-def test_pseudo_labels_are_made_before_a_stage_learns_from_them() -> None:
-    """By the network as it then is, right before each stage; for the first one by the weights that are kept."""
-    learners = [index for index, step in enumerate(PLAN) if "--pseudo" in step]
-    assert learners
-    assert [PLAN[index - 1][0] for index in learners] == ["pseudo"] * len(learners)
-    assert option(PLAN[0], "--start")
-    assert not any("--start" in step for step in PLAN[1:] if step[0] == "pseudo")
-
-
 def test_what_was_trained_is_exported_and_then_judged() -> None:
     """Once, at the end."""
     names = [step[0] for step in PLAN]
     assert names[-3:] == ["export", "quantise", "evaluate"]
-    assert set(names[:-3]) == {"train", "pseudo"}
+    assert set(names[:-3]) == {"train"}
 
 
 def test_scenes_are_rendered_in_chunks_without_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

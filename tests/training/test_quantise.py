@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from training.cache import validation_names
 from training.quantise import calibration_images, gate_images
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_no_image_that_judges_was_calibrated_with(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def composer(context: Context) -> Composer:
     """Return a composer of validation photos and held-out backgrounds."""
     names, cache = validation_names(), context.cache
     sharp = SharpPictures(files(context.data, cache / "fetched", kept=True))
-    figures = Figures([(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"))], names)
+    figures = Figures(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"), names)
     return Composer(figures, Backgrounds(cache, names, sharp))
 
 
