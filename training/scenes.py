@@ -75,7 +75,7 @@ class Mix(NamedTuple):
 # Fixed cameras produce landscape images of several people; the photos are portraits of one.
 _MIXES = {True: Mix(0.45, 0.15), False: Mix(0.18, 0.62)}  # by whether the shape is wider than high
 _EMPTY = 0.1  # share of all images
-# Shares of all images, and of the rest. Where all were spoilt, garments of photos were learned much more slowly.
+# Shares of all images, and of the rest: photos on which the model is judged are clean.
 _SPOILT, _RECOLOURED = 0.5, 0.5
 
 
