@@ -27,7 +27,7 @@ from training.model import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor
 
@@ -44,13 +44,19 @@ def averaged_weights(run: Path) -> dict[str, Tensor]:
     return dict(content["average"])
 
 
-def mean_weights(weights: Mapping[str, Tensor], others: Mapping[str, Tensor], share: float = 0.5) -> dict[str, Tensor]:
-    """Return the weighted mean of two networks, one fine-tuned from the other; layers missing in *others* are kept.
+def mean_weights(
+    weights: Mapping[str, Tensor], others: Sequence[tuple[Mapping[str, Tensor], float]]
+) -> dict[str, Tensor]:
+    """Return the weighted mean of networks that were fine-tuned from each other.
 
-    *weights* count with *share* (0…1).
+    Each of *others* counts with its share (0…1), *weights* with the rest. Layers that one of the others lacks stay as
+    in *weights*.
     """
+    rest = 1 - sum(share for _, share in others)
     return {
-        name: value * share + others[name] * (1 - share) if name in others and value.is_floating_point() else value
+        name: value * rest + sum(one[name] * share for one, share in others)
+        if value.is_floating_point() and all(name in one for one, _ in others)
+        else value
         for name, value in weights.items()
     }
 
@@ -94,15 +100,20 @@ def main() -> None:
     parser.add_argument("--run", type=Path, default=Path("training/runs/lite"))
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--weights", type=Path, help="also keep the weights here, for other runs to start from")
-    parser.add_argument("--mean-with", type=Path, help="export the mean of the run's weights and of these")
-    parser.add_argument("--share", type=float, default=0.5, help="of the run's weights in the mean")
+    parser.add_argument(
+        "--mean-with",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("FILE", "SHARE"),
+        help="export the mean with these weights, which count with this share (0 to 1); may be given several times",
+    )
     parser.add_argument("--person-bias", type=float, default=PERSON_BIAS)
     parser.add_argument("--part-bias", type=float, default=PART_BIAS)
     parser.add_argument("--mask-bias", type=float, default=MASK_BIAS)
     arguments = parser.parse_args()
-    weights = averaged_weights(arguments.run)
-    if arguments.mean_with is not None:
-        weights = mean_weights(weights, read_weights(arguments.mean_with), arguments.share)
+    others = [(read_weights(Path(file)), float(share)) for file, share in arguments.mean_with]
+    weights = mean_weights(averaged_weights(arguments.run), others)
     if arguments.weights is not None:
         save_weights(weights, arguments.weights)
     network = network_of(weights)
