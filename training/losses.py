@@ -76,6 +76,8 @@ class Weights:
     middles: float = 20.0
     person_mask: float = 2.0
     person_dice: float = 2.0
+    separation: float = 2.0
+    centre: float = 5.0
     person_class: float = 2.0
     no_object: float = 0.2
     auxiliary: float = 0.5
@@ -135,17 +137,17 @@ class Criterion:
 
     def __call__(self, deep: Deep, targets: Targets) -> dict[str, Tensor]:
         """Return each weighted loss: final prediction plus the mean over the early ones, and the auxiliary losses."""
-        total = self._one(deep.final, targets)
+        total = self._one(deep.final, deep.centres[-1], targets)
         coarse = targets.every_other()
-        for prediction in deep.early:
-            for name, value in self._one(prediction, coarse).items():
+        for prediction, centres in zip(deep.early, deep.centres[:-1], strict=True):
+            for name, value in self._one(prediction, centres, coarse).items():
                 total[name] = total[name] + value / len(deep.early)
         total["cues"] = self.weights.cues * cues_loss(deep.sides.float(), coarse)
         total["middles"] = self.weights.middles * middles_loss(deep.middles.float(), coarse)
         total["auxiliary"] = self.weights.auxiliary * self.semantic(deep.auxiliary.float(), targets)
         return total
 
-    def _one(self, prediction: Prediction, targets: Targets) -> dict[str, Tensor]:
+    def _one(self, prediction: Prediction, centres: Tensor, targets: Targets) -> dict[str, Tensor]:
         masks, classes = prediction.mask_logits.float(), prediction.class_logits.float()
         part_masks, person_masks = masks[:, :PARTS], masks[:, PARTS:]
         weights = self.weights
@@ -158,7 +160,7 @@ class Criterion:
             "side": weights.side * side_loss(part_masks, targets),
             "foreground": weights.foreground * foreground_loss(shown(part_masks, classes[:, :PARTS]), targets),
         }
-        return losses | self._persons(person_masks, classes[:, PARTS:], targets)
+        return losses | self._persons(person_masks, classes[:, PARTS:], centres, targets)
 
     def semantic(self, logits: Tensor, targets: Targets) -> Tensor:
         """Return the pixelwise cross-entropy of the classes; for an undecided pixel, of the union of its classes."""
@@ -167,10 +169,10 @@ class Criterion:
         weights = self._weights[targets.labels]
         return -(weights * torch.logsumexp(permitted, dim=-1)).sum() / weights.sum()
 
-    def _persons(self, masks: Tensor, classes: Tensor, targets: Targets) -> dict[str, Tensor]:
+    def _persons(self, masks: Tensor, classes: Tensor, centres: Tensor, targets: Targets) -> dict[str, Tensor]:
         weights = self.weights
         wanted = torch.full(classes.shape[:2], NO_OBJECT)
-        mask_losses, dice_losses = [], []
+        mask_losses, dice_losses, separation_losses, centre_losses = [], [], [], []
         for picture, truth in enumerate(targets.persons):
             if not len(truth):
                 continue
@@ -178,6 +180,9 @@ class Criterion:
             wanted[picture, chosen] = PERSON
             mask_losses.append(binary_loss(masks[picture, chosen], truth).mean(dim=(1, 2)))
             dice_losses.append(dice_loss(masks[picture, chosen], truth))
+            centre_losses.append((centres[picture, chosen] - _centres(truth)).abs().sum(dim=1))
+            if len(truth) > 1:
+                separation_losses.append(separation_loss(masks[picture, chosen], truth))
         class_weights = torch.ones(NO_OBJECT + 1)
         class_weights[NO_OBJECT] = weights.no_object
         person_class = functional.cross_entropy(classes.flatten(0, 1), wanted.flatten(), class_weights)
@@ -185,6 +190,9 @@ class Criterion:
         if mask_losses:
             losses["person_mask"] = weights.person_mask * torch.cat(mask_losses).mean()
             losses["person_dice"] = weights.person_dice * torch.cat(dice_losses).mean()
+            losses["centre"] = weights.centre * torch.cat(centre_losses).mean()
+        if separation_losses:
+            losses["separation"] = weights.separation * torch.cat(separation_losses).mean()
         return losses
 
     def _match(self, masks: Tensor, classes: Tensor, truth: Tensor) -> Tensor:
@@ -218,6 +226,16 @@ def dice_loss(logits: Tensor, truth: Tensor) -> Tensor:
     probability, truth = logits.sigmoid().flatten(1), truth.flatten(1)
     overlap = 2 * (probability * truth).sum(1)
     return 1 - (overlap + 1) / (probability.sum(1) + truth.sum(1) + 1)
+
+
+def separation_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the cross-entropy of a softmax over the persons of an image, inside each person (n, h, w) → (n,).
+
+    A mask that covers two people costs little in the losses of single masks; here it competes with the mask of the
+    second one.
+    """
+    missed = (truth * logits.log_softmax(dim=0)).sum(dim=(1, 2))
+    return -missed / (truth.sum(dim=(1, 2)) + 1)
 
 
 def part_losses(logits: Tensor, targets: Targets) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from edge_worker.m2fp.network.fpn import PersonCues
 
 PERSON_QUERIES = 16
 PART_BIAS = 2.0  # added to the parts' class logits at export: chosen on the validation photos, see README
@@ -71,7 +70,8 @@ CONFIGURATION: dict[str, Any] = {
 LITE0_CONFIGURATION = CONFIGURATION | {
     "model": CONFIGURATION["model"] | {"backbone": {"type": "efficientnet-lite0", "out_features": list(_FEATURES)}}
 }
-_ADDED = (".blocks.", ".person_cues.")  # layers added to networks trained without them: initialised to have no effect
+# Layers added to networks trained without them: initialised to have no effect.
+_ADDED = (".blocks.", ".person_cues.", "centres.")
 
 
 class Deep(NamedTuple):
@@ -79,6 +79,7 @@ class Deep(NamedTuple):
 
     early: list[Prediction]  # before the first decoder layer and after each but the last; masks at half resolution
     final: Prediction
+    centres: list[Tensor]  # (B, PERSON_QUERIES, 2) x and y in 0…1 of the query's person, for each prediction
     auxiliary: Tensor  # (B, 20, h, w) class logits of each cell
     middles: Tensor  # (B, 2, h/2, w/2) of each cell's person, x and y in 0…1
     sides: Tensor  # (B, 1 + pairs of limbs, h/2, w/2) logits: seen from behind; limb on the image's left
@@ -92,6 +93,9 @@ class Student(nn.Module):
         super().__init__()
         self.network = M2FP(config)
         self.auxiliary = nn.Conv2d(config.encoder.mask_dim, PARTS, 1)
+        self.centres = nn.Linear(config.decoder.hidden_dim, 2)
+        nn.init.zeros_(self.centres.weight)
+        nn.init.zeros_(self.centres.bias)
 
     def forward(self, images: Tensor) -> Deep:
         """Normalised RGB (B, 3, H, W) → predictions of all decoder layers, auxiliary class logits and cues."""
@@ -103,13 +107,9 @@ class Student(nn.Module):
         layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
         final = predictor.predict(last, features.mask_features)
         auxiliary = self.auxiliary(features.mask_features)
-        middles, sides = self.cues.predict(features.maps[-1])
-        return Deep([Prediction(*layer) for layer in layers], final, auxiliary, middles, sides)
-
-    @property
-    def cues(self) -> PersonCues:
-        """The network's person cues, which every student has."""
-        return cast("PersonCues", self.network.sem_seg_head.pixel_decoder.person_cues)
+        centres = [anchors() + self.centres(state[:, PARTS:]).float() for state in (*early, last)]
+        assert features.cues is not None  # noqa: S101  every student has them
+        return Deep([Prediction(*layer) for layer in layers], final, centres, auxiliary, *features.cues)
 
 
 def new_student(init: Path | None, configuration: dict[str, Any] = CONFIGURATION) -> Student:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -11,8 +12,18 @@ torch = pytest.importorskip("torch")
 
 from training.groups import GROUPS, confusion, ious, summary
 from training.labels import MIRRORED, SKIN, Part
-from training.losses import TargetMaker, cues_loss, dice_loss, middles_loss, side_loss
+from training.losses import (
+    Criterion,
+    TargetMaker,
+    Weights,
+    cues_loss,
+    dice_loss,
+    middles_loss,
+    separation_loss,
+    side_loss,
+)
 from training.matching import assign
+from training.model import LITE0_CONFIGURATION, anchors, new_student, normalise
 from training.train import schedule
 
 
@@ -117,6 +128,32 @@ def test_middles_are_those_of_what_is_seen() -> None:
     assert float(middles_loss(middles, targets)) == pytest.approx(0, abs=1e-6)
     middles[0, 0, :, 6:] -= 0.1
     assert float(middles_loss(middles, targets)) == pytest.approx(0.05 * 4 / 5, abs=1e-6)  # one of two, of 4 cells
+
+
+def test_a_mask_of_two_people_is_not_separated() -> None:
+    """Two equal masks are as good as a guess; if each prefers its own person, there is no loss."""
+    persons = torch.zeros(2, 8, 8)
+    persons[0, :, :4], persons[1, 2:6, 5:] = 1, 1
+    both = 9 * persons.sum(dim=0).expand(2, 8, 8)
+    assert separation_loss(both, persons).tolist() == pytest.approx([math.log(2)] * 2, rel=0.1)
+    assert separation_loss(9 * persons, persons).max() < 0.001
+    assert separation_loss(9 * persons.flip(0), persons).min() > 8
+
+
+def test_every_layer_is_trained() -> None:
+    """All losses are finite, and each parameter has a gradient, for two people with arms."""
+    labels = torch.full((1, 64, 96), Part.COAT, dtype=torch.uint8)
+    labels[0, :, :16], labels[0, :, 32:40] = Part.LEFT_ARM, Part.RIGHT_ARM
+    persons = torch.ones_like(labels)
+    persons[0, :, 40:] = 2
+    maker = TargetMaker()
+    criterion = Criterion(Weights(), maker.allowed, anchors())
+    student = new_student(None, LITE0_CONFIGURATION)
+    losses = criterion(student(normalise(torch.rand(1, 64, 96, 3) * 255)), maker(labels, persons))
+    assert {"separation", "centre", "cues", "middles", "side"} <= losses.keys()
+    assert all(torch.isfinite(one) for one in losses.values())
+    torch.stack(list(losses.values())).sum().backward()
+    assert [name for name, one in student.named_parameters() if one.grad is None] == []
 
 
 def test_counts_of_a_perfect_map() -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_worker.m2fp.network.layers import ConvNorm, resize, sine_positions
-from edge_worker.m2fp.network.pixel_decoder import MAX_MAPS, PixelDecoder, PixelFeatures
+from edge_worker.m2fp.network.pixel_decoder import MAX_MAPS, Cues, PixelDecoder, PixelFeatures
 from edge_worker.m2fp.network.transformer_decoder import Attention
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class PersonCues(nn.Module):
     Each pixel of the second finest map predicts the centre of its person (as in Neven et al., arXiv 1906.11109),
     whether that person is seen from behind, and whether a limb is the one on the image's left. A sine embedding of the
     centre, and the products of the other two cues, which tell left from right, are projected onto the mask features.
+    They are also projected onto that map, so that a query learns the centre of the person it attends to: the keys of
+    cross-attention contain positions, its values do not.
     """
 
     def __init__(self, config: PersonCuesConfig, map_channels: int, mask_dim: int) -> None:
@@ -70,25 +72,23 @@ class PersonCues(nn.Module):
         self.waves = config.waves
         self.cues = nn.Conv2d(map_channels, 3 + config.limb_pairs, 1)
         self.mix = nn.Conv2d(4 * config.waves + config.limb_pairs, mask_dim, 1, bias=False)
+        self.votes = nn.Conv2d(4 * config.waves + config.limb_pairs, map_channels, 1, bias=False)
         nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.votes.weight)
 
-    def predict(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, C, h, w) → centres (B, 2, h, w), x and y as fractions of the image, and logits (B, 1 + pairs, h, w).
-
-        The logits are for "seen from behind" and, for each pair of limbs, for "the one on the image's left".
-        """
+    def predict(self, x: Tensor) -> Cues:
+        """Map (B, C, h, w) → the cues of its pixels."""
         cues = self.cues(x)
         rows, columns = (_middles(size, x) for size in x.shape[-2:])
         places = torch.stack([columns.expand(x.shape[-2:]), rows[:, None].expand(x.shape[-2:])])  # (2, h, w)
-        return places + cues[:, :2], cues[:, 2:]
+        return Cues(places + cues[:, :2], cues[:, 2:])
 
-    def forward(self, mask_features: Tensor, x: Tensor) -> Tensor:
-        """Mask features (B, mask_dim, H, W) and the map before them (B, C, h, w) → mask features."""
-        middles, sides = self.predict(x)
-        angles = torch.cat([middles * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
-        sides = sides.tanh()
+    def forward(self, mask_features: Tensor, x: Tensor, cues: Cues) -> tuple[Tensor, Tensor]:
+        """Mask features (B, mask_dim, H, W), the map before them (B, C, h, w) and its cues → both with the cues."""
+        angles = torch.cat([cues.middles * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
+        sides = cues.sides.tanh()
         encoded = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
-        return mask_features + cast("Tensor", self.mix(resize(encoded, mask_features)))
+        return mask_features + self.mix(resize(encoded, mask_features)), x + self.votes(encoded)
 
 
 def _middles(length: int, like: Tensor) -> Tensor:
@@ -128,9 +128,11 @@ class FpnPixelDecoder(PixelDecoder):
             x = x + resize(maps[-1], x) if maps else self._attend(x)
             maps.append(blocks(smooth(x)))
         mask_features = self.mask_features(maps[-1])
-        if self.person_cues is not None:
-            mask_features = self.person_cues(mask_features, maps[-2])
-        return PixelFeatures(mask_features, maps[: self.num_maps])
+        if self.person_cues is None:
+            return PixelFeatures(mask_features, maps[: self.num_maps])
+        cues = self.person_cues.predict(maps[-2])
+        mask_features, maps[-2] = self.person_cues(mask_features, maps[-2], cues)
+        return PixelFeatures(mask_features, maps[: self.num_maps], cues)
 
     def _attend(self, x: Tensor) -> Tensor:
         """(B, C, h, w) → (B, C, h, w)."""

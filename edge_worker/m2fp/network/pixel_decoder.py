@@ -28,11 +28,19 @@ _POINTS = 4
 MAX_MAPS = 3
 
 
+class Cues(NamedTuple):
+    """What each pixel predicts about the person it belongs to."""
+
+    middles: Tensor  # (B, 2, h, w) the person's centre, x and y as fractions of the image
+    sides: Tensor  # (B, 1 + pairs of limbs, h, w) logits: seen from behind; limb on the image's left
+
+
 class PixelFeatures(NamedTuple):
     """Output of a pixel decoder."""
 
     mask_features: Tensor  # (B, mask_dim, H/common_stride, W/common_stride)
     maps: list[Tensor]  # (B, map_channels, h, w) each, coarsest first
+    cues: Cues | None = None  # with `encoder.person_cues`
 
 
 class PixelDecoder(nn.Module):

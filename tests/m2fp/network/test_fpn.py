@@ -68,22 +68,26 @@ def test_cues_need_two_maps() -> None:
 
 
 def test_cues_tell_people_and_arms_apart() -> None:
-    """With equal features, a mask may depend on the middle of a pixel's person, and on both cues of a side together."""
+    """With equal features, masks and queries may depend on the centre of a pixel's person and on a side's cues."""
     cues = PersonCues(PersonCuesConfig.model_validate(CUES), map_channels=4, mask_dim=4)
     torch.nn.init.normal_(cues.mix.weight)
+    torch.nn.init.normal_(cues.votes.weight)
     torch.nn.init.zeros_(cues.cues.weight)
     bias = cues.cues.bias
     assert bias is not None
     torch.nn.init.zeros_(bias)
-    x, features = torch.rand(1, 4, 5, 7), torch.zeros(1, 4, 10, 14)
-    middles, _ = cues.predict(x)
+    x, features = torch.zeros(1, 4, 5, 7), torch.zeros(1, 4, 10, 14)
+    middles = cues.predict(x).middles
     assert middles[0, :, 2, 3].tolist() == pytest.approx([0.5, 0.5])
     assert middles[0, :, 4, 0].tolist() == pytest.approx([0.5 / 7, 0.9])
     with torch.inference_mode():
-        assert torch.unique(cues(features, x)[0].flatten(1).round(decimals=4), dim=1).shape[1] == 10 * 14
+        for changed in cues(features, x, cues.predict(x)):
+            pixels = changed[0].flatten(1)
+            assert torch.unique(pixels.round(decimals=4), dim=1).shape[1] == pixels.shape[1]
         bias[2:4] = 9.0  # seen from behind, and left of its pair: a left arm, like the one right of a front
-        left = cues(features, x)
+        left = cues(features, x, cues.predict(x))
         bias[2:4] = -9.0
-        torch.testing.assert_close(cues(features, x), left)
+        torch.testing.assert_close(cues(features, x, cues.predict(x)), left)
         bias[3] = 9.0
-        assert (cues(features, x) - left).abs().max() > 0.1
+        for expected, changed in zip(left, cues(features, x, cues.predict(x)), strict=True):
+            assert (expected - changed).abs().max() > 0.1
