@@ -16,7 +16,7 @@ SCENES = Path("training/cache/scenes")
 FIRST_SCENE, CHUNK = 400_000, 200  # first number of the rendered scenes; scenes per command
 RATE = "8e-4"
 # Stages: share of the time at which each ends, and its image scales.
-STAGES = ((0.74, ("0.75", "1.0")), (1.0, ("1.0", "1.125", "1.25")))
+STAGES = ((0.7, ("0.75", "1.0")), (1.0, ("0.75", "0.875", "1.0")))
 
 
 def rendering(count: int) -> Iterator[list[str]]:
@@ -42,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=420.0, help="training time in all (default: 420)")
     parser.add_argument("--run", default="training/runs/lite")
-    parser.add_argument("--scenes", type=int, default=4000, help="rendered scenes more than the shared ones")
+    parser.add_argument("--scenes", type=int, default=6400, help="rendered scenes besides the shared ones")
     arguments = parser.parse_args()
     for name, *rest in [*rendering(arguments.scenes), *steps(arguments.minutes, arguments.run)]:
         subprocess.run([sys.executable, "-m", f"training.{name}", *rest], check=True)  # noqa: S603

@@ -24,7 +24,7 @@ Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 
 KEPT_POSES = frozenset({"standing02", "standing05", "gym01", "sit01", "run01"})
-LEAST_HEIGHT = 28  # px in the training image: smaller persons are ignored
+LEAST_HEIGHT = 20  # px in the training image: smaller persons are ignored
 _MOST_ZOOM = 1.7  # maximum of a crop, relative to filling the shape
 _CUT_OUT_HEIGHT, _CUT_OUT_AREA = 80, 1500  # px: cut-outs of smaller people would have to be enlarged
 _MIRROR = mirror_table()
