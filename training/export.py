@@ -113,6 +113,8 @@ def main() -> None:
     parser.add_argument("--mask-bias", type=float, default=MASK_BIAS)
     arguments = parser.parse_args()
     others = [(read_weights(Path(file)), float(share)) for file, share in arguments.mean_with]
+    if any(share < 0 for _, share in others) or sum(share for _, share in others) >= 1:
+        parser.error("--mean-with: shares must not be negative and must add up to less than 1")
     weights = mean_weights(averaged_weights(arguments.run), others)
     if arguments.weights is not None:
         save_weights(weights, arguments.weights)

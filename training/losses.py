@@ -73,11 +73,11 @@ class Weights:
     foreground: float = 2.0
     side: float = 1.0
     cues: float = 3.0
-    middles: float = 20.0
+    pixel_centre: float = 20.0
     person_mask: float = 2.0
     person_dice: float = 2.0
     separation: float = 2.0
-    centre: float = 5.0
+    query_centre: float = 5.0
     person_class: float = 2.0
     no_object: float = 0.2
     auxiliary: float = 0.5
@@ -137,13 +137,13 @@ class Criterion:
 
     def __call__(self, deep: Deep, targets: Targets) -> dict[str, Tensor]:
         """Return each weighted loss: final prediction plus the mean over the early ones, and the auxiliary losses."""
-        total = self._one(deep.final, deep.centres[-1], targets)
+        total = self._one(deep.final, deep.query_centres[-1], targets)
         coarse = targets.every_other()
-        for prediction, centres in zip(deep.early, deep.centres[:-1], strict=True):
+        for prediction, centres in zip(deep.early, deep.query_centres[:-1], strict=True):
             for name, value in self._one(prediction, centres, coarse).items():
                 total[name] = total[name] + value / len(deep.early)
         total["cues"] = self.weights.cues * cues_loss(deep.sides.float(), coarse)
-        total["middles"] = self.weights.middles * middles_loss(deep.middles.float(), coarse)
+        total["pixel_centre"] = self.weights.pixel_centre * pixel_centre_loss(deep.pixel_centres.float(), coarse)
         total["auxiliary"] = self.weights.auxiliary * self.semantic(deep.auxiliary.float(), targets)
         return total
 
@@ -190,7 +190,7 @@ class Criterion:
         if mask_losses:
             losses["person_mask"] = weights.person_mask * torch.cat(mask_losses).mean()
             losses["person_dice"] = weights.person_dice * torch.cat(dice_losses).mean()
-            losses["centre"] = weights.centre * torch.cat(centre_losses).mean()
+            losses["query_centre"] = weights.query_centre * torch.cat(centre_losses).mean()
         if separation_losses:
             losses["separation"] = weights.separation * torch.cat(separation_losses).mean()
         return losses
@@ -297,18 +297,18 @@ def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
     return (values * weight).sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)
 
 
-def middles_loss(middles: Tensor, targets: Targets) -> Tensor:
+def pixel_centre_loss(centres: Tensor, targets: Targets) -> Tensor:
     """Return the mean distance between predicted and true centre (of the visible part), averaged over persons.
 
-    `middles` as in :class:`training.model.Deep`, with targets of that size.
+    `centres` as `pixel_centres` in :class:`training.model.Deep`, with targets of that size.
     """
     distances = [
         ((found - _centres(persons)[:, :, None, None]).abs().sum(1) * persons).sum(dim=(1, 2))
         / (persons.sum(dim=(1, 2)) + 1)
-        for found, persons in zip(middles, targets.persons, strict=True)
+        for found, persons in zip(centres, targets.persons, strict=True)
         if len(persons)
     ]
-    return torch.cat(distances).mean() if distances else middles.sum() * 0
+    return torch.cat(distances).mean() if distances else centres.sum() * 0
 
 
 def presence_loss(classes: Tensor, targets: Targets) -> Tensor:

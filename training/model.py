@@ -79,9 +79,9 @@ class Deep(NamedTuple):
 
     early: list[Prediction]  # before the first decoder layer and after each but the last; masks at half resolution
     final: Prediction
-    centres: list[Tensor]  # (B, PERSON_QUERIES, 2) x and y in 0…1 of the query's person, for each prediction
+    query_centres: list[Tensor]  # (B, PERSON_QUERIES, 2) x and y in 0…1 of the query's person, for each prediction
     auxiliary: Tensor  # (B, 20, h, w) class logits of each cell
-    middles: Tensor  # (B, 2, h/2, w/2) of each cell's person, x and y in 0…1
+    pixel_centres: Tensor  # (B, 2, h/2, w/2) of each cell's person, x and y in 0…1
     sides: Tensor  # (B, 1 + pairs of limbs, h/2, w/2) logits: seen from behind; limb on the image's left
 
 
@@ -107,7 +107,8 @@ class Student(nn.Module):
         layers = zip(*(logits.chunk(len(early), dim=1) for logits in together), strict=True)
         final = predictor.predict(last, features.mask_features)
         auxiliary = self.auxiliary(features.mask_features)
-        centres = [anchors() + self.centres(state[:, PARTS:]).float() for state in (*early, last)]
+        start = anchors()
+        centres = [start + self.centres(state[:, PARTS:]).float() for state in (*early, last)]
         assert features.cues is not None  # noqa: S101  every student has them
         return Deep([Prediction(*layer) for layer in layers], final, centres, auxiliary, *features.cues)
 

@@ -18,7 +18,7 @@ from training.losses import (
     Weights,
     cues_loss,
     dice_loss,
-    middles_loss,
+    pixel_centre_loss,
     separation_loss,
     side_loss,
 )
@@ -117,17 +117,17 @@ def test_one_arm_gives_no_cue() -> None:
     assert float(cues_loss(torch.full((1, 1 + len(MIRRORED), 8, 8), 9.0), targets)) == 0
 
 
-def test_middles_are_those_of_what_is_seen() -> None:
-    """Each cell of a person, however small, is taught where that person's pixels have their middle; others are not."""
+def test_pixel_centres_are_those_of_what_is_seen() -> None:
+    """Each cell of a person, however small, is taught where that person's pixels have their centre; others are not."""
     persons = torch.zeros(1, 32, 32, dtype=torch.uint8)
     persons[0, :, :8], persons[0, 8:16, 24:] = 1, 2
     targets = TargetMaker()(torch.full_like(persons, Part.COAT), persons)
-    middles = torch.zeros(1, 2, 8, 8)
-    middles[0, 0, :, :2], middles[0, 1, :, :2] = 0.5 / 7, 0.5
-    middles[0, 0, :, 6:], middles[0, 1, :, 6:] = 6.5 / 7, 2.5 / 7
-    assert float(middles_loss(middles, targets)) == pytest.approx(0, abs=1e-6)
-    middles[0, 0, :, 6:] -= 0.1
-    assert float(middles_loss(middles, targets)) == pytest.approx(0.05 * 4 / 5, abs=1e-6)  # one of two, of 4 cells
+    centres = torch.zeros(1, 2, 8, 8)
+    centres[0, 0, :, :2], centres[0, 1, :, :2] = 0.5 / 7, 0.5
+    centres[0, 0, :, 6:], centres[0, 1, :, 6:] = 6.5 / 7, 2.5 / 7
+    assert float(pixel_centre_loss(centres, targets)) == pytest.approx(0, abs=1e-6)
+    centres[0, 0, :, 6:] -= 0.1
+    assert float(pixel_centre_loss(centres, targets)) == pytest.approx(0.05 * 4 / 5, abs=1e-6)  # one of two, of 4 cells
 
 
 def test_a_mask_of_two_people_is_not_separated() -> None:
@@ -150,7 +150,7 @@ def test_every_layer_is_trained() -> None:
     criterion = Criterion(Weights(), maker.allowed, anchors())
     student = new_student(None, LITE0_CONFIGURATION)
     losses = criterion(student(normalise(torch.rand(1, 64, 96, 3) * 255)), maker(labels, persons))
-    assert {"separation", "centre", "cues", "middles", "side"} <= losses.keys()
+    assert {"separation", "query_centre", "cues", "pixel_centre", "side"} <= losses.keys()
     assert all(torch.isfinite(one) for one in losses.values())
     torch.stack(list(losses.values())).sum().backward()
     assert [name for name, one in student.named_parameters() if one.grad is None] == []

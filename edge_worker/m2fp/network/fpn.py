@@ -79,19 +79,19 @@ class PersonCues(nn.Module):
     def predict(self, x: Tensor) -> Cues:
         """Map (B, C, h, w) → the cues of its pixels."""
         cues = self.cues(x)
-        rows, columns = (_middles(size, x) for size in x.shape[-2:])
+        rows, columns = (_cell_centres(size, x) for size in x.shape[-2:])
         places = torch.stack([columns.expand(x.shape[-2:]), rows[:, None].expand(x.shape[-2:])])  # (2, h, w)
         return Cues(places + cues[:, :2], cues[:, 2:])
 
     def forward(self, mask_features: Tensor, x: Tensor, cues: Cues) -> tuple[Tensor, Tensor]:
         """Mask features (B, mask_dim, H, W), the map before them (B, C, h, w) and its cues → both with the cues."""
-        angles = torch.cat([cues.middles * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
+        angles = torch.cat([cues.centres * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
         sides = cues.sides.tanh()
         encoded = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
         return mask_features + self.mix(resize(encoded, mask_features)), x + self.votes(encoded)
 
 
-def _middles(length: int, like: Tensor) -> Tensor:
+def _cell_centres(length: int, like: Tensor) -> Tensor:
     """Return the centres of *length* cells in [0, 1]: (length,)."""
     return (torch.arange(length, dtype=torch.float32, device=like.device) + 0.5) / length
 

@@ -31,7 +31,7 @@ MAX_MAPS = 3
 class Cues(NamedTuple):
     """What each pixel predicts about the person it belongs to."""
 
-    middles: Tensor  # (B, 2, h, w) the person's centre, x and y as fractions of the image
+    centres: Tensor  # (B, 2, h, w) the person's centre, x and y as fractions of the image
     sides: Tensor  # (B, 1 + pairs of limbs, h, w) logits: seen from behind; limb on the image's left
 
 

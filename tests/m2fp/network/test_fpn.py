@@ -77,9 +77,9 @@ def test_cues_tell_people_and_arms_apart() -> None:
     assert bias is not None
     torch.nn.init.zeros_(bias)
     x, features = torch.zeros(1, 4, 5, 7), torch.zeros(1, 4, 10, 14)
-    middles = cues.predict(x).middles
-    assert middles[0, :, 2, 3].tolist() == pytest.approx([0.5, 0.5])
-    assert middles[0, :, 4, 0].tolist() == pytest.approx([0.5 / 7, 0.9])
+    centres = cues.predict(x).centres
+    assert centres[0, :, 2, 3].tolist() == pytest.approx([0.5, 0.5])
+    assert centres[0, :, 4, 0].tolist() == pytest.approx([0.5 / 7, 0.9])
     with torch.inference_mode():
         for changed in cues(features, x, cues.predict(x)):
             pixels = changed[0].flatten(1)
