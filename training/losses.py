@@ -266,8 +266,9 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
     """Return the cross-entropy of the cues to a limb's side: person seen from behind, and limb on the image's left.
 
     A limb is the left one if it is on the left of its pair on a person seen from behind, or on the right on a person
-    who faces the camera. Each cue is easy to learn, but not from their combination. Both answers count the same, since
-    the photos show hardly anybody from behind; a person counts by the square root of its area.
+    who faces the camera. Each cue is easy to learn, but not from their combination. A person counts by the square root
+    of its area. The answers are not balanced, although the photos show hardly anybody from behind: balanced, they
+    made half of the rendered people who face the camera seem to turn their backs.
 
     `logits` as `sides` in :class:`training.model.Deep`, with targets of that size.
     """
@@ -288,13 +289,9 @@ def cues_loss(logits: Tensor, targets: Targets) -> Tensor:
                     limb_left[picture, pair] += (left - right) * apart.sign()
             behind[picture] += (person > 0.5) * votes.sign() / person.sum().clamp(min=1).sqrt()
     wanted = torch.cat([behind[:, None], limb_left], dim=1)
-    yes, no = (_weighted_mean(functional.softplus(-sign * logits), (sign * wanted).clamp(min=0)) for sign in (1, -1))
-    return (yes + no).sum() / 2
-
-
-def _weighted_mean(values: Tensor, weight: Tensor) -> Tensor:
-    """Return the weighted mean of each channel, both (B, C, h, w) → (C,), smoothed by 1."""
-    return (values * weight).sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)
+    weight = wanted.abs()
+    entropy = functional.softplus(-wanted.sign() * logits) * weight
+    return (entropy.sum(dim=(0, 2, 3)) / (weight.sum(dim=(0, 2, 3)) + 1)).sum()
 
 
 def pixel_centre_loss(centres: Tensor, targets: Targets) -> Tensor:

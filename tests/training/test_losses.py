@@ -109,6 +109,17 @@ def test_cues_of_the_side(*, behind: bool) -> None:
     assert float(cues_loss(-logits, targets)) > 5
 
 
+def test_cues_of_the_side_are_not_balanced() -> None:
+    """Where all that is seen is the same, three people who face the camera outweigh one seen from behind."""
+    labels = torch.full((4, 32, 32), Part.COAT, dtype=torch.uint8)
+    labels[:, :, :8], labels[:, :, 24:] = Part.RIGHT_ARM, Part.LEFT_ARM
+    labels[3] = labels[3].flip(1)
+    logits = torch.zeros(4, 1 + len(MIRRORED), 8, 8, requires_grad=True)
+    (slope,) = torch.autograd.grad(cues_loss(logits, TargetMaker()(labels, torch.ones_like(labels))), logits)
+    facing, behind = slope[:3, 0].sum(), slope[3, 0].sum()
+    torch.testing.assert_close(facing, -3 * behind)
+
+
 def test_one_arm_gives_no_cue() -> None:
     """It may be either: nothing is taught."""
     labels = torch.zeros(1, 32, 32, dtype=torch.uint8)
