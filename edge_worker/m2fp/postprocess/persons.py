@@ -16,14 +16,13 @@ import numpy as np
 
 from edge_worker.m2fp.class_names import BACKGROUND
 from edge_worker.m2fp.postprocess.partition import NOBODY, Partition, Patch
-from edge_worker.m2fp.postprocess.pixels import strips
-from edge_worker.m2fp.types import BoolArray, Box, HasRegion, Instance, Parsing, Region
+from edge_worker.m2fp.types import BoolArray, Box, HasRegion, Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-# A person that overlaps a better one by more than this is a duplicate.
-_DUPLICATE_IOU = 0.8
+# A person of whom better ones leave no more than this share is a duplicate: a fringe is nobody.
+_DUPLICATE_SHARE = 0.5
 
 T = TypeVar("T")
 
@@ -130,7 +129,7 @@ class Summary:
 def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary:
     """Find labels and persons in *parsing*; person candidates below *score_threshold* are ignored."""
     candidates = _without_duplicates(
-        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold]
+        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold], parsing.image_size
     )
     partition = Partition([one.region for one in candidates], parsing.label_map)
     scores = _scores(parsing.parts, partition)
@@ -142,58 +141,38 @@ def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary
     )
 
 
-def intersection_over_union(one: Region, other: Region) -> float:
-    """Return the intersection over union; 0 if both are empty."""
-    common = one.box.common(other.box)
-    shared = int(np.count_nonzero(one.within(common) & other.within(common))) if common else 0
-    return _ratio(shared, one.pixels, other.pixels)
-
-
-def _ratio(shared: int, one: int, other: int) -> float:
+def overlap_ratio(shared: int, one: int, other: int) -> float:
     """Return the intersection over union from pixel counts; 0 if there are none."""
     either = one + other - shared
     return shared / either if either else 0.0
 
 
-def _without_duplicates(persons: Sequence[Instance]) -> list[Instance]:
-    """Sort by descending score and drop those that overlap a better one too much."""
+def _without_duplicates(persons: Sequence[Instance], frame: Size) -> list[Instance]:
+    """Sort by descending score and drop those of whom better ones own too much."""
+    owned = np.zeros((frame.height, frame.width), np.bool_)
     kept: list[Instance] = []
     for person in sorted(persons, key=lambda one: -one.score):
-        if not any(_is_duplicate(person.region, better.region) for better in kept):
+        place = owned[person.box.slices]
+        if np.count_nonzero(person.region.crop > place) > _DUPLICATE_SHARE * person.pixels:
+            place |= person.region.crop
             kept.append(person)
     return kept
-
-
-def _is_duplicate(one: Region, other: Region) -> bool:
-    """Return whether the overlap exceeds the limit; the first rows rule out most pairs."""
-    smaller, larger = sorted((one, other), key=lambda region: region.pixels)
-    common = smaller.box.common(larger.box)
-    if common is None:
-        return False
-    inside, cover = smaller.within(common), larger.within(common)
-    possible = smaller.pixels
-    for rows in strips(0, common.height, common.width):
-        if _ratio(possible, smaller.pixels, larger.pixels) <= _DUPLICATE_IOU:
-            return False
-        possible -= int(np.count_nonzero(inside[rows] > cover[rows]))
-    return intersection_over_union(one, other) > _DUPLICATE_IOU
 
 
 def _persons(
     parsing: Parsing, candidates: Sequence[Instance], partition: Partition, scores: Mapping[Patch, float]
 ) -> list[Person]:
-    """Return the persons, best first, of the candidates that own pixels."""
+    """Return the persons of the *candidates*, best first, each of which owns pixels."""
     by_rank = _grouped(partition.patches, lambda patch: patch.rank)
     persons: list[Person] = []
-    for candidate, rank in zip(candidates, range(len(candidates), NOBODY, -1), strict=True):
-        if patches := by_rank[rank]:
-            region = partition.owned(patches)
-            parts = tuple(
-                Part(parsing.classes[patch.class_id], scores[patch], patch, partition)
-                for patch in patches
-                if patch.class_id != BACKGROUND
-            )
-            persons.append(Person(len(persons), candidate.score, region, parts))
+    for number, candidate in enumerate(candidates):
+        patches = by_rank[len(candidates) - number]
+        parts = tuple(
+            Part(parsing.classes[patch.class_id], scores[patch], patch, partition)
+            for patch in patches
+            if patch.class_id != BACKGROUND
+        )
+        persons.append(Person(number, candidate.score, partition.owned(patches), parts))
     return persons
 
 
@@ -214,7 +193,7 @@ def _best_scores(candidates: Sequence[Instance], patches: Sequence[Patch], parti
     shared = partition.shared([one.region for one in candidates], patches)
 
     def overlap(patch: int, candidate: int) -> float:
-        return _ratio(shared[candidate][patch], candidates[candidate].pixels, patches[patch].pixels)
+        return overlap_ratio(shared[candidate][patch], candidates[candidate].pixels, patches[patch].pixels)
 
     best = (max(range(len(candidates)), key=partial(overlap, patch)) for patch in range(len(patches)))
     return [candidates[index].score for index in best]

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from edge_worker.m2fp.postprocess.persons import intersection_over_union
+from edge_worker.m2fp.postprocess.persons import overlap_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_worker.m2fp.types import Instance, Parsing
+    from edge_worker.m2fp.types import Instance, Parsing, Region
 
 
 # Minimum score of a found instance. The model itself rates candidates below it as more likely wrong than right; their
@@ -98,7 +98,14 @@ def _matches(one: Parsing, other: Parsing) -> tuple[Match, ...]:
 
 
 def _best_overlap(instance: Instance, others: Sequence[Instance]) -> float:
-    return max((intersection_over_union(instance.region, other.region) for other in others), default=0.0)
+    return max((_overlap(instance.region, other.region) for other in others), default=0.0)
+
+
+def _overlap(one: Region, other: Region) -> float:
+    """Return the intersection over union; 0 if both are empty."""
+    common = one.box.common(other.box)
+    shared = int(np.count_nonzero(one.within(common) & other.within(common))) if common else 0
+    return overlap_ratio(shared, one.pixels, other.pixels)
 
 
 def _mean(matches: Sequence[Match]) -> float:

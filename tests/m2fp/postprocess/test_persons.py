@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_worker.m2fp.class_names import CIHP_MULTI_HUMAN_CLASSES as CLASSES
-from edge_worker.m2fp.postprocess.persons import intersection_over_union, summarize
+from edge_worker.m2fp.postprocess.persons import summarize
 from edge_worker.m2fp.types import Instance, Parsing, Region, Size
 
 if TYPE_CHECKING:
@@ -99,17 +99,20 @@ def test_higher_score_wins_a_pixel() -> None:
 
 
 def test_duplicates_are_dropped() -> None:
-    """A person that overlaps a better one by more than 0.8 is the same person; at 0.8 it is another."""
+    """A person of whom better ones, together, leave half or less is a duplicate; it owns nothing."""
     frame = Size(10, 10)
-    whole = instance(HUMAN, 0.9, rectangle(frame, 0, 0, 10, 10))
-    at_limit = instance(HUMAN, 0.8, rectangle(frame, 0, 0, 10, 8))
-    above = instance(HUMAN, 0.7, rectangle(frame, 0, 0, 9, 9))
-    assert intersection_over_union(whole.region, at_limit.region) == 0.8
-    kept = summarize(parsing(np.zeros((10, 10), np.uint8), [], [above, at_limit, whole])).persons
-    assert [person.score for person in kept] == [0.9]  # the second has no pixel left, the third is a duplicate
-    small = instance(HUMAN, 0.95, rectangle(frame, 0, 0, 10, 8))
-    kept = summarize(parsing(np.zeros((10, 10), np.uint8), [], [whole, small])).persons
-    assert [(person.score, person.region.pixels) for person in kept] == [(0.95, 80), (0.9, 20)]
+
+    def kept(*masks: NDArray[np.bool_]) -> list[int]:
+        scored = [instance(HUMAN, 0.9 - rank / 10, mask) for rank, mask in enumerate(masks)]
+        return [person.pixels for person in summarize(parsing(np.zeros((10, 10), np.uint8), [], scored)).persons]
+
+    left, right = rectangle(frame, 0, 0, 5, 10), rectangle(frame, 5, 0, 5, 10)
+    assert kept(left, left) == [50]
+    assert kept(left, left | right) == [50]
+    assert kept(left, rectangle(frame, 1, 0, 9, 10)) == [50, 50]  # 50 of 90 pixels are left
+    assert kept(left, right, rectangle(frame, 2, 0, 6, 10)) == [50, 50]  # covered by both together
+    # What is dropped covers nobody: the last person keeps all of its pixels.
+    assert kept(left, rectangle(frame, 0, 0, 8, 10), rectangle(frame, 5, 0, 4, 10)) == [50, 40]
 
 
 def test_scores_of_parts_and_labels() -> None:
