@@ -7,6 +7,7 @@ import importlib
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[3]
@@ -36,6 +37,15 @@ def test_private_names_are_there(file: str, module: str, name: str) -> None:
         f"OpenVINO {openvino.get_version()} has no {module}.{name} any more, which {file} uses: "
         "replace it there, or lower the upper bound of openvino in pyproject.toml"
     )
+
+
+def test_private_settings_are_there() -> None:
+    """The OpenVINO that is installed knows the private settings of the engine."""
+    openvino = pytest.importorskip("openvino")
+    from edge_worker.m2fp.engines.openvino import _F32_SETTINGS  # noqa: PLC0415 - not without OpenVINO
+
+    value = openvino.opset13.parameter([1], np.float32)
+    openvino.Core().compile_model(openvino.Model([openvino.opset13.abs(value)], [value]), "CPU", _F32_SETTINGS)
 
 
 def test_openvino_has_an_upper_bound() -> None:
