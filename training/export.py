@@ -62,9 +62,13 @@ def mean_weights(
 
 
 def shipped_configuration(trained: dict[str, Any], mask_bias: float) -> dict[str, Any]:
-    """Return the *trained* network's configuration with a bias on the parts' mask logits, which enlarges the masks."""
-    biases = [mask_bias] * PARTS + [0.0] * PERSON_QUERIES
-    decoder = trained["model"]["decoder"] | ({"mask_bias": biases} if mask_bias else {})
+    """Return the configuration of a *trained* network as it ships.
+
+    A bias on the parts' mask logits enlarges their masks, and the masks of persons are split where they cover two.
+    """
+    decoder = trained["model"]["decoder"] | {"split_queries": PERSON_QUERIES}
+    if mask_bias:
+        decoder |= {"mask_bias": [mask_bias] * PARTS + [0.0] * PERSON_QUERIES}
     return trained | {"model": trained["model"] | {"decoder": decoder}}
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from edge_worker.common.errors import CheckpointError
-from edge_worker.m2fp.network_configuration import BackboneConfig, DecoderConfig, PixelDecoderConfig, Section
+from edge_worker.m2fp.network_configuration import BackboneConfig, DecoderConfig, FpnConfig, PixelDecoderConfig, Section
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +84,10 @@ class ModelConfig(Section):
             (
                 set(encoder.transformer_in_features) <= set(encoder.in_features),
                 "encoder.transformer_in_features exceed encoder.in_features",
+            ),
+            (
+                decoder.split_queries == 0 or (isinstance(encoder, FpnConfig) and encoder.person_cues is not None),
+                "decoder.split_queries needs encoder.person_cues",
             ),
             (len(self.classes) == decoder.num_classes, "classes must hold decoder.num_classes names"),
             (self.parsing_on != self.semantic_on, "exactly one of parsing_on and semantic_on must be true"),

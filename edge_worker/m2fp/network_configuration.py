@@ -167,11 +167,16 @@ class DecoderConfig(Section):
     enforce_input_project: bool = False
     mask_bias: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
     """Added to each query's mask logits in the output: calibration after training; positive: a larger mask."""
+    split_queries: int = Field(0, ge=0)
+    """The last queries, so many, are persons whose masks are split where they cover two people; the output has as many
+    more queries (needs ``encoder.person_cues``)."""
 
     @model_validator(mode="after")
-    def _has_a_bias_for_each_query(self) -> DecoderConfig:
+    def _fits_the_queries(self) -> DecoderConfig:
         if self.mask_bias and len(self.mask_bias) != self.num_queries:
             raise ValueError(
                 f"mask_bias has {len(self.mask_bias)} values for {self.num_queries} queries; give one each"
             )
+        if self.split_queries > self.num_queries:
+            raise ValueError(f"split_queries is {self.split_queries}, but num_queries is {self.num_queries}")
         return self

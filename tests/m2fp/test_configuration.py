@@ -71,6 +71,8 @@ def test_keys_of_training_are_tolerated(key: str) -> None:
         ("decoder", "num_classes", 300, "num_classes"),
         ("decoder", "num_classes", 20, "classes"),
         ("decoder", "mask_bias", [0.5], "mask_bias has 1 values for"),
+        ("decoder", "split_queries", 21, "split_queries is 21, but num_queries is 20"),
+        ("decoder", "split_queries", 1, "decoder.split_queries needs encoder.person_cues"),
         ("", "num_parsing", None, "num_parsing"),
         ("", "num_parsing", 21, "num_parsing must be the index of a class"),
         ("", "single_human", True, "input_single_human"),

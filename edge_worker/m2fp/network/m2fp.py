@@ -10,6 +10,7 @@ from edge_worker.m2fp import network_configuration as sections
 from edge_worker.m2fp.network.backbone import Backbone, ResNet
 from edge_worker.m2fp.network.efficientnet import EfficientNetLite
 from edge_worker.m2fp.network.fpn import FpnPixelDecoder
+from edge_worker.m2fp.network.person_split import split_persons
 from edge_worker.m2fp.network.pixel_decoder import MSDeformAttnPixelDecoder, PixelDecoder, PixelFeatures
 from edge_worker.m2fp.network.shufflenet import ShuffleNet
 from edge_worker.m2fp.network.transformer_decoder import Prediction, TransformerDecoder
@@ -50,11 +51,20 @@ class M2FP(nn.Module):
         super().__init__()
         self.backbone = BACKBONES[type(config.backbone)](config.backbone)
         self.sem_seg_head = SemSegHead(config, self.backbone)
+        self._split_queries = config.decoder.split_queries
 
     def features(self, images: Tensor) -> PixelFeatures:
         """Normalised RGB (B, 3, H, W), H and W multiples of 32 → input of the transformer decoder."""
         return self.sem_seg_head.pixel_decoder(self.backbone(images))
 
     def forward(self, images: Tensor) -> Prediction:
-        """Normalised RGB (B, 3, H, W) → logits (B, Q, classes + 1) and (B, Q, H/4, W/4)."""
-        return cast("Prediction", self.sem_seg_head.predictor(self.features(images)))
+        """Normalised RGB (B, 3, H, W) → logits (B, Q, classes + 1) and (B, Q, H/4, W/4).
+
+        Q is ``decoder.num_queries`` and ``decoder.split_queries`` together.
+        """
+        features = self.features(images)
+        prediction = cast("Prediction", self.sem_seg_head.predictor(features))
+        if not self._split_queries:
+            return prediction
+        assert features.cues is not None  # noqa: S101 - the configuration was validated
+        return split_persons(prediction, features.cues.centres, self._split_queries)
