@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from training.paste import Scene
 
-SHAPES = ((416, 288), (288, 512), (352, 352))  # portrait for whole figures, landscape as from cameras
+SHAPES = ((480, 320), (288, 512), (352, 352))  # portrait for whole figures, landscape as from cameras
 _CHANCES = (0.42, 0.45, 0.13)
 
 
