@@ -49,8 +49,9 @@ def measure(setup: Setup, frame: tuple[int, int], turns: int) -> list[dict[str, 
 def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = False, seed: int = 0) -> Logits:
     """Return logits in which *count* queries have a confident class and mask, and the others are empty.
 
-    Every fifth is a whole person, the others are parts. Masks are ellipses, a third of the frame high for persons and a
-    tenth for parts; *wide* ones are patches that cover about half the frame, as of an untrained model.
+    Every fifth is a whole person, the others are parts. Masks are ellipses, a third of the frame high for a person and
+    the part after it, which covers it, and a tenth for other parts; *wide* ones are patches that cover about half the
+    frame, as of an untrained model.
     """
     rng = np.random.default_rng(seed)
     height, width = geometry.padded.height // _MASK_STRIDE, geometry.padded.width // _MASK_STRIDE
@@ -61,7 +62,12 @@ def blobs(count: int, config: ModelConfig, geometry: Geometry, *, wide: bool = F
         person = query % 5 == 0 and config.num_parsing is not None
         class_id = config.num_parsing if person else int(rng.integers(1, len(config.classes) - 1))
         classes[query, class_id], classes[query, -1] = _SURE, -_SURE
-        masks[query] = _waves((height, width), rng) if wide else _ellipse((height, width), 3 if person else 10, rng)
+        if wide:
+            masks[query] = _waves((height, width), rng)
+        elif query % 5 == 1:
+            masks[query] = masks[query - 1]
+        else:
+            masks[query] = _ellipse((height, width), 3 if person else 10, rng)
     return Logits(classes, masks)
 
 

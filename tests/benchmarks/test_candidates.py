@@ -7,8 +7,9 @@ import pytest
 from benchmarks.candidates import blobs, sweep
 from edge_worker.imaging.palette import Palette
 from edge_worker.m2fp.directory import open_directory
-from edge_worker.m2fp.postprocess import class_probabilities
+from edge_worker.m2fp.postprocess import class_probabilities, postprocess
 from edge_worker.m2fp.postprocess.multi_human import Rules
+from edge_worker.m2fp.postprocess.persons import summarize
 from edge_worker.m2fp.preprocess import Geometry
 from edge_worker.m2fp.types import Box, Size
 
@@ -22,6 +23,13 @@ def test_as_many_candidates_as_asked(count: int, wide: bool) -> None:  # noqa: F
     logits = blobs(count, config, geometry, wide=wide)
     assert logits.mask_logits.shape == (100, 48, 80)
     assert len(Rules(config).candidates(class_probabilities(logits.class_logits))) == count
+
+
+def test_persons_are_found() -> None:
+    """Not all of the twenty: some cover each other."""
+    config = open_directory("builtin:seeded").config
+    geometry = Geometry(Size(320, 180), Size(320, 192), Box(0, 0, 320, 180))
+    assert len(summarize(postprocess(blobs(100, config, geometry), geometry, config, map)).persons) >= 10
 
 
 def test_sweep_of_candidates() -> None:

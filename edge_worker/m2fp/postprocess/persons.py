@@ -16,13 +16,16 @@ import numpy as np
 
 from edge_worker.m2fp.class_names import BACKGROUND
 from edge_worker.m2fp.postprocess.partition import NOBODY, Partition, Patch
-from edge_worker.m2fp.types import BoolArray, Box, HasRegion, Instance, Parsing, Region, Size
+from edge_worker.m2fp.types import BoolArray, Box, ByteArray, HasRegion, Instance, Parsing, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 # A person of whom better ones leave no more than this share is a duplicate: a fringe is nobody.
 _DUPLICATE_SHARE = 0.5
+# A person is dropped if less than this share of what better ones leave has a label: most of these are things of a
+# person's size, without hair or clothes.
+_LEAST_LABELLED = 0.3
 
 T = TypeVar("T")
 
@@ -128,8 +131,8 @@ class Summary:
 
 def summarize(parsing: Parsing, score_threshold: float | None = None) -> Summary:
     """Find labels and persons in *parsing*; person candidates below *score_threshold* are ignored."""
-    candidates = _without_duplicates(
-        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold], parsing.image_size
+    candidates = _plausible(
+        [one for one in parsing.persons if score_threshold is None or one.score >= score_threshold], parsing.label_map
     )
     partition = Partition([one.region for one in candidates], parsing.label_map)
     scores = _scores(parsing.parts, partition)
@@ -147,13 +150,18 @@ def overlap_ratio(shared: int, one: int, other: int) -> float:
     return shared / either if either else 0.0
 
 
-def _without_duplicates(persons: Sequence[Instance], frame: Size) -> list[Instance]:
-    """Sort by descending score and drop those of whom better ones own too much."""
-    owned = np.zeros((frame.height, frame.width), np.bool_)
+def _plausible(persons: Sequence[Instance], label_map: ByteArray) -> list[Instance]:
+    """Sort by descending score; drop those of whom better ones leave too little, or too little with a label."""
+    labelled = label_map != BACKGROUND
+    owned = np.zeros_like(labelled)
     kept: list[Instance] = []
     for person in sorted(persons, key=lambda one: -one.score):
         place = owned[person.box.slices]
-        if np.count_nonzero(person.region.crop > place) > _DUPLICATE_SHARE * person.pixels:
+        own = person.region.crop > place
+        left = np.count_nonzero(own)
+        if left <= _DUPLICATE_SHARE * person.pixels:
+            continue
+        if np.count_nonzero(own & labelled[person.box.slices]) >= _LEAST_LABELLED * left:
             place |= person.region.crop
             kept.append(person)
     return kept

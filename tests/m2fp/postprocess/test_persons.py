@@ -90,7 +90,7 @@ def test_higher_score_wins_a_pixel() -> None:
     frame = Size(10, 4)
     left, right = rectangle(frame, 0, 0, 6, 4), rectangle(frame, 4, 0, 6, 4)
     summary = summarize(
-        parsing(np.zeros((4, 10), np.uint8), [], [instance(HUMAN, 0.6, left), instance(HUMAN, 0.9, right)])
+        parsing(np.full((4, 10), COAT, np.uint8), [], [instance(HUMAN, 0.6, left), instance(HUMAN, 0.9, right)])
     )
     assert [(person.score, person.region.box) for person in summary.persons] == [
         (0.9, (4, 0, 6, 4)),
@@ -104,7 +104,7 @@ def test_duplicates_are_dropped() -> None:
 
     def kept(*masks: NDArray[np.bool_]) -> list[int]:
         scored = [instance(HUMAN, 0.9 - rank / 10, mask) for rank, mask in enumerate(masks)]
-        return [person.pixels for person in summarize(parsing(np.zeros((10, 10), np.uint8), [], scored)).persons]
+        return [person.pixels for person in summarize(parsing(np.full((10, 10), COAT, np.uint8), [], scored)).persons]
 
     left, right = rectangle(frame, 0, 0, 5, 10), rectangle(frame, 5, 0, 5, 10)
     assert kept(left, left) == [50]
@@ -113,6 +113,25 @@ def test_duplicates_are_dropped() -> None:
     assert kept(left, right, rectangle(frame, 2, 0, 6, 10)) == [50, 50]  # covered by both together
     # What is dropped covers nobody: the last person keeps all of its pixels.
     assert kept(left, rectangle(frame, 0, 0, 8, 10), rectangle(frame, 5, 0, 4, 10)) == [50, 40]
+
+
+def test_a_person_without_labels_is_dropped() -> None:
+    """If less than 0.3 of the pixels that better persons leave have a label; what is dropped covers nobody."""
+    frame = Size(10, 10)
+    label_map = np.zeros((10, 10), np.uint8)
+    label_map[0], label_map[1:3] = HAIR, COAT
+
+    def kept(*masks: NDArray[np.bool_]) -> list[float]:
+        scored = [instance(HUMAN, 0.9 - rank / 10, mask) for rank, mask in enumerate(masks)]
+        return [person.score for person in summarize(parsing(label_map, [], scored)).persons]
+
+    whole = rectangle(frame, 0, 0, 10, 10)
+    assert kept(whole) == [0.9]  # 30 of 100 pixels
+    assert kept(rectangle(frame, 0, 1, 10, 7)) == []  # 20 of 70
+    assert kept(rectangle(frame, 0, 3, 10, 7), whole) == [0.8]
+    assert kept(rectangle(frame, 0, 0, 5, 3), whole) == [0.9]  # 15 of the 85 that are left
+    assert kept(rectangle(frame, 0, 0, 1, 10), whole) == [0.9, 0.8]  # 27 of the 90 that are left
+    assert kept(rectangle(frame, 0, 0, 5, 10), rectangle(frame, 0, 1, 10, 4)) == [0.9]  # background has owners, too
 
 
 def test_scores_of_parts_and_labels() -> None:
