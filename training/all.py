@@ -8,11 +8,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from training.cache import PSEUDO_LABELS
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 START = "training/start.pt"
-SCENES = Path("training/cache/scenes")
+CACHE = Path("training/cache")
+SCENES = CACHE / "scenes"
 FIRST_SCENE, CHUNK = 400_000, 200  # first number of the rendered scenes; scenes per command
 RATE = "8e-4"
 # Stages: share of the time at which each ends, and its image scales.
@@ -28,9 +31,12 @@ def rendering(count: int) -> Iterator[list[str]]:
 
 
 def steps(minutes: float, run: str) -> Iterator[list[str]]:
-    """Yield the commands of README.md in order."""
+    """Yield the commands of README.md in order; pseudo-labels are kept while they are newer than START."""
+    labels = CACHE / PSEUDO_LABELS
+    if not labels.exists() or labels.stat().st_mtime < Path(START).stat().st_mtime:
+        yield ["pseudo", "--weights", START]
     for until, scales in STAGES:
-        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--rate", RATE]
+        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--rate", RATE, "--pseudo"]
         yield [*train, "--stop-after", str(minutes * until), "--scale", *scales]
     yield ["export", "--run", run]
     yield ["quantise"]

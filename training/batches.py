@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import torch
 
-from training.cache import Pack, validation_names
+from training.cache import PSEUDO_LABELS, TAGGED_PHOTOS, Pack, validation_names
 from training.rendered import Rendered
 from training.rooms import Backgrounds
-from training.scenes import Composer, Figures
+from training.scenes import Composer, Figures, Photos
 from training.sharp import SharpPictures, files
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SHAPES = ((480, 320), (288, 512), (352, 352))  # portrait for whole figures, landscape as from cameras
 _CHANCES = (0.42, 0.45, 0.13)
+_PSEUDO = 0.5  # how often a photo with pseudo-labels is drawn, compared with a labelled one
 
 
 class Batch(NamedTuple):
@@ -47,21 +48,37 @@ def training_names(pack: Pack) -> frozenset[str]:
     return frozenset(pack.names) - validation_names()
 
 
-def composer(cache: Path, data: Path) -> Composer:
-    """Return a composer of the training photos, the rendered scenes and all backgrounds."""
-    photos = Pack(cache / "photos.bin")
-    names = training_names(photos)
-    figures = Figures(photos, Pack(cache / "classes.bin"), names)
+def figures(cache: Path, *, pseudo: bool) -> Figures:
+    """Return the training photos; with `pseudo` also those labelled by `training.pseudo`."""
+    photos = Photos(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"))
+    if not pseudo:
+        return Figures([photos], training_names(photos.images))
+    tagged = Photos(Pack(cache / TAGGED_PHOTOS), Pack(cache / PSEUDO_LABELS), _PSEUDO)
+    return Figures([photos, tagged], training_names(photos.images) | frozenset(tagged.maps.names))
+
+
+def composer(cache: Path, data: Path, *, pseudo: bool = False) -> Composer:
+    """Return a composer of the `figures`, the rendered scenes and all backgrounds."""
+    names = training_names(Pack(cache / "photos.bin"))
     sharp = SharpPictures(files(data, cache / "fetched"))
-    return Composer(figures, Backgrounds(cache, names, sharp), Rendered(cache))
+    return Composer(figures(cache, pseudo=pseudo), Backgrounds(cache, names, sharp), Rendered(cache))
 
 
 class Batches:
     """Batches whose images share a shape; determined by the seed."""
 
-    def __init__(self, cache: Path, data: Path, share: Share, *, seed: int, scales: Sequence[float] = (1.0,)) -> None:
+    def __init__(
+        self,
+        cache: Path,
+        data: Path,
+        share: Share,
+        *,
+        seed: int,
+        scales: Sequence[float] = (1.0,),
+        pseudo: bool = False,
+    ) -> None:
         """Multiply shapes by one of `scales`, drawn per batch, and round to 32."""
-        self._source, self._share = composer(cache, data), share
+        self._source, self._share = composer(cache, data, pseudo=pseudo), share
         self._rng = np.random.default_rng(seed)
         self._scales = scales
 

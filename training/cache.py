@@ -21,6 +21,7 @@ Image = npt.NDArray[np.uint8]
 
 HEIGHT = 640  # px, of a cached photo: the largest size of a whole figure in training
 _MARGIN = 13  # px around a person that still show it: hair, shadows
+TAGGED_PHOTOS, PSEUDO_LABELS = "unlabelled.bin", "pseudo.bin"
 VIDEO_STEP = 20  # every n-th frame of a background video is kept
 VALIDATION_FILE = Path(__file__).with_name("validation.txt")
 BACKGROUND_VIDEOS = ("car-detection.mp4", "bottle-detection.mp4")
@@ -47,12 +48,20 @@ class Pack:
 
     @staticmethod
     def write(path: Path, pictures: Iterable[tuple[str, Image]]) -> None:
-        """Write named images one after another."""
+        """Write named images one after another; an earlier pack stays until they are complete.
+
+        ValueError if there are none.
+        """
         index: dict[str, tuple[int, tuple[int, ...]]] = {}
-        with path.open("wb") as file:
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
             for name, picture in pictures:
                 index[name] = (file.tell(), picture.shape)
                 file.write(np.ascontiguousarray(picture).tobytes())
+        if not index:
+            raise ValueError(f"{path}: no images to write")
+        path.with_suffix(".json").unlink(missing_ok=True)  # it must never describe another file
+        part.replace(path)
         path.with_suffix(".json").write_text(json.dumps(index), encoding="utf-8")
 
 
@@ -99,6 +108,12 @@ def build(data: Path, cache: Path) -> None:
     _once(cache / "streets.bin", lambda: track(_streets(cache), "backgrounds", total=len(labelled)))
     videos = [data / "video" / name for name in BACKGROUND_VIDEOS]
     _once(cache / "frames.bin", lambda: (frame for video in videos for frame in video_frames(video, VIDEO_STEP)))
+
+
+def build_tagged(data: Path, cache: Path) -> None:
+    """Add the photos that only have tags to the cache, for `training.pseudo`."""
+    photos = sorted((data / "ccp/unlabelled").glob("*.jpg"))
+    _once(cache / TAGGED_PHOTOS, lambda: ((p.stem, _small(p)) for p in track(photos, "tagged photos")))
 
 
 def _once(path: Path, pictures: Callable[[], Iterable[tuple[str, Image]]]) -> None:

@@ -50,7 +50,7 @@ class Part(IntEnum):
 PARTS = len(Part)
 SKIN = 30  # skin, part or side unknown
 SHOE = 31  # a shoe, side unknown
-PERSON_OTHER = 32  # belt, accessories: on the person, but no CIHP class
+PERSON_OTHER = 32  # on the person; belt or accessories, no CIHP class, or undecided in a pseudo-label
 IGNORED = 255
 
 SKIN_PARTS = (Part.TORSO, Part.FACE, Part.LEFT_ARM, Part.RIGHT_ARM, Part.LEFT_LEG, Part.RIGHT_LEG)

@@ -12,6 +12,8 @@ from training.labels import expand_values
 from training.paste import Placement, Scene, add_obstacle, forget_hidden, paste
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from training.cache import Pack
     from training.rendered import Rendered
     from training.rooms import Backgrounds
@@ -28,14 +30,28 @@ _RENDERED_FIGURES = 0.35  # share of the people on backgrounds
 _MOST_ENLARGED = 1.6  # maximum scale of a cut-out: rendered ones are small
 
 
-class Figures:
-    """The labelled training photos, sampled so that rare classes come more often."""
+class Photos(NamedTuple):
+    """Photos of one person each with their class maps."""
 
-    def __init__(self, photos: Pack, maps: Pack, names: frozenset[str]) -> None:
-        """Use the photos in `names` and their class *maps*."""
-        self._photos, self._maps = photos, maps
-        self._items = [(photos.names.index(name), i) for i, name in enumerate(maps.names) if name in names]
-        self._weights = repeat_factors(np.stack([presence(maps[i]) for _, i in self._items]))
+    images: Pack
+    maps: Pack
+    weight: float = 1.0  # how often one is drawn, compared with those of other packs
+
+
+class Figures:
+    """The photos with class maps, sampled so that rare classes come more often."""
+
+    def __init__(self, packs: Sequence[Photos], names: frozenset[str]) -> None:
+        """Use the photos in `names` of *packs*."""
+        self._items = [
+            (photos, photos.images.names.index(name), i)
+            for photos in packs
+            for i, name in enumerate(photos.maps.names)
+            if name in names
+        ]
+        present = np.stack([presence(photos.maps[i]) for photos, _, i in self._items])
+        weights = repeat_factors(present) * [photos.weight for photos, _, _ in self._items]
+        self._weights = weights / weights.sum()
 
     def __len__(self) -> int:
         """Return the number of photos."""
@@ -47,8 +63,8 @@ class Figures:
 
     def __getitem__(self, i: int) -> tuple[Image, Image]:
         """Return photo i and its class map."""
-        photo, label = self._items[i]
-        return self._photos[photo], self._maps[label]
+        photos, image, label_map = self._items[i]
+        return photos.images[image], photos.maps[label_map]
 
 
 def presence(label_map: Image) -> npt.NDArray[np.bool_]:

@@ -244,6 +244,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=LEARNING_RATE, help="highest learning rate")
     parser.add_argument("--backbone-share", type=float, default=BACKBONE_SHARE, help="of the rate, for the backbone")
     parser.add_argument("--batch", type=int, default=BATCH, help="pictures of a step, of all processes together")
+    parser.add_argument("--pseudo", action="store_true", help="also the tagged photos, labelled by training.pseudo")
     parser.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="one thread each")
     parser.add_argument("--start", type=Path, help="weights for a new run, such as training/start.pt")
     return parser.parse_args()
@@ -257,7 +258,7 @@ def take_part(chosen: argparse.Namespace, team: Team) -> None:
     if chosen.done is not None:
         trainer.done.seconds = 60 * chosen.done
     share = Share(chosen.batch, team.rank, team.size)
-    batches = Batches(CACHE, DATA, share, seed=trainer.done.step, scales=chosen.scale)
+    batches = Batches(CACHE, DATA, share, seed=trainer.done.step, scales=chosen.scale, pseudo=chosen.pseudo)
     train(trainer, batches)
 
 

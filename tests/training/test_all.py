@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from training.all import CHUNK, FIRST_SCENE, rendering, steps
+from training.cache import PSEUDO_LABELS, Pack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +29,7 @@ def test_every_step_is_a_command_for_the_same_run() -> None:
     """What one leaves in the run's folder, the next one finds; evaluating takes what was exported."""
     for name, *arguments in PLAN:
         assert find_spec(f"training.{name}")
-        assert name in {"quantise", "evaluate"} or option(arguments, "--run") == RUN
+        assert name in {"pseudo", "quantise", "evaluate"} or option(arguments, "--run") == RUN
 
 
 def test_each_stage_trains_longer_up_to_the_whole_time() -> None:
@@ -42,7 +46,23 @@ def test_what_was_trained_is_exported_and_then_judged() -> None:
     """Once, at the end."""
     names = [step[0] for step in PLAN]
     assert names[-3:] == ["export", "quantise", "evaluate"]
-    assert set(names[:-3]) == {"train"}
+    assert set(names[:-3]) - {"pseudo"} == {"train"}
+
+
+def test_pseudo_labels_are_made_once_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the weights from which training starts; a resumed run keeps them, one from newer weights makes them anew."""
+    monkeypatch.setattr("training.all.CACHE", tmp_path)
+    monkeypatch.setattr("training.all.START", str(tmp_path / "start.pt"))
+    (tmp_path / "start.pt").touch()
+    first, *others = steps(MINUTES, RUN)
+    assert first[0] == "pseudo"
+    assert all("--pseudo" in step for step in others if step[0] == "train")
+    assert option(first, "--weights") == option(others[0], "--start")
+    Pack.write(tmp_path / PSEUDO_LABELS, [("one", np.zeros((4, 4), dtype=np.uint8))])
+    os.utime(tmp_path / "start.pt", (1, 1))
+    assert list(steps(MINUTES, RUN)) == others
+    os.utime(tmp_path / PSEUDO_LABELS, (0, 0))
+    assert list(steps(MINUTES, RUN)) == [first, *others]
 
 
 def test_scenes_are_rendered_in_chunks_without_gaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

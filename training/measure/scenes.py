@@ -11,7 +11,7 @@ from training.cache import Pack, read_rgb, validation_names
 from training.measure.context import SCORE
 from training.measure.counts import Counts, count, mask_iou
 from training.rooms import Backgrounds, draw_room
-from training.scenes import Composer, Figures
+from training.scenes import Composer, Figures, Photos
 from training.sharp import SharpPictures, files
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def composer(context: Context) -> Composer:
     """Return a composer of validation photos and held-out backgrounds."""
     names, cache = validation_names(), context.cache
     sharp = SharpPictures(files(context.data, cache / "fetched", kept=True))
-    figures = Figures(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"), names)
+    figures = Figures([Photos(Pack(cache / "photos.bin"), Pack(cache / "classes.bin"))], names)
     return Composer(figures, Backgrounds(cache, names, sharp))
 
 
