@@ -37,7 +37,7 @@ _CLASS_WEIGHTS = {
     Part.SUNGLASSES: 3.0,
     Part.SOCKS: 2.5,
     Part.SCARF: 2.5,
-    Part.SKIRT: 1.7,
+    Part.SKIRT: 1.2,
     Part.LEFT_SHOE: 1.5,
     Part.RIGHT_SHOE: 1.5,
     SHOE: 1.5,
