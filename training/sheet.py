@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from edge_worker.m2fp.postprocess.persons import summarize
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -52,11 +54,11 @@ class Sheet:
 def tile(image: Image, parsing: Parsing) -> Image:
     """Return image, label map and outlines of the persons with their scores side by side, RGB."""
     coloured = (0.35 * image + 0.65 * _palette()[parsing.label_map]).astype(np.uint8)
-    for person in parsing.persons:
-        outlines, _ = cv2.findContours(person.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    for person in summarize(parsing).persons:
+        outlines, _ = cv2.findContours(person.region.mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
         colour = (255, 255, 255) if person.score > 0.5 else (255, 90, 90)
         cv2.drawContours(coloured, outlines, -1, colour, max(1, image.shape[0] // 250))
-        place = (person.box.x, max(14, person.box.y - 4))
+        place = (person.region.box.x, max(14, person.region.box.y - 4))
         cv2.putText(coloured, f"{person.score:.2f}", place, cv2.FONT_HERSHEY_SIMPLEX, image.shape[0] / 900, colour, 2)
     both = np.hstack([image, coloured])
     size = (round(both.shape[1] * _HEIGHT / both.shape[0]), _HEIGHT)

@@ -64,6 +64,6 @@ def _silent(context: Context, images: Iterable[Image], kind: str) -> float:
     silent = []
     for image in track(list(images), kind):
         parsing = context.parser.parse(image)
-        silent.append(not any(person.score > SCORE for person in parsing.persons))
+        silent.append(not context.persons(parsing))
         context.sheet.add("empty", image, parsing, failed=not silent[-1])
     return sum(silent) / len(silent)
