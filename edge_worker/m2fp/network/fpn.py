@@ -71,10 +71,10 @@ class PersonCues(nn.Module):
         super().__init__()
         self.waves = config.waves
         self.cues = nn.Conv2d(map_channels, 3 + config.limb_pairs, 1)
-        self.mix = nn.Conv2d(4 * config.waves + config.limb_pairs, mask_dim, 1, bias=False)
-        self.votes = nn.Conv2d(4 * config.waves + config.limb_pairs, map_channels, 1, bias=False)
-        nn.init.zeros_(self.mix.weight)
-        nn.init.zeros_(self.votes.weight)
+        self.to_mask_features = nn.Conv2d(4 * config.waves + config.limb_pairs, mask_dim, 1, bias=False)
+        self.to_map = nn.Conv2d(4 * config.waves + config.limb_pairs, map_channels, 1, bias=False)
+        nn.init.zeros_(self.to_mask_features.weight)
+        nn.init.zeros_(self.to_map.weight)
 
     def predict(self, x: Tensor) -> Cues:
         """Map (B, C, h, w) → the cues of its pixels."""
@@ -88,7 +88,7 @@ class PersonCues(nn.Module):
         angles = torch.cat([cues.centres * (math.pi * 2**wave) for wave in range(self.waves)], dim=1)
         sides = cues.sides.tanh()
         encoded = torch.cat([angles.sin(), angles.cos(), sides[:, :1] * sides[:, 1:]], dim=1)
-        return mask_features + self.mix(resize(encoded, mask_features)), x + self.votes(encoded)
+        return mask_features + self.to_mask_features(resize(encoded, mask_features)), x + self.to_map(encoded)
 
 
 def _cell_centres(length: int, like: Tensor) -> Tensor:

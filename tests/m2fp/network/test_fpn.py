@@ -70,8 +70,8 @@ def test_cues_need_two_maps() -> None:
 def test_cues_tell_people_and_arms_apart() -> None:
     """With equal features, masks and queries may depend on the centre of a pixel's person and on a side's cues."""
     cues = PersonCues(PersonCuesConfig.model_validate(CUES), map_channels=4, mask_dim=4)
-    torch.nn.init.normal_(cues.mix.weight)
-    torch.nn.init.normal_(cues.votes.weight)
+    torch.nn.init.normal_(cues.to_mask_features.weight)
+    torch.nn.init.normal_(cues.to_map.weight)
     torch.nn.init.zeros_(cues.cues.weight)
     bias = cues.cues.bias
     assert bias is not None
