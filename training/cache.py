@@ -50,12 +50,14 @@ class Pack:
     def write(path: Path, pictures: Iterable[tuple[str, Image]]) -> None:
         """Write named images one after another; an earlier pack stays until they are complete.
 
-        ValueError if there are none.
+        ValueError if there are none, or two of one name.
         """
         index: dict[str, tuple[int, tuple[int, ...]]] = {}
         part = path.with_suffix(".part")
         with part.open("wb") as file:
             for name, picture in pictures:
+                if name in index:
+                    raise ValueError(f"{path}: two images named {name}")
                 index[name] = (file.tell(), picture.shape)
                 file.write(np.ascontiguousarray(picture).tobytes())
         if not index:

@@ -39,9 +39,10 @@ class Person(NamedTuple):
 
 
 def descriptions(folder: Path) -> list[dict[str, Any]]:
-    """Read the `persons.jsonl` or `scenes_*.jsonl` of a folder, a line per scene."""
+    """Read the `persons.jsonl` or `scenes_*.jsonl` of a folder, a line per scene; each scene once if they overlap."""
     files = sorted(folder.glob("*.jsonl"))
-    return [json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines()]
+    scenes = (json.loads(line) for file in files for line in file.read_text(encoding="utf-8").splitlines())
+    return list({one["file"]: one for one in scenes}.values())
 
 
 def kept_aside(scene: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 
 from training.labels import IGNORED, PARTS, Part
 from training.paste import Scene
-from training.rendered import LEAST_HEIGHT, Rendered, build, kept_aside, without_tiny
+from training.rendered import LEAST_HEIGHT, Rendered, build, descriptions, kept_aside, without_tiny
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +110,11 @@ def test_tiny_people_are_neither_taught_nor_denied() -> None:
     assert set(np.unique(scene.persons)) == {0, 1}
     assert (scene.label_map[persons == 1] == IGNORED).all()
     assert (scene.label_map[persons == 2] == Part.COAT).all()
+
+
+def test_overlapping_descriptions_count_once(tmp_path: Path) -> None:
+    """A number of scenes that is no multiple of the chunks' leaves two files of the same scenes."""
+    for end in (2, 3):
+        lines = [json.dumps({"file": str(number), "people": []}) for number in range(end)]
+        (tmp_path / f"scenes_0_{end}.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert [scene["file"] for scene in descriptions(tmp_path)] == ["0", "1", "2"]

@@ -125,5 +125,7 @@ def test_an_incomplete_pack_replaces_nothing(tmp_path: Path) -> None:
     assert (Pack(path).names, int(Pack(path)[0].max())) == (before.names, 7)
     with pytest.raises(ValueError, match="no images"):
         Pack.write(path, [])
+    with pytest.raises(ValueError, match="two images named two"):
+        Pack.write(path, [("two", plain(8)), ("two", plain(9))])
     Pack.write(path, [("two", plain(9))])
     assert (Pack(path).names, int(Pack(path)[0].max())) == (["two"], 9)
