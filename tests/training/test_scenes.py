@@ -15,7 +15,6 @@ from training.labels import Part
 from training.scenes import Composer, Figures, Photos
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import numpy.typing as npt
@@ -109,23 +108,3 @@ def test_pseudo_labels_are_used_when_asked(tmp_path: Path, monkeypatch: pytest.M
     found = batches.figures(tmp_path, pseudo=True)
     assert len(found) == 11
     assert share(found, 2) == pytest.approx(5 / 6, abs=0.05)  # ten, each half as often as a labelled one
-
-
-def test_an_incomplete_pack_replaces_nothing(tmp_path: Path) -> None:
-    """An error while it is written leaves the earlier one; a pack without images is an error."""
-    path = tmp_path / "pack.bin"
-    before = pack(path, {"one": plain(7)})
-
-    def broken() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
-        yield "two", plain(9)
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        Pack.write(path, broken())
-    assert (Pack(path).names, int(Pack(path)[0].max())) == (before.names, 7)
-    with pytest.raises(ValueError, match="no images"):
-        Pack.write(path, [])
-    with pytest.raises(ValueError, match="two images named two"):
-        Pack.write(path, [("two", plain(8)), ("two", plain(9))])
-    Pack.write(path, [("two", plain(9))])
-    assert (Pack(path).names, int(Pack(path)[0].max())) == (["two"], 9)
