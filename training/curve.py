@@ -18,7 +18,7 @@ _SMOOTHING = 15  # number of logged steps to average
 
 
 def draw_curve(losses: Path, history: list[dict[str, float]], out: Path) -> None:
-    """Plot the smoothed loss (scaled to its range) and the validation metrics (0…1) over steps."""
+    """Plot the smoothed loss (scaled to its range) and the figures in *history* (0…1) over steps, at most three."""
     canvas = np.full((_HEIGHT, _WIDTH, 3), 255, dtype=np.uint8)
     lines = [json.loads(line) for line in losses.read_text(encoding="utf-8").splitlines()]
     last = max(line["step"] for line in lines)
@@ -27,7 +27,8 @@ def draw_curve(losses: Path, history: list[dict[str, float]], out: Path) -> None
         total = np.convolve(total, np.ones(_SMOOTHING) / _SMOOTHING, mode="valid")
     steps = np.linspace(0, last, total.size)
     _plot(canvas, steps / last, total / total.max(), f"loss (1 is {total.max():.2f})", 0)
-    for place, name in enumerate(("miou", "foreground_iou", "accuracy"), start=1):
+    names = [name for name in history[-1] if name != "step"][: len(_COLOURS) - 1]
+    for place, name in enumerate(names, start=1):
         x = np.array([one["step"] for one in history]) / last
         _plot(canvas, x, np.array([one[name] for one in history]), name, place)
     cv2.putText(canvas, f"0 … {last} steps", (_BORDER, _HEIGHT - 12), cv2.FONT_HERSHEY_SIMPLEX, 0.5, 0, 1, cv2.LINE_AA)

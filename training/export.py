@@ -25,6 +25,7 @@ from training.model import (
     read_weights,
     save_weights,
 )
+from training.trainer import averaged_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,12 +37,6 @@ if TYPE_CHECKING:
 NAME = "m2fp-lite"
 OUT = Path("edge_worker/models") / NAME
 PERSON_BIAS = math.log(Weights().no_object)  # queries without a person weigh less in training, which raises the scores
-
-
-def averaged_weights(run: Path) -> dict[str, Tensor]:
-    """Return the averaged weights of a run's checkpoint."""
-    content: Any = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    return dict(content["average"])
 
 
 def mean_weights(

@@ -24,7 +24,7 @@ from training.losses import (
 )
 from training.matching import assign
 from training.model import LITE0_CONFIGURATION, anchors, new_student, normalise
-from training.train import schedule
+from training.trainer import schedule
 
 
 def test_assignment_is_optimal() -> None:
