@@ -6,7 +6,8 @@
     ├── configuration.json     ├── configuration.json
     ├── pytorch_model.pt       ├── manifest.json      SHA-256 of the other files, verified on load
     └── SHA256SUMS (optional)  ├── model.onnx
-                               └── model-int8.xml     quantised network, weights in .bin (optional)
+                               ├── model-int8.xml     quantised network, weights in .bin (optional)
+                               └── limb-sides.onnx    second network, tells left from right (optional)
 
 No torch here: exported models run without it.
 """
@@ -21,7 +22,15 @@ from pathlib import Path
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, sha256_of
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
-from edge_worker.m2fp.manifest import MANIFEST_FILE, ONNX_FILE, QUANTISED_FILES, Manifest, is_quantised, read_manifest
+from edge_worker.m2fp.manifest import (
+    LIMB_SIDES_FILE,
+    MANIFEST_FILE,
+    ONNX_FILE,
+    QUANTISED_FILES,
+    Manifest,
+    is_quantised,
+    read_manifest,
+)
 
 WEIGHTS_FILE = "pytorch_model.pt"
 
@@ -79,9 +88,16 @@ class ModelDirectory:
         return tuple(files[name] for name in QUANTISED_FILES if name in files)
 
     @property
+    def decides_sides(self) -> bool:
+        """Whether there is a second network that decides left and right (:mod:`edge_worker.m2fp.limb_sides`)."""
+        return self.config.parsing_on and self.manifest is not None and LIMB_SIDES_FILE in self.manifest.files
+
+    @property
     def digests(self) -> tuple[str, ...]:
-        """Digests of everything this model's results depend on: weights, quantised network and configuration."""
-        return (self.sha256, *self.quantised_sha256, hashlib.sha256(self.config.model_dump_json().encode()).hexdigest())
+        """Digests of everything this model's results depend on: the networks and the configuration."""
+        configuration = hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+        second = (self.exported().files[LIMB_SIDES_FILE],) if self.decides_sides else ()
+        return (self.sha256, *self.quantised_sha256, *second, configuration)
 
     def network_file(self, precision: str) -> Path:
         """Return the file of an exported model to run in *precision*."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,11 +16,22 @@ from edge_worker.m2fp.checkpoint import load_network
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import WEIGHTS_FILE
-from edge_worker.m2fp.manifest import MANIFEST_FILE, ONNX_FILE, QUANTISED_FILES, Manifest, write_manifest
+from edge_worker.m2fp.limb_sides import CHANNELS, CROP
+from edge_worker.m2fp.manifest import (
+    LIMB_SIDES_FILE,
+    MANIFEST_FILE,
+    ONNX_FILE,
+    QUANTISED_FILES,
+    Manifest,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from torch import Tensor, nn
+
+    from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
     from edge_worker.m2fp.network.m2fp import M2FP
 
 # The first opset with LayerNormalization as a single operator.
@@ -52,7 +63,7 @@ def export(
     """
     network, _ = load_network(checkpoint)
     out.mkdir(parents=True, exist_ok=True)
-    for stale in (MANIFEST_FILE, *QUANTISED_FILES):
+    for stale in (MANIFEST_FILE, LIMB_SIDES_FILE, *QUANTISED_FILES):
         (out / stale).unlink(missing_ok=True)
     write_onnx(network, out / ONNX_FILE)
     if half_weights:
@@ -71,21 +82,31 @@ def export(
 
 def write_onnx(network: M2FP, file: Path) -> None:
     """Write *network* as an ONNX *file*: ``image`` → ``class_logits``, ``mask_logits``."""
+    size, masks = {2: "height", 3: "width"}, {2: "mask_height", 3: "mask_width"}
+    _write(
+        network,
+        torch.zeros(1, 3, *_TRACED),
+        file,
+        input_names=["image"],
+        output_names=["class_logits", "mask_logits"],
+        dynamic_axes={"image": size, "mask_logits": masks},
+    )
+
+
+def write_limb_sides(network: LimbSideNetwork, file: Path) -> None:
+    """Write the network that decides left and right as an ONNX *file*: ``crops`` → ``sides``, one person at a time."""
+    crops = torch.zeros(1, CHANNELS, CROP.height, CROP.width)
+    _write(network, crops, file, input_names=["crops"], output_names=["sides"])
+
+
+def _write(network: nn.Module, example: Tensor, file: Path, **names: Any) -> None:  # noqa: ANN401 - torch's own options
     with warnings.catch_warnings():
-        # The newer exporter needs onnxscript and freezes shapes that this network computes from its input.
+        # The newer exporter needs onnxscript and freezes shapes that the network computes from its input.
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         # GroupNorm checks the batch size, which is fixed. Warnings from our own modules stay visible: they are defects.
         warnings.filterwarnings("ignore", "Converting a tensor", module=r"torch\.nn\.functional")
-        torch.onnx.export(
-            network,
-            (torch.zeros(1, 3, *_TRACED),),
-            str(file),
-            input_names=["image"],
-            output_names=["class_logits", "mask_logits"],
-            dynamic_axes={"image": {2: "height", 3: "width"}, "mask_logits": {2: "mask_height", 3: "mask_width"}},
-            opset_version=OPSET,
-            dynamo=False,
-        )
+        warnings.filterwarnings("ignore", "Constant folding")  # what is left for the engines to fold
+        torch.onnx.export(network, (example,), str(file), opset_version=OPSET, dynamo=False, **names)
 
 
 def halve_weights(file: Path) -> None:

@@ -17,6 +17,7 @@ MANIFEST_FILE = "manifest.json"
 ONNX_FILE = "model.onnx"
 # OpenVINO IR: graph and weights are separate files.
 QUANTISED_FILES = ("model-int8.xml", "model-int8.bin")
+LIMB_SIDES_FILE = "limb-sides.onnx"
 
 
 class Manifest(BaseModel):
@@ -46,6 +47,10 @@ class Manifest(BaseModel):
         files = {name: digest for name, digest in self.files.items() if name not in QUANTISED_FILES}
         precisions = {name: figures for name, figures in self.precisions.items() if not is_quantised(name)}
         return self.model_copy(update={"files": files, "precisions": precisions})
+
+    def without_limb_sides(self) -> Manifest:
+        """Return a copy for a model without the second network."""
+        return self.model_copy(update={"files": {k: v for k, v in self.files.items() if k != LIMB_SIDES_FILE}})
 
     def with_precisions(self, found: Mapping[str, str]) -> Manifest:
         """Return a copy with the figures in *found*; a precision with empty figures is removed."""

@@ -12,6 +12,7 @@ from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions, shape_of
 from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
 from edge_worker.m2fp.engines.fingerprint import fingerprint
+from edge_worker.m2fp.limb_sides import LimbSides
 from edge_worker.m2fp.parallel import InThreads
 from edge_worker.m2fp.postprocess import postprocess
 from edge_worker.m2fp.preprocess import NetInput, preprocess, reduction
@@ -59,6 +60,7 @@ class Parser:
         """Use the engine of *choice*; see :func:`load_parser`."""
         self._config = model.config
         self._engine = choice.engine
+        self._sides = LimbSides(choice.sides, model.config) if choice.sides else None
         self._short_side = short_side
         self._each = InThreads(threads or len(available_cpus()))
         self.info = ModelInfo(
@@ -91,20 +93,24 @@ class Parser:
         return preprocess(image, self._config, short_side or self._short_side, self._each, frame)
 
     def is_compiled(self, net_input: NetInput) -> bool:
-        """Return whether the network is compiled for this input shape."""
-        return self._engine.is_compiled(shape_of(net_input.tensor))
+        """Return whether the network is compiled for this input shape, and the second one if the model has it."""
+        is_ready = self._sides is None or self._sides.is_compiled()
+        return is_ready and self._engine.is_compiled(shape_of(net_input.tensor))
 
     def compile(self, net_input: NetInput) -> None:
         """Compile for this input shape, which may take seconds; :meth:`infer` does so if needed."""
         self._engine.compile(shape_of(net_input.tensor))
+        if self._sides:
+            self._sides.compile()
 
     def threads(self) -> int | None:
         """Return the threads per inference as reported by the engine once a shape is compiled; None if unknown."""
         return self._engine.threads()
 
     def infer(self, net_input: NetInput) -> Logits:
-        """Run the network; the first run of an input shape may take seconds."""
-        return self._engine.infer(net_input.tensor)
+        """Run the network, and the second one if the model has it; the first run of an input shape may take seconds."""
+        logits = self._engine.infer(net_input.tensor)
+        return self._sides.refine(net_input.image, logits) if self._sides else logits
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
         """Interpret *logits* for the frame behind *net_input*."""
@@ -113,6 +119,8 @@ class Parser:
     def close(self) -> None:
         """Release the engine; the parser must not be used afterwards."""
         self._engine.close()
+        if self._sides:
+            self._sides.close()
         self._each.close()
 
 

@@ -82,6 +82,7 @@ def info(path: str | None) -> int:
         "kind": "single-human" if model.config.single_human else "multi-human",
         "classes": ", ".join(model.config.classes),
         "precisions": ", ".join(["f32", *(manifest.precisions if manifest else ())]),
+        "limb sides": "by a second network" if model.decides_sides else "",
         "kernels": describe_kernels(loaded_kernels()),
         "warning": model.warning,
     }

@@ -112,9 +112,13 @@ class _Attempts:
         return manifest.model_copy(update={"files": {**manifest.files, **sums}})
 
     def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
-        """Test the network, with these groups of layers not quantised, on the images in *files*."""
+        """Test the network, with these groups of layers not quantised, on the images in *files*.
+
+        Alone: a second network, which stays in f32, would blur which layers are to blame.
+        """
         self.write(without)
-        return _judge(ModelDirectory(self.model.path, self.model.config, self.manifest()), self.precisions, files)
+        manifest = self.manifest().without_limb_sides()
+        return _judge(ModelDirectory(self.model.path, self.model.config, manifest), self.precisions, files)
 
 
 def _remove(directory: Path) -> None:

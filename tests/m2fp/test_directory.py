@@ -13,7 +13,7 @@ from damages import DAMAGES
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import builtin_names, open_directory, resolve
-from edge_worker.m2fp.manifest import QUANTISED_FILES, read_manifest, write_manifest
+from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, QUANTISED_FILES, read_manifest, write_manifest
 
 
 @pytest.fixture
@@ -59,15 +59,18 @@ def test_every_builtin_model_is_whole() -> None:
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-@pytest.mark.parametrize("file", ["model.onnx", "configuration.json", *QUANTISED_FILES])
+@pytest.mark.parametrize("file", ["model.onnx", "configuration.json", *QUANTISED_FILES, LIMB_SIDES_FILE])
 def test_altered_files_are_named(exported: Path, file: str, damage: str) -> None:
-    """The network, a quantised one too, is refused, and the message says which file it is."""
-    for number, name in enumerate(QUANTISED_FILES):
+    """The network, a quantised and a second one too, is refused, and the message says which file it is."""
+    others = (*QUANTISED_FILES, LIMB_SIDES_FILE)
+    for number, name in enumerate(others):
         (exported / name).write_bytes(bytes((number,)) * 1000)
-    sums = {name: sha256_of(exported / name) for name in QUANTISED_FILES}
+    sums = {name: sha256_of(exported / name) for name in others}
     manifest = read_manifest(exported)
     write_manifest(exported, manifest.model_copy(update={"files": {**manifest.files, **sums}}))
-    assert open_directory(exported).quantised_sha256 == tuple(sums.values())
+    model = open_directory(exported)
+    assert model.quantised_sha256 == tuple(sums[name] for name in QUANTISED_FILES)
+    assert set(sums.values()) < set(model.digests)
     DAMAGES[damage](exported / file, GOLDEN / "tiny-multi" / "configuration.json")
     with pytest.raises(CheckpointError, match=rf"{file}: (SHA-256|Is a directory)"):
         open_directory(exported)

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from edge_worker.cli import main
+from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import open_directory, resolve
 from edge_worker.m2fp.engines.openvino import precisions
-from edge_worker.m2fp.manifest import QUANTISED_FILES
+from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, QUANTISED_FILES, read_manifest, write_manifest
 from edge_worker.m2fp.parser import load_parser
 from edge_worker.m2fp.quantisation import gate
 from edge_worker.m2fp.quantisation.agreement import Agreement
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from edge_worker.m2fp.directory import ModelDirectory
     from edge_worker.m2fp.quantisation.quantise import QuantisedNetwork
 
 REDUCED = precisions()[1:]
@@ -103,6 +105,27 @@ def test_a_faithful_network_is_written(
         parser = load_parser(out, "openvino", wanted, 1, short_side=64)
         assert parser.info.precision == QUANTISED[0]
         assert parser.parse(np.zeros((48, 64, 3), np.uint8)).label_map.shape == (48, 64)
+
+
+@needs_int8
+@pytest.mark.usefixtures("calibrated_once")
+def test_a_second_network_stays_and_does_not_judge(model: Path, frames: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which layers to quantise is about the first network alone."""
+    judged: list[bool] = []
+
+    def judge(judged_model: ModelDirectory, names: Sequence[str], images: Iterable[object], _: int) -> list[Verdict]:
+        judged.append(judged_model.decides_sides)
+        return [Verdict(name, Agreement(len(list(images)), 1.0, 1.0, 20, 1.0, 1.0)) for name in names]
+
+    monkeypatch.setattr(gate, "judge", judge)
+    (model / LIMB_SIDES_FILE).write_bytes(b"not read here")
+    manifest = read_manifest(model)
+    files = manifest.files | {LIMB_SIDES_FILE: sha256_of(model / LIMB_SIDES_FILE)}
+    write_manifest(model, manifest.model_copy(update={"files": files}))
+    options = ("--precision", "int8", "--calibrate", str(frames))
+    assert main(["model", "export", str(model), "--out", str(model), *options]) == 0
+    assert judged == [False, False]
+    assert open_directory(model).decides_sides
 
 
 @needs_int8

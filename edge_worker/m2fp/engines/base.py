@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_worker.m2fp.types import FloatArray, Logits
 
@@ -48,8 +48,8 @@ class EngineOptions:
         return cls(**{**wire, "cache_directory": None if cache is None else Path(cache), "trial": None})
 
 
-class Engine(Protocol):
-    """Runs one network."""
+class Compilable(Protocol):
+    """A loaded network, compiled for each shape of its input."""
 
     def is_compiled(self, shape: Shape) -> bool:
         """Return whether the network is compiled for this input shape (height, width)."""
@@ -57,14 +57,25 @@ class Engine(Protocol):
     def compile(self, shape: Shape) -> None:
         """Compile for this input shape (height, width); do nothing if already compiled."""
 
+    def close(self) -> None:
+        """Release all resources; the network must not be used afterwards."""
+
+
+class Network(Compilable, Protocol):
+    """A network with any outputs."""
+
+    def run(self, tensor: FloatArray) -> Sequence[FloatArray]:
+        """Return the outputs for one input, float32 1×C×H×W."""
+
+
+class Engine(Compilable, Protocol):
+    """Runs the network that parses frames."""
+
     def threads(self) -> int | None:
         """Return the threads per inference as reported once a shape is compiled; None if the library does not say."""
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
-
-    def close(self) -> None:
-        """Release all resources; the engine must not be used afterwards."""
 
 
 class AnyShape:

@@ -12,14 +12,14 @@ from edge_worker.m2fp.engines.base import is_installed
 from edge_worker.m2fp.engines.exports import exported
 from edge_worker.m2fp.engines.trials import Trials, described
 from edge_worker.m2fp.kernels.loader import isa_limit
-from edge_worker.m2fp.manifest import is_quantised
+from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, is_quantised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
 
     from edge_worker.m2fp.directory import ModelDirectory
-    from edge_worker.m2fp.engines.base import Engine, EngineOptions
+    from edge_worker.m2fp.engines.base import Engine, EngineOptions, Network
 
 AUTO = EngineName.AUTO.value
 
@@ -55,12 +55,14 @@ class Choice:
         name: name of the engine.
         precision: precision in use.
         reason: human-readable reason for this engine and precision.
+        sides: the model's second network, which decides left and right, in the same engine; None if it has none.
     """
 
     engine: Engine
     name: str
     precision: str
     reason: str
+    sides: Network | None = None
 
 
 def start_engine(model: ModelDirectory, engine: str, options: EngineOptions) -> Choice:
@@ -120,9 +122,11 @@ def _candidates(
 
 
 def _start(candidate: _Candidate, options: EngineOptions, passed: Sequence[str]) -> Choice:
-    loaded = _module(candidate.engine).create(candidate.model, replace(options, precision=candidate.precision))
+    model, module = candidate.model, _module(candidate.engine)
+    loaded = module.create(model, replace(options, precision=candidate.precision))
+    sides = module.create(model, replace(options, precision="f32"), LIMB_SIDES_FILE) if model.decides_sides else None
     besides = f"; passed over: {'; '.join(passed)}" if passed else ""
-    return Choice(loaded, candidate.engine, candidate.precision, candidate.reason + besides)
+    return Choice(loaded, candidate.engine, candidate.precision, candidate.reason + besides, sides)
 
 
 def _needs_export(model: ModelDirectory, engine: str) -> bool:

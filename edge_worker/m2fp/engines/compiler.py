@@ -27,17 +27,23 @@ def is_worth_it(network: Path) -> bool:
     return sum(file.stat().st_size for file in network.parent.glob(f"{network.stem}.*")) >= _SMALL_BYTES
 
 
-def compile_apart(model: Path, options: EngineOptions, shape: Shape) -> None:
-    """Compile a network in a subprocess into the cache directory of *options*.
+def compile_apart(model: Path, options: EngineOptions, shape: Shape, second: str | None = None) -> None:
+    """Compile a network of *model*, or its *second* one, in a subprocess into the cache directory of *options*.
 
     Failures are silent: the caller finds no compiled network, compiles in its own process and gets the error there.
     """
-    with suppress(OSError), start_process("openvino", model, options, shape, to_disk=True) as process:
+    with suppress(OSError), start_process("openvino", model, options, shape, to_disk=True, second=second) as process:
         process.wait()
 
 
 def start_process(
-    engine: str, model: Path, options: EngineOptions, shape: Shape | None, *, to_disk: bool
+    engine: str,
+    model: Path,
+    options: EngineOptions,
+    shape: Shape | None,
+    *,
+    to_disk: bool,
+    second: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a subprocess that compiles *to_disk*, or tries an engine and answers on its standard output.
 
@@ -52,7 +58,7 @@ def start_process(
         bufsize=0,
     )
     assert process.stdin  # noqa: S101 - it was asked for
-    whole = {"engine": engine, "model": str(model), "options": options.to_wire(), "shape": shape, "to_disk": to_disk}
+    order = {"engine": engine, "model": str(model), "options": options.to_wire(), "shape": shape}
     with suppress(BrokenPipeError):
-        process.stdin.write(json.dumps(whole).encode() + b"\n")
+        process.stdin.write(json.dumps({**order, "to_disk": to_disk, "second": second}).encode() + b"\n")
     return process

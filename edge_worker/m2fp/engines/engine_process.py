@@ -12,14 +12,23 @@ import json
 import os
 import sys
 import threading
+from dataclasses import replace
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edge_worker.common.processes import end_with_the_input
 from edge_worker.m2fp.directory import open_directory
 from edge_worker.m2fp.engines.base import EngineOptions
+from edge_worker.m2fp.limb_sides import CHANNELS, CROP
+from edge_worker.m2fp.manifest import LIMB_SIDES_FILE
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from edge_worker.m2fp.directory import ModelDirectory
+    from edge_worker.m2fp.types import FloatArray
 
 _TURNS = 2
 _MAX_PROBLEM = 300  # characters
@@ -45,7 +54,8 @@ def _carry_out(order: dict[str, Any]) -> dict[str, Any]:
     if not options.precision:
         module.precisions()
         return {"seconds": 0.0}
-    engine = module.create(open_directory(order["model"]), options)
+    model = open_directory(order["model"])
+    engine = module.create(model, options, order["second"]) if order["second"] else module.create(model, options)
     if order["to_disk"]:
         engine.compile_to_disk(shape)
         return {"seconds": 0.0}
@@ -56,9 +66,16 @@ def _carry_out(order: dict[str, Any]) -> dict[str, Any]:
         began = perf_counter()
         logits = engine.infer(tensor)
         seconds.append(perf_counter() - began)
-    if not (np.isfinite(logits.class_logits).all() and np.isfinite(logits.mask_logits).all()):
+    answers = [*logits, *(_of_second_network(module, model, options) if model.decides_sides else ())]
+    if not all(np.isfinite(answer).all() for answer in answers):
         return {"problem": "it answers with values that are no numbers"}
     return {"seconds": min(seconds)}
+
+
+def _of_second_network(module: ModuleType, model: ModelDirectory, options: EngineOptions) -> list[FloatArray]:
+    """Return what it answers to an empty image."""
+    network = module.create(model, replace(options, precision="f32"), LIMB_SIDES_FILE)
+    return list(network.run(np.zeros((1, CHANNELS, CROP.height, CROP.width), np.float32)))
 
 
 if __name__ == "__main__":

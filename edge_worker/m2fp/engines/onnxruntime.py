@@ -24,9 +24,9 @@ _LOG_ERRORS = 3
 class OnnxRuntimeEngine:
     """One session per input shape, so that everything that depends only on the shape is constant-folded."""
 
-    def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
-        """Use the exported *model*; sessions are created on first use of a shape."""
-        self._model, self._file = model, str(model.path / ONNX_FILE)
+    def __init__(self, model: ModelDirectory, options: EngineOptions, second: str | None = None) -> None:
+        """Use the exported *model*, or its *second* network, a file; sessions are created on first use of a shape."""
+        self._model, self._file = model, str(model.path / (second or ONNX_FILE))
         self._threads = options.threads
         self._sessions: ShapeCache[onnxruntime.InferenceSession] = ShapeCache(self._session, options.shapes)
 
@@ -44,8 +44,13 @@ class OnnxRuntimeEngine:
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
-        class_logits, mask_logits = self._sessions.get(shape_of(tensor)).run(None, {"image": tensor})
+        class_logits, mask_logits = self.run(tensor)
         return Logits(class_logits[0], mask_logits[0])
+
+    def run(self, tensor: FloatArray) -> list[FloatArray]:
+        """Return the outputs of the network for one input, float32 1×C×H×W."""
+        session = self._sessions.get(shape_of(tensor))
+        return list(session.run(None, {session.get_inputs()[0].name: tensor}))
 
     def close(self) -> None:
         """Drop the sessions."""

@@ -51,10 +51,10 @@ class _Compiled:
 class OpenVinoEngine:
     """One compiled network per input shape, cached on disk."""
 
-    def __init__(self, model: ModelDirectory, options: EngineOptions) -> None:
-        """Use the exported *model*; a shape is compiled or loaded on first use."""
-        self._model, self._options = model, options
-        self._file = model.network_file(options.precision)
+    def __init__(self, model: ModelDirectory, options: EngineOptions, second: str | None = None) -> None:
+        """Use the exported *model*, or its *second* network, a file; a shape is compiled or loaded on first use."""
+        self._model, self._options, self._second = model, options, second
+        self._file = model.path / second if second else model.network_file(options.precision)
         self._core = _new_core()
         self._settings: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": network_precision(options.precision),
@@ -73,7 +73,8 @@ class OpenVinoEngine:
         self._product = product_operation(self._kernel, workers) if self._kernel else None
         for operation in filter(None, (self._sampling, self._product)):
             self._core.add_extension(operation)
-        self._blobs = BlobStore(options.cache_directory, "openvino", self._key(), 2 * options.shapes)
+        shapes = options.shapes + model.decides_sides  # both networks of a model share the limit
+        self._blobs = BlobStore(options.cache_directory, "openvino", self._key(), 2 * shapes)
         self._networks: ShapeCache[_Compiled] = ShapeCache(self._network, options.shapes)
 
     def is_compiled(self, shape: Shape) -> bool:
@@ -95,9 +96,13 @@ class OpenVinoEngine:
 
     def infer(self, tensor: FloatArray) -> Logits:
         """Run the network on normalised RGB, float32 1×3×H×W, H and W multiples of 32."""
+        class_logits, mask_logits = self.run(tensor)
+        return Logits(class_logits[0], mask_logits[0])
+
+    def run(self, tensor: FloatArray) -> list[FloatArray]:
+        """Return the outputs of the network for one input, float32 1×C×H×W."""
         request = self._networks.get(shape_of(tensor)).request
-        class_logits, mask_logits = request.infer({0: tensor}, share_inputs=True, share_outputs=True).values()
-        return Logits(np.array(class_logits[0]), np.array(mask_logits[0]))
+        return [np.array(one) for one in request.infer({0: tensor}, share_inputs=True, share_outputs=True).values()]
 
     def close(self) -> None:
         """Drop the compiled networks."""
@@ -106,7 +111,9 @@ class OpenVinoEngine:
     def _key(self) -> tuple[str, ...]:
         """Return everything compiled networks depend on besides the shape."""
         processor = self._core.get_property(_DEVICE, "FULL_DEVICE_NAME"), *_capabilities(self._core)
-        networks = (self._model.sha256, *self._model.quantised_sha256)
+        manifest = self._model.exported()
+        first = self._model.sha256, *self._model.quantised_sha256
+        networks = (manifest.files[self._second],) if self._second else first
         key = (*networks, openvino.get_version(), self._options.precision, *processor)
         kernels = (deformable.KERNEL if self._sampling else None, self._kernel and self._kernel.KERNEL)
         return (*key, *filter(None, (*kernels, isa_limit()[1], *self._private_settings.values())))
@@ -117,8 +124,8 @@ class OpenVinoEngine:
             return loaded
         # The file may have changed since it was opened, and the compiled network is kept.
         verify(self._model.path, self._model.exported())
-        if self._blobs.keeps and compiler.is_worth_it(self._file):
-            compiler.compile_apart(self._model.path, self._options, shape)
+        if self._blobs.keeps and (self._second or compiler.is_worth_it(self._file)):
+            compiler.compile_apart(self._model.path, self._options, shape, self._second)
             if (loaded := self._load(shape)) is not None:
                 return loaded
         compiled = self._compile(shape)
@@ -141,7 +148,7 @@ class OpenVinoEngine:
     def _compile(self, shape: Shape) -> openvino.CompiledModel:
         try:
             network = self._core.read_model(self._file)
-            network.reshape([1, 3, *shape])
+            network.reshape([1, *network.input(0).partial_shape[1:2], *shape])
             if self._sampling:
                 fuse(network, self._sampling)
             if self._kernel and self._product:

@@ -76,20 +76,21 @@ class InvertedResidual(nn.Module):
 
 
 class EfficientNetLite(Backbone):
-    """Stem and four groups of blocks, which output the maps ``res2`` to ``res5``."""
+    """Stem and up to four groups of blocks, which output the maps ``res2`` to ``res5``."""
 
-    def __init__(self, config: EfficientNetLiteConfig) -> None:
-        """Create all groups; :meth:`forward` returns the maps that *config* names."""
+    def __init__(self, config: EfficientNetLiteConfig, image_channels: int = 3) -> None:
+        """Create the groups up to the deepest of ``out_features``, which :meth:`forward` returns."""
         super().__init__(config.out_features)
-        self.stem = SameConv(3, _STEM_CHANNELS, 3, stride=2)
+        self.stem = SameConv(image_channels, _STEM_CHANNELS, 3, stride=2)
         in_channels = _STEM_CHANNELS
-        for number, (name, stages) in enumerate(_STAGES.items(), start=2):
+        needed = [(name, stages) for name, stages in _STAGES.items() if name <= max(config.out_features)]
+        for number, (name, stages) in enumerate(needed, start=2):
             self.add_module(name, nn.Sequential(*_blocks(in_channels, stages)))
             in_channels = self.channels[name] = stages[-1].channels
             self.strides[name] = 1 << number
 
     def start(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) → (B, 32, H/2, W/2)."""
+        """(B, image_channels, H, W) → (B, 32, H/2, W/2)."""
         return functional.relu6(super().start(images))
 
 

@@ -1,0 +1,243 @@
+"""Left and right of limbs: a second, small network looks at one person at a time.
+
+The network that parses the frame finds the limbs, and often takes the left one for the right one. Where a model has
+this second network, it decides: in each cell of a limb, one side gets the higher of the two mask logits, and the other
+gets none that counts. Which cells are a limb, and how certain that is, hardly changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import cv2
+import numpy as np
+
+from edge_worker.m2fp.postprocess import class_probabilities
+from edge_worker.m2fp.preprocess import MEAN, normalise
+from edge_worker.m2fp.types import Logits, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_worker.m2fp.configuration import ModelConfig
+    from edge_worker.m2fp.engines.base import Network
+    from edge_worker.m2fp.types import BoolArray, ByteArray, FloatArray
+
+CROP: Final = Size(112, 160)
+"""Size of the image of a person, pixels."""
+CHANNELS: Final = 4
+"""Of that image: RGB and the mask."""
+STRIDE: Final = 4
+"""Pixels per cell: of the input per mask logit of the first network, and of the crop per logit of the second."""
+
+_MARGIN = 1.1  # of the window, relative to the person
+_LEAST_SCORE = 0.5  # of a person
+_MOST_PERSONS = 16  # the highest scores: bounds the time that a crowd takes
+_LEAST_CELLS, _LEAST_SHARE = 8, 0.5  # of a person that no better one owns: less is a duplicate's rim
+_STRAY = 0.03  # of the person: smaller pieces apart from the rest do not enlarge the window
+_LEAST_PROBABILITY = 0.1  # of a class: below it, a query is neither a part nor in the label map
+_SHARE_OF_FIRST = 0.25  # weight of the first network's difference of mask logits
+_OUTSIDE = 0.0  # mask logit, at most, of the side that a cell is not on: the highest that is in no mask
+_MEAN_COLOUR = tuple(int(value + 0.5) for value in MEAN)
+
+
+class Window(NamedTuple):
+    """A rectangle with the aspect ratio of a crop, in cells of the input; it may exceed the input."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @classmethod
+    def around(cls, person: BoolArray, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Window:
+        """Return the window around the true cells of (h, w); at least one is.
+
+        *scale* enlarges it, *shift* moves it (x and y, as shares of its size): for training.
+        """
+        rows, columns = np.flatnonzero(person.any(axis=1)), np.flatnonzero(person.any(axis=0))
+        high, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+        height = _MARGIN * scale * max(high, wide * CROP.height / CROP.width)
+        width = height * CROP.width / CROP.height
+        x = (columns[0] + columns[-1] + 1 - width) / 2 + shift[0] * width
+        y = (rows[0] + rows[-1] + 1 - height) / 2 + shift[1] * height
+        return cls(round(x), round(y), max(1, round(width)), max(1, round(height)))
+
+    def pixels(self) -> Window:
+        """Return the window in pixels of the input."""
+        return Window(*(STRIDE * value for value in self))
+
+    def cut(self, array: ByteArray, fill: tuple[int, ...] = (0,)) -> ByteArray:
+        """Return this part of an array (h, w, …), with *fill* where it exceeds the array."""
+        height, width = array.shape[:2]
+        top, left = max(0, self.y), max(0, self.x)
+        bottom, right = min(height, self.y + self.height), min(width, self.x + self.width)
+        inside = array[top : max(top, bottom), left : max(left, right)]
+        if inside.shape[:2] == (self.height, self.width):
+            return inside
+        if not inside.size:
+            return np.tile(np.array(fill, array.dtype), (self.height, self.width, 1)).reshape(
+                self.height, self.width, *array.shape[2:]
+            )
+        below, beside = top - self.y, left - self.x
+        edges = (below, self.height - below - inside.shape[0], beside, self.width - beside - inside.shape[1])
+        return np.asarray(cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=fill), array.dtype)
+
+
+def crop(image: ByteArray, person: BoolArray, window: Window) -> FloatArray:
+    """Return the second network's input.
+
+    Args:
+        image: input of the first network before normalisation, RGB uint8 H×W×3.
+        person: cells of the person, (h, w).
+        window: the part to take.
+
+    Returns:
+        float32 CHANNELS×CROP.height×CROP.width: normalised RGB, and 1 where the person is.
+    """
+    pixels = window.pixels()
+    colours = pixels.cut(image, _MEAN_COLOUR)
+    method = cv2.INTER_AREA if pixels.height > CROP.height else cv2.INTER_LINEAR
+    rgb = cv2.resize(colours, CROP, interpolation=method)
+    mask = cv2.resize(window.cut(person.view(np.uint8)), CROP, interpolation=cv2.INTER_NEAREST)
+    return np.concatenate([normalise(np.asarray(rgb, np.uint8), CROP)[0], mask[None]], dtype=np.float32)
+
+
+class LimbSides:
+    """The second network and the classes that it tells apart."""
+
+    def __init__(self, network: Network, config: ModelConfig) -> None:
+        """Use *network*, which maps crops (1, 4, H, W) to logits (1, H/4, W/4), for a multi-human model."""
+        self._network = network
+        self._pairs = side_pairs(config.classes)
+        self._human = config.num_parsing
+
+    def is_compiled(self) -> bool:
+        """Return whether the network is compiled."""
+        return self._network.is_compiled((CROP.height, CROP.width))
+
+    def compile(self) -> None:
+        """Compile the network, which may take seconds; :meth:`refine` does so if needed."""
+        self._network.compile((CROP.height, CROP.width))
+
+    def close(self) -> None:
+        """Release the network."""
+        self._network.close()
+
+    def refine(self, image: ByteArray, logits: Logits) -> Logits:
+        """Return the *logits* of an *image* (RGB uint8 H×W×3, the input before normalisation) with sides decided."""
+        scores = class_probabilities(logits.class_logits)
+        pairs = [pair for pair in (_Pair.of(scores, *sides) for sides in self._pairs) if pair is not None]
+        people = self._people(scores, logits.mask_logits)
+        if not pairs or not people:
+            return logits
+        refined = Logits(logits.class_logits.copy(), logits.mask_logits.copy())
+        for pair in pairs:
+            pair.clear_unseen(scores, refined.mask_logits)
+        for person in people:
+            if any(pair.shows(refined.mask_logits, person) for pair in pairs):
+                sides = self._sides(image, person)
+                for pair in pairs:
+                    pair.decide(refined, person, sides)
+        return refined
+
+    def _people(self, scores: FloatArray, mask_logits: FloatArray) -> list[BoolArray]:
+        """Return the cells of each person that no better one owns, best first."""
+        of_person = scores[:, self._human]
+        best = [query for query in np.argsort(-of_person)[:_MOST_PERSONS] if of_person[query] > _LEAST_SCORE]
+        owned = np.zeros(mask_logits.shape[1:], np.bool_)
+        people = []
+        for query in best:
+            whole = mask_logits[query] > 0
+            person = whole & ~owned
+            if np.count_nonzero(person) >= max(_LEAST_CELLS, _LEAST_SHARE * np.count_nonzero(whole)):
+                owned |= person
+                people.append(person)
+        return people
+
+    def _sides(self, image: ByteArray, person: BoolArray) -> FloatArray:
+        """Return the logits of left for the cells of a *person*, 0 where the network says nothing."""
+        window = Window.around(without_strays(person))
+        (found,) = self._network.run(crop(image, person, window)[None])[0]
+        sides = np.zeros(person.shape, np.float32)
+        if np.isfinite(found).all():
+            _place(sides, window, cv2.resize(found, (window.width, window.height), interpolation=cv2.INTER_LINEAR))
+        return sides
+
+
+def without_strays(person: BoolArray) -> BoolArray:
+    """Return the cells of a person, (h, w), without small pieces apart from the rest; at least one is true."""
+    _, pieces, statistics, _ = cv2.connectedComponentsWithStats(person.view(np.uint8), connectivity=8)
+    areas = statistics[:, cv2.CC_STAT_AREA]
+    kept = areas >= min(_STRAY * np.count_nonzero(person), areas[1:].max())  # of scattered cells, the largest pieces
+    kept[0] = False  # the rest of the map
+    return np.asarray(kept[pieces])
+
+
+def side_pairs(classes: Sequence[str]) -> tuple[tuple[int, int], ...]:
+    """Return the indices of the classes that exist as Left-… and Right-…."""
+    return tuple(
+        (index, classes.index(f"Right-{name.removeprefix('Left-')}"))
+        for index, name in enumerate(classes)
+        if name.startswith("Left-") and f"Right-{name.removeprefix('Left-')}" in classes
+    )
+
+
+class _Pair(NamedTuple):
+    """The classes of the two sides of a limb, and the query of each."""
+
+    left: int
+    right: int
+    left_query: int
+    right_query: int
+
+    @classmethod
+    def of(cls, scores: FloatArray, left: int, right: int) -> _Pair | None:
+        """Find the queries by the *scores* (Q, classes); None if they are not of these classes alone."""
+        queries = (int(scores[:, left].argmax()), int(scores[:, right].argmax()))
+        if queries[0] == queries[1] or any(scores[query].argmax() not in {left, right} for query in queries):
+            return None
+        return cls(left, right, *queries)
+
+    def clear_unseen(self, scores: FloatArray, mask_logits: FloatArray) -> None:
+        """Empty the mask (in place) of a query that is not certain enough to be seen: it may become so."""
+        for query, class_id in ((self.left_query, self.left), (self.right_query, self.right)):
+            if scores[query, class_id] < _LEAST_PROBABILITY:
+                np.minimum(mask_logits[query], _OUTSIDE, out=mask_logits[query])
+
+    def shows(self, mask_logits: FloatArray, person: BoolArray) -> bool:
+        """Return whether the *person* has such a limb."""
+        return bool((np.maximum(mask_logits[self.left_query], mask_logits[self.right_query])[person] > 0).any())
+
+    def decide(self, logits: Logits, person: BoolArray, sides: FloatArray) -> None:
+        """Give the cells of the *person* (in place) to the side that *sides*, logits of left, say."""
+        left, right = logits.mask_logits[self.left_query], logits.mask_logits[self.right_query]
+        is_left = sides + _SHARE_OF_FIRST * (left - right) > 0
+        limb = person & (np.maximum(left, right) > 0)
+        if (limb & is_left & (right > left)).any():
+            self._make_as_certain(logits.class_logits, self.left_query, self.right_query, self.left)
+        if (limb & ~is_left & (left > right)).any():
+            self._make_as_certain(logits.class_logits, self.right_query, self.left_query, self.right)
+        higher, lower = np.maximum(left, right)[limb], np.minimum(np.minimum(left, right)[limb], _OUTSIDE)
+        left[limb] = np.where(is_left[limb], higher, lower)
+        right[limb] = np.where(is_left[limb], lower, higher)
+
+    def _make_as_certain(self, class_logits: FloatArray, taker: int, giver: int, class_id: int) -> None:
+        """Let the *taker* of cells be at least as certain of its class, *class_id*, as the *giver* is of the other."""
+        mirrored = class_logits[giver].copy()
+        mirrored[[self.left, self.right]] = mirrored[[self.right, self.left]]
+        if _probability(mirrored, class_id) > _probability(class_logits[taker], class_id):
+            class_logits[taker] = mirrored
+
+
+def _probability(class_logits: FloatArray, class_id: int) -> float:
+    """Return the softmax of one query at one class."""
+    powers = np.exp(class_logits - class_logits.max())
+    return float(powers[class_id] / powers.sum())
+
+
+def _place(target: FloatArray, window: Window, values: FloatArray) -> None:
+    """Write *values* of a window into the cells of *target* that it covers."""
+    top, left = max(0, window.y), max(0, window.x)
+    bottom, right = min(target.shape[0], window.y + window.height), min(target.shape[1], window.x + window.width)
+    target[top:bottom, left:right] = values[top - window.y : bottom - window.y, left - window.x : right - window.x]
