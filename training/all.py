@@ -18,7 +18,8 @@ CACHE = Path("training/cache")
 SCENES = CACHE / "scenes"
 FIRST_SCENE, CHUNK = 400_000, 200  # first number of the rendered scenes; scenes per command
 RATE = "8e-4"
-# Stages: share of the time at which each ends, and its image scales.
+SIDES_SHARE = 0.15  # of the time, for the network that decides left and right
+# Stages of the other one: share of its time at which each ends, and its image scales.
 STAGES = ((0.7, ("0.75", "1.0")), (1.0, ("0.75", "0.875", "1.0")))
 
 
@@ -35,10 +36,12 @@ def steps(minutes: float, run: str) -> Iterator[list[str]]:
     labels = CACHE / PSEUDO_LABELS
     if not labels.exists() or labels.stat().st_mtime < Path(START).stat().st_mtime:
         yield ["pseudo", "--weights", START]
+    parsing, sides = minutes * (1 - SIDES_SHARE), minutes * SIDES_SHARE
     for until, scales in STAGES:
-        train = ["train", "--run", run, "--start", START, "--minutes", str(minutes), "--rate", RATE, "--pseudo"]
-        yield [*train, "--stop-after", str(minutes * until), "--scale", *scales]
+        train = ["train", "--run", run, "--start", START, "--minutes", str(parsing), "--rate", RATE, "--pseudo"]
+        yield [*train, "--stop-after", str(parsing * until), "--scale", *scales]
     yield ["export", "--run", run]
+    yield ["limb_sides", "--run", f"{run}-limb-sides", "--minutes", str(sides)]
     yield ["quantise"]
     yield ["evaluate"]
 
