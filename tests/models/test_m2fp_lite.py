@@ -10,15 +10,20 @@ import pytest
 from PIL import Image
 
 from edge_worker.m2fp.directory import open_directory, resolve
-from edge_worker.m2fp.manifest import ONNX_FILE, QUANTISED_FILES
+from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, ONNX_FILE, QUANTISED_FILES
 from edge_worker.m2fp.parser import load_parser
+from training.cache import read_rgb, read_values
+from training.labels import PARTS
+from training.measure.rendered import Tally, add_parts, truth_of
+from training.rendered import descriptions, kept_aside
 
 if TYPE_CHECKING:
     from edge_worker.m2fp.parser import Parser
 
 MODEL = "builtin:m2fp-lite"
-LARGEST = 24_000_000  # bytes of the exported and the quantised network together
-PHOTOS = Path(__file__).parents[3] / "shared/data/ccp/photos"
+LARGEST = 24_000_000  # bytes of all networks together
+DATA = Path(__file__).parents[3] / "shared/data"
+PHOTOS, SCENES = DATA / "ccp/photos", DATA / "synthetic"
 
 CIHP = (
     *("Background", "Hat", "Hair", "Glove", "Sunglasses", "UpperClothes", "Dress", "Coat", "Socks", "Pants"),
@@ -36,7 +41,8 @@ def parser() -> Parser:
 def test_it_is_small_and_speaks_cihp() -> None:
     """The files stay under their limit, their checksums hold, and its classes are those of the published model."""
     model = open_directory(MODEL)
-    assert sum((resolve(MODEL) / name).stat().st_size for name in (ONNX_FILE, *QUANTISED_FILES)) <= LARGEST
+    networks = (ONNX_FILE, LIMB_SIDES_FILE, *QUANTISED_FILES)
+    assert sum((resolve(MODEL) / name).stat().st_size for name in networks) <= LARGEST
     assert model.config.classes == CIHP
     assert model.config.num_parsing == CIHP.index("Human")
     assert (resolve(MODEL) / "MODEL_CARD.md").is_file()
@@ -67,3 +73,17 @@ def test_a_person_is_found_with_parts(parser: Parser) -> None:
         assert CIHP.index("Hair") in found or CIHP.index("Hat") in found
         assert CIHP.index("Face") in found
         assert found & {CIHP.index(name) for name in ("UpperClothes", "Dress", "Coat")}
+
+
+@pytest.mark.skipif(not SCENES.is_dir(), reason="the rendered scenes are not part of the repository")
+def test_left_is_the_persons_left(parser: Parser) -> None:
+    """On scenes kept from training most limbs are on their side; without the second network, two of three are."""
+    tally = Tally()
+    for scene in [one for one in descriptions(SCENES) if kept_aside(one)][:40]:
+        values = read_values(SCENES / f"{scene['file']}.png")
+        truths = [truth_of(scene, person, values) for person in scene["people"] if person.get("bbox")]
+        parsing = parser.parse(read_rgb(SCENES / f"{scene['file']}.jpg"))
+        add_parts(tally, truths, values % PARTS, parsing.label_map)
+    sides = tally.sides["all"]
+    assert sum(sides.values()) > 100
+    assert sides[True] / sum(sides.values()) > 0.76

@@ -31,6 +31,13 @@ def test_info_describes_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None
     assert len(shown["sha256"].strip()) == 64
 
 
+@pytest.mark.parametrize(("model", "has_two"), [("builtin:m2fp-lite", True), ("builtin:seeded", False)])
+def test_info_tells_of_a_second_network(capsys: pytest.CaptureFixture[str], model: str, has_two: bool) -> None:  # noqa: FBT001
+    """Where there is one."""
+    assert cli.main(["model", "info", model]) == cli.OK
+    assert ("limb sides:" in capsys.readouterr().out) == has_two
+
+
 def test_verify_accepts_whole_models(capsys: pytest.CaptureFixture[str]) -> None:
     """An exported model by its checksums, a checkpoint by its tensors."""
     pytest.importorskip("torch")
