@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge_worker.m2fp.limb_sides import CROP, STRIDE, Window, crop
+from edge_worker.m2fp.limb_sides import CROP, STRIDE, crop, cut, in_pixels, window_around
 from training.augment import recolour, spoil
 from training.batches import figures
 from training.labels import IGNORED, MIRRORED, mirror_table
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from edge_worker.m2fp.types import Box
     from training.batches import Share
 
 Floats = npt.NDArray[np.float32]
@@ -111,7 +112,7 @@ class LimbCrops:
         cells = cells_of(own)
         if np.count_nonzero(cells) < _LEAST_CELLS or np.isin(labels, MIRRORED).sum() < _LEAST_LIMBS:
             return None
-        window = Window.around(cells, rng.uniform(0.85, 1.25), (rng.normal(0, 0.04), rng.normal(0, 0.04)))
+        window = window_around(cells, rng.uniform(0.85, 1.25), (rng.normal(0, 0.04), rng.normal(0, 0.04)))
         mask = disturbed(rng, cells, cells_of((scene.persons > 0) & ~own))
         return Example(crop(image, mask, window), *targets(labels, window))
 
@@ -148,9 +149,9 @@ def disturbed(rng: np.random.Generator, cells: Cells, others: Cells) -> Cells:
     return mask.astype(np.bool_) if mask.any() else cells
 
 
-def targets(labels: npt.NDArray[np.uint8], window: Window) -> tuple[Floats, Floats]:
+def targets(labels: npt.NDArray[np.uint8], window: Box) -> tuple[Floats, Floats]:
     """Return weight and left of a :class:`LimbBatch` from the class map of one person, H×W, and the crop's window."""
-    found = cv2.resize(window.pixels().cut(labels), CROP, interpolation=cv2.INTER_NEAREST)
+    found = cv2.resize(cut(labels, in_pixels(window)), CROP, interpolation=cv2.INTER_NEAREST)
     weight, left = np.zeros((2, CROP.height, CROP.width), np.float32)
     for sides in MIRRORED:
         for side in sides:

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.export import halve_weights, write_limb_sides
-from edge_worker.m2fp.limb_sides import Window, crop
+from edge_worker.m2fp.limb_sides import crop, cut, in_pixels, window_around
 from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, read_manifest, write_manifest
 from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
 from training import cache, rendered
@@ -29,7 +29,7 @@ from training.cache import read_rgb, read_values
 from training.export import OUT
 from training.labels import MIRRORED, PARTS
 from training.limb_crops import LimbCrops, cells_of
-from training.measure.rendered import truth_of
+from training.measure.rendered import LEAST_SIDE, truth_of
 from training.model import read_weights, save_weights
 from training.team import Team, work_together
 from training.trainer import CACHE, DATA, Plan, Trainer, averaged_weights, train
@@ -47,7 +47,6 @@ BATCH = 32
 LEARNING_RATE = 1e-3
 BACKBONE_SHARE = 0.4  # factor of the learning rate for the pretrained backbone
 _BACKBONE = "network.backbone."  # names of the parsing network's tensors
-_LEAST_LIMB = 12  # px, as in training.measure.rendered
 
 
 class LimbSideTask:
@@ -98,15 +97,15 @@ def limbs_right(network: nn.Module, folder: Path) -> float:
             cells = cells_of(truth.mask)
             if not truth.counts or not cells.any():
                 continue
-            window = Window.around(cells)
+            window = window_around(cells)
             sides = network(torch.from_numpy(crop(image, cells, window))[None])[0].numpy()
-            pixels = window.pixels()
+            pixels = in_pixels(window)
             sides = cv2.resize(sides, (pixels.width, pixels.height), interpolation=cv2.INTER_LINEAR)
-            classes = pixels.cut(np.where(truth.mask, values % PARTS, 0).astype(np.uint8))
+            classes = cut(np.where(truth.mask, values % PARTS, 0).astype(np.uint8), pixels)
             for pair in MIRRORED:
                 for side in pair:
                     limb = classes == side
-                    if np.count_nonzero(limb) >= _LEAST_LIMB:
+                    if np.count_nonzero(limb) >= LEAST_SIDE:
                         total += 1
                         right += bool(((sides[limb] > 0).mean() > 0.5) == (side == pair[0]))
     return right / max(1, total)

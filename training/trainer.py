@@ -134,7 +134,7 @@ class Trainer(Generic[NetworkT, BatchT_contra]):
     def save(self) -> None:
         """Write the checkpoint atomically."""
         content = {
-            "student": self.network.state_dict(),
+            "network": self.network.state_dict(),
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "done": asdict(self.done),
@@ -144,7 +144,7 @@ class Trainer(Generic[NetworkT, BatchT_contra]):
 
     def _load(self) -> None:
         content: Any = torch.load(self.run / "checkpoint.pt", map_location="cpu", weights_only=True)
-        self.network.load_state_dict(content["student"])
+        self.network.load_state_dict(content["network"])
         self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.done = Progressed(**content["done"])

@@ -14,7 +14,7 @@ import numpy as np
 
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import MEAN, normalise
-from edge_worker.m2fp.types import Logits, Size
+from edge_worker.m2fp.types import Box, Logits, Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,65 +41,55 @@ _OUTSIDE = 0.0  # mask logit, at most, of the side that a cell is not on: the hi
 _MEAN_COLOUR = tuple(int(value + 0.5) for value in MEAN)
 
 
-class Window(NamedTuple):
-    """A rectangle with the aspect ratio of a crop, in cells of the input; it may exceed the input."""
+def window_around(person: BoolArray, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Box:
+    """Return the window around the true cells of (h, w), at least one, in cells; it may exceed the input.
 
-    x: int
-    y: int
-    width: int
-    height: int
-
-    @classmethod
-    def around(cls, person: BoolArray, scale: float = 1.0, shift: tuple[float, float] = (0.0, 0.0)) -> Window:
-        """Return the window around the true cells of (h, w); at least one is.
-
-        *scale* enlarges it, *shift* moves it (x and y, as shares of its size): for training.
-        """
-        rows, columns = np.flatnonzero(person.any(axis=1)), np.flatnonzero(person.any(axis=0))
-        high, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
-        height = _MARGIN * scale * max(high, wide * CROP.height / CROP.width)
-        width = height * CROP.width / CROP.height
-        x = (columns[0] + columns[-1] + 1 - width) / 2 + shift[0] * width
-        y = (rows[0] + rows[-1] + 1 - height) / 2 + shift[1] * height
-        return cls(round(x), round(y), max(1, round(width)), max(1, round(height)))
-
-    def pixels(self) -> Window:
-        """Return the window in pixels of the input."""
-        return Window(*(STRIDE * value for value in self))
-
-    def cut(self, array: ByteArray, fill: tuple[int, ...] = (0,)) -> ByteArray:
-        """Return this part of an array (h, w, …), with *fill* where it exceeds the array."""
-        height, width = array.shape[:2]
-        top, left = max(0, self.y), max(0, self.x)
-        bottom, right = min(height, self.y + self.height), min(width, self.x + self.width)
-        inside = array[top : max(top, bottom), left : max(left, right)]
-        if inside.shape[:2] == (self.height, self.width):
-            return inside
-        if not inside.size:
-            return np.tile(np.array(fill, array.dtype), (self.height, self.width, 1)).reshape(
-                self.height, self.width, *array.shape[2:]
-            )
-        below, beside = top - self.y, left - self.x
-        edges = (below, self.height - below - inside.shape[0], beside, self.width - beside - inside.shape[1])
-        return np.asarray(cv2.copyMakeBorder(inside, *edges, cv2.BORDER_CONSTANT, value=fill), array.dtype)
+    It has the aspect ratio of a crop. *scale* enlarges it, *shift* moves it (x and y, as shares of its size): for
+    training.
+    """
+    rows, columns = np.flatnonzero(person.any(axis=1)), np.flatnonzero(person.any(axis=0))
+    high, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
+    height = _MARGIN * scale * max(high, wide * CROP.height / CROP.width)
+    width = height * CROP.width / CROP.height
+    x = (columns[0] + columns[-1] + 1 - width) / 2 + shift[0] * width
+    y = (rows[0] + rows[-1] + 1 - height) / 2 + shift[1] * height
+    return Box(round(x), round(y), max(1, round(width)), max(1, round(height)))
 
 
-def crop(image: ByteArray, person: BoolArray, window: Window) -> FloatArray:
+def in_pixels(window: Box) -> Box:
+    """Return a *window* in cells in pixels of the input."""
+    return Box(*(STRIDE * value for value in window))
+
+
+def cut(array: ByteArray, window: Box, fill: tuple[int, ...] = (0,)) -> ByteArray:
+    """Return the *window* of an array (h, w, …), with *fill* where it exceeds the array."""
+    inside = window.common(_whole(array))
+    if inside == window:
+        return array[window.slices]
+    if inside is None:
+        return np.full((window.height, window.width, *array.shape[2:]), fill, array.dtype)
+    above, beside = inside.y - window.y, inside.x - window.x
+    below, beyond = window.height - above - inside.height, window.width - beside - inside.width
+    bordered = cv2.copyMakeBorder(array[inside.slices], above, below, beside, beyond, cv2.BORDER_CONSTANT, value=fill)
+    return np.asarray(bordered, array.dtype)
+
+
+def crop(image: ByteArray, person: BoolArray, window: Box) -> FloatArray:
     """Return the second network's input.
 
     Args:
         image: input of the first network before normalisation, RGB uint8 H×W×3.
         person: cells of the person, (h, w).
-        window: the part to take.
+        window: the part to take, in cells.
 
     Returns:
         float32 CHANNELS×CROP.height×CROP.width: normalised RGB, and 1 where the person is.
     """
-    pixels = window.pixels()
-    colours = pixels.cut(image, _MEAN_COLOUR)
+    pixels = in_pixels(window)
+    colours = cut(image, pixels, _MEAN_COLOUR)
     method = cv2.INTER_AREA if pixels.height > CROP.height else cv2.INTER_LINEAR
     rgb = cv2.resize(colours, CROP, interpolation=method)
-    mask = cv2.resize(window.cut(person.view(np.uint8)), CROP, interpolation=cv2.INTER_NEAREST)
+    mask = cv2.resize(cut(person.view(np.uint8), window), CROP, interpolation=cv2.INTER_NEAREST)
     return np.concatenate([normalise(np.asarray(rgb, np.uint8), CROP)[0], mask[None]], dtype=np.float32)
 
 
@@ -157,7 +147,7 @@ class LimbSides:
 
     def _sides(self, image: ByteArray, person: BoolArray) -> FloatArray:
         """Return the logits of left for the cells of a *person*, 0 where the network says nothing."""
-        window = Window.around(without_strays(person))
+        window = window_around(without_strays(person))
         (found,) = self._network.run(crop(image, person, window)[None])[0]
         sides = np.zeros(person.shape, np.float32)
         if np.isfinite(found).all():
@@ -236,8 +226,12 @@ def _probability(class_logits: FloatArray, class_id: int) -> float:
     return float(powers[class_id] / powers.sum())
 
 
-def _place(target: FloatArray, window: Window, values: FloatArray) -> None:
-    """Write *values* of a window into the cells of *target* that it covers."""
-    top, left = max(0, window.y), max(0, window.x)
-    bottom, right = min(target.shape[0], window.y + window.height), min(target.shape[1], window.x + window.width)
-    target[top:bottom, left:right] = values[top - window.y : bottom - window.y, left - window.x : right - window.x]
+def _place(target: FloatArray, window: Box, values: FloatArray) -> None:
+    """Write *values* of a *window* into the cells of *target* that it covers."""
+    inside = window.common(_whole(target))
+    if inside is not None:
+        target[inside.slices] = values[Box(inside.x - window.x, inside.y - window.y, *inside[2:]).slices]
+
+
+def _whole(array: ByteArray | FloatArray) -> Box:
+    return Box(0, 0, array.shape[1], array.shape[0])

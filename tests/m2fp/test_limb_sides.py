@@ -9,9 +9,18 @@ import pytest
 from checkpoints import GOLDEN
 
 from edge_worker.m2fp.configuration import load_configuration
-from edge_worker.m2fp.limb_sides import CROP, STRIDE, LimbSides, Window, crop, side_pairs, without_strays
+from edge_worker.m2fp.limb_sides import (
+    CROP,
+    STRIDE,
+    LimbSides,
+    crop,
+    cut,
+    side_pairs,
+    window_around,
+    without_strays,
+)
 from edge_worker.m2fp.preprocess import DEVIATION, MEAN
-from edge_worker.m2fp.types import Logits
+from edge_worker.m2fp.types import Box, Logits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,11 +228,11 @@ def test_each_person_is_asked_for_once_the_better_first() -> None:
         (HUMAN, 0.6, behind, 4.0),
         (HUMAN, 0.95, PERSON, 4.0),
     )
-    window, alone = Window.around(PERSON), behind & ~PERSON
+    window, alone = window_around(PERSON), behind & ~PERSON
     of_first = crop(IMAGE, PERSON, window)
     network = Told(lambda found: np.full(CROP_SHAPE, 50.0 if np.array_equal(found, of_first) else -50.0, np.float32))
     found = refined(network, logits)
-    np.testing.assert_array_equal(network.crops, [of_first, crop(IMAGE, alone, Window.around(alone))])
+    np.testing.assert_array_equal(network.crops, [of_first, crop(IMAGE, alone, window_around(alone))])
     np.testing.assert_array_equal(found.mask_logits[0] > 0, ARM | OTHER_ARM)
     np.testing.assert_array_equal(found.mask_logits[1] > 0, far_arm)
 
@@ -247,7 +256,7 @@ def test_stray_cells_do_not_enlarge_the_window() -> None:
     np.testing.assert_array_equal(without_strays(scattered), scattered)
     network = Told(50.0)
     refined(network, logits_of(*BOTH_QUERIES[:2], (HUMAN, 0.95, stray, 4.0)))
-    np.testing.assert_array_equal(network.crops, [crop(IMAGE, stray, Window.around(PERSON))])
+    np.testing.assert_array_equal(network.crops, [crop(IMAGE, stray, window_around(PERSON))])
 
 
 def test_masks_of_noise_do_no_harm() -> None:
@@ -277,8 +286,8 @@ def test_a_crowd_takes_bounded_time() -> None:
 )
 def test_the_window_holds_the_person(person: BoolArray) -> None:
     """With a margin, at a crop's proportions as nearly as cells allow, wherever the person is."""
-    window = Window.around(person)
-    assert window.cut(person.view(np.uint8)).sum() == person.sum()
+    window = window_around(person)
+    assert cut(person.view(np.uint8), window).sum() == person.sum()
     assert abs(window.width - window.height * CROP.width / CROP.height) <= 1
     rows, columns = (np.flatnonzero(person.any(axis=axis)).size for axis in (1, 0))
     assert window.height <= 1.15 * max(rows, columns * CROP.height / CROP.width) + 1
@@ -290,8 +299,8 @@ def test_the_window_holds_the_person(person: BoolArray) -> None:
 
 def test_the_window_is_in_the_middle_of_the_person() -> None:
     """To half a cell, in both directions."""
-    assert Window.around(block(10, 20, 30, 34)) == Window(19, 9, 15, 22)
-    assert Window.around(block(10, 20, 30, 34), 2.0, (0.5, -0.25)) == Window(27, -13, 31, 44)
+    assert window_around(block(10, 20, 30, 34)) == Box(19, 9, 15, 22)
+    assert window_around(block(10, 20, 30, 34), 2.0, (0.5, -0.25)) == Box(27, -13, 31, 44)
 
 
 def test_a_crop_shows_the_image_as_the_first_network_sees_it() -> None:
@@ -299,7 +308,7 @@ def test_a_crop_shows_the_image_as_the_first_network_sees_it() -> None:
     image = np.zeros((SHAPE[0] * STRIDE, SHAPE[1] * STRIDE, 3), np.uint8)
     person = block(0, 0, 20, 14)
     image[: 20 * STRIDE, : 14 * STRIDE] = (200, 100, 50)
-    found = crop(image, person, Window.around(person))
+    found = crop(image, person, window_around(person))
     inside = found[3] == 1
     colour = (np.array([200, 100, 50], np.float32) - MEAN) / DEVIATION
     deep = np.zeros_like(inside)
@@ -317,9 +326,9 @@ def test_what_exceeds_the_image_is_filled(place: tuple[int, int]) -> None:
     wide = np.full((400, 400, 3), (7, 8, 9), np.uint8)
     wide[150:190, 150:210] = image
     x, y = place
-    found = Window(x, y, 20, 30).cut(image, (7, 8, 9))
+    found = cut(image, Box(x, y, 20, 30), (7, 8, 9))
     np.testing.assert_array_equal(found, wide[150 + y : 180 + y, 150 + x : 170 + x])
-    np.testing.assert_array_equal(Window(x, y, 20, 30).cut(image[..., 0], (7,)), found[..., 0])
+    np.testing.assert_array_equal(cut(image[..., 0], Box(x, y, 20, 30), (7,)), found[..., 0])
 
 
 def test_image_and_mask_are_not_mirrored() -> None:
@@ -327,7 +336,7 @@ def test_image_and_mask_are_not_mirrored() -> None:
     image = np.zeros((SHAPE[0] * STRIDE, SHAPE[1] * STRIDE, 3), np.uint8)
     image[5 * STRIDE : 20 * STRIDE, 10 * STRIDE : 20 * STRIDE] = 255
     corner = block(5, 10, 20, 20)
-    found = crop(image, corner, Window.around(PERSON))
+    found = crop(image, corner, window_around(PERSON))
     assert found[3, :70, :50].mean() > 0.6
     assert found[3, 85:].sum() == found[3, :, 65:].sum() == 0
     assert np.corrcoef(found[0].ravel(), found[3].ravel())[0, 1] > 0.95

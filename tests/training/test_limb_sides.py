@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from edge_worker.m2fp.directory import open_directory, resolve
-from edge_worker.m2fp.limb_sides import CROP, STRIDE, Window
+from edge_worker.m2fp.limb_sides import CROP, STRIDE, in_pixels, window_around
 from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, write_manifest
 from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
 from training import rendered
@@ -120,9 +120,9 @@ def test_targets_weigh_limbs_alike() -> None:
     labels = figure()
     labels[100:103, 100:103] = Part.LEFT_SHOE
     labels[0:10, 0:10] = IGNORED
-    window = Window.around(cells_of(labels > 0))
+    window = window_around(cells_of(labels > 0))
     weight, left = targets(labels, window)
-    shoe = (labels == Part.LEFT_SHOE).sum() * (CROP.width / window.pixels().width) ** 2 / 100
+    shoe = (labels == Part.LEFT_SHOE).sum() * (CROP.width / in_pixels(window).width) ** 2 / 100
     assert weight.sum() == pytest.approx(4 + shoe, rel=0.05)
     assert (weight * left).sum() == pytest.approx(2 + shoe, rel=0.05)
     assert not weight[:8].any()

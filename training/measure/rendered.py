@@ -24,7 +24,7 @@ Mask = npt.NDArray[np.bool_]
 
 LEAST_HEIGHT = 24  # px, visible height: smaller persons are ignored, whether found or not
 SMALL, HIGH, CHILD = 80, 3.0, 0.36  # px; metres of the camera above the floor; age as rendered
-_LEAST_SIDE = 12  # px of a limb predicted as either side: fewer are no decision
+LEAST_SIDE = 12  # px of a limb predicted as either side: fewer are no decision
 _BEHIND = 0.1  # of the person's height: minimum by which the left shoulder lies left of the right one
 
 
@@ -131,7 +131,7 @@ def add_parts(tally: Tally, truths: list[Truth], classes: Map, found: Map) -> No
         for pair in MIRRORED:
             for side, other in (pair, pair[::-1]):
                 same, opposite = int(own[side, side]), int(own[side, other])
-                for kind in truth.kinds if same + opposite >= _LEAST_SIDE else ():
+                for kind in truth.kinds if same + opposite >= LEAST_SIDE else ():
                     tally.sides[kind][same > opposite] += 1
 
 

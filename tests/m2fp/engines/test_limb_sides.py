@@ -19,7 +19,7 @@ from edge_worker.m2fp.engines.base import EngineOptions
 from edge_worker.m2fp.engines.choose import Choice, start_engine
 from edge_worker.m2fp.engines.trials import Trials
 from edge_worker.m2fp.export import write_limb_sides
-from edge_worker.m2fp.limb_sides import CHANNELS, CROP, Window, crop
+from edge_worker.m2fp.limb_sides import CHANNELS, CROP, crop, window_around
 from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, read_manifest, write_manifest
 from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
 from edge_worker.m2fp.parser import Parser, load_parser
@@ -139,7 +139,7 @@ def test_a_parser_uses_compiles_and_closes_both_networks() -> None:
     labels = parser.parse(FRAME).label_map
     assert set(np.unique(labels)) == {0, model.config.classes.index("Left-arm")}
     person = np.ones((16, 24), np.bool_)
-    np.testing.assert_array_equal(second.crops, [crop(net_input.image, person, Window.around(person))[None]])
+    np.testing.assert_array_equal(second.crops, [crop(net_input.image, person, window_around(person))[None]])
     parser.close()
     assert first.calls[-1] == second.calls[-1] == "close"
 
