@@ -30,4 +30,4 @@ install opencv-python-headless==4.8.0.76 modelscope==1.9.5 timm==0.9.16 addict \
 # This project without its own requirements (it requires a newer OpenCV and Python; its engine for the published network
 # runs on these), and the other packages it needs.
 install --no-deps --ignore-requires-python --editable "$here/.."
-install 'numpy<2' pillow pydantic pyyaml structlog typing-extensions
+install 'numpy<2' msgspec pillow pydantic pyyaml structlog typing-extensions

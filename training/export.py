@@ -14,6 +14,7 @@ import torch
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
 from edge_worker.m2fp.directory import WEIGHTS_FILE
 from edge_worker.m2fp.export import export
+from edge_worker.m2fp.manifest import as_json
 from training.labels import PARTS
 from training.losses import Weights
 from training.model import (
@@ -123,7 +124,7 @@ def main() -> None:
         trained = configuration_of(weights)
         write_checkpoint(network, shipped_configuration(trained, arguments.mask_bias), Path(directory))
         manifest = export(Path(directory), arguments.out, name=NAME, half_weights=True)
-    print(manifest.model_dump_json(indent=1))
+    print(as_json(manifest))
 
 
 if __name__ == "__main__":

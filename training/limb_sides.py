@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
+from msgspec import structs
 from torch.nn import functional
 
 from edge_worker.m2fp.checksums import sha256_of
@@ -121,7 +122,7 @@ def add_to(model: Path, network: LimbSideNetwork) -> None:
     halve_weights(file)
     manifest = read_manifest(model)
     files = manifest.files | {file.name: sha256_of(file)}
-    write_manifest(model, manifest.model_copy(update={"files": files, "precisions": {}}))
+    write_manifest(model, structs.replace(manifest, files=files, precisions={}))
 
 
 def arguments() -> argparse.Namespace:

@@ -193,8 +193,6 @@ def _rejection(reason: str, detail: str, trace: str = "") -> dict[str, Any]:
 
 def _open_pipeline(settings: ModelSettings) -> FrameHandler:
     """Load the real pipeline."""
-    # OpenVINO imports its model converter if installed, which takes a tenth of the import time and is not needed here.
-    sys.modules.setdefault("openvino.tools.ovc", None)  # type: ignore[arg-type]
     # Imported late: numeric libraries size their thread pools when loaded, and the limits come with the settings.
     from edge_worker.inference.handler import PipelineHandler  # noqa: PLC0415
 

@@ -6,21 +6,52 @@ It defines every size of the network. No torch here: engines that run exported m
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from msgspec import Meta
 
 from edge_worker.common.errors import CheckpointError
-from edge_worker.m2fp.network_configuration import BackboneConfig, DecoderConfig, FpnConfig, PixelDecoderConfig, Section
+from edge_worker.m2fp.network_configuration import (
+    BackboneConfig,
+    DecoderConfig,
+    FpnConfig,
+    PixelDecoderConfig,
+    Positive,
+)
+from edge_worker.m2fp.sections import Section, read_json, read_section
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CONFIGURATION_FILE = "configuration.json"
 
+# Published files omit the type of these sections.
+_DEFAULT_TYPES = {"backbone": "resnet", "encoder": "msdeformattn"}
 
-class InputConfig(Section):
+# Keys of published files that do not affect inference: training, bookkeeping, the file's own type.
+_TOLERATED = frozenset(
+    {
+        "pretrained",
+        "freeze_at",
+        "deep_supervision",
+        "no_object_weight",
+        "class_weight",
+        "dice_weight",
+        "mask_weight",
+        "ignore_value",
+        "loss_weight",
+        "train_num_points",
+        "oversample_ratio",
+        "importance_sample_ratio",
+        # The published pipeline refuses to run if this is true.
+        "sem_seg_postprocess_before_inference",
+    }
+)
+
+_InputSide = Annotated[int, Meta(ge=32)]
+
+
+class InputConfig(Section, frozen=True, kw_only=True):
     """Input of multi-human models; defaults as published, light models may override them.
 
     Attributes:
@@ -29,21 +60,18 @@ class InputConfig(Section):
             requested and the decoded image is no smaller than the input.
     """
 
-    short_side: int = Field(640, ge=32)
-    max_side: int = Field(1333, ge=32)
+    short_side: _InputSide = 640
+    max_side: _InputSide = 1333
     reduced_decoding: bool = False
 
 
-_Side = Annotated[int, Field(ge=1)]
-
-
-class SingleHumanInput(Section):
+class SingleHumanInput(Section, frozen=True, kw_only=True):
     """Canvas of single-human models; ``sizes`` holds a single (width, height)."""
 
-    sizes: tuple[tuple[_Side, _Side]]
+    sizes: tuple[tuple[Positive, Positive]]
 
 
-class ModelConfig(Section):
+class ModelConfig(Section, frozen=True, kw_only=True):
     """The ``model`` object: network, classes and how the output is interpreted."""
 
     type: Literal["m2fp"] = "m2fp"
@@ -64,12 +92,11 @@ class ModelConfig(Section):
         """Return the canvas (width, height) of single-human models; None for multi-human models."""
         return self.input_single_human.sizes[0] if self.single_human and self.input_single_human else None
 
-    @model_validator(mode="after")
-    def _agree(self) -> ModelConfig:
+    def __post_init__(self) -> None:
+        """Raise ValueError where keys contradict each other."""
         for holds, problem in self._agreements():
             if not holds:
                 raise ValueError(problem)
-        return self
 
     def _agreements(self) -> tuple[tuple[bool, str], ...]:
         backbone, encoder, decoder = self.backbone, self.encoder, self.decoder
@@ -111,10 +138,12 @@ def parse_configuration(data: object, file: Path | str) -> ModelConfig:
     """
     if not isinstance(data, dict) or not isinstance(data.get("model"), dict):
         raise CheckpointError(f"{file}: model: an object is expected here")
-    try:
-        return ModelConfig.model_validate(data["model"])
-    except ValidationError as error:
-        raise CheckpointError(_describe(error, file)) from error
+    model = {
+        name: _section(name, value) if isinstance(value, dict) else value
+        for name, value in data["model"].items()
+        if name not in _TOLERATED
+    }
+    return read_section(ModelConfig, model, file, "model")
 
 
 def load_configuration(directory: Path) -> ModelConfig:
@@ -125,17 +154,13 @@ def load_configuration(directory: Path) -> ModelConfig:
     """
     file = directory / CONFIGURATION_FILE
     try:
-        data: Any = json.loads(file.read_text(encoding="utf-8"))
+        data = read_json(file)
     except OSError as error:
         raise CheckpointError(f"{file}: {error.strerror}; a model directory holds {CONFIGURATION_FILE}") from error
-    except ValueError as error:
-        raise CheckpointError(f"{file}: not JSON: {error}") from error
     return parse_configuration(data, file)
 
 
-def _describe(error: ValidationError, file: Path | str) -> str:
-    lines = []
-    for problem in error.errors(include_url=False, include_context=False):
-        key = ".".join(str(part) for part in ("model", *problem["loc"]))
-        lines.append(f"{file}: {key}: {problem['msg']}")
-    return "\n".join(lines)
+def _section(name: str, data: dict[str, Any]) -> dict[str, Any]:
+    """Return a section without the tolerated keys, and with its type."""
+    default = {"type": _DEFAULT_TYPES[name]} if name in _DEFAULT_TYPES else {}
+    return default | {key: value for key, value in data.items() if key not in _TOLERATED}

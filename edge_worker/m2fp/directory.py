@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import SUMS_FILE, read_sums, sha256_of
 from edge_worker.m2fp.configuration import ModelConfig, load_configuration
@@ -95,7 +97,7 @@ class ModelDirectory:
     @property
     def digests(self) -> tuple[str, ...]:
         """Digests of everything this model's results depend on: the networks and the configuration."""
-        configuration = hashlib.sha256(self.config.model_dump_json().encode()).hexdigest()
+        configuration = hashlib.sha256(msgspec.json.encode(self.config)).hexdigest()
         second = (self.exported().files[LIMB_SIDES_FILE],) if self.decides_sides else ()
         return (self.sha256, *self.quantised_sha256, *second, configuration)
 

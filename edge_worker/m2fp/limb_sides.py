@@ -114,36 +114,23 @@ class LimbSides:
         """Release the network."""
         self._network.close()
 
-    def refine(self, image: ByteArray, logits: Logits) -> Logits:
-        """Return the *logits* of an *image* (RGB uint8 H×W×3, the input before normalisation) with sides decided."""
+    def refine(self, image: ByteArray, logits: Logits) -> None:
+        """Decide the sides in the *logits* of an *image*, in place.
+
+        *image*: RGB uint8 H×W×3, the first network's input before normalisation.
+        """
         scores = class_probabilities(logits.class_logits)
         pairs = [pair for pair in (_Pair.of(scores, *sides) for sides in self._pairs) if pair is not None]
-        people = self._people(scores, logits.mask_logits)
+        people = people_apart(scores[:, self._human], logits.mask_logits)
         if not pairs or not people:
-            return logits
-        refined = Logits(logits.class_logits.copy(), logits.mask_logits.copy())
+            return
         for pair in pairs:
-            pair.clear_unseen(scores, refined.mask_logits)
+            pair.clear_unseen(scores, logits.mask_logits)
         for person in people:
-            if any(pair.shows(refined.mask_logits, person) for pair in pairs):
+            if any(pair.shows(logits.mask_logits, person) for pair in pairs):
                 sides = self._sides(image, person)
                 for pair in pairs:
-                    pair.decide(refined, person, sides)
-        return refined
-
-    def _people(self, scores: FloatArray, mask_logits: FloatArray) -> list[BoolArray]:
-        """Return the cells of each person that no better one owns, best first."""
-        of_person = scores[:, self._human]
-        best = [query for query in np.argsort(-of_person)[:_MOST_PERSONS] if of_person[query] > _LEAST_SCORE]
-        owned = np.zeros(mask_logits.shape[1:], np.bool_)
-        people = []
-        for query in best:
-            whole = mask_logits[query] > 0
-            person = whole & ~owned
-            if np.count_nonzero(person) >= max(_LEAST_CELLS, _LEAST_SHARE * np.count_nonzero(whole)):
-                owned |= person
-                people.append(person)
-        return people
+                    pair.decide(logits, person, sides)
 
     def _sides(self, image: ByteArray, person: BoolArray) -> FloatArray:
         """Return the logits of left for the cells of a *person*, 0 where the network says nothing."""
@@ -153,6 +140,25 @@ class LimbSides:
         if np.isfinite(found).all():
             _place(sides, window, cv2.resize(found, (window.width, window.height), interpolation=cv2.INTER_LINEAR))
         return sides
+
+
+def people_apart(scores: FloatArray, mask_logits: FloatArray) -> list[BoolArray]:
+    """Return the cells of each person, (h, w), that no better one owns, best first.
+
+    Args:
+        scores: (Q,) of the queries being a person.
+        mask_logits: (Q, h, w).
+    """
+    best = [query for query in np.argsort(-scores)[:_MOST_PERSONS] if scores[query] > _LEAST_SCORE]
+    owned = np.zeros(mask_logits.shape[1:], np.bool_)
+    people = []
+    for query in best:
+        whole = mask_logits[query] > 0
+        person = whole & ~owned
+        if np.count_nonzero(person) >= max(_LEAST_CELLS, _LEAST_SHARE * np.count_nonzero(whole)):
+            owned |= person
+            people.append(person)
+    return people
 
 
 def without_strays(person: BoolArray) -> BoolArray:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+from msgspec import field
+from msgspec.structs import replace
 
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.configuration import CONFIGURATION_FILE
+from edge_worker.m2fp.sections import Section, read_json, read_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +24,7 @@ QUANTISED_FILES = ("model-int8.xml", "model-int8.bin")
 LIMB_SIDES_FILE = "limb-sides.onnx"
 
 
-class Manifest(BaseModel):
+class Manifest(Section, frozen=True, kw_only=True):
     """``manifest.json`` of an exported model.
 
     Attributes:
@@ -33,29 +37,27 @@ class Manifest(BaseModel):
             chooses no other.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     name: str
     files: dict[str, str]
     opset: int
     source_sha256: str
     warning: str = ""
-    precisions: dict[str, str] = Field(default_factory=dict)
+    precisions: dict[str, str] = field(default_factory=dict)
 
     def without_quantised(self) -> Manifest:
         """Return a copy for a model without a quantised network."""
         files = {name: digest for name, digest in self.files.items() if name not in QUANTISED_FILES}
         precisions = {name: figures for name, figures in self.precisions.items() if not is_quantised(name)}
-        return self.model_copy(update={"files": files, "precisions": precisions})
+        return replace(self, files=files, precisions=precisions)
 
     def without_limb_sides(self) -> Manifest:
         """Return a copy for a model without the second network."""
-        return self.model_copy(update={"files": {k: v for k, v in self.files.items() if k != LIMB_SIDES_FILE}})
+        return replace(self, files={k: v for k, v in self.files.items() if k != LIMB_SIDES_FILE})
 
     def with_precisions(self, found: Mapping[str, str]) -> Manifest:
         """Return a copy with the figures in *found*; a precision with empty figures is removed."""
         precisions = {name: figures for name, figures in {**self.precisions, **found}.items() if figures}
-        return self.model_copy(update={"precisions": precisions})
+        return replace(self, precisions=precisions)
 
 
 def is_quantised(precision: str) -> bool:
@@ -71,12 +73,10 @@ def read_manifest(directory: Path) -> Manifest:
     """
     file = directory / MANIFEST_FILE
     try:
-        manifest = Manifest.model_validate_json(file.read_bytes())
+        data = read_json(file)
     except OSError as error:
         raise CheckpointError(f"{file}: {error.strerror}") from error
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise CheckpointError(f"{file}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}") from error
+    manifest = read_section(Manifest, data, file)
     if not {ONNX_FILE, CONFIGURATION_FILE} <= manifest.files.keys():
         raise CheckpointError(f"{file}: files: {ONNX_FILE} and {CONFIGURATION_FILE} must be listed")
     if any(Path(name).name != name for name in manifest.files):
@@ -84,8 +84,13 @@ def read_manifest(directory: Path) -> Manifest:
     return manifest
 
 
+def as_json(manifest: Manifest) -> str:
+    """Return the content of the file."""
+    return json.dumps(msgspec.to_builtins(manifest), indent=1, ensure_ascii=False)
+
+
 def write_manifest(directory: Path, manifest: Manifest) -> None:
     """Write ``manifest.json`` atomically."""
     fresh = directory / f".{MANIFEST_FILE}.part"
-    fresh.write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    fresh.write_text(as_json(manifest) + "\n", encoding="utf-8")
     fresh.replace(directory / MANIFEST_FILE)

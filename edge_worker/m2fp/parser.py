@@ -110,7 +110,9 @@ class Parser:
     def infer(self, net_input: NetInput) -> Logits:
         """Run the network, and the second one if the model has it; the first run of an input shape may take seconds."""
         logits = self._engine.infer(net_input.tensor)
-        return self._sides.refine(net_input.image, logits) if self._sides else logits
+        if self._sides:
+            self._sides.refine(net_input.image, logits)
+        return logits
 
     def postprocess(self, logits: Logits, net_input: NetInput) -> Parsing:
         """Interpret *logits* for the frame behind *net_input*."""

@@ -7,6 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import ModelDirectory, open_directory
@@ -109,7 +111,7 @@ class _Attempts:
         """Return the model's manifest with the current attempt."""
         sums = {name: sha256_of(self.model.path / name) for name in QUANTISED_FILES}
         manifest = self.model.exported()
-        return manifest.model_copy(update={"files": {**manifest.files, **sums}})
+        return structs.replace(manifest, files={**manifest.files, **sums})
 
     def judge(self, without: Sequence[str], files: Sequence[Path]) -> Sequence[Verdict]:
         """Test the network, with these groups of layers not quantised, on the images in *files*.

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from images import encoded, photo
+from msgspec import structs
 
 from edge_worker.config import Config, LimitsConfig, ModelConfig, MqttConfig, ThreadsConfig
 from edge_worker.inference.handler import PipelineHandler, SizeMemory
@@ -65,7 +66,7 @@ def test_the_fingerprint_covers_what_changes_a_result(tmp_path: Path) -> None:
     (copy / "configuration.json").write_text(changed, encoding="utf-8")
     manifest = read_manifest(copy)
     sums = {**manifest.files, "configuration.json": sha256_of(copy / "configuration.json")}
-    write_manifest(copy, manifest.model_copy(update={"files": sums}))
+    write_manifest(copy, structs.replace(manifest, files=sums))
     found = [
         PipelineHandler(one).card().fingerprint
         for one in (

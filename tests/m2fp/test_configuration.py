@@ -50,7 +50,7 @@ def test_missing_keys_are_named() -> None:
     """A key that has no default has to be there."""
     data = tiny_configuration()
     del data["model"]["decoder"]["hidden_dim"]
-    assert "model.decoder.hidden_dim" in refused(data)
+    assert refused(data) == "dir/configuration.json: model.decoder.hidden_dim: required key is missing"
 
 
 @pytest.mark.parametrize("key", ["pretrained", "no_object_weight", "deep_supervision"])
@@ -62,8 +62,16 @@ def test_keys_of_training_are_tolerated(key: str) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "said"),
     [
-        ("backbone", "depth", 34, "depth"),
-        ("backbone", "norm", "SyncBN", "norm"),
+        ("backbone", "depth", 34, "model.backbone.depth: Invalid enum value 34; allowed: 50, 101, 152"),
+        ("backbone", "norm", "SyncBN", "model.backbone.norm: Invalid enum value 'SyncBN'; allowed: BN"),
+        ("backbone", "type", "vit", "allowed: resnet, shufflenetv2, efficientnet-lite0"),
+        ("backbone", "out_features", ["res1"], "out_features.0: Invalid enum value 'res1'; allowed: res2, res3"),
+        ("backbone", "res5_multi_grid", [1, 2], "model.backbone.res5_multi_grid: Expected `array` of length 3"),
+        ("encoder", "person_cues", {"waves": 0}, "model.encoder.person_cues: unknown key"),
+        ("decoder", "mask_bias", [float("nan")] * 20, "model.decoder: mask_bias has values that are not finite"),
+        ("backbone", "out_features", ["res1"], "allowed: res2, res3, res4, res5$"),
+        ("backbone", "stem_out_channels", 7, "model.backbone.stem_out_channels: Expected `int` that's a multiple of 2"),
+        ("", "input", {"short_side": 31}, "model.input.short_side: Expected `int` >= 32"),
         ("encoder", "conv_dim", 40, "conv_dim"),
         ("encoder", "mask_dim", 16, "mask_dim"),
         ("encoder", "in_features", ["res1"], "in_features"),
@@ -82,7 +90,8 @@ def test_keys_of_training_are_tolerated(key: str) -> None:
 )
 def test_what_cannot_be_built_is_refused(section: str, key: str, value: object, said: str) -> None:
     """Sizes that contradict each other are found when the file is read, not deep in the network."""
-    assert said in refused(changed(section, key, value))
+    message = refused(changed(section, key, value))
+    assert message.endswith(said[:-1]) if said.endswith("$") else said in message
 
 
 @pytest.mark.parametrize("data", [[], {}, {"model": []}, "text"])
@@ -95,6 +104,11 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
     """Whoever points at a wrong directory learns which file was looked for."""
     with pytest.raises(CheckpointError, match=r"configuration\.json"):
         load_configuration(tmp_path)
-    (tmp_path / "configuration.json").write_text(json.dumps(tiny_configuration())[:-5])
-    with pytest.raises(CheckpointError, match="not JSON"):
-        load_configuration(tmp_path)
+    for content in (
+        json.dumps(tiny_configuration())[:-5],
+        json.dumps(changed("backbone", "norm", "\ud800")),
+        "[" * 100_000,
+    ):
+        (tmp_path / "configuration.json").write_text(content)
+        with pytest.raises(CheckpointError, match=r"configuration\.json: not JSON"):
+            load_configuration(tmp_path)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from checkpoints import GOLDEN
 from damages import DAMAGES
+from msgspec import structs
 
 from edge_worker.common.errors import CheckpointError
 from edge_worker.m2fp.checksums import sha256_of
@@ -67,7 +68,7 @@ def test_altered_files_are_named(exported: Path, file: str, damage: str) -> None
         (exported / name).write_bytes(bytes((number,)) * 1000)
     sums = {name: sha256_of(exported / name) for name in others}
     manifest = read_manifest(exported)
-    write_manifest(exported, manifest.model_copy(update={"files": {**manifest.files, **sums}}))
+    write_manifest(exported, structs.replace(manifest, files={**manifest.files, **sums}))
     model = open_directory(exported)
     assert model.quantised_sha256 == tuple(sums[name] for name in QUANTISED_FILES)
     assert set(sums.values()) < set(model.digests)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from edge_worker.cli import main
@@ -121,7 +122,7 @@ def test_a_second_network_stays_and_does_not_judge(model: Path, frames: Path, mo
     (model / LIMB_SIDES_FILE).write_bytes(b"not read here")
     manifest = read_manifest(model)
     files = manifest.files | {LIMB_SIDES_FILE: sha256_of(model / LIMB_SIDES_FILE)}
-    write_manifest(model, manifest.model_copy(update={"files": files}))
+    write_manifest(model, structs.replace(manifest, files=files))
     options = ("--precision", "int8", "--calibrate", str(frames))
     assert main(["model", "export", str(model), "--out", str(model), *options]) == 0
     assert judged == [False, False]

@@ -17,7 +17,7 @@ from training.swap_backbone import Regression, keep_the_rest, pyramid
 def lite0() -> EfficientNetLite:
     """Random weights, and statistics that a frozen BatchNorm must not lose."""
     torch.manual_seed(0)
-    backbone = EfficientNetLite(EfficientNetLiteConfig(type="efficientnet-lite0", out_features=("res3", "res5")))
+    backbone = EfficientNetLite(EfficientNetLiteConfig(out_features=("res3", "res5")))
     for name, buffer in backbone.named_buffers():
         if name.endswith(("running_mean", "running_var")):
             buffer.uniform_(0.5, 1.5)

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from msgspec import structs
 
 pytest.importorskip("torch")
 
@@ -218,11 +219,10 @@ def test_it_is_added_to_an_exported_model(tmp_path: Path) -> None:
     without = open_directory(model).exported()
     write_manifest(
         model,
-        without.model_copy(
-            update={
-                "files": {name: digest for name, digest in without.files.items() if name != LIMB_SIDES_FILE},
-                "precisions": {"bf16": "good"},
-            }
+        structs.replace(
+            without,
+            files={name: digest for name, digest in without.files.items() if name != LIMB_SIDES_FILE},
+            precisions={"bf16": "good"},
         ),
     )
     assert not open_directory(model).decides_sides

@@ -16,6 +16,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from edge_worker.common import log_events
 from edge_worker.common.errors import CheckpointError
 from edge_worker.common.files import locked, remove
@@ -42,7 +44,7 @@ def exported(model: ModelDirectory, cache_directory: Path | None) -> ModelDirect
         _export(model, place)
         found = open_directory(place)
     # Checkpoints of the same content share one export, whatever their names.
-    return replace(found, manifest=found.exported().model_copy(update={"name": model.name}))
+    return replace(found, manifest=structs.replace(found.exported(), name=model.name))
 
 
 def _open_complete(place: Path, weights: str, configuration: str) -> ModelDirectory | None:

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _FEATURES: Final = ("res2", "res3", "res4")
-_BACKBONE: Final = EfficientNetLiteConfig(type="efficientnet-lite0", out_features=_FEATURES)
+_BACKBONE: Final = EfficientNetLiteConfig(out_features=_FEATURES)
 _DECODER: Final = FpnConfig(
-    type="fpn",
     in_features=_FEATURES,
     transformer_nheads=4,
     transformer_dim_feedforward=256,

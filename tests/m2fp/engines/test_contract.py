@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from agreement import assert_same_instances, assert_same_map
+from msgspec import structs
 
 from edge_worker.common.errors import CheckpointError, EngineError
 from edge_worker.m2fp.directory import open_directory, resolve
@@ -172,7 +173,7 @@ class TestChoice:
         """A precision whose agreement the manifest states is taken, where the processor offers it."""
         model = open_directory("builtin:seeded")
         assert model.manifest is not None
-        manifest = model.manifest.model_copy(update={"precisions": {"bf16": "99.7 % of pixels"}})
+        manifest = structs.replace(model.manifest, precisions={"bf16": "99.7 % of pixels"})
         measured = replace(model, manifest=manifest)
         assert _first(measured, "auto", ("f32", "bf16", "f16")) == "bf16"
         assert _first(measured, "auto", ("f32",)) == "f32"

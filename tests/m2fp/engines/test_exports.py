@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from checkpoints import GOLDEN
 from damages import DAMAGES
+from msgspec import structs
 
 from edge_worker.m2fp.checksums import sha256_of
 from edge_worker.m2fp.directory import open_directory, resolve
@@ -61,7 +62,7 @@ def checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModelDirector
         shutil.copytree(resolve("builtin:seeded"), place)
         shutil.copyfile(model.path / "configuration.json", place / "configuration.json")
         sums = {name: sha256_of(place / name) for name in ("model.onnx", "configuration.json")}
-        manifest = read_manifest(place).model_copy(update={"files": sums, "source_sha256": model.sha256})
+        manifest = structs.replace(read_manifest(place), files=sums, source_sha256=model.sha256)
         write_manifest(place, manifest)
 
     monkeypatch.setattr(exports, "_export", export)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 pytest.importorskip("torch")
 
@@ -65,7 +66,7 @@ def vouch_for(directory: Path, network: LimbSideNetwork) -> None:
     write_limb_sides(network, directory / LIMB_SIDES_FILE)
     manifest = read_manifest(directory)
     files = manifest.files | {LIMB_SIDES_FILE: sha256_of(directory / LIMB_SIDES_FILE)}
-    write_manifest(directory, manifest.model_copy(update={"files": files}))
+    write_manifest(directory, structs.replace(manifest, files=files))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from damages import DAMAGES
+from msgspec import structs
 
 from edge_worker.common.errors import EngineError
 from edge_worker.m2fp.directory import open_directory
@@ -34,7 +35,7 @@ ORDER = ["openvino", "openvino bf16", "openvino f32", "onnxruntime", "onnxruntim
 def model() -> ModelDirectory:
     """A small model that was found to be faithful in bf16."""
     found = open_directory("builtin:seeded")
-    return replace(found, manifest=found.exported().model_copy(update={"precisions": {"bf16": "99.9 %"}}))
+    return replace(found, manifest=structs.replace(found.exported(), precisions={"bf16": "99.9 %"}))
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import pytest
 import torch
 from torch.nn import functional
@@ -9,12 +11,12 @@ from torch.nn import functional
 from edge_worker.m2fp.network.efficientnet import EfficientNetLite, SameConv
 from edge_worker.m2fp.network_configuration import EfficientNetLiteConfig
 
-LEVELS = ("res2", "res3", "res4", "res5")
+LEVELS: Final = ("res2", "res3", "res4", "res5")
 
 
 def test_maps_have_the_channels_and_strides_of_the_paper() -> None:
     """24, 40, 112 and 320 channels at a quarter to a thirty-second of the input, which need not be square."""
-    backbone = EfficientNetLite(EfficientNetLiteConfig(type="efficientnet-lite0", out_features=LEVELS)).eval()
+    backbone = EfficientNetLite(EfficientNetLiteConfig(out_features=LEVELS)).eval()
     with torch.inference_mode():
         maps = backbone(torch.rand(1, 3, 64, 96))
     assert {name: tuple(one.shape[1:]) for name, one in maps.items()} == {
@@ -28,14 +30,14 @@ def test_maps_have_the_channels_and_strides_of_the_paper() -> None:
 
 def test_only_the_maps_asked_for_are_given() -> None:
     """What the pixel decoder does not read is not kept."""
-    backbone = EfficientNetLite(EfficientNetLiteConfig(type="efficientnet-lite0", out_features=("res3",))).eval()
+    backbone = EfficientNetLite(EfficientNetLiteConfig(out_features=("res3",))).eval()
     with torch.inference_mode():
         assert list(backbone(torch.rand(1, 3, 32, 32))) == ["res3"]
 
 
 def test_it_has_as_many_parameters_as_published() -> None:
     """3.4 M without the head and the classifier (4.65 M with them)."""
-    backbone = EfficientNetLite(EfficientNetLiteConfig(type="efficientnet-lite0", out_features=LEVELS))
+    backbone = EfficientNetLite(EfficientNetLiteConfig(out_features=LEVELS))
     assert sum(parameter.numel() for parameter in backbone.parameters()) == 4_652_008 - 1280 * (320 + 2 + 1000) - 1000
 
 

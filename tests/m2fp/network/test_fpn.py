@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 import torch
 from checkpoints import GOLDEN
 
-from edge_worker.m2fp.configuration import ModelConfig, load_configuration
+from edge_worker.common.errors import CheckpointError
+from edge_worker.m2fp.configuration import ModelConfig, load_configuration, parse_configuration
 from edge_worker.m2fp.network.fpn import PersonCues
 from edge_worker.m2fp.network.m2fp import M2FP
 from edge_worker.m2fp.network_configuration import PersonCuesConfig
@@ -18,7 +20,7 @@ CUES = {"waves": 3, "limb_pairs": 2}
 def light(**encoder: object) -> ModelConfig:
     """A small model of the light kind; *encoder* changes its pixel decoder."""
     config = load_configuration(GOLDEN / "tiny-multi")
-    data = config.model_dump()
+    data = msgspec.to_builtins(config)
     data["backbone"] = {"type": "shufflenetv2", "channels": (32, 64, 128), "units": (2, 2, 2), "out_features": LEVELS}
     data["encoder"] = {
         "type": "fpn",
@@ -30,7 +32,7 @@ def light(**encoder: object) -> ModelConfig:
         "mask_dim": data["decoder"]["mask_dim"],
         **encoder,
     }
-    return ModelConfig.model_validate(data)
+    return parse_configuration({"model": data}, "test")
 
 
 def network(**encoder: object) -> M2FP:
@@ -63,13 +65,13 @@ def test_untrained_additions_change_nothing(key: str, value: object, layer: str)
 
 def test_cues_need_two_maps() -> None:
     """They are read from the map before the last: a configuration without one is refused with the key."""
-    with pytest.raises(ValueError, match="in_features must name two or more"):
+    with pytest.raises(CheckpointError, match=r"encoder: .*in_features must name two or more"):
         light(in_features=("res2",), person_cues=CUES)
 
 
 def test_cues_tell_people_and_arms_apart() -> None:
     """With equal features, masks and queries may depend on the centre of a pixel's person and on a side's cues."""
-    cues = PersonCues(PersonCuesConfig.model_validate(CUES), map_channels=4, mask_dim=4)
+    cues = PersonCues(PersonCuesConfig(**CUES), map_channels=4, mask_dim=4)
     torch.nn.init.normal_(cues.to_mask_features.weight)
     torch.nn.init.normal_(cues.to_map.weight)
     torch.nn.init.zeros_(cues.cues.weight)

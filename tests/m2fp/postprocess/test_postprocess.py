@@ -11,6 +11,7 @@ import torch
 from agreement import assert_same_instances, assert_same_map
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from edge_worker.m2fp.configuration import ModelConfig, parse_configuration
 from edge_worker.m2fp.postprocess import postprocess
@@ -128,7 +129,7 @@ def test_background_can_win() -> None:
 @pytest.mark.parametrize(("threshold", "shown"), [(0.3, True), (0.99, False)])
 def test_threshold_of_the_label_map(threshold: float, shown: bool) -> None:  # noqa: FBT001
     """parsing_ins_score_thr keeps weak parts out of the label map, not out of the parts."""
-    config = configuration(single_human=False).model_copy(update={"parsing_ins_score_thr": threshold})
+    config = structs.replace(configuration(single_human=False), parsing_ins_score_thr=threshold)
     geometry = geometry_of(64, 48, config)
     masks = np.full((1, geometry.padded.height // 4, geometry.padded.width // 4), 9.0, np.float32)
     class_logits = np.zeros((1, config.decoder.num_classes + 1), np.float32)
