@@ -92,6 +92,14 @@ class ModelConfig(Section, frozen=True, kw_only=True):
         """Return the canvas (width, height) of single-human models; None for multi-human models."""
         return self.input_single_human.sizes[0] if self.single_human and self.input_single_human else None
 
+    @property
+    def separates_people(self) -> bool:
+        """Whether the network is made to tell people apart, so that a cell is one person's.
+
+        Masks of published models overlap and stay as they are.
+        """
+        return self.parsing_on and self.decoder.split_queries > 0
+
     def __post_init__(self) -> None:
         """Raise ValueError where keys contradict each other."""
         for holds, problem in self._agreements():

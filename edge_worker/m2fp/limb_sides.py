@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
+from edge_worker.m2fp.people import find_people
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import MEAN, normalise
 from edge_worker.m2fp.types import Box, Logits, Size
@@ -31,9 +32,6 @@ STRIDE: Final = 4
 """Pixels per cell: of the input per mask logit of the first network, and of the crop per logit of the second."""
 
 _MARGIN = 1.1  # of the window, relative to the person
-_LEAST_SCORE = 0.5  # of a person
-_MOST_PERSONS = 16  # the highest scores: bounds the time that a crowd takes
-_LEAST_CELLS, _LEAST_SHARE = 8, 0.5  # of a person that no better one owns: less is a duplicate's rim
 _STRAY = 0.03  # of the person: smaller pieces apart from the rest do not enlarge the window
 _LEAST_PROBABILITY = 0.1  # of a class: below it, a query is neither a part nor in the label map
 _SHARE_OF_FIRST = 0.25  # weight of the first network's difference of mask logits
@@ -121,7 +119,7 @@ class LimbSides:
         """
         scores = class_probabilities(logits.class_logits)
         pairs = [pair for pair in (_Pair.of(scores, *sides) for sides in self._pairs) if pair is not None]
-        people = people_apart(scores[:, self._human], logits.mask_logits)
+        people = [cells for _, cells in find_people(scores[:, self._human], logits.mask_logits)]
         if not pairs or not people:
             return
         for pair in pairs:
@@ -140,25 +138,6 @@ class LimbSides:
         if np.isfinite(found).all():
             _place(sides, window, cv2.resize(found, (window.width, window.height), interpolation=cv2.INTER_LINEAR))
         return sides
-
-
-def people_apart(scores: FloatArray, mask_logits: FloatArray) -> list[BoolArray]:
-    """Return the cells of each person, (h, w), that no better one owns, best first.
-
-    Args:
-        scores: (Q,) of the queries being a person.
-        mask_logits: (Q, h, w).
-    """
-    best = [query for query in np.argsort(-scores)[:_MOST_PERSONS] if scores[query] > _LEAST_SCORE]
-    owned = np.zeros(mask_logits.shape[1:], np.bool_)
-    people = []
-    for query in best:
-        whole = mask_logits[query] > 0
-        person = whole & ~owned
-        if np.count_nonzero(person) >= max(_LEAST_CELLS, _LEAST_SHARE * np.count_nonzero(whole)):
-            owned |= person
-            people.append(person)
-    return people
 
 
 def without_strays(person: BoolArray) -> BoolArray:
