@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from edge_worker.m2fp.limb_sides import CROP, STRIDE, crop, cut, in_pixels, window_around
+from edge_worker.m2fp.limb_sides import CROP, STRIDE, crop, cut, in_pixels, window_around, without_strays
 from training.augment import recolour, spoil
 from training.batches import figures
+from training.found_people import FOUND
 from training.labels import IGNORED, MIRRORED, mirror_table
 from training.paste import Scene
 from training.rendered import Rendered
@@ -29,7 +30,8 @@ Floats = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.bool_]
 
 _SHAPE = (288, 512)  # of rendered scenes, as in training.batches
-_PHOTOS = 0.35  # share of the scenes that are street photos, of one person each; the others are rendered
+# Shares of the scenes: street photos, of one person each; rendered ones with the true people; with the people found.
+_SHARES = (0.3, 0.25, 0.45)
 _PER_SCENE = 3  # at most
 _LEAST_CELLS, _LEAST_LIMBS = 8, 12  # cells of a person; pixels of limbs
 _SPOILT = 0.5  # share of the scenes; the others are recoloured
@@ -66,7 +68,7 @@ class LimbCrops:
 
     def __init__(self, cache: Path, share: Share, *, seed: int) -> None:
         """Read the packs in *cache*."""
-        self._rendered = Rendered(cache)
+        self._rendered, self._found = Rendered(cache), Rendered(cache, FOUND)
         self._photos = figures(cache, pseudo=False)  # pseudo-labels have the sides that a network guessed
         self._share = share
         self._rng = np.random.default_rng(seed)
@@ -85,12 +87,13 @@ class LimbCrops:
 
     def _draw(self, rng: np.random.Generator) -> list[Example]:
         """Return some people of a random scene."""
-        is_photo = rng.random() < _PHOTOS
-        scene = self._photo(rng) if is_photo else self._rendered.draw(rng, _SHAPE)
+        kind = rng.choice(len(_SHARES), p=_SHARES)
+        as_found = kind == 2
+        scene = self._photo(rng) if kind == 0 else (self._found if as_found else self._rendered).draw(rng, _SHAPE)
         image = spoil(rng, scene.image) if rng.random() < _SPOILT else recolour(rng, scene.image)
         numbers = np.unique(scene.persons)
         chosen = rng.permutation(numbers[numbers > 0])[:_PER_SCENE]
-        examples = (self._example(rng, image, scene, int(number)) for number in chosen)
+        examples = (self._example(rng, image, scene, int(number), as_found=as_found) for number in chosen)
         return [one for one in examples if one is not None]
 
     def _photo(self, rng: np.random.Generator) -> Scene:
@@ -104,7 +107,7 @@ class LimbCrops:
         return Scene(small, labels, ((labels > 0) & (labels != IGNORED)).astype(np.uint8))
 
     def _example(
-        self, rng: np.random.Generator, image: npt.NDArray[np.uint8], scene: Scene, number: int
+        self, rng: np.random.Generator, image: npt.NDArray[np.uint8], scene: Scene, number: int, *, as_found: bool
     ) -> Example | None:
         """Return person *number* of the scene; None if hardly anything of its limbs is in view."""
         own = scene.persons == number
@@ -112,8 +115,12 @@ class LimbCrops:
         cells = cells_of(own)
         if np.count_nonzero(cells) < _LEAST_CELLS or np.isin(labels, MIRRORED).sum() < _LEAST_LIMBS:
             return None
-        window = window_around(cells, rng.uniform(0.85, 1.25), (rng.normal(0, 0.04), rng.normal(0, 0.04)))
-        mask = disturbed(rng, cells, cells_of((scene.persons > 0) & ~own))
+        window = window_around(
+            without_strays(cells) if as_found else cells,
+            rng.uniform(0.85, 1.25),
+            (rng.normal(0, 0.04), rng.normal(0, 0.04)),
+        )
+        mask = cells if as_found else disturbed(rng, cells, cells_of((scene.persons > 0) & ~own))
         return Example(crop(image, mask, window), *targets(labels, window))
 
 

@@ -24,7 +24,7 @@ from edge_worker.m2fp.export import halve_weights, write_limb_sides
 from edge_worker.m2fp.limb_sides import crop, cut, in_pixels, window_around
 from edge_worker.m2fp.manifest import LIMB_SIDES_FILE, read_manifest, write_manifest
 from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
-from training import cache, rendered
+from training import cache, found_people, rendered
 from training.batches import Share
 from training.cache import read_rgb, read_values
 from training.export import OUT
@@ -161,6 +161,7 @@ def main() -> None:
         return
     cache.build(DATA, CACHE)
     rendered.build([DATA / "synthetic", CACHE / "scenes"], CACHE)
+    found_people.build(chosen.out, CACHE)
     chosen.run.mkdir(parents=True, exist_ok=True)
     work_together(chosen.processes, partial(take_part, chosen))
     weights = averaged_weights(chosen.run)

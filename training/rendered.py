@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Image = npt.NDArray[np.uint8]
 Shape = tuple[int, int]
 
+LABELS = "rendered_labels.bin"
 KEPT_POSES = frozenset({"standing02", "standing05", "gym01", "sit01", "run01"})
 LEAST_HEIGHT = 20  # px in the training image: smaller persons are ignored
 _MOST_ZOOM = 1.7  # maximum of a crop, relative to filling the shape
@@ -64,16 +65,16 @@ def build(folders: list[Path], cache: Path) -> None:
     index.unlink(missing_ok=True)
     Pack.write(cache / "rendered.bin", ((one["file"], read_rgb(at / f"{one['file']}.jpg")) for at, one in scenes))
     values = ((one["file"], read_values(at / f"{one['file']}.png")) for at, one in scenes)
-    Pack.write(cache / "rendered_labels.bin", values)
+    Pack.write(cache / LABELS, values)
     index.write_text(lines, encoding="utf-8")
 
 
 class Rendered:
     """The rendered scenes, whole or person by person."""
 
-    def __init__(self, cache: Path) -> None:
-        """Open the files written by :func:`build`."""
-        self._images, self._values = Pack(cache / "rendered.bin"), Pack(cache / "rendered_labels.bin")
+    def __init__(self, cache: Path, labels: str = LABELS) -> None:
+        """Open the files written by :func:`build`, or others with values like the *labels*."""
+        self._images, self._values = Pack(cache / "rendered.bin"), Pack(cache / labels)
         lines = (cache / "rendered.jsonl").read_text(encoding="utf-8").splitlines()
         people = [
             [Person(i, one["id"], tuple(one["bbox"])) for one in json.loads(line)["people"] if one.get("bbox")]

@@ -24,8 +24,9 @@ from edge_worker.m2fp.network.limb_sides import LimbSideNetwork
 from training import rendered
 from training.batches import Share
 from training.cache import Pack
+from training.found_people import FOUND
 from training.labels import IGNORED, PARTS, Part
-from training.limb_crops import LimbBatch, LimbCrops, cells_of, disturbed, targets
+from training.limb_crops import Cells, LimbBatch, LimbCrops, cells_of, disturbed, targets
 from training.limb_sides import LimbSideTask, add_to, first_network, limbs_right
 from training.model import LITE0_CONFIGURATION, new_student, save_weights
 from training.paste import Scene
@@ -59,6 +60,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "persons.jsonl").write_text("\n".join(lines), encoding="utf-8")
     (folder / "cache").mkdir()
     rendered.build([folder], folder / "cache")
+    Pack.write(folder / "cache" / FOUND, [("000002", values)])
     Pack.write(folder / "cache/photos.bin", [("one", picture)])
     Pack.write(folder / "cache/classes.bin", [("one", labels)])
     return folder / "cache"
@@ -95,7 +97,7 @@ def test_limbs_of_others_have_no_weight(cache: Path, monkeypatch: pytest.MonkeyP
     labels[10:90, 200:230], persons[10:90, 200:230] = Part.COAT, 3
     labels[140:143, 5:8], persons[140:143, 5:8] = Part.LEFT_ARM, 4
     scene = Scene(np.zeros((144, 256, 3), np.uint8), labels, persons)
-    monkeypatch.setattr("training.limb_crops._PHOTOS", 0.0)
+    monkeypatch.setattr("training.limb_crops._SHARES", (0, 1, 0))
     monkeypatch.setattr(rendered.Rendered, "draw", lambda *_: scene)
     monkeypatch.setattr("training.limb_crops._PER_SCENE", 4)
     batch = next(iter(LimbCrops(cache, Share(16), seed=1)))
@@ -104,6 +106,59 @@ def test_limbs_of_others_have_no_weight(cache: Path, monkeypatch: pytest.MonkeyP
     scene.persons[:] = 1  # no background at all
     scene.label_map[scene.label_map == 0] = Part.COAT
     assert next(iter(LimbCrops(cache, Share(2), seed=1))).weight.sum() > 0
+
+
+def test_limbs_of_others_count_where_a_model_found_them_in_the_mask(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the mask is what the worker would see, and all of it is decided."""
+    labels = figure()
+    labels[40:80, 150:170] = Part.LEFT_ARM
+    mask = np.zeros_like(labels)
+    mask[:, 100:200] = 1  # half of the person, and somebody else's arm
+    scene = Scene(np.zeros((144, 256, 3), np.uint8), labels, mask)
+    monkeypatch.setattr("training.limb_crops._SHARES", (0, 0, 1))
+    monkeypatch.setattr(rendered.Rendered, "draw", lambda *_: scene)
+    batch = next(iter(LimbCrops(cache, Share(8), seed=1)))
+    for limbs, left, own in zip(batch.weight, batch.left, batch.crops[:, 3], strict=True):
+        seen = functional.avg_pool2d(own[None], STRIDE)[0] > 0
+        assert not (limbs[~functional.max_pool2d(seen[None].float(), 3, 1, 1)[0].bool()]).any()
+        assert float(limbs.sum()) == pytest.approx(2, abs=0.3)  # arms together, and a leg
+        assert float((limbs * left).sum()) == pytest.approx(2, abs=0.3)  # all of them left ones
+
+
+@pytest.mark.parametrize(("shares", "as_found"), [((0, 1, 0), False), ((0, 0, 1), True)])
+def test_people_found_are_another_pack(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shares: tuple[int, int, int], *, as_found: bool
+) -> None:
+    """Their masks stay as they are; those of the true people are disturbed."""
+    place = shutil.copytree(cache, tmp_path / "cache")
+    labels = figure()
+    one_side = np.isin(labels, (Part.RIGHT_ARM, Part.RIGHT_LEG))
+    Pack.write(place / FOUND, [("000002", labels + PARTS * one_side.astype(np.uint8))])
+    disturbances: list[Cells] = []
+
+    def keep(_rng: object, cells: Cells, _others: Cells) -> Cells:
+        disturbances.append(cells)
+        return cells
+
+    monkeypatch.setattr("training.limb_crops._SHARES", shares)
+    monkeypatch.setattr("training.limb_crops.disturbed", keep)
+    batch = next(iter(LimbCrops(place, Share(12), seed=1)))
+    left = (batch.weight * batch.left).sum(dim=(1, 2)) / batch.weight.sum(dim=(1, 2))
+    assert bool(((left < 0.01) | (left > 0.99)).all()) == as_found
+    assert bool(disturbances) != as_found
+
+
+def test_strays_do_not_enlarge_the_window(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of people as a model finds them: the worker's window leaves such pieces out, too."""
+    mask = np.zeros((144, 256), np.uint8)
+    mask[:, 50:150] = mask[4:12, 244:252] = 1
+    scene = Scene(np.zeros((144, 256, 3), np.uint8), figure(), mask)
+    monkeypatch.setattr("training.limb_crops._SHARES", (0, 0, 1))
+    monkeypatch.setattr(rendered.Rendered, "draw", lambda *_: scene)
+    batch = next(iter(LimbCrops(cache, Share(16), seed=1)))
+    assert int(batch.crops[:, 3].any(dim=2).sum(dim=1).min()) > 0.6 * CROP.height
 
 
 def test_crops_are_augmented(cache: Path) -> None:
