@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -80,6 +81,18 @@ def test_groups_can_be_left_out(network: QuantisedNetwork, tmp_path: Path) -> No
 def _run(file: Path) -> list[np.ndarray]:
     compiled = openvino.Core().compile_model(file, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return list(compiled([tensor(9)]).values())
+
+
+def test_nncf_is_silent_and_leaves_the_log_of_others_alone() -> None:
+    """Handlers that somebody attached to its logger keep their level, as pytest attaches its own."""
+    from edge_worker.m2fp.quantisation.quantise import load_nncf  # noqa: PLC0415
+
+    logger, handler = logging.getLogger("nncf"), logging.NullHandler(logging.INFO)
+    logger.addHandler(handler)
+    load_nncf()
+    logger.removeHandler(handler)
+    assert handler.level == logging.INFO
+    assert not logger.isEnabledFor(logging.WARNING)
 
 
 def test_nncf_does_not_report_home() -> None:
