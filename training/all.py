@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=420.0, help="training time in all (default: 420)")
     parser.add_argument("--run", default="training/runs/lite")
-    parser.add_argument("--scenes", type=int, default=6400, help="rendered scenes besides the shared ones")
+    parser.add_argument("--scenes", type=int, default=8800, help="rendered scenes besides the shared ones")
     arguments = parser.parse_args()
     for name, *rest in [*rendering(arguments.scenes), *steps(arguments.minutes, arguments.run)]:
         subprocess.run([sys.executable, "-m", f"training.{name}", *rest], check=True)  # noqa: S603
