@@ -104,7 +104,7 @@ class UnassignedMessage(Message):
 
 
 class InstanceMessage(Message):
-    """A candidate as the published pipeline returns it, unchanged; candidates may overlap."""
+    """A candidate of the model, before each pixel is given to one person; candidates may overlap."""
 
     kind: Literal["part", "person"]
     id: Count
