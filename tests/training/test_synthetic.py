@@ -14,12 +14,15 @@ pytest.importorskip("scipy")
 moderngl = pytest.importorskip("moderngl")
 
 from training.labels import PARTS, Part
+from training.rendered import KEPT_POSES
 from training.synthetic.__main__ import write
 from training.synthetic.assets import Entry, Pack, PackError, read_manifest
-from training.synthetic.body import Build
-from training.synthetic.geometry import direction, rotation, shortest_turn
+from training.synthetic.body import Body, Build
+from training.synthetic.geometry import Array, direction, rotation, shortest_turn
+from training.synthetic.poses import Poser
 from training.synthetic.renderer import NoContextError
 from training.synthetic.scene import RETRY, Scene, Studio
+from training.synthetic.skeleton import forward
 
 PACK = Path(__file__).parents[3] / "shared/tools/synthetic/pack"
 NUMBER = 300007  # an office with five people
@@ -106,6 +109,84 @@ def test_children_are_smaller_and_limbs_have_their_sides(studio: Studio) -> None
     skin, left = body.regions.skin, body.rest[:, 0] > 0
     assert left[skin == Part.LEFT_ARM].all()
     assert not left[skin == Part.RIGHT_LEG].any()
+
+
+class Mannequin:
+    """A body to be posed, without clothes or rendering."""
+
+    def __init__(self, body: Body) -> None:
+        """Give *body* its rest shape."""
+        self.body, self.joints = body, np.asarray(body.joints @ body.rest, float)
+
+    def poser(self, seed: int) -> Poser:
+        """Random poses."""
+        return Poser(np.random.default_rng(seed), self.body, self.joints)
+
+    def posed(self, kind: str, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
+        """Rotation and place of each bone in a random pose."""
+        pose = self.poser(seed).draw(kind)
+        turns, places = forward(self.body, self.joints, pose.local, pose.absolute)
+        return dict(zip(self.body.bones, turns, strict=True)), dict(zip(self.body.bones, places, strict=True))
+
+
+@pytest.fixture(scope="module")
+def mannequin() -> Mannequin:
+    """The body of the asset pack."""
+    if not PACK.is_dir():
+        pytest.skip("the asset pack is not part of the repository")
+    return Mannequin(Body(Pack(PACK)))
+
+
+def degrees(turn: Array) -> float:
+    """The angle of a rotation."""
+    return float(np.rad2deg(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
+
+
+def test_some_who_stand_cross_their_legs(mannequin: Mannequin) -> None:
+    """The left foot is right of the right one, seen from the hips; knees do not go through each other."""
+    crossed = []
+    for seed in range(200):
+        turns, places = mannequin.posed("stand", seed)
+        hips = turns["root"].T
+        crossed.append((hips @ (places["foot.L"] - places["foot.R"]))[0] < 0)
+        assert np.linalg.norm(places["lowerleg01.L"] - places["lowerleg01.R"]) > 0.06
+    assert 0.08 < np.mean(crossed) < 0.25
+
+
+@pytest.mark.parametrize("kind", ["stand", "walk", "sit"])
+def test_ankles_are_not_broken(mannequin: Mannequin, kind: str) -> None:
+    """Feet stay within 60 degrees of their direction at rest, also when running and with crossed legs."""
+    for seed in range(200):
+        turns, _ = mannequin.posed(kind, seed)
+        for side in (".L", ".R"):
+            assert degrees(turns[f"lowerleg02{side}"].T @ turns[f"foot{side}"]) < 60
+
+
+def test_mixed_poses_take_whole_limbs_from_recordings_that_are_not_kept_aside(mannequin: Mannequin) -> None:
+    """Each limb of one recording, legs and arms of several; joints turned a little, fingers and faces not at all."""
+    files = sorted(file.stem for file in (PACK / "poses").glob("*.bvh"))
+    turn_of = {name: rotation("y", 360 * i / len(files)) for i, name in enumerate(files)}  # 24 degrees apart
+    recorded = {name: dict.fromkeys(mannequin.body.bones, turn) for name, turn in turn_of.items()}
+
+    def source(turn: Array) -> str:
+        return min(files, key=lambda name: degrees(turn_of[name].T @ turn))
+
+    used, whole, pairs, others = set(), [], [], []
+    for seed in range(60):
+        pose = mannequin.poser(seed).mixed(recorded).local
+        assert set(pose) == set(mannequin.body.bones)
+        assert all(degrees(turn_of[source(pose[bone])].T @ pose[bone]) < 1e-3 for bone in ("jaw", "oris01"))
+        for first, last in (("upperleg01", "toe1-1"), ("metacarpal1", "finger3-2")):
+            limbs = [[source(pose[f"{bone}{side}"]) for bone in (first, last)] for side in (".L", ".R")]
+            whole += [one == other for one, other in limbs]
+            pairs.append(limbs[0][1] == limbs[1][1])
+            used |= {limbs[0][1], limbs[1][1]}
+        others.append(degrees(turn_of[source(pose["spine02"])].T @ pose["spine02"]))
+    assert not used & KEPT_POSES
+    assert len(used) > 5
+    assert np.mean(whole) > 0.85  # a turn of more than 12 degrees looks like another recording's
+    assert 0.3 < np.mean(pairs) < 0.9
+    assert 2 < np.mean(others) < 8
 
 
 def test_an_altered_or_missing_file_is_refused(tmp_path: Path) -> None:

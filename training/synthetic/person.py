@@ -76,7 +76,7 @@ class People:
     def make(
         self, rng: np.random.Generator, pose: str, likely: Likelihoods, *, phase: float | None = None
     ) -> Character:
-        """Create a person in one of `poses.POSES`, or in a recorded pose if *pose* is "mh".
+        """Create a person in one of `poses.POSES`, in a recorded pose ("mh") or in a mixture of those ("mixed").
 
         *phase* (radians of a step) sets the legs of a walk; None: random.
         """
@@ -108,6 +108,8 @@ class People:
 
     def _pose(self, rng: np.random.Generator, pose: str, joints: Array, phase: float | None) -> tuple[str, Any]:
         poser = Poser(rng, self.body, joints, phase)
+        if pose == "mixed":
+            return pose, poser.mixed(self._recorded)
         if pose != "mh":
             return pose, poser.draw(pose)
         name = str(rng.choice(RECORDED))

@@ -1,4 +1,4 @@
-"""Poses of legs, spine, head and arms for standing, walking, sitting, bending, squatting, kneeling and leaning."""
+"""Poses: random ones of legs, spine, head and arms, by kind; recorded ones, as they are or mixed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,19 @@ RECORDED = (
     *("standing01", "standing02", "standing03", "standing04", "standing05", "standing06"),
     *("sit01", "run01", "gym01"),
 )
+# Recordings whose limbs `Poser.mixed` combines, and those of them that stand. No others: training keeps poses aside
+# (`training.rendered.KEPT_POSES`).
+_UPRIGHT = ("standing01", "standing03", "standing04", "standing06", "fight01", "fight02", "fight03", "fight04")
+_MIXED = (*_UPRIGHT, "fly01", "fly02")
+_LEG = ("upperleg", "lowerleg", "foot", "toe")
+_ARM = ("clavicle", "shoulder", "upperarm", "lowerarm", "wrist", "metacarpal", "finger")
+_TURNED = ("spine", "neck", "upperleg", "lowerleg", "foot", "clavicle", "upperarm", "lowerarm", "wrist")
+_TURN = 6.0  # degrees, standard deviation
 _LOW = ("bend", "squat", "kneel")
 _ARMS = (
     *["hang"] * 7,
     *["fore"] * 4,
+    *["any"] * 6,
     *("hip", "phone", "reach", "reach", "up", "cross", "cross", "behind", "carry", "carry", "type", "type", "wave"),
 )
 _DONE_WITH_BOTH = ("hang", "fore", "cross", "carry", "type", "behind", "reach")
@@ -73,10 +82,32 @@ class Poser:
             self._free_arms()
         return Pose(self._local, self._absolute, same and first in ("carry", "type", "fore"))
 
-    def recorded(self, frames: list[Local]) -> Pose:
-        """Return a frame of a recorded pose."""
+    def recorded(self, pose: Local) -> Pose:
+        """Return a recorded pose."""
         self._rng.random()
-        return Pose(dict(frames[self._rng.integers(len(frames))]), {}, holds=False)
+        return Pose(dict(pose), {}, holds=False)
+
+    def mixed(self, recorded: dict[str, Local]) -> Pose:
+        """Return a trunk and limbs of several *recorded* poses, by name; joints are turned a little.
+
+        Some arms are posed as in :meth:`draw` instead.
+        """
+        trunk = recorded[str(self._rng.choice(_UPRIGHT))]
+        self._local = {bone: turn for bone, turn in trunk.items() if not bone.startswith((*_LEG, *_ARM))}
+        legs, arms = (str(self._rng.choice(_MIXED)) for _ in range(2))
+        for side, _ in SIDES:
+            another_leg, another_arm = self._rng.random(2) < 0.3
+            for limb, name, another in ((_LEG, legs, another_leg), (_ARM, arms, another_arm)):
+                pose = recorded[str(self._rng.choice(_MIXED)) if another else name]
+                self._local |= {one: turn for one, turn in pose.items() if one.startswith(limb) and one.endswith(side)}
+            if self._rng.random() < 0.3:
+                action = str(self._rng.choice(_ARMS))
+                self._arm_between(side, _ARM_RANGES[action])
+        for bone, turn in self._local.items():
+            if bone.startswith(_TURNED):
+                axis = self._rng.normal(size=3)
+                self._local[bone] = turn @ about(axis / np.linalg.norm(axis), float(self._rng.normal(0, _TURN)))
+        return Pose(self._local, self._absolute, holds=False)
 
     def _u(self, start: float, end: float) -> float:
         return float(start + (end - start) * self._rng.random())
@@ -88,14 +119,14 @@ class Poser:
     # Legs and spine of each pose
 
     def _walk(self) -> None:
-        phase = self._u(-1, 1)
-        step = self._u(12, 32) * np.sign(phase) if abs(phase) > 0.2 else self._u(-8, 8)
+        phase, runs = self._u(-1, 1), self._phase is None and self._rng.random() < 0.2
+        step = self._u(12, 55 if runs else 32) * np.sign(phase) if abs(phase) > 0.2 else self._u(-8, 8)
         for side, sign in SIDES:
             angle = sign * step
             azimuth = self._u(3, 8) if angle >= 0 else 180 - self._u(3, 8)
-            bent = abs(angle) + self._u(5, 25) if angle < 0 else self._u(0, abs(angle))
+            bent = abs(angle) + self._u(5, 80 if runs else 25) if angle < 0 else self._u(0, abs(angle))
             knee = (180 - 5 if angle < 0 else 5, -90 + bent)
-            self._leg(side, (azimuth, -90 + abs(angle)), knee, foot=20 if angle < 0 else -8)
+            self._leg(side, (azimuth, -90 + abs(angle)), knee, foot=max(20, bent - 20) if angle < 0 else -8)
         self._spine(self._u(0, 8), self._u(-12, 12), self._u(-3, 3))
         self._step = step
         if self._phase is not None:
@@ -111,10 +142,22 @@ class Poser:
             self._leg(side, _swung(thigh), _swung(shin), foot=foot)
 
     def _stand(self, aside: float = 7) -> None:
-        for side, _ in SIDES:
-            apart = self._u(2, 10)
-            self._leg(side, (self._u(30, 90), -90 + apart), (self._u(60, 170), -90 + self._u(0, 6)))
+        if self._rng.random() < 0.15:
+            self._cross_legs()
+        else:
+            wide = self._rng.random() < 0.2
+            for side, _ in SIDES:
+                apart = self._u(2, 30 if wide else 10)
+                shin = (self._u(60, 170), -90 + self._u(0, 25 if wide else 6))
+                self._leg(side, (self._u(30, 90), -90 + apart), shin)
         self._spine(self._u(-4, 10), self._u(-15, 15), self._u(-aside, aside))
+
+    def _cross_legs(self) -> None:
+        """Put one foot before the other one, on the other side of it."""
+        (front, _), (behind, _) = SIDES[:: self._rng.choice([1, -1])]
+        for side, azimuth in ((front, self._u(30, 60)), (behind, self._u(90, 130))):
+            shin = (-self._u(50, 130), -90 + self._u(8, 20))
+            self._leg(side, (-azimuth, -90 + self._u(10, 18)), shin)
 
     def _lean(self) -> None:
         self._stand(aside=18)
@@ -130,8 +173,13 @@ class Poser:
             thigh = (self._u(0, 25), self._u(-15, 6))
             azimuth = self._u(0, 40) if self._rng.random() < 0.5 else 180 - self._u(0, 20)
             self._leg(side, thigh, (azimuth, -90 + self._u(0, 25)))
-        if self._rng.random() < 0.15:  # one leg over the other
-            self._leg(".R", (-8, self._u(5, 20)), (-20, self._u(-40, -10)))
+        if self._rng.random() < 0.25:  # one thigh over the other, or an ankle on it
+            (over, _), (under, _) = SIDES[:: self._rng.choice([1, -1])]
+            self._leg(under, (self._u(0, 8), self._u(-12, 0)), (self._u(0, 20), -90 + self._u(0, 15)))
+            if self._rng.random() < 0.7:
+                self._leg(over, (-self._u(12, 22), self._u(12, 24)), (-self._u(0, 40), self._u(-80, -50)), foot=None)
+            else:
+                self._leg(over, (self._u(30, 45), self._u(5, 15)), (-self._u(75, 95), self._u(-12, 4)), foot=None)
         self._spine(self._u(-15, 30), self._u(-20, 20), self._u(-8, 8), root=0.4)
 
     def _squat(self) -> None:
@@ -141,12 +189,16 @@ class Poser:
         self._spine(self._u(20, 55), self._u(-20, 20), self._u(-8, 8), root=0.4)
 
     def _kneel(self) -> None:
-        self._leg(".L", (self._u(0, 15), self._u(-20, 5)), (self._u(0, 10), -90))
-        self._leg(".R", (self._u(0, 20), -90 + self._u(0, 15)), (180, self._u(-15, 0)), foot=60)
+        (front, _), (behind, _) = SIDES[:: self._rng.choice([1, -1])]
+        self._leg(front, (self._u(0, 25), self._u(-30, 5)), (self._u(0, 10), -90))
+        self._leg(behind, (self._u(0, 20), -90 + self._u(0, 30)), (180, self._u(-35, 0)), foot=60)
         self._spine(self._u(0, 35), self._u(-20, 20), 0)
 
-    def _leg(self, side: str, thigh: Range, shin: Range, foot: float = 0) -> None:
-        """Set the directions (azimuth outwards, elevation) of thigh and shin, and the foot's pitch."""
+    def _leg(self, side: str, thigh: Range, shin: Range, foot: float | None = 0) -> None:
+        """Set the directions (azimuth outwards, elevation) of thigh and shin, and the pitch of the foot.
+
+        None: the foot follows the shin.
+        """
         sign = 1 if side == ".L" else -1
         bone = self._between(f"upperleg01{side}", f"lowerleg01{side}")
         upper = shortest_turn(bone, direction(sign * thigh[0], thigh[1]))
@@ -154,7 +206,8 @@ class Poser:
         lower = shortest_turn(bone, direction(sign * shin[0], shin[1])) @ upper
         self._absolute[f"upperleg01{side}"] = (None, upper)
         self._absolute[f"lowerleg01{side}"] = (None, lower)
-        self._absolute[f"foot{side}"] = (None, rotation("x", foot) @ rotation("y", sign * 8))
+        turn = lower if foot is None else rotation("x", foot) @ rotation("y", sign * 8)
+        self._absolute[f"foot{side}"] = (None, turn)
 
     def _spine(self, pitch: float, yaw: float, roll: float, root: float = 0.3) -> None:
         """Set the trunk; *root* is the share of the pitch in the hips."""
@@ -238,6 +291,7 @@ def _swung(degrees: float) -> Range:
 
 
 _ARM_RANGES = {
+    "any": ArmRanges((-20, 150), 0, (-85, 60), (-80, 80), 0, (-80, 80)),
     "hang": ArmRanges((60, 110), -90, (4, 18), (-10, 70), -90, (5, 35)),
     "fore": ArmRanges((40, 100), -90, (5, 25), (-35, 20), 0, (-35, 25)),
     "hip": ArmRanges((85, 120), -90, (35, 50), (-75, -45), 0, (-35, -60)),

@@ -47,12 +47,12 @@ def skinned(positions: Array, weights: csr_matrix, matrices: Array) -> Array:
     return np.asarray(np.einsum("nij,nj->ni", moves[:, :, :3], positions) + moves[:, :, 3])
 
 
-def read_bvh(text: str, body: Body) -> list[Local]:
+def read_bvh(text: str, body: Body) -> Local:
     """Return the first frame of a motion-capture file as rotations of the body's bones."""
     header, motion = text.split("MOTION")
     joints = _joints(header)
     lines = [line for line in motion.splitlines() if line.strip()][2:]
-    return [_frame([float(x) for x in line.split()], joints, body) for line in lines[:1]]
+    return _frame([float(x) for x in lines[0].split()], joints, body)
 
 
 def _joints(header: str) -> list[tuple[str, list[str]]]:
