@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pytest
 
+from edge_worker.m2fp import people
 from edge_worker.m2fp.configuration import load_configuration
 from edge_worker.m2fp.directory import resolve
 from edge_worker.m2fp.preprocess import preprocess
@@ -80,7 +81,7 @@ def test_classes_stay_and_people_are_those_found(cache: Path, monkeypatch: pytes
 
 
 def test_it_is_done_once_per_model_and_scenes(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run that is resumed does not repeat it; another model, other scenes, or a lost pack do."""
+    """A run that is resumed does not repeat it; another model, other scenes, other code, or a lost pack do."""
     images = []
     for sha256, scenes in (("a", "x"), ("a", "x"), ("b", "x"), ("b", "y"), ("b", "y")):
         parser = Finds(sha256)
@@ -94,6 +95,12 @@ def test_it_is_done_once_per_model_and_scenes(cache: Path, monkeypatch: pytest.M
     (cache / found_people.FOUND).unlink()
     found_people.build(cache, cache)
     assert (cache / found_people.FOUND).exists()
+    (cache / "people.py").write_text("found otherwise")
+    monkeypatch.setattr(people, "__file__", str(cache / "people.py"))
+    parser = Finds("b")
+    monkeypatch.setattr(found_people, "load_parser", lambda *_args, **_options: parser)
+    found_people.build(cache, cache)
+    assert parser.images == 2
 
 
 class FindsMany(Finds):
