@@ -119,9 +119,12 @@ class SystemdBox:
         assert self.systemctl("kill", "--kill-whom=main", f"--signal={signum.name}", unit) == 0
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a program in the box."""
+        """Run a program in the box, with a PATH like that of root's login, which dpkg needs."""
         enter = ("nsenter", "--target", str(self.first), "--mount", "--pid")
-        return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=90)
+        path = {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"}
+        return subprocess.run(
+            [*enter, *command], check=False, capture_output=True, text=True, timeout=90, env=os.environ | path
+        )
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return self.run("systemctl", *arguments)
