@@ -30,7 +30,9 @@ Floats = npt.NDArray[np.float32]
 Cells = npt.NDArray[np.bool_]
 
 _SHAPE = (288, 512)  # of rendered scenes, as in training.batches
-# Shares of the scenes: street photos, of one person each; rendered ones with the true people; with the people found.
+# Kinds of scenes, and their shares: street photos, of one person each; rendered ones with the true people, or with the
+# people found.
+_PHOTO, _TRUE_PEOPLE, _FOUND_PEOPLE = range(3)
 _SHARES = (0.3, 0.25, 0.45)
 _PER_SCENE = 3  # at most
 _LEAST_CELLS, _LEAST_LIMBS = 8, 12  # cells of a person; pixels of limbs
@@ -87,9 +89,9 @@ class LimbCrops:
 
     def _draw(self, rng: np.random.Generator) -> list[Example]:
         """Return some people of a random scene."""
-        kind = rng.choice(len(_SHARES), p=_SHARES)
-        as_found = kind == 2
-        scene = self._photo(rng) if kind == 0 else (self._found if as_found else self._rendered).draw(rng, _SHAPE)
+        kind = rng.choice([_PHOTO, _TRUE_PEOPLE, _FOUND_PEOPLE], p=_SHARES)
+        as_found = kind == _FOUND_PEOPLE
+        scene = self._photo(rng) if kind == _PHOTO else (self._found if as_found else self._rendered).draw(rng, _SHAPE)
         image = spoil(rng, scene.image) if rng.random() < _SPOILT else recolour(rng, scene.image)
         numbers = np.unique(scene.persons)
         chosen = rng.permutation(numbers[numbers > 0])[:_PER_SCENE]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from training.synthetic.person import Character
     from training.synthetic.rooms import Room, Seat
 
-_STANDING = ("stand", "walk", "sit", "bend", "squat", "kneel", "lean", "mh", "mixed")
+_STANDING = ("stand", "walk", "sit", "bend", "squat", "kneel", "lean", "recorded", "mixed")
 _STANDING_SHARES = (0.28, 0.24, 0.11, 0.08, 0.05, 0.04, 0.05, 0.03, 0.12)
 
 

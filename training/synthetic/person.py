@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from training.synthetic.body import Body, Build
 from training.synthetic.garments import Cloth, Cuts, read_fitted
 from training.synthetic.geometry import rotation, soup
 from training.synthetic.materials import TEXTURE, Fabrics, Material
-from training.synthetic.poses import RECORDED, Poser
+from training.synthetic.poses import RECORDED, Pose, Poser
 from training.synthetic.skeleton import forward, read_bvh, skinned, skinning_matrices
 from training.synthetic.store import Store
 from training.synthetic.wardrobe import Dresser
@@ -76,7 +76,7 @@ class People:
     def make(
         self, rng: np.random.Generator, pose: str, likely: Likelihoods, *, phase: float | None = None
     ) -> Character:
-        """Create a person in one of `poses.POSES`, in a recorded pose ("mh") or in a mixture of those ("mixed").
+        """Create a person in one of `poses.POSES`, in a "recorded" one or a "mixed" one.
 
         *phase* (radians of a step) sets the legs of a walk; None: random.
         """
@@ -106,14 +106,12 @@ class People:
         tint = tint * (1 - np.array([0, 0.06, 0.12]) * rng.uniform(-0.3, 1))
         return Material(TEXTURE, texture, tint, shine=0.04)
 
-    def _pose(self, rng: np.random.Generator, pose: str, joints: Array, phase: float | None) -> tuple[str, Any]:
+    def _pose(self, rng: np.random.Generator, pose: str, joints: Array, phase: float | None) -> tuple[str, Pose]:
         poser = Poser(rng, self.body, joints, phase)
-        if pose == "mixed":
-            return pose, poser.mixed(self._recorded)
-        if pose != "mh":
-            return pose, poser.draw(pose)
-        name = str(rng.choice(RECORDED))
-        return name, poser.recorded(self._recorded[name])
+        if pose == "recorded":
+            name = str(rng.choice(RECORDED))
+            return name, Pose(self._recorded[name], {}, holds=False)
+        return pose, poser.mixed(self._recorded) if pose == "mixed" else poser.draw(pose)
 
     def _bare(self, positions: Array, matrices: Array, skin: Material, dresser: Dresser) -> _Solid:
         """Return the uncovered part of the body; a face's class is the lower median of its corners'."""

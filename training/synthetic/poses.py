@@ -18,10 +18,10 @@ RECORDED = (
     *("standing01", "standing02", "standing03", "standing04", "standing05", "standing06"),
     *("sit01", "run01", "gym01"),
 )
-# Recordings whose limbs `Poser.mixed` combines, and those of them that stand. No others: training keeps poses aside
+# Recordings whose trunks and limbs `Poser.mixed` combines. No others: training keeps poses aside
 # (`training.rendered.KEPT_POSES`).
-_UPRIGHT = ("standing01", "standing03", "standing04", "standing06", "fight01", "fight02", "fight03", "fight04")
-_MIXED = (*_UPRIGHT, "fly01", "fly02")
+_TRUNKS = ("standing01", "standing03", "standing04", "standing06", "fight01", "fight02", "fight03", "fight04")
+_LIMBS = (*_TRUNKS, "fly01", "fly02")
 _LEG = ("upperleg", "lowerleg", "foot", "toe")
 _ARM = ("clavicle", "shoulder", "upperarm", "lowerarm", "wrist", "metacarpal", "finger")
 _TURNED = ("spine", "neck", "upperleg", "lowerleg", "foot", "clavicle", "upperarm", "lowerarm", "wrist")
@@ -82,23 +82,18 @@ class Poser:
             self._free_arms()
         return Pose(self._local, self._absolute, same and first in ("carry", "type", "fore"))
 
-    def recorded(self, pose: Local) -> Pose:
-        """Return a recorded pose."""
-        self._rng.random()
-        return Pose(dict(pose), {}, holds=False)
-
     def mixed(self, recorded: dict[str, Local]) -> Pose:
         """Return a trunk and limbs of several *recorded* poses, by name; joints are turned a little.
 
         Some arms are posed as in :meth:`draw` instead.
         """
-        trunk = recorded[str(self._rng.choice(_UPRIGHT))]
+        trunk = recorded[str(self._rng.choice(_TRUNKS))]
         self._local = {bone: turn for bone, turn in trunk.items() if not bone.startswith((*_LEG, *_ARM))}
-        legs, arms = (str(self._rng.choice(_MIXED)) for _ in range(2))
+        legs, arms = (str(self._rng.choice(_LIMBS)) for _ in range(2))
         for side, _ in SIDES:
             another_leg, another_arm = self._rng.random(2) < 0.3
             for limb, name, another in ((_LEG, legs, another_leg), (_ARM, arms, another_arm)):
-                pose = recorded[str(self._rng.choice(_MIXED)) if another else name]
+                pose = recorded[str(self._rng.choice(_LIMBS)) if another else name]
                 self._local |= {one: turn for one, turn in pose.items() if one.startswith(limb) and one.endswith(side)}
             if self._rng.random() < 0.3:
                 action = str(self._rng.choice(_ARMS))
