@@ -47,8 +47,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     results = _run_all(rows, options)
     directory = options.out or (OUT if options.short or options.times else REPOSITORY / "docs")
     report.write(directory, _merged(report.read(directory), results))
-    sys.stdout.write(f"{sum(result.passed for result in results)} of {len(results)} rows passed; {directory}\n")
-    return 0 if all(result.passed for result in results) else 1
+    failed = [result for result in results if not result.passed]
+    for result in failed:  # once more, at the end: of a long output, that is what a CI system keeps and people read
+        _tell(result, "")
+    sys.stdout.write(f"{len(results) - len(failed)} of {len(results)} rows passed; {directory}\n")
+    return 1 if failed else 0
 
 
 def _end_all(_number: int, _frame: object) -> NoReturn:
