@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import cv2
 import numpy as np
 
+from edge_worker.m2fp.class_names import side_pairs
 from edge_worker.m2fp.people import find_people
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import MEAN, normalise
 from edge_worker.m2fp.types import Box, Logits, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from edge_worker.m2fp.configuration import ModelConfig
     from edge_worker.m2fp.engines.base import Network
     from edge_worker.m2fp.types import BoolArray, ByteArray, FloatArray
@@ -147,15 +146,6 @@ def without_strays(person: BoolArray) -> BoolArray:
     kept = areas >= min(_STRAY * np.count_nonzero(person), areas[1:].max())  # of scattered cells, the largest pieces
     kept[0] = False  # the rest of the map
     return np.asarray(kept[pieces])
-
-
-def side_pairs(classes: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Return the indices of the classes that exist as Left-… and Right-…."""
-    return tuple(
-        (index, classes.index(f"Right-{name.removeprefix('Left-')}"))
-        for index, name in enumerate(classes)
-        if name.startswith("Left-") and f"Right-{name.removeprefix('Left-')}" in classes
-    )
 
 
 class _Pair(NamedTuple):

@@ -14,6 +14,7 @@ from edge_worker.m2fp.engines.choose import AUTO, Choice, start_engine
 from edge_worker.m2fp.engines.fingerprint import fingerprint
 from edge_worker.m2fp.limb_sides import LimbSides
 from edge_worker.m2fp.parallel import InThreads
+from edge_worker.m2fp.parts import decide_parts
 from edge_worker.m2fp.people import decide_overlaps
 from edge_worker.m2fp.postprocess import class_probabilities, postprocess
 from edge_worker.m2fp.preprocess import NetInput, preprocess, reduction
@@ -111,11 +112,12 @@ class Parser:
     def infer(self, net_input: NetInput) -> Logits:
         """Run the network, and the second one if the model has it; the first run of an input shape may take seconds.
 
-        Where the network separates people, overlaps of their masks are decided too.
+        Where the network separates people, overlaps of their masks and of their parts are decided too.
         """
         logits = self._engine.infer(net_input.tensor)
         if self._config.separates_people:
             decide_overlaps(class_probabilities(logits.class_logits)[:, self._config.num_parsing], logits.mask_logits)
+            decide_parts(logits, self.classes[: self._config.num_parsing])
         if self._sides:
             self._sides.refine(net_input.image, logits)
         return logits

@@ -9,6 +9,7 @@ import pytest
 from checkpoints import GOLDEN
 from msgspec import structs
 
+from edge_worker.m2fp.class_names import side_pairs
 from edge_worker.m2fp.configuration import load_configuration
 from edge_worker.m2fp.limb_sides import (
     CROP,
@@ -16,7 +17,6 @@ from edge_worker.m2fp.limb_sides import (
     LimbSides,
     crop,
     cut,
-    side_pairs,
     window_around,
     without_strays,
 )

@@ -71,6 +71,7 @@ def test_kinds_of_a_rendered_person() -> None:
     assert kinds == {"all", "seated", "child", "from behind", "from above", "below 80 px"}
     joints["upperarm01.L"] = None
     assert "from behind" not in kinds_of({"cam_height": 3.5}, person, 70)
+    assert "from behind" not in kinds_of({"cam_height": 3.5}, {**person, "joints": None}, 70)
 
 
 def test_people_too_small_to_count_make_nobody_wrong() -> None:

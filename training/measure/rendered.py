@@ -94,8 +94,10 @@ def kinds_of(scene: dict[str, Any], person: dict[str, Any], height: int) -> froz
     return frozenset(kind for kind, holds in tests.items() if holds)
 
 
-def seen_from_behind(joints: dict[str, list[float] | None], height: int) -> bool:
-    """Return whether the left shoulder is clearly left of the right one."""
+def seen_from_behind(joints: dict[str, list[float] | None] | None, height: int) -> bool:
+    """Return whether the left shoulder is clearly left of the right one; no joints: somebody beside the camera."""
+    if joints is None:
+        return False
     left, right = joints["upperarm01.L"], joints["upperarm01.R"]
     return left is not None and right is not None and right[0] - left[0] > _BEHIND * height
 
