@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chaos import report
+from chaos import __main__, report
 from chaos.account import balance, identity_problems
 from chaos.camera import content_id, image
 from chaos.consumer import Answers
@@ -15,6 +15,8 @@ from edge_worker.frames import frame
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 COUNT: dict[str, Any] = {
     "received": 10,
@@ -112,3 +114,19 @@ def test_what_people_added_to_the_report_stays(tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert text.endswith(f"\n{report.NOTES}\nThe machine was busy.\n")
     assert (text.count(report.NOTES), text.count("| `new` |")) == (1, 1)
+
+
+def test_what_failed_is_said_again_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reasons: of a long output, the end is what a CI system keeps. The exit code says it, too."""
+    monkeypatch.setattr(__main__, "MOSQUITTO", "mosquitto")
+    monkeypatch.setattr(report, "MOSQUITTO", None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("PYTHONPATH", "")
+    for results, code in (([result("good"), result("bad", "lost: 1")], 1), ([result("good")], 0)):
+        monkeypatch.setattr(__main__, "_run_all", lambda *_, results=results: results)
+        assert __main__.main(["--out", str(tmp_path)]) == code
+        said = capsys.readouterr().out.splitlines()
+        assert said[-1] == f"1 of {len(results)} rows passed; {tmp_path}"
+        assert (said[0].startswith("bad: FAILED"), "  NOT SO: lost: 1" in said) == (code == 1, code == 1)

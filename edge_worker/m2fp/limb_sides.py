@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from edge_worker.m2fp.class_names import side_pairs
+from edge_worker.m2fp.parts import OUTSIDE
 from edge_worker.m2fp.people import find_people
 from edge_worker.m2fp.postprocess import class_probabilities
 from edge_worker.m2fp.preprocess import MEAN, normalise
@@ -34,7 +35,6 @@ _MARGIN = 1.1  # of the window, relative to the person
 _STRAY = 0.03  # of the person: smaller pieces apart from the rest do not enlarge the window
 _LEAST_PROBABILITY = 0.1  # of a class: below it, a query is neither a part nor in the label map
 _SHARE_OF_FIRST = 0.25  # weight of the first network's difference of mask logits
-_OUTSIDE = 0.0  # mask logit, at most, of the side that a cell is not on: the highest that is in no mask
 _MEAN_COLOUR = tuple(int(value + 0.5) for value in MEAN)
 
 
@@ -168,7 +168,7 @@ class _Pair(NamedTuple):
         """Empty the mask (in place) of a query that is not certain enough to be seen: it may become so."""
         for query, class_id in ((self.left_query, self.left), (self.right_query, self.right)):
             if scores[query, class_id] < _LEAST_PROBABILITY:
-                np.minimum(mask_logits[query], _OUTSIDE, out=mask_logits[query])
+                np.minimum(mask_logits[query], OUTSIDE, out=mask_logits[query])
 
     def shows(self, mask_logits: FloatArray, person: BoolArray) -> bool:
         """Return whether the *person* has such a limb."""
@@ -183,7 +183,7 @@ class _Pair(NamedTuple):
             self._make_as_certain(logits.class_logits, self.left_query, self.right_query, self.left)
         if (limb & ~is_left & (left > right)).any():
             self._make_as_certain(logits.class_logits, self.right_query, self.left_query, self.right)
-        higher, lower = np.maximum(left, right)[limb], np.minimum(np.minimum(left, right)[limb], _OUTSIDE)
+        higher, lower = np.maximum(left, right)[limb], np.minimum(np.minimum(left, right)[limb], OUTSIDE)
         left[limb] = np.where(is_left[limb], higher, lower)
         right[limb] = np.where(is_left[limb], lower, higher)
 

@@ -112,12 +112,13 @@ class Parser:
     def infer(self, net_input: NetInput) -> Logits:
         """Run the network, and the second one if the model has it; the first run of an input shape may take seconds.
 
-        Where the network separates people, overlaps of their masks and of their parts are decided too.
+        Where the network separates people, overlaps of their masks, and doubtful parts, are decided too.
         """
         logits = self._engine.infer(net_input.tensor)
         if self._config.separates_people:
-            decide_overlaps(class_probabilities(logits.class_logits)[:, self._config.num_parsing], logits.mask_logits)
-            decide_parts(logits, self.classes[: self._config.num_parsing])
+            scores, human = class_probabilities(logits.class_logits), self._config.num_parsing
+            decide_overlaps(scores[:, human], logits.mask_logits)
+            decide_parts(scores, logits.mask_logits, self.classes[:human])
         if self._sides:
             self._sides.refine(net_input.image, logits)
         return logits

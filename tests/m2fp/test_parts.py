@@ -51,7 +51,7 @@ def logits_of(**classes: tuple[float, BoolArray, float]) -> Logits:
 def decided(logits: Logits) -> Logits:
     """What becomes of a copy."""
     copy = Logits(logits.class_logits.copy(), logits.mask_logits.copy())
-    decide_parts(copy, CLASSES)
+    decide_parts(class_probabilities(copy.class_logits), copy.mask_logits, CLASSES)
     return copy
 
 
@@ -83,14 +83,19 @@ def test_scores_count_less_than_sigmoids() -> None:
     assert set(shown(decided(logits))[LAP]) == {DRESS}
 
 
-def test_the_winner_has_the_highest_claim() -> None:
-    """As high as the one that it replaces, but at least inside."""
-    for claim, highest in ((3.0, 3.0), (0.41, 0.5)):
-        logits = logits_of(dress=(0.95, LAP, 0.4), skirt=(0.95, LAP | BODY, 0.01))
-        logits.mask_logits[1][LAP] = 0.41
-        logits.mask_logits[0, :2] = 9.0
-        logits.mask_logits[1, 5, 5] = claim
-        assert decided(logits).mask_logits[0][LAP].max() <= highest + 1e-6
+@pytest.mark.parametrize(
+    ("dress", "skirt", "score", "taken"),
+    [(2.0, 2.5, 0.7, 2.5), (0.3, 0.4, 0.85, 0.5)],
+    ids=["as far", "far enough to stay in when enlarged"],
+)
+def test_a_cell_stays_inside(dress: float, skirt: float, score: float, taken: float) -> None:
+    """The winner gets the highest mask logit of all, and one that is well inside."""
+    logits = logits_of(dress=(0.95, BODY | LAP, 0.01), skirt=(score, LAP, skirt))
+    logits.mask_logits[0][LAP] = dress
+    found = decided(logits)
+    np.testing.assert_allclose(found.mask_logits[0][LAP], taken)
+    np.testing.assert_allclose(found.mask_logits[0][BODY], 0.01)
+    np.testing.assert_array_equal(found.mask_logits[1][LAP], 0)
 
 
 def test_what_is_decided_rightly_stays() -> None:
@@ -108,14 +113,47 @@ def test_who_is_not_seen_takes_nothing(score: float) -> None:
 
 def test_cells_in_no_label_stay_so() -> None:
     """Whatever is claimed there: what is part of a person is not decided here."""
-    logits = logits_of(dress=(0.6, LAP, 1.0), skirt=(0.9, LAP, 0.1))
-    assert not shown(logits)[LAP].any()
+    logits = logits_of(dress=(0.55, BODY | LAP, 0.01), skirt=(0.51, LAP, 0.48))
+    logits.mask_logits[0][LAP] = 0.5
+    assert not shown(logits).any()
     np.testing.assert_array_equal(decided(logits).mask_logits, logits.mask_logits)
+
+
+def test_a_mask_is_as_doubtful_as_it_is_inside() -> None:
+    """Not where it claims nothing."""
+    logits = logits_of(dress=(0.9, LAP, 1.5), skirt=(0.9, LAP, 1.4), left=(0.9, BODY, 4.0))
+    logits.mask_logits[1][BODY] = -0.5
+    np.testing.assert_array_equal(decided(logits).mask_logits, logits.mask_logits)
+
+
+def test_the_background_is_no_part() -> None:
+    """Its query is surest of all, also where clothes are."""
+    logits = logits_of(dress=(0.9, BODY | LAP, 0.1), skirt=(0.9, LAP, 1.4))
+    logits.mask_logits[0][LAP] = 1.5
+    row = np.full((1, len(CLASSES) + 2), -20, np.float32)
+    row[0, 0] = 20
+    with_it = Logits(
+        np.concatenate([logits.class_logits, row]), np.concatenate([logits.mask_logits, 9 + 0 * LAP[None]])
+    )
+    np.testing.assert_array_equal(decided(with_it).mask_logits[:4], decided(logits).mask_logits)
+
+
+def test_who_loses_cells_keeps_what_was_outside() -> None:
+    """A mask logit below 0 stays, so that its border does."""
+    logits = logits_of(dress=(0.9, BODY | LAP, 0.1), skirt=(0.9, LAP, 1.4))
+    logits.mask_logits[0][LAP] = 1.5
+    assert (logits.mask_logits[2][LAP] == -3).all()
+    logits.class_logits[2] = logits.class_logits[2, [0, 1, 2, 6, 4, 5, 3]]  # the left arm is sure, and elsewhere
+    assert class_probabilities(logits.class_logits)[2, LEFT] > 0.5
+    np.testing.assert_array_equal(decided(logits).mask_logits[2], logits.mask_logits[2])
 
 
 def test_sides_of_a_limb_are_one() -> None:
     """Which one it is, is decided afterwards, by both mask logits: their difference stays."""
     limb = logits_of(left=(0.9, ARM, 1.4), right=(0.9, ARM, 1.5))
+    np.testing.assert_array_equal(decided(limb).mask_logits, limb.mask_logits)
+    limb = logits_of(left=(0.9, ARM, 1.6), right=(0.9, ARM, 1.5), dress=(0.9, BODY | ARM, 0.5))
+    limb.mask_logits[2, 15:] = 0.05  # so that the pipeline would show the right one
     np.testing.assert_array_equal(decided(limb).mask_logits, limb.mask_logits)
     covered = logits_of(left=(0.9, ARM, 1.4), right=(0.9, ARM, 1.5), dress=(0.6, BODY | ARM, 1.0))
     covered.mask_logits[0][ARM] = 3.0
@@ -173,4 +211,4 @@ def test_noise_does_no_harm() -> None:
             random.normal(0, 5, (7, *SHAPE)).astype(np.float32),
         )
         logits.mask_logits[random.random(logits.mask_logits.shape) < 0.01] = np.nan
-        decide_parts(logits, CLASSES)
+        decide_parts(class_probabilities(logits.class_logits), logits.mask_logits, CLASSES)
