@@ -1,4 +1,4 @@
-"""Augmentation by camera effects: colour, light, blur, noise, compression. RGB uint8 H×W×3 in and out."""
+"""Augmentation by camera effects (colour, light, blur, noise, compression) and by dyeing: RGB uint8 H×W×3."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from training.labels import Part
+
 Image = npt.NDArray[np.uint8]
+
+_GARMENTS = (Part.HAT, Part.UPPER, Part.DRESS, Part.COAT, Part.SOCKS, Part.PANTS, Part.SCARF, Part.SKIRT)
+_DYED = 0.6  # share of them
 
 
 def recolour(rng: np.random.Generator, image: Image) -> Image:
@@ -16,6 +21,22 @@ def recolour(rng: np.random.Generator, image: Image) -> Image:
     table = np.clip((levels * gain + rng.normal(0, 0.04)) * 255, 0, 255).astype(np.uint8)
     out = np.asarray(cv2.LUT(image, table[:, None, :]), dtype=np.uint8)
     return saturate(out, float(np.clip(rng.normal(1.0, 0.3), 0.0, 1.8)))
+
+
+def dye(rng: np.random.Generator, image: Image, label_map: Image) -> Image:
+    """Give some of the garments in *label_map* (H, W) other colours, each its own; folds and patterns stay.
+
+    There are few photos, and a garment is not what it is by its colour.
+    """
+    dyed = image.copy()
+    for part in _GARMENTS:
+        pixels = image[label_map == part].astype(np.float32)
+        if not pixels.size or rng.random() >= _DYED:
+            continue
+        mean, colour = pixels.mean(axis=0), rng.uniform(15, 235) + rng.normal(0, 45, 3)
+        contrast, share = np.exp(rng.normal(0, 0.3)), rng.uniform(0, 0.8)
+        dyed[label_map == part] = np.clip((pixels - mean) * contrast + mean + share * (colour - mean), 0, 255)
+    return dyed
 
 
 def saturate(image: Image, amount: float) -> Image:
