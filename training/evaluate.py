@@ -37,7 +37,7 @@ KINDS: dict[str, Callable[[Context], Figures]] = {
 def measure(model: str, chosen: argparse.Namespace, out: Path) -> Figures:
     """Return all figures of one model; write its sheets to *out*."""
     parser = load_parser(model, chosen.engine, chosen.precision, threads=2, short_side=chosen.short_side)
-    context = Context(parser, chosen.data, chosen.cache, Sheet())
+    context = Context(parser, chosen.data, chosen.scenes or chosen.data / "synthetic", chosen.cache, Sheet())
     figures: Figures = {}
     for kind in chosen.only:
         figures |= KINDS[kind](context)
@@ -64,6 +64,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--short-side", type=int)
     parser.add_argument("--only", nargs="*", choices=list(KINDS), default=list(KINDS))
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument(
+        "--scenes", type=Path, help="rendered scenes; training/cache/scenes: others than those of the model card"
+    )
     parser.add_argument("--cache", type=Path, default=Path("training/cache"))
     parser.add_argument("--out", type=Path, default=Path("training/runs/evaluation"))
     return parser.parse_args()

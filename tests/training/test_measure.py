@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
+import cv2
 import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 
+from edge_worker.m2fp.types import Parsing, Size
 from training.groups import GROUPS
 from training.labels import Part
+from training.measure.context import Context
 from training.measure.counts import Counts, corner_iou, count, mask_iou, match
 from training.measure.photos import garment_patches
-from training.measure.rendered import Tally, Truth, add_parts, add_persons, kinds_of
+from training.measure.rendered import Tally, Truth, add_parts, add_persons, kinds_of, measure
 from training.measure.steadiness import away_from_borders, changed_share
+from training.sheet import Sheet
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy.typing as npt
 
 
@@ -92,6 +100,23 @@ def test_sides_of_limbs_are_decided_by_most_of_their_pixels() -> None:
     found[:, 10:18] = Part.LEFT_ARM
     add_parts(tally, [Truth(box_mask(0, 20), frozenset({"all"}), counts=True)], classes, found)
     assert tally.sides == {"all": {True: 1, False: 1}}
+
+
+def test_the_scenes_kept_aside_of_the_chosen_folder_are_measured(tmp_path: Path) -> None:
+    """Scene 14 is kept aside, scene 12 is not; a person is found in neither."""
+    person = {"id": 1, "bbox": [0, 0, 40, 40], "pose": "stand", "age": 0.5, "joints": None}
+    lines = [json.dumps({"file": name, "cam_height": 2.0, "people": [person]}) for name in ("12", "14")]
+    (tmp_path / "scenes_12_16.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name in ("12", "14"):
+        cv2.imwrite(str(tmp_path / f"{name}.jpg"), np.zeros((40, 40, 3), np.uint8))
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((40, 40), 25, np.uint8))
+    nobody = Parsing(np.zeros((40, 40), np.uint8), (), (), Size(40, 40), ("Background", "Human"))
+    parser = cast("Any", SimpleNamespace(parse=lambda _: nobody))
+
+    figures = measure(Context(parser, tmp_path / "elsewhere", tmp_path, tmp_path, Sheet()))
+
+    assert figures["rendered, all: persons"] == 1
+    assert figures["rendered, all: recall"] == 0
 
 
 def test_a_moved_person_of_the_same_parts_has_not_changed() -> None:

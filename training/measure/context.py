@@ -32,12 +32,14 @@ class Context:
     Attributes:
         parser: the model, as the worker runs it.
         data: the shared data folder.
+        rendered: the folder of rendered scenes; those of it that are kept aside are measured.
         cache: the folder filled by `training.cache`; its `fetched` has the downloaded sets.
         sheet: collects images.
     """
 
     parser: Parser
     data: Path
+    rendered: Path
     cache: Path
     sheet: Sheet
 

@@ -59,7 +59,7 @@ class Tally:
 
 def measure(context: Context) -> Figures:
     """Measure recall, precision and F1 of persons (mask IoU 0.5) and mean IoU of parts, by kind; sides of limbs."""
-    folder = context.data / "synthetic"
+    folder = context.rendered
     tally = Tally()
     for scene in track([one for one in descriptions(folder) if kept_aside(one)], "rendered"):
         image = read_rgb(folder / f"{scene['file']}.jpg")
