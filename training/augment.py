@@ -1,4 +1,4 @@
-"""Augmentation by camera effects (colour, light, blur, noise, compression) and by dyeing: RGB uint8 H×W×3."""
+"""Augmentation by camera effects (colour, light, blur, noise, compression); of garments. RGB uint8 H×W×3."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.labels import Part
 Image = npt.NDArray[np.uint8]
 
 _GARMENTS = (Part.HAT, Part.UPPER, Part.DRESS, Part.COAT, Part.SOCKS, Part.PANTS, Part.SCARF, Part.SKIRT)
-_DYED = 0.6  # share of them
+_GARMENT_SHARE = 0.6  # of the garments in a photo that get another colour
 
 
 def recolour(rng: np.random.Generator, image: Image) -> Image:
@@ -23,20 +23,20 @@ def recolour(rng: np.random.Generator, image: Image) -> Image:
     return saturate(out, float(np.clip(rng.normal(1.0, 0.3), 0.0, 1.8)))
 
 
-def dye(rng: np.random.Generator, image: Image, label_map: Image) -> Image:
+def recolour_garments(rng: np.random.Generator, image: Image, label_map: Image) -> Image:
     """Give some of the garments in *label_map* (H, W) other colours, each its own; folds and patterns stay.
 
     There are few photos, and a garment is not what it is by its colour.
     """
-    dyed = image.copy()
+    out = image.copy()
     for part in _GARMENTS:
         pixels = image[label_map == part].astype(np.float32)
-        if not pixels.size or rng.random() >= _DYED:
+        if not pixels.size or rng.random() >= _GARMENT_SHARE:
             continue
         mean, colour = pixels.mean(axis=0), rng.uniform(15, 235) + rng.normal(0, 45, 3)
         contrast, share = np.exp(rng.normal(0, 0.3)), rng.uniform(0, 0.8)
-        dyed[label_map == part] = np.clip((pixels - mean) * contrast + mean + share * (colour - mean), 0, 255)
-    return dyed
+        out[label_map == part] = np.clip((pixels - mean) * contrast + mean + share * (colour - mean), 0, 255)
+    return out
 
 
 def saturate(image: Image, amount: float) -> Image:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from training.augment import dye, recolour, refocus, soften, spoil
+from training.augment import recolour, recolour_garments, refocus, soften, spoil
 from training.labels import expand_values
 from training.paste import Placement, Scene, add_obstacle, forget_hidden, paste
 
@@ -93,7 +93,7 @@ _MIXES = {True: Mix(0.45, 0.15), False: Mix(0.18, 0.62)}  # by whether the shape
 _EMPTY = 0.1  # share of all images
 # Shares of all images, and of the rest: photos on which the model is judged are clean.
 _SPOILT, _RECOLOURED = 0.5, 0.5
-_DYED = 0.5  # share of the whole photos whose garments get other colours
+_GARMENTS_RECOLOURED = 0.5  # share of the whole photos
 
 
 class Composer:
@@ -141,8 +141,8 @@ class Composer:
     def _add_photo(self, rng: np.random.Generator, scene: Scene) -> None:
         """Paste a whole photo, as large as the shape allows or larger, so that the body is sometimes cut."""
         image, label_map = self._figures.draw(rng)
-        if rng.random() < _DYED:
-            image = dye(rng, image, label_map)
+        if rng.random() < _GARMENTS_RECOLOURED:
+            image = recolour_garments(rng, image, label_map)
         height, width = scene.image.shape[:2]
         fit = min(height / image.shape[0], width / image.shape[1])
         fill = max(height / image.shape[0], width / image.shape[1])
